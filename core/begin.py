@@ -1,0 +1,179 @@
+"""From a configuration to an engine that is ready to fit, for a new run or one that goes on.
+
+This is the one door to torch: it is imported in here, when everything that can be known without
+it is known, and behind an event that says so.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core import __version__
+from core.commands import Mailbox
+from core.config import Config
+from core.config_io import to_yaml
+from core.data.cores import resolve_workers
+from core.data.recheck import Differences, recheck
+from core.data.scan import DataError
+from core.data.split import DataPlan, plan_data
+from core.demo_run import draw_demo, is_demo
+from core.emitter import Emitter
+from core.events import DataReady, Preparing, Record, RunStarted, Warned
+from core.files import write_text_atomically
+from core.journal import JournalWriter
+from core.resume import Resumption, refuse_finished
+from core.run_state import fold
+from core.runs import RunFolder
+
+if TYPE_CHECKING:
+    from core.prepare import Prepared
+
+_TELL_SECONDS = 0.25
+
+
+class Beginning:
+    """Prepares one run in its folder. The methods raise SetupError for what a person can mend,
+    and return None when a stop was asked for meanwhile."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        emitter: Emitter,
+        mailbox: Mailbox,
+        stop_asked: Callable[[], bool],
+        opened: Callable[[RunFolder], None],
+    ) -> None:
+        """`opened` is called once the journal is open."""
+        self._config = config
+        self._folder = folder
+        self._emitter = emitter
+        self._mailbox = mailbox
+        self._stop_asked = stop_asked
+        self._opened = opened
+
+    def new_run(self) -> "Prepared | None":
+        """Return an engine for a new run, or None when a stop was asked for meanwhile."""
+        self._write_config()
+        self._emitter.open_journal(JournalWriter(self._folder.journal))
+        self._opened(self._folder)
+        self._emitter.emit(
+            RunStarted(
+                run_id=self._folder.id,
+                name=self._config.name,
+                config=self._config.model_dump(),
+                version=__version__,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+            )
+        )
+        self._draw_demo()
+        plan = plan_data(
+            Path(self._config.data.root or ""),
+            self._config.data.val_fraction,
+            self._config.seed,
+            progress=self._progress("reading pictures"),
+            cancelled=self._stop_asked,
+        )
+        if plan is None or self._stop_asked():
+            return None
+        plan.write_csv(self._folder.split)
+        self._tell_of_data(plan)
+        self._emitter.emit(Preparing(stage="loading torch"))
+        from core.prepare import prepare
+
+        if self._stop_asked():
+            return None
+        return prepare(self._config, plan, self._folder, self._emitter, self._mailbox)
+
+    def go_on(self, past: Sequence[Record], resumption: Resumption) -> "Prepared | None":
+        """Return an engine that goes on with a run, or None when a stop was asked for meanwhile.
+
+        The journal is opened, and the run changed, only when nothing can refuse it any more.
+        """
+        self._emitter.go_on_after(past)
+        refuse_finished(fold(past), resumption)
+        self._draw_demo()
+        checked = self._recheck(resumption)
+        if checked is None or self._stop_asked():
+            return None
+        plan, differences = checked
+        self._emitter.emit(Preparing(stage="loading torch"))
+        from core.prepare import find_start, prepare
+
+        start, resumed, problems = find_start(self._folder, past, self._config, resumption.changes)
+        if self._stop_asked():
+            return None
+        if resumption.changes:
+            self._write_config()
+        if differences:
+            plan.write_csv(self._folder.split)
+        self._emitter.open_journal(JournalWriter(self._folder.journal))
+        self._opened(self._folder)
+        self._emitter.emit(resumed)
+        for problem in problems:
+            self._emitter.emit(Warned(code="checkpoint", message=problem))
+        if differences:
+            self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
+        self._tell_of_data(plan)
+        return prepare(self._config, plan, self._folder, self._emitter, self._mailbox, start)
+
+    def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
+        checked = recheck(
+            Path(self._config.data.root or ""),
+            self._folder.split,
+            self._progress("checking the pictures"),
+            self._stop_asked,
+        )
+        if checked and checked[1] and not resumption.accept_data_changes:
+            raise DataError(
+                f"the data has changed since the run began: {checked[1]}; put it back, or go on "
+                "with what is there by --accept-data-changes"
+            )
+        return checked
+
+    def _write_config(self) -> None:
+        write_text_atomically(self._folder.config, to_yaml(self._config))
+
+    def _draw_demo(self) -> None:
+        if is_demo(self._config):
+            draw_demo(self._config, self._progress("drawing the demo's pictures"))
+
+    def _tell_of_data(self, plan: DataPlan) -> None:
+        self._emitter.emit(
+            DataReady(
+                root=str(plan.root),
+                classes=plan.classes,
+                train=len(plan.train),
+                val=len(plan.val),
+                train_per_class=plan.per_class("train"),
+                val_per_class=plan.per_class("val"),
+                damaged=len(plan.damaged),
+                workers=resolve_workers(self._config.data.workers),
+            )
+        )
+        if plan.damaged:
+            number = len(plan.damaged)
+            files = "file" if number == 1 else "files"
+            self._emitter.emit(
+                Warned(
+                    code="unreadable-file",
+                    message=f"{number} {files} can't be read, left out",
+                    files=[item.path for item in plan.damaged],
+                    reasons=[item.reason for item in plan.damaged],
+                )
+            )
+
+    def _progress(self, stage: str) -> Callable[[int, int], None]:
+        told = [0.0]
+
+        def tell(done: int, total: int) -> None:
+            now = time.monotonic()
+            if done == total or now - told[0] >= _TELL_SECONDS:
+                told[0] = now
+                self._emitter.emit(Preparing(stage=stage, done=done, total=total))
+
+        return tell

@@ -1,0 +1,67 @@
+"""One JSON codec for events and commands: strict JSON, one line each, non-finite floats as text."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+
+class DecodeError(ValueError):
+    """A line is not a record that this version understands; the message says why."""
+
+
+def encode(item: object, envelope: Mapping[str, Any]) -> str:
+    """Return one line of strict JSON (no line break): envelope, type name, then the fields."""
+    payload = {f.name: getattr(item, f.name) for f in fields(item)}  # type: ignore[arg-type]
+    whole = {**envelope, "type": type(item).__name__, **payload}
+    return json.dumps(_plain(whole), allow_nan=False, separators=(", ", ": "))
+
+
+def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str, Any]]:
+    """Return the item of one line and the whole JSON object, for its envelope.
+
+    Fields that this version does not know are ignored, so that newer journals stay readable.
+    Raises DecodeError for anything that is not one of `types` with valid fields.
+    """
+    try:
+        payload = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"not JSON: {error}") from None
+    if not isinstance(payload, dict):
+        raise DecodeError(f"expected a JSON object, got {type(payload).__name__}")
+    cls: Any = types.get(str(payload.get("type")))
+    if cls is None:
+        raise DecodeError(f"unknown type {str(payload.get('type'))[:80]!r}")
+    try:
+        return _adapter(cls).validate_python(payload), payload
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DecodeError(f"{cls.__name__}.{where}: {first['msg']}") from None
+
+
+@cache
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not strict JSON")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return value

@@ -1,0 +1,163 @@
+"""What to train: typed, frozen, validated at the start. Every key is documented where it stands.
+
+A configuration is built in three layers: the defaults below, a preset or a YAML file, and
+`KEY=VALUE` overrides. The result is frozen; what a person changes while a run trains is a logged
+command on top of it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+PHASES = ("head", "full")
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+
+class AugmentConfig(_Section):
+    """How training pictures are varied, by timm's `create_transform`."""
+
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.08
+    """Smallest share of the picture's area that a random crop keeps."""
+    hflip: Probability = 0.5
+    """Probability of mirroring left to right."""
+    vflip: Probability = 0.0
+    """Probability of mirroring upside down."""
+    color_jitter: NotNegative = 0.4
+    """Strength of random brightness, contrast and saturation; 0 = off."""
+    auto_augment: str | None = None
+    """A timm policy such as `rand-m9-mstd0.5`; null = none. It replaces the colour jitter."""
+    erase: Probability = 0.0
+    """Probability of erasing a random rectangle."""
+
+
+class DataConfig(_Section):
+    """Where the pictures are and how they are fed."""
+
+    root: str | None = None
+    """Folder with one sub folder a class, or with `train/` and `val/`. Needed to train."""
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of each class that is held out for validation; unused with `train/` and `val/`."""
+    image_size: Annotated[int, Field(ge=16, le=2048)] = 224
+    """Side of the square that the model sees, in pixels."""
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    """Pictures a training or validation step."""
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
+    """Processes that read pictures; 0 = in the engine's own thread, auto = by the cores at hand."""
+    augment: AugmentConfig = AugmentConfig()
+    """Variation of the training pictures."""
+
+
+class ModelConfig(_Section):
+    """Which network, and where its weights come from."""
+
+    name: Annotated[str, StringConstraints(min_length=1)] = "convnext_tiny.in12k_ft_in1k"
+    """A timm model name; any `convnext*` or `convnextv2*`, others where timm can make them."""
+    pretrained: bool = True
+    """Download timm's weights on first use (kept in the Hugging Face cache)."""
+    weights: str | None = None
+    """A local `.safetensors`, `.pth` or `.pt` file; goes before `pretrained`."""
+
+
+class CheckpointConfig(_Section):
+    """When the run is written to the disk, besides every epoch's end and every stop."""
+
+    every_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    """Minutes of training between checkpoints within an epoch; fractions are allowed."""
+
+
+class SchedulerConfig(_Section):
+    """`torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss."""
+
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """What the learning rate is multiplied by on a plateau."""
+    patience: Annotated[int, Field(ge=0)] = 3
+    """Epochs without improvement that are tolerated before that."""
+
+
+class EarlyStoppingConfig(_Section):
+    """When a phase ends before its last epoch, by the validation loss."""
+
+    patience: Annotated[int, Field(ge=1)] = 7
+    """Epochs without improvement after which the phase ends."""
+    min_delta: NotNegative = 0.001
+    """By how much the loss must fall to count as an improvement."""
+
+
+class PhaseConfig(_Section):
+    """One phase of the training."""
+
+    epochs: Annotated[int, Field(ge=0)]
+    """Most epochs the phase may take; 0 leaves the phase out."""
+    optimizer: Literal["adam", "adamw", "sgd"]
+    """Optimizer from torch.optim; sgd has momentum 0.9."""
+    lr: Positive
+    """Learning rate at the phase's start."""
+    weight_decay: NotNegative
+    """Weight decay on everything that trains in this phase."""
+    scheduler: SchedulerConfig
+    """Learning rate on a plateau."""
+    early_stopping: EarlyStoppingConfig
+    """When the phase ends early."""
+
+
+class PhasesConfig(_Section):
+    """The two phases, in their order."""
+
+    head: PhaseConfig = PhaseConfig(
+        epochs=30,
+        optimizer="adam",
+        lr=1e-3,
+        weight_decay=0.0,
+        scheduler=SchedulerConfig(factor=0.5, patience=3),
+        early_stopping=EarlyStoppingConfig(patience=7, min_delta=0.001),
+    )
+    """Frozen backbone: only the classifier trains."""
+    full: PhaseConfig = PhaseConfig(
+        epochs=10,
+        optimizer="adamw",
+        lr=1e-4,
+        weight_decay=1e-4,
+        scheduler=SchedulerConfig(factor=0.5, patience=2),
+        early_stopping=EarlyStoppingConfig(patience=5, min_delta=0.001),
+    )
+    """Everything trains, from the best weights of phase `head`."""
+
+    def get(self, phase: str) -> PhaseConfig:
+        """Return the configuration of phase `head` or `full`."""
+        return {"head": self.head, "full": self.full}[phase]
+
+
+class Config(_Section):
+    """A whole run."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "run"
+    """What the run is called in lists; left at `run`, it takes the name of the data folder."""
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1029
+    """Decides the split, the order of the pictures, their augmentation and the new classifier."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; auto takes CUDA, then Apple's MPS, then the CPU."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Autocast type; auto = bf16 on CUDA devices that have it, fp32 elsewhere."""
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
+    """Layout of the weights and pictures; auto = channels_last on CUDA, contiguous elsewhere."""
+    clip_grad_norm: Positive | None = 1.0
+    """Largest norm of the whole gradient; null = no clipping."""
+    nonfinite_limit: Annotated[int, Field(ge=1)] = 10
+    """Steps in a row with a loss that is not finite after which the run fails."""
+    data: DataConfig = DataConfig()
+    """The pictures."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """Going on after a stop."""
+    phases: PhasesConfig = PhasesConfig()
+    """The training."""

@@ -1,0 +1,322 @@
+"""Configurations in and out: presets, YAML files, overrides, and errors that help in one line."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from core.config import Config
+from core.errors import SetupError
+from core.text import printable
+
+Tree = dict[str, Any]
+
+
+class ConfigError(SetupError):
+    """A configuration that can't be used; the message is one line that says what to do."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads `1e-3` as a number (YAML 1.2) and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be plain text", key.start_mark
+                )
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes every text which _Loader would read as a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that come with the program, sorted."""
+    folder = resources.files("configs")
+    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def preset_comment(name: str) -> str:
+    """Return the opening comment of a preset: whom it is for, as one paragraph."""
+    lines = []
+    for line in _preset_text(name).splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return " ".join(line for line in lines if line)
+
+
+def load_config(
+    source: str | Path = "default", overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
+) -> Config:
+    """Build a configuration from a preset name or YAML file and what goes on top of it.
+
+    `overrides` are `KEY=VALUE` texts as from the command line; `values` maps dotted keys to plain
+    values and goes last. Paths come back absolute, so that the recorded configuration means the
+    same files from anywhere. Raises ConfigError, whose message is one line.
+    """
+    tree = Config().model_dump()
+    _merge(tree, _read(source), origin=str(source))
+    for text in overrides:
+        key, value = parse_override(text)
+        _put(tree, key, value)
+    for key, value in values.items():
+        _put(tree, key, value)
+    for section, key in (("data", "root"), ("model", "weights")):
+        if isinstance(path := tree[section][key], str):
+            tree[section][key] = str(_absolute(path))
+    return _validated(tree)
+
+
+def config_from_tree(tree: Mapping[str, Any]) -> Config:
+    """Rebuild the configuration that a run recorded; keys it lacks get their defaults."""
+    whole = Config().model_dump()
+    _merge(whole, tree, origin="recorded configuration")
+    return _validated(whole)
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return the configuration with other values for these dotted keys; raises ConfigError."""
+    tree = config.model_dump()
+    for key, value in values.items():
+        _put(tree, key, value)
+    return _validated(tree)
+
+
+def to_yaml(config: Config) -> str:
+    """Return the resolved configuration, every key included, as YAML that load_config reads."""
+    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by dotted key, in order."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def all_keys() -> list[str]:
+    """Return every dotted key that can be set."""
+    return list(flatten(Config().model_dump()))
+
+
+def default_value(key: str) -> str:
+    """Return the value that a key has when nothing sets it, as it is written in YAML."""
+    return json.dumps(flatten(Config().model_dump())[key])
+
+
+def allowed(key: str) -> str:
+    """Say in words which values a key takes, from its type and limits."""
+    schema = Config.model_json_schema()
+    return _in_words(_resolve(schema, _walk(schema, key.split("."))), schema)
+
+
+def describe_key(key: str) -> str:
+    """Return the documentation of a key, as it stands beside its definition."""
+    model: type[BaseModel] = Config
+    *sections, last = key.split(".")
+    for section in sections:
+        model = model.model_fields[section].annotation  # type: ignore[assignment]
+    return " ".join((model.model_fields[last].description or "").split())
+
+
+def _absolute(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:  # `~name` of somebody who has no home here
+        return Path(path).absolute()
+
+
+def _preset_text(name: str) -> str:
+    return (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _read(source: str | Path) -> Tree:
+    text = _source_text(source)
+    try:
+        tree = yaml.load(text, Loader=_Loader)
+    except Exception as error:  # a malformed scalar with a tag raises nearly anything
+        raise ConfigError(f"{source}: not valid YAML: {_one_line(error)}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{source}: expected keys and values, found a {type(tree).__name__}")
+    return tree
+
+
+def _source_text(source: str | Path) -> str:
+    if isinstance(source, str) and source in preset_names():
+        return _preset_text(source)
+    path = Path(source)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        presets = ", ".join(preset_names())
+        hint = _did_you_mean(str(source), preset_names())
+        raise ConfigError(
+            f"config {printable(str(source))!r} is neither a preset ({presets}) nor a file that "
+            f"can be read ({_one_line(error)}){hint}"
+        ) from None
+
+
+def _merge(tree: Tree, update: Mapping[Any, Any], origin: str, prefix: str = "") -> None:
+    for key, value in update.items():
+        name = f"{prefix}{key}"
+        if key not in tree:
+            raise _unknown(name, origin)
+        if not isinstance(tree[key], dict):
+            tree[key] = value
+        elif isinstance(value, Mapping):
+            _merge(tree[key], value, origin, f"{name}.")
+        else:
+            raise ConfigError(
+                f"{name} is a group of keys and was given {_shown(value)}; "
+                f"it holds {', '.join(tree[key])}"
+            )
+
+
+def _put(tree: Tree, key: str, value: Any) -> None:
+    known = flatten(tree)
+    if key not in known:
+        raise _unknown(key, "")
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree[section]
+    tree[last] = value
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Return key and value of a `KEY=VALUE` text; raises ConfigError for an unknown key."""
+    key, equals, raw = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"{printable(text)!r} is not KEY=VALUE, such as data.batch_size=64")
+    if key not in all_keys():
+        raise _unknown(key, "")
+    try:
+        value = yaml.load(raw, Loader=_Loader)
+    except Exception:  # as in _read; what is no YAML is text, and judged as such
+        value = raw
+    takes_text = "text" in allowed(key)
+    return key, raw if takes_text and value is not None else value
+
+
+def _unknown(key: str, origin: str) -> ConfigError:
+    keys = all_keys()
+    groups = sorted({k.rsplit(".", n)[0] for k in keys for n in range(1, k.count(".") + 1)})
+    where = f" in {printable(origin)}" if origin else ""
+    if key in groups:
+        inside = ", ".join(k for k in keys if k.startswith(f"{key}."))
+        return ConfigError(f"{key} is a group of keys; set one of {inside}")
+    hint = _did_you_mean(key, [*keys, *groups]) or "; all keys are listed by: convnext-tui keys"
+    return ConfigError(f"unknown key {printable(key)!r}{where}{hint}")
+
+
+def _did_you_mean(given: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if not close:
+        last = given.rsplit(".", 1)[-1]
+        ends = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
+        near = difflib.get_close_matches(last, list(ends), n=1, cutoff=0.75)
+        close = [ends[name] for name in near]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _validated(tree: Tree) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_value_message(tree, error)) from None
+
+
+def _value_message(tree: Tree, error: ValidationError) -> str:
+    known = all_keys()
+    location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
+    # A union adds the name of its branch at the end of the location.
+    while location and ".".join(location) not in known:
+        location.pop()
+    key = ".".join(location)
+    given: Any = tree
+    for part in location:
+        given = given[part]
+    return f"{key} was given {_shown(given)}; allowed is {allowed(key)}"
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value))[:80]
+
+
+def _one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))
+
+
+def _walk(schema: Tree, path: list[str]) -> Tree:
+    node = schema
+    for part in path:
+        node = _resolve(schema, node)["properties"][part]
+    return node
+
+
+def _resolve(schema: Tree, node: Tree) -> Tree:
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
+
+
+def _in_words(node: Tree, schema: Tree) -> str:
+    if "anyOf" in node:
+        return " or ".join(_in_words(_resolve(schema, option), schema) for option in node["anyOf"])
+    if "enum" in node:
+        return " or ".join(str(option) for option in node["enum"])
+    if "const" in node:
+        return str(node["const"])
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "boolean": "true or false",
+        "null": "null",
+    }
+    return kinds[node["type"]] + "".join(_limits(node))
+
+
+def _limits(node: Tree) -> Iterator[str]:
+    texts = {
+        "minimum": "from",
+        "exclusiveMinimum": "above",
+        "maximum": "up to",
+        "exclusiveMaximum": "below",
+    }
+    for limit, text in texts.items():
+        if limit in node:
+            yield f" {text} {node[limit]:g}"
+    if "maxLength" in node:
+        yield f" of 1 to {node['maxLength']} characters"
+    elif "minLength" in node:
+        yield " that is not empty"

@@ -1,0 +1,1 @@
+"""Pictures: scan, split, read, augment, load."""

@@ -1,0 +1,96 @@
+"""Pictures as tensors, with randomness keyed by their place in the run."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from core.data.read import UnreadableImage, read_rgb
+from core.data.split import DataPlan
+from core.keys import key
+
+Transform = Callable[[Image.Image], Tensor]
+
+
+class SampleKey(NamedTuple):
+    """Which picture, and for which pass over the data."""
+
+    phase: str
+    epoch: int
+    place: int
+
+
+class Sample(NamedTuple):
+    """One picture (C, H, W), or the reason why there is none."""
+
+    image: Tensor | None
+    label: int
+    place: int
+    error: str = ""
+
+
+class Batch(NamedTuple):
+    """Pictures that could be read, in order, and those that could not."""
+
+    images: Tensor
+    """(N, C, H, W), float32, normalised."""
+    labels: Tensor
+    """(N,), int64."""
+    indices: Tensor
+    """(N,), int64: places in the data set."""
+    failed: list[tuple[int, str]]
+    """Place and reason of each picture left out."""
+
+
+class PictureDataset(Dataset[Sample]):
+    """One side of the split with its transform.
+
+    A sample depends on the seed, its key and its file alone: not on the worker that makes it nor
+    on what was made before. Validation transforms draw nothing, so their key doesn't matter.
+    """
+
+    def __init__(self, plan: DataPlan, part: str, transform: Transform, seed: int) -> None:
+        pictures = plan.train if part == "train" else plan.val
+        label_of = {name: label for label, name in enumerate(plan.classes)}
+        self.root = plan.root
+        self.paths = [p.path for p in pictures]
+        self.labels = [label_of[p.label] for p in pictures]
+        self._transform = transform
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, sample: SampleKey) -> Sample:
+        label = self.labels[sample.place]
+        try:
+            picture = read_rgb(Path(self.root, self.paths[sample.place]))
+        except UnreadableImage as error:
+            return Sample(None, label, sample.place, str(error))
+        _seed_everything(key(self._seed, "augment", *sample))
+        return Sample(self._transform(picture), label, sample.place)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack the samples that could be read; the others are named, never replaced."""
+    whole = [s for s in samples if s.image is not None]
+    images = [s.image for s in whole if s.image is not None]
+    return Batch(
+        images=torch.stack(images) if images else torch.empty(0),
+        labels=torch.tensor([s.label for s in whole], dtype=torch.int64),
+        indices=torch.tensor([s.place for s in whole], dtype=torch.int64),
+        failed=[(s.place, s.error) for s in samples if s.image is None],
+    )
+
+
+def _seed_everything(number: int) -> None:
+    # Transforms of timm and torchvision draw from all three generators.
+    random.seed(number)
+    np.random.seed(number & 0xFFFFFFFF)
+    torch.manual_seed(number)

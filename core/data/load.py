@@ -1,0 +1,148 @@
+"""Batches in a keyed order, made by worker processes or in the engine's own thread."""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
+
+import numpy as np
+import torch
+from timm.data import create_transform
+from torch.utils.data import DataLoader, Sampler
+
+from core.config import Config
+from core.data.cores import resolve_workers
+from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
+from core.data.split import DataPlan
+from core.keys import key
+
+
+def epoch_order(count: int, seed: int, phase: str, epoch: int) -> list[int]:
+    """Return the order in which `count` training pictures are visited in one epoch."""
+    generator = np.random.default_rng(key(seed, "order", phase, epoch))
+    return [int(i) for i in generator.permutation(count)]
+
+
+def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Transform, Transform]:
+    """Return timm's transforms for training and validation.
+
+    `data_config` is the model's own, from `timm.data.resolve_data_config`: mean, std,
+    interpolation and crop are the ones it was trained with.
+    """
+    side, augment = config.data.image_size, config.data.augment
+    common = {"input_size": (3, side, side), "mean": data_config["mean"], "std": data_config["std"]}
+    interpolation = data_config["interpolation"]
+    train = create_transform(
+        **common,
+        is_training=True,
+        interpolation=interpolation,
+        scale=(augment.min_scale, 1.0),
+        hflip=augment.hflip,
+        vflip=augment.vflip,
+        color_jitter=augment.color_jitter or None,
+        auto_augment=augment.auto_augment,
+        re_prob=augment.erase,
+    )
+    val = create_transform(
+        **common,
+        is_training=False,
+        interpolation=interpolation,
+        crop_pct=data_config["crop_pct"],
+        crop_mode=data_config["crop_mode"],
+    )
+    return train, val
+
+
+class _Batches(Sampler[list[SampleKey]]):
+    """The keys of one pass, in batches; `begin` says which pass comes next."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._size = batch_size
+        self._keys: list[SampleKey] = []
+
+    def begin(self, phase: str, epoch: int, order: list[int], done: int) -> None:
+        self._keys = [SampleKey(phase, epoch, place) for place in order[done * self._size :]]
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        for start in range(0, len(self._keys), self._size):
+            yield self._keys[start : start + self._size]
+
+    def __len__(self) -> int:
+        return -(-len(self._keys) // self._size)
+
+
+class Loader:
+    """One side of the data as batches, pass after pass, from workers that stay alive."""
+
+    def __init__(
+        self, dataset: PictureDataset, batch_size: int, workers: int, pin_memory: bool
+    ) -> None:
+        self.dataset = dataset
+        self.steps = -(-len(dataset) // batch_size)
+        self._batches = _Batches(batch_size)
+        self._loader: DataLoader[Batch] | None = DataLoader(
+            dataset,  # type: ignore[arg-type]
+            batch_sampler=self._batches,
+            collate_fn=collate,
+            num_workers=workers,
+            pin_memory=pin_memory,
+            persistent_workers=workers > 0,
+            worker_init_fn=_init_worker if workers else None,
+            # fork can deadlock: this process runs threads. The server forks from a clean one.
+            multiprocessing_context=_forkserver() if workers else None,
+        )
+
+    def epoch(
+        self, phase: str, epoch: int, order: list[int] | None = None, done: int = 0
+    ) -> Iterator[Batch]:
+        """Yield the batches of one pass but the first `done`; without an order, in the data
+        set's own."""
+        assert self._loader is not None, "the loader was closed"
+        self._batches.begin(phase, epoch, order or list(range(len(self.dataset))), done)
+        return iter(self._loader)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._loader = None
+
+
+def make_loaders(
+    config: Config, plan: DataPlan, data_config: dict[str, object], pin_memory: bool
+) -> tuple[Loader, Loader]:
+    """Return the loaders of training and validation pictures."""
+    workers = resolve_workers(config.data.workers)
+    train, val = make_transforms(config, data_config)
+    # Validation has fewer pictures and a cheaper transform: half the workers keep up.
+    sides = [("train", train, workers), ("val", val, -(-workers // 2))]
+    loaders = [
+        Loader(
+            PictureDataset(plan, part, transform, config.seed),
+            config.data.batch_size,
+            count,
+            pin_memory,
+        )
+        for part, transform, count in sides
+    ]
+    return loaders[0], loaders[1]
+
+
+def _forkserver() -> multiprocessing.context.BaseContext:
+    context = multiprocessing.get_context("forkserver")
+    # Imported once in the server; without it every worker spends seconds on importing torch.
+    context.set_forkserver_preload(["core.data.preload"])
+    # Both helper processes are handed sys.stderr's file; an app that captures prints has put
+    # something without one in its place ("bad value(s) in fds_to_keep").
+    with contextlib.redirect_stderr(sys.__stderr__):
+        resource_tracker.ensure_running()
+        forkserver.ensure_running()
+    return context
+
+
+def _init_worker(worker: int) -> None:
+    # Ctrl-C and Slurm's SIGTERM reach all processes of a job at once. They are the main process'
+    # to handle: it ends the workers after its checkpoint, and they end when it is gone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)

@@ -1,0 +1,136 @@
+"""Is the data still what a run began with: `split.csv` against the folder."""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.data.scan import DataError, Listed, Picture, list_pictures, read_all
+from core.data.split import DataPlan
+from core.text import printable
+
+_NAMED = 3
+
+
+@dataclass
+class Differences:
+    """What has happened to a run's pictures since it began, by path."""
+
+    missing: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    """`old path -> new path`: the same picture in another class."""
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.new or self.changed or self.moved)
+
+    def __str__(self) -> str:
+        kinds = {
+            "missing": self.missing,
+            "new": self.new,
+            "changed": self.changed,
+            "moved to another class": self.moved,
+        }
+        return "; ".join(
+            f"{len(paths)} {kind} ({_some(paths)})" for kind, paths in kinds.items() if paths
+        )
+
+
+def recheck(
+    root: Path,
+    split: Path,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+) -> tuple[DataPlan, Differences] | None:
+    """Return the plan that `split.csv` records, brought up to date, and what differs.
+
+    Size and time of a file are looked at first, its content only where they differ. Pictures
+    that are still there keep their side; new ones train. Raises DataError when `split.csv` can't
+    be read, or when a class has gone or come; returns None when `cancelled` turned true.
+    """
+    recorded = {picture.path: picture for picture in read_split(split)}
+    listed = {item.path: item for item in list_pictures(root)}
+    to_read = [item for path, item in listed.items() if _needs_reading(root, recorded.get(path))]
+    read = read_all(root, to_read, progress, cancelled)
+    if read is None:
+        return None
+    fresh = {picture.path: picture for picture in read[0]}
+    looked_at = {item.path for item in to_read}
+    differences, pictures = _compare(recorded, listed, looked_at, fresh)
+    classes = sorted({p.label for p in recorded.values()})
+    if {p.label for p in pictures} != set(classes):
+        raise DataError(f"{printable(str(root))} has other classes than when the run began")
+    plan = DataPlan(
+        root=root,
+        classes=classes,
+        train=[p for p in pictures if p.part == "train"],
+        val=[p for p in pictures if p.part == "val"],
+        damaged=[],
+    )
+    return plan, differences
+
+
+def read_split(path: Path) -> list[Picture]:
+    """Return the pictures of a `split.csv`; raises DataError when it isn't one."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return [
+                Picture(
+                    path=row["path"],
+                    label=row["class"],
+                    part=row["split"],
+                    sha256=row["sha256"],
+                    bytes=int(row["bytes"]),
+                    mtime_ns=int(row["mtime_ns"]),
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{printable(str(path))} can't be read as a split: {error}") from None
+
+
+def _needs_reading(root: Path, known: Picture | None) -> bool:
+    if known is None:
+        return True
+    try:
+        stat = (root / known.path).stat()
+        if stat.st_size == known.bytes and stat.st_mtime_ns == known.mtime_ns:
+            return False
+        return hashlib.sha256((root / known.path).read_bytes()).hexdigest() != known.sha256
+    except OSError:
+        return True
+
+
+def _compare(
+    recorded: dict[str, Picture],
+    listed: dict[str, Listed],
+    looked_at: set[str],
+    fresh: dict[str, Picture],
+) -> tuple[Differences, list[Picture]]:
+    differences = Differences()
+    gone = {path: p for path, p in recorded.items() if path not in listed}
+    by_content = {p.sha256: path for path, p in gone.items()}
+    pictures = []
+    for path in listed:
+        known, seen = recorded.get(path), fresh.get(path)
+        if known is not None and path not in looked_at:
+            pictures.append(known)
+        elif known is not None:
+            differences.changed.append(path)
+            pictures += [replace(seen, part=known.part)] if seen else []
+        elif seen is not None and seen.sha256 in by_content:
+            origin = gone.pop(by_content.pop(seen.sha256))
+            differences.moved.append(f"{origin.path} -> {path}")
+            pictures.append(replace(seen, part=origin.part))
+        elif seen is not None:
+            differences.new.append(path)
+            pictures.append(replace(seen, part=seen.part or "train"))
+    differences.missing += sorted(gone)
+    return differences, sorted(pictures, key=lambda p: p.path)
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(printable(path) for path in paths[:_NAMED]) + more

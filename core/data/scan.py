@@ -1,0 +1,220 @@
+"""What is in a data folder: classes, files, and which of them are whole pictures."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.cores import usable_cores
+from core.data.read import UnreadableImage, read_rgb
+from core.errors import SetupError
+from core.text import printable
+
+EXTENSIONS = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"),
+}
+VAL_NAMES = ("val", "valid", "validation")
+_SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
+_DRAFT = 64
+
+
+class DataError(SetupError):
+    """A data folder that can't be trained on; one line with the path and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file that is a picture by its name."""
+
+    path: str
+    """Relative to the data root, with `/`."""
+    label: str
+    """Class name."""
+    part: str
+    """`train` or `val` where the folders decide, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file that was read to its end and is a whole picture."""
+
+    path: str
+    label: str
+    part: str
+    sha256: str
+    bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A file that is left out, and why."""
+
+    path: str
+    label: str
+    reason: str
+
+
+def check_root(root: Path) -> None:
+    """Look at the folder's structure alone, without opening a picture; raises DataError."""
+    for folder in _parts(root).values():
+        _class_folders(folder)
+    _same_classes(_parts(root))
+
+
+def list_pictures(root: Path) -> list[Listed]:
+    """Return every file that is a picture by its name, sorted by path; raises DataError."""
+    parts = _parts(root)
+    _same_classes(parts)
+    return [
+        Listed(file.relative_to(root).as_posix(), folder.name, part)
+        for part, top in parts.items()
+        for folder in _class_folders(top)
+        for file in sorted(_files_below(folder))
+    ]
+
+
+def read_all(
+    root: Path,
+    listed: list[Listed],
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+) -> tuple[list[Picture], list[Damaged]] | None:
+    """Read every file once, in threads: hash it and decode it to its end.
+
+    `progress` gets (done, total) now and then. Returns None when `cancelled` turned true.
+    """
+    pictures: list[Picture] = []
+    damaged: list[Damaged] = []
+    with ThreadPoolExecutor(max_workers=min(16, usable_cores())) as pool:
+        results = pool.map(lambda item: _read_one(root, item), listed)
+        for done, result in enumerate(results, 1):
+            if isinstance(result, Picture):
+                pictures.append(result)
+            else:
+                damaged.append(result)
+            if done % 64 == 0:
+                progress(done, len(listed))
+                if cancelled():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    return None
+    progress(len(listed), len(listed))
+    return pictures, damaged
+
+
+def _read_one(root: Path, item: Listed) -> Picture | Damaged:
+    try:
+        file = root / item.path
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
+            raise UnreadableImage("not a regular file")
+        data = file.read_bytes()
+        if not data:
+            raise UnreadableImage("the file is empty")
+        read_rgb(data, draft=_DRAFT)
+    except UnreadableImage as error:
+        return Damaged(item.path, item.label, str(error))
+    except OSError as error:
+        return Damaged(item.path, item.label, error.strerror or str(error))
+    except MemoryError:
+        return Damaged(item.path, item.label, "needs more memory than there is")
+    digest = hashlib.sha256(data).hexdigest()
+    return Picture(item.path, item.label, item.part, digest, len(data), status.st_mtime_ns)
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """Return the folders that hold class folders: one under "", or those of train and val."""
+    shown = printable(str(root))
+    advice = "give the folder that holds one folder a class"
+    try:
+        mode = root.stat().st_mode
+    except (FileNotFoundError, ValueError):
+        raise DataError(f"{shown}: no such folder; {advice}") from None
+    except OSError as error:
+        raise DataError(f"{shown}: {error.strerror}; {advice}") from None
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{shown} is a file; {advice}")
+    by_name = {folder.name.lower(): folder for folder in _folders(root)}
+    val = next((by_name[name] for name in VAL_NAMES if name in by_name), None)
+    train = by_name.get("train")
+    # Beside other folders and with pictures right in it, `train` is a class of trains.
+    if train is None or (val is None and len(by_name) > 1 and not _folders(train)):
+        return {"": root}
+    if val is None:
+        raise DataError(
+            f"{shown} has train/ but none of {', '.join(f'{n}/' for n in VAL_NAMES)}; "
+            f"add one, or give {printable(str(train))} to have it split"
+        )
+    return {"train": train, "val": val}
+
+
+def _class_folders(top: Path) -> list[Path]:
+    folders = _folders(top)
+    shown = printable(str(top))
+    if not folders:
+        loose = any(_is_picture(entry.name) for entry in top.iterdir())
+        hint = "it holds pictures directly; " if loose else ""
+        raise DataError(f"{shown} has no class folders; {hint}make one sub folder a class in it")
+    if len(folders) == 1:
+        raise DataError(
+            f"{shown} has one class folder only ({printable(folders[0].name)}); "
+            "a classifier needs two or more"
+        )
+    for folder in folders:
+        if next(_files_below(folder), None) is None:
+            empty = printable(str(folder))
+            raise DataError(f"{empty}: class folder without a picture; add pictures or remove it")
+    return folders
+
+
+def _same_classes(parts: dict[str, Path]) -> None:
+    if "val" not in parts:
+        return
+    names = {part: {folder.name for folder in _folders(top)} for part, top in parts.items()}
+    for part, other in (("train", "val"), ("val", "train")):
+        missing = sorted(names[part] - names[other])
+        if missing:
+            raise DataError(
+                f"{printable(str(parts[other]))} lacks the class {printable(missing[0])!r} that "
+                f"{printable(str(parts[part]))} has; both need the same classes"
+            )
+
+
+def _folders(top: Path) -> list[Path]:
+    try:
+        with os.scandir(top) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and _is_used(entry.name)]
+    except OSError as error:
+        shown = printable(str(top))
+        raise DataError(f"{shown}: {error.strerror}; make it readable") from None
+    return [top / name for name in sorted(names)]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    # A link that leads back up would bring in the pictures of every other class.
+    seen = {_identity(parent) for parent in (*folder.absolute().parents, *folder.resolve().parents)}
+    for top, folders, files in os.walk(folder, followlinks=True):
+        here = _identity(Path(top))
+        if here in seen:
+            folders.clear()
+            continue
+        seen.add(here)
+        folders[:] = sorted(name for name in folders if _is_used(name))
+        yield from (Path(top) / name for name in sorted(files) if _is_picture(name))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_used(folder_name: str) -> bool:
+    return not folder_name.startswith(".") and folder_name.lower() not in _SYSTEM_FOLDERS
+
+
+def _is_picture(file_name: str) -> bool:
+    return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS

@@ -1,0 +1,60 @@
+"""The classes: twenty of the demo set, and the others that its backbone was pretrained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.demo import demo_patterns as demo
+from core.demo.drawing import keyed_rng
+from core.demo.picture import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_picture
+from core.demo.pretraining_shapes import SHAPES
+from core.demo.pretraining_textures import TEXTURES
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Classes of pictures, all in one style."""
+
+    patterns: Mapping[str, Pattern]
+    style: Style
+
+    def draw(self, seed: int, name: str, index: int) -> NDArray[np.uint8]:
+        """Return picture `index` of class `name`, (size, size, 3) uint8 RGB.
+
+        It depends on nothing but the arguments: any picture can be drawn alone, in any order.
+        """
+        return draw_picture(self.patterns[name], self.style, keyed_rng(seed, name, index))
+
+
+_DEMO: dict[str, Pattern] = {
+    "bricks": demo.bricks,
+    "checkers": demo.checkers,
+    "dots": demo.dots,
+    "flower": demo.flower,
+    "gear": demo.gear,
+    "heart": demo.heart,
+    "honeycomb": demo.honeycomb,
+    "marble": demo.marble,
+    "maze": demo.maze,
+    "mosaic": demo.mosaic,
+    "rings": demo.rings,
+    "ripples": demo.ripples,
+    "scales": demo.scales,
+    "snowflake": demo.snowflake,
+    "spiral": demo.spiral,
+    "star": demo.star,
+    "sunburst": demo.sunburst,
+    "tartan": demo.tartan,
+    "waves": demo.waves,
+    "zigzag": demo.zigzag,
+}
+
+DEMO_SET = PictureSet(_DEMO, PAINT_ON_DARK)
+"""What the demo learns to tell apart."""
+
+PRETRAINING_SET = PictureSet({**SHAPES, **TEXTURES}, INK_ON_PAPER)
+"""What the backbone has seen; none is of a kind with a class of the demo."""

@@ -1,0 +1,75 @@
+"""Which device, number format and memory layout a run computes with."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from core.config import Config
+from core.errors import SetupError
+
+
+class DeviceError(SetupError):
+    """A device that was asked for by name and isn't there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """The device with how to compute on it."""
+
+    device: torch.device
+    name: str
+    bf16: bool
+    channels_last: bool
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context of the forward pass."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    def place_model(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device, in the layout that is used there."""
+        if self.channels_last:
+            return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return model.to(self.device)
+
+    def place_images(self, images: Tensor) -> Tensor:
+        """Move pictures (N, C, H, W) to the device, in the layout that is used there."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return images.to(self.device, non_blocking=True, memory_format=layout)
+
+    @property
+    def sums_dtype(self) -> torch.dtype:
+        """Type for running sums; MPS has no float64."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
+
+def choose_compute(config: Config) -> Compute:
+    """Return what `device`, `precision` and `memory_format` come to on this machine.
+
+    Raises DeviceError when a device is asked for that torch can't use here.
+    """
+    device = torch.device(_device_type(config.device))
+    cuda = device.type == "cuda"
+    bf16 = config.precision == "bf16" or (
+        config.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
+    )
+    channels_last = config.memory_format == "channels_last" or (
+        config.memory_format == "auto" and cuda
+    )
+    name = torch.cuda.get_device_name(device) if cuda else device.type
+    return Compute(device, name, bf16, channels_last)
+
+
+def _device_type(wanted: str) -> str:
+    usable = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        return next(name for name, works in usable.items() if works)
+    if not usable[wanted]:
+        here = " and ".join(name for name, works in usable.items() if works)
+        raise DeviceError(f"device={wanted}: torch can't use it on this machine, only {here}")
+    return wanted

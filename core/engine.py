@@ -1,0 +1,396 @@
+"""The two phases: fit -> phase -> epoch -> step, as plain code from top to bottom."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core import reports
+from core.checkpoint import Checkpoints
+from core.commands import Mailbox
+from core.config import PHASES, Config
+from core.data.dataset import Batch
+from core.data.load import Loader, epoch_order
+from core.device import Compute
+from core.disk import Disk
+from core.early_stopping import EarlyStopping
+from core.emitter import Emit
+from core.events import RunEnded
+from core.history import History
+from core.keys import key
+from core.meter import Meter
+from core.metrics import PassResult, RunningMetrics, cross_entropy
+from core.model import copy_weights, freeze_backbone, train_mode, unfreeze
+from core.optimizers import build_optimizer, build_scheduler
+from core.steering import PhaseEnd, Steering
+from core.stopwatch import Stopwatch
+from core.train_state import Best, TrainState
+
+
+class Engine:
+    """Trains a model in the phases of a configuration, tells of it, and can be steered.
+
+    It owns the model from its making on and runs in one thread; `mailbox` is the only way in,
+    `emit` the only way out.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: nn.Module,
+        train: Loader,
+        val: Loader,
+        compute: Compute,
+        checkpoints: Checkpoints,
+        history: History,
+        emit: Emit,
+        mailbox: Mailbox,
+        disk: Disk,
+        fingerprint: str = "",
+        changes: Mapping[str, Any] = {},
+    ) -> None:
+        self.config = config
+        self.model = compute.place_model(model)
+        self.train, self.val = train, val
+        self.compute = compute
+        self.checkpoints = checkpoints
+        self.history = history
+        self.emit = emit
+        self.watch = Stopwatch()
+        self.steering = Steering(mailbox, emit, self.save_manual, self.watch, disk)
+        self.fingerprint = fingerprint
+        self.changes = changes
+        self.best: Best | None = None
+        self.global_step = 0
+        self.unreadable: set[str] = set()
+        self.failure = ""
+        """Why the run can't go on."""
+        self.meter = Meter()
+        self.phase_began = self.epoch_began = 0.0
+
+    def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
+        """Train all phases; returns how the run ended. `saved` is a checkpoint's `train_state` to
+        go on from; the model has its weights already. Loader workers that die are raised as
+        RuntimeError."""
+        outcome, reason = "finished", "all phases done"
+        state = self.restore(saved) if saved is not None else None
+        for phase in self.phases_from(state):
+            state = state if state is not None and state.phase == phase else self.begin_phase(phase)
+            end = self.fit_phase(state)
+            if not self.steering.until_written(state, patient=end is not PhaseEnd.STOPPED):
+                end = PhaseEnd.STOPPED
+            if end is PhaseEnd.STOPPED:
+                outcome, reason = "stopped", self.steering.stop_reason
+                break
+            if end is PhaseEnd.FAILED:
+                outcome, reason = "failed", self.failure
+                break
+        best = self.best
+        return RunEnded(
+            outcome=outcome,
+            reason=reason,
+            best_val_top1=best.val_top1 if best else math.nan,
+            best_phase=best.phase if best else "",
+            best_epoch=best.epoch if best else 0,
+            seconds=self.watch.seconds,
+        )
+
+    def phases_from(self, state: TrainState | None) -> list[str]:
+        """Return the phases that are still to be trained, in their order."""
+        planned = [phase for phase in PHASES if self.config.phases.get(phase).epochs > 0]
+        if state is None:
+            return planned
+        later = PHASES[PHASES.index(state.phase) + 1 :]
+        return [state.phase, *(phase for phase in later if phase in planned)]
+
+    def fit_phase(self, state: TrainState) -> PhaseEnd:
+        """Train one phase to its end; the model then has the phase's best weights."""
+        end = PhaseEnd(state.end) if state.end else None
+        while end is None:
+            if not state.validation_pending:
+                end = self.train_epoch(state)
+                if end is not None:
+                    break
+                state.validation_pending = True
+                self.save_last(state)
+            result, end = self.validate(state)
+            if end is None:
+                end = self.finish_epoch(state, result)
+        if end in (PhaseEnd.STOPPED, PhaseEnd.FAILED):
+            self.save_last(state)
+            return end
+        if state.best_weights:
+            self.model.load_state_dict(state.best_weights)
+        self._stamp(state)
+        self.emit(reports.phase_ended(state, end.value, self.history.epochs(state.phase)))
+        return end
+
+    def begin_phase(self, phase: str) -> TrainState:
+        """Freeze or thaw, and make the phase's own optimizer, scheduler and stopper."""
+        state = self.new_state(phase)
+        config = self.config.phases.get(phase)
+        self.emit(reports.phase_started(state, config, self.train.steps, self.val.steps))
+        return state
+
+    def restore(self, saved: Mapping[str, Any]) -> TrainState:
+        """Return the state that a checkpoint holds, to go on from exactly there."""
+        state = self.new_state(str(saved["phase"]))
+        state.restore(saved)
+        if state.fingerprint != self.fingerprint:
+            # The epoch's batches are others by now: it begins anew.
+            state.fingerprint, state.step, state.validation_pending = self.fingerprint, 0, False
+            state.metrics = self._new_metrics()
+        state.change(self.config.phases.get(state.phase), self.changes)
+        self.best, self.global_step = state.best, state.global_step
+        self.watch.add(state.run_seconds)
+        self.phase_began = self.watch.seconds - state.phase_seconds
+        self.epoch_began = self.watch.seconds - state.epoch_seconds
+        self.checkpoints.mend_best(state)
+        if state.end in (PhaseEnd.EPOCHS, PhaseEnd.EARLY_STOPPING) and self.changes:
+            end = self._verdict(state, state.epoch - 1)
+            state.end = end.value if end else None
+        return state
+
+    def new_state(self, phase: str) -> TrainState:
+        """Return the state at the beginning of a phase, with the model frozen or thawed for it."""
+        config = self.config.phases.get(phase)
+        parameters = (freeze_backbone if phase == "head" else unfreeze)(self.model)
+        optimizer = build_optimizer(config, parameters)
+        self.phase_began = self.epoch_began = self.watch.seconds
+        return TrainState(
+            phase=phase,
+            epoch=1,
+            step=0,
+            global_step=self.global_step,
+            validation_pending=False,
+            model=self.model,
+            parameters=parameters,
+            optimizer=optimizer,
+            scheduler=build_scheduler(config, optimizer),
+            stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
+            metrics=self._new_metrics(),
+            part_size=self.config.data.batch_size,
+            best=self.best,
+            fingerprint=self.fingerprint,
+        )
+
+    def train_epoch(self, state: TrainState) -> PhaseEnd | None:
+        """One training pass with running metrics. Returns why the phase ends, if it does."""
+        train_mode(self.model, frozen=state.phase == "head")
+        order = epoch_order(len(self.train.dataset), self.config.seed, state.phase, state.epoch)
+        self.meter = Meter()
+        for batch in self.train.epoch(state.phase, state.epoch, order, state.step):
+            self.meter.data_arrived()
+            end = self._steer(state)
+            if end is not None:
+                return end
+            self._warn_of_unreadable(batch, self.train)
+            loss, norm = self.step(state, batch)
+            self.meter.step_done(len(batch.labels), loss, norm)
+            self._tell_progress(state, "train", state.step, self.train.steps, state.metrics)
+            if state.nonfinite_steps >= self.config.nonfinite_limit:
+                limit = self.config.nonfinite_limit
+                self.failure = f"the loss was not finite in {limit} steps in a row"
+            if self.failure:
+                return PhaseEnd.FAILED
+            self.meter.next_step()
+        return None
+
+    def step(self, state: TrainState, batch: Batch) -> tuple[float, float]:
+        """One training step; returns its loss and gradient norm, NaN where there is none.
+
+        Where the device's memory is too small, the batch is worked through in smaller parts and
+        the gradient accumulated; the step is the same but for the order of sums.
+        """
+        loss, norm = math.nan, math.nan
+        if len(batch.labels):
+            # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
+            seed = key(self.config.seed, "step", state.phase, state.epoch, state.step + 1)
+            while (result := self._try_step(state, batch, seed)) is None:
+                if not self._use_smaller_parts(state):
+                    return loss, norm
+            loss, norm = result
+        state.step += 1
+        state.global_step += 1
+        self.global_step = state.global_step
+        return loss, norm
+
+    def _try_step(self, state: TrainState, batch: Batch, seed: int) -> tuple[float, float] | None:
+        """Take a step; None when the memory is too small for it, with nothing changed."""
+        torch.manual_seed(seed)
+        state.optimizer.zero_grad(set_to_none=True)
+        try:
+            loss, logits, labels = self._accumulate(state, batch)
+        except torch.cuda.OutOfMemoryError:
+            return None
+        if not math.isfinite(value := loss.item()):
+            self._skip_step(state, batch, f"loss is {value}")
+            return value, math.nan
+        clip = self.config.clip_grad_norm or math.inf
+        norm = nn.utils.clip_grad_norm_(state.parameters, clip).item()
+        if not math.isfinite(norm):
+            self._skip_step(state, batch, f"gradient norm is {norm}")
+            return math.nan, norm
+        state.optimizer.step()
+        state.nonfinite_steps = 0
+        state.metrics.add(loss, logits, labels)
+        return value, norm
+
+    def _accumulate(self, state: TrainState, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Add up the gradient of a batch, part by part; returns mean loss, logits and labels."""
+        count = len(batch.labels)
+        losses, logits = [], []
+        labels = batch.labels.to(self.compute.device, non_blocking=True)
+        for first in range(0, count, state.part_size):
+            part = slice(first, first + state.part_size)
+            with self.compute.autocast():
+                output = self.model(self.compute.place_images(batch.images[part]))
+            loss = cross_entropy(output, labels[part])
+            if len(output) < count:
+                loss = loss * (len(output) / count)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            logits.append(output.detach())
+        return torch.stack(losses).sum(), torch.cat(logits), labels
+
+    def _use_smaller_parts(self, state: TrainState) -> bool:
+        """Halve the parts that a batch is worked through in; returns whether that was possible."""
+        state.optimizer.zero_grad(set_to_none=True)
+        if self.compute.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if state.part_size == 1:
+            self.failure = (
+                f"the memory of {self.compute.name} is too small for a single picture; "
+                "take a smaller model.name or data.image_size"
+            )
+            return False
+        state.part_size = -(-min(state.part_size, self.config.data.batch_size) // 2)
+        self.emit(reports.smaller_parts(self.compute.name, state.part_size))
+        return True
+
+    def validate(self, state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
+        """One validation pass. The result is whole only if no end comes with it."""
+        state.validation_pending = True
+        self.model.eval()
+        metrics = self._new_metrics()
+        meter, self.meter = self.meter, Meter()
+        for step, batch in enumerate(self.val.epoch(state.phase, state.epoch), 1):
+            self.meter.data_arrived()
+            end = self._steer(state)
+            if end is not None:
+                return metrics.result(), end
+            self._warn_of_unreadable(batch, self.val)
+            loss = self.validation_step(state, batch, metrics)
+            if self.failure:
+                return metrics.result(), PhaseEnd.FAILED
+            self.meter.step_done(len(batch.labels), loss)
+            self._tell_progress(state, "val", step, self.val.steps, metrics)
+            self.meter.next_step()
+        self.meter = meter
+        return metrics.result(), None
+
+    def validation_step(self, state: TrainState, batch: Batch, metrics: RunningMetrics) -> float:
+        """Evaluate one batch; returns its loss, NaN when none of it could be read."""
+        if not len(batch.labels):
+            return math.nan
+        while (logits := self._try_forward(state, batch)) is None:
+            if not self._use_smaller_parts(state):
+                return math.nan
+        labels = batch.labels.to(self.compute.device, non_blocking=True)
+        loss = cross_entropy(logits, labels)
+        metrics.add(loss, logits, labels)
+        return loss.item()
+
+    @torch.inference_mode()
+    def _try_forward(self, state: TrainState, batch: Batch) -> Tensor | None:
+        """Return the logits of a batch; None when the memory is too small for it."""
+        try:
+            with self.compute.autocast():
+                parts = [
+                    self.model(self.compute.place_images(images))
+                    for images in torch.split(batch.images, state.part_size)
+                ]
+        except torch.cuda.OutOfMemoryError:
+            return None
+        return torch.cat(parts)
+
+    def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
+        """Give the verdicts, tell, save. Returns why the phase ends, if it does."""
+        lr = state.lr
+        state.scheduler.step(val.loss)
+        state.stopping = state.stopping.update(val.loss)
+        this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
+        phase_best, best = this.beats(state.phase_best), this.beats(state.best)
+        if phase_best:
+            state.phase_best, state.best_weights = this, copy_weights(self.model)
+        if best:
+            state.best = self.best = this
+        self._stamp(state)
+        train = state.metrics.result()
+        event = reports.epoch_ended(state, train, val, lr, best, phase_best, self.meter)
+        end = self._verdict(state, state.epoch)
+        state.end = end.value if end else None
+        state.epoch, state.step, state.validation_pending = state.epoch + 1, 0, False
+        state.metrics = self._new_metrics()
+        self.epoch_began = self.watch.seconds
+
+        self.emit(event)
+        self.history.add(event)
+        if phase_best:
+            self.checkpoints.save_best(state)
+        self.save_last(state)
+        return end
+
+    def save_last(self, state: TrainState) -> None:
+        """Have the state written as the checkpoint to go on from."""
+        self._stamp(state)
+        self.checkpoints.save_last(state)
+
+    def save_manual(self, state: TrainState) -> str:
+        """Have the state written as a checkpoint of its own; returns the file's name."""
+        self._stamp(state)
+        return self.checkpoints.save_manual(state)
+
+    def _stamp(self, state: TrainState) -> None:
+        state.run_seconds = self.watch.seconds
+        state.phase_seconds = self.watch.seconds - self.phase_began
+        state.epoch_seconds = self.watch.seconds - self.epoch_began
+
+    def _verdict(self, state: TrainState, epochs_done: int) -> PhaseEnd | None:
+        if epochs_done >= self.config.phases.get(state.phase).epochs:
+            return PhaseEnd.EPOCHS
+        return PhaseEnd.EARLY_STOPPING if state.stopping.exhausted else None
+
+    def _steer(self, state: TrainState) -> PhaseEnd | None:
+        if self.checkpoints.seconds_since_last() >= 60 * self.config.checkpoint.every_minutes:
+            self.save_last(state)
+        before = self.watch.total_paused
+        end = self.steering.between_steps(state)
+        self.meter.skip(self.watch.total_paused - before)
+        return end
+
+    def _skip_step(self, state: TrainState, batch: Batch, what: str) -> None:
+        state.nonfinite_steps += 1
+        state.optimizer.zero_grad(set_to_none=True)
+        files = [self.train.dataset.paths[place] for place in batch.indices.tolist()]
+        self.emit(reports.nonfinite_step(state, what, files))
+
+    def _warn_of_unreadable(self, batch: Batch, loader: Loader) -> None:
+        for place, reason in batch.failed:
+            path = loader.dataset.paths[place]
+            if path not in self.unreadable:
+                self.unreadable.add(path)
+                self.emit(reports.unreadable_file(path, reason))
+
+    def _new_metrics(self) -> RunningMetrics:
+        return RunningMetrics(self.compute.device, self.compute.sums_dtype)
+
+    def _tell_progress(
+        self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
+    ) -> None:
+        if self.meter.due or step in (1, steps):
+            self._stamp(state)
+            sofar = metrics.result()
+            self.emit(reports.progress(state, stage, step, steps, sofar, self.meter))

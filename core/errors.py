@@ -1,0 +1,5 @@
+"""The errors that are the person's to mend."""
+
+
+class SetupError(ValueError):
+    """A run can't begin with what was given; one line that names the thing and what to do."""

@@ -1,0 +1,88 @@
+"""Numbers as people read them: one place, so that every view writes them alike."""
+
+import math
+from datetime import datetime
+
+NONE = "–"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return a fraction (0 to 1) as `97.10 %`."""
+    if fraction is None or math.isnan(fraction):
+        return NONE
+    return f"{100 * fraction:.{digits}f} %"
+
+
+def loss(value: float | None) -> str:
+    """Return a loss with four significant places, or `nan`, `inf` as they are."""
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.2e}"
+
+
+def rate(value: float) -> str:
+    """Return a learning rate in the shortest form that keeps four figures: `0.001`, `5e-05`."""
+    return f"{value:.4g}"
+
+
+def count(value: int) -> str:
+    """Return a whole number with thousands separators."""
+    return f"{value:,}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return `0:42`, `12:05` or `1:02:03`; days are counted in hours."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    whole = max(0, int(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(value: float | None) -> str:
+    """Return bytes in decimal units with three figures: `1.23 GB`."""
+    if value is None:
+        return NONE
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(value) < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    digits = 0 if unit == "B" or abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def parameters(value: int) -> str:
+    """Return a count of parameters: `87.6 M`, `20.5 k`."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.99995 * unit:  # what would round to 1000.0 of the smaller unit
+            return f"{value / unit:.1f} {name}"
+    return str(value)
+
+
+def clock_time(seconds: float) -> str:
+    """Return a Unix time as the local `14:02:11`."""
+    return _local(seconds, "%H:%M:%S")
+
+
+def when(seconds: float, now: float) -> str:
+    """Return a Unix time as `today 13:20`, `yesterday 09:05` or `2026-11-03 18:40`."""
+    days = _day(now) - _day(seconds)
+    word = {0: "today", 1: "yesterday"}.get(days)
+    return f"{word} {_local(seconds, '%H:%M')}" if word else _local(seconds, "%Y-%m-%d %H:%M")
+
+
+def _local(seconds: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(seconds).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return NONE
+
+
+def _day(seconds: float) -> int:
+    try:
+        return datetime.fromtimestamp(seconds).toordinal()
+    except (ValueError, OverflowError, OSError):
+        return 0

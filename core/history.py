@@ -1,0 +1,47 @@
+"""`history.csv`: one row an epoch, rewritten whole and atomically."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from core.events import EpochEnded
+from core.files import write_text_atomically
+
+COLUMNS = [field.name for field in fields(EpochEnded)]
+
+
+class History:
+    """The epochs of a run, kept in a file that pandas.read_csv opens."""
+
+    def __init__(self, path: Path, rows: Iterable[EpochEnded] = ()) -> None:
+        """`rows` are the epochs of a run that goes on."""
+        self.error: OSError | None = None
+        """Why the file lacks rows; None while it is whole."""
+        self._path = path
+        self._rows = list(rows)
+
+    def add(self, epoch: EpochEnded) -> None:
+        """Append a row; never fails, see `error`."""
+        self._rows.append(epoch)
+        self.write()
+
+    def write(self) -> None:
+        """Write the file as a whole; never fails, see `error`."""
+        try:
+            self._write()
+            self.error = None
+        except OSError as error:
+            self.error = error
+
+    def _write(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in self._rows)
+        write_text_atomically(self._path, text.getvalue())
+
+    def epochs(self, phase: str) -> int:
+        """Return how many epochs of a phase are done."""
+        return sum(row.phase == phase for row in self._rows)

@@ -1,0 +1,187 @@
+"""From a configuration and a data plan to an engine that is ready to fit. Imports torch."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from core import __version__
+from core.checkpoint import Checkpoints, newest_good
+from core.commands import Mailbox
+from core.config import PHASES, Config
+from core.data.load import Loader, make_loaders
+from core.data.split import DataPlan
+from core.device import Compute, choose_compute
+from core.disk import Disk
+from core.emitter import Emit, Emitter
+from core.engine import Engine
+from core.events import ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
+from core.history import History
+from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
+from core.run_state import fold
+from core.runs import RunFolder
+from core.start import FRESH, Start
+from core.telemetry import DeviceMemory, DeviceProbe
+
+
+class Prepared:
+    """An engine with what must be closed after it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        probe: DeviceProbe,
+        loaders: tuple[Loader, Loader],
+        checkpoints: Checkpoints,
+        saved: Mapping[str, Any] | None,
+    ) -> None:
+        self.engine = engine
+        self.probe = probe
+        self._loaders = loaders
+        self._checkpoints = checkpoints
+        self._saved = saved
+
+    def fit(self) -> RunEnded:
+        """Train from the beginning, or from the checkpoint that was found."""
+        return self.engine.fit(self._saved)
+
+    def close(self) -> None:
+        """End the loader workers, and write what is waiting to be written."""
+        for loader in self._loaders:
+            loader.close()
+        self._checkpoints.close()
+
+
+def prepare(
+    config: Config,
+    plan: DataPlan,
+    folder: RunFolder,
+    emitter: Emitter,
+    mailbox: Mailbox,
+    start: Start = FRESH,
+) -> Prepared:
+    """Build model, loaders and engine, and tell of them.
+
+    Raises ModelError or DeviceError; with `start.content` the model gets the checkpoint's
+    weights instead of those that the configuration names.
+    """
+    emit = emitter.emit
+    compute = choose_compute(config)
+    emit(Preparing(stage="building the model"))
+    model, weights = _model(config, plan, start)
+    data_config = model_data_config(model)
+    loaders = make_loaders(config, plan, data_config, pin_memory=compute.device.type == "cuda")
+    about = {
+        "config": config.model_dump(),
+        "classes": plan.classes,
+        "transform": {
+            "image_size": config.data.image_size,
+            **{name: data_config[name] for name in ("mean", "std", "interpolation")},
+            **{name: data_config[name] for name in ("crop_pct", "crop_mode")},
+        },
+    }
+    checkpoints = Checkpoints(folder.checkpoints, about, emit)
+    history = History(folder.history, start.epochs)
+    engine = Engine(
+        config=config,
+        model=model,
+        train=loaders[0],
+        val=loaders[1],
+        compute=compute,
+        checkpoints=checkpoints,
+        history=history,
+        emit=emit,
+        mailbox=mailbox,
+        disk=Disk(emitter, history, checkpoints.saver),
+        fingerprint=plan.fingerprint,
+        changes=start.changes,
+    )
+    emit(_model_ready(config, engine, weights))
+    _warn_of_weights(weights, emit)
+    saved = start.content["train_state"] if start.content else None
+    return Prepared(engine, _probe(compute), loaders, checkpoints, saved)
+
+
+def find_start(
+    folder: RunFolder, past: Iterable[Record], config: Config, changes: Mapping[str, Any]
+) -> tuple[Start, RunResumed, list[str]]:
+    """Return the newest good checkpoint of a run as a place to start, the event that tells of
+    it, and what is wrong with newer ones.
+
+    A run that never wrote one starts anew; where all are damaged, raises ModelError.
+    """
+    content, name, problems = newest_good(folder.checkpoints)
+    if content is None and problems:
+        raise ModelError(f"run {folder.id} has no checkpoint to go on from: {'; '.join(problems)}")
+    first = next(phase for phase in PHASES if config.phases.get(phase).epochs > 0)
+    saved = content["train_state"] if content else {}
+    event = RunResumed(
+        run_id=folder.id,
+        phase=saved.get("phase", first),
+        epoch=saved.get("epoch", 1),
+        step=saved.get("step", 0),
+        global_step=saved.get("global_step", 0),
+        checkpoint=name,
+        changes=dict(changes),
+        version=__version__,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+    )
+    state = fold([*past, Record(1, 0.0, event)])
+    epochs = [point.result for point in state.epochs]
+    skipped = [f"{problem}; {name} is used instead" for problem in problems]
+    return Start(content, name, epochs, changes), event, skipped
+
+
+def _model(config: Config, plan: DataPlan, start: Start) -> tuple[nn.Module, WeightsReport]:
+    if start.content is None:
+        return build_model(config.model, len(plan.classes), config.seed)
+    bare = config.model.model_copy(update={"pretrained": False, "weights": None})
+    model, _ = build_model(bare, len(plan.classes), config.seed)
+    model.load_state_dict(start.content["model"])
+    return model, WeightsReport(f"checkpoint {start.checkpoint}")
+
+
+def _model_ready(config: Config, engine: Engine, weights: WeightsReport) -> ModelReady:
+    compute = engine.compute
+    return ModelReady(
+        name=config.model.name,
+        parameters=count_parameters(engine.model.parameters()),
+        weights=weights.source,
+        device=str(compute.device),
+        device_name=compute.name,
+        precision="bf16" if compute.bf16 else "fp32",
+        memory_format="channels_last" if compute.channels_last else "contiguous",
+        image_size=config.data.image_size,
+    )
+
+
+def _warn_of_weights(weights: WeightsReport, emit: Emit) -> None:
+    for names, what in (
+        (weights.missing, "of the model were not loaded and start at random"),
+        (weights.unused, "of the file have no place in the model"),
+    ):
+        if names:
+            shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
+            emit(Warned(code="weights", message=f"{weights.source}: tensors {what}: {shown}"))
+
+
+def _probe(compute: Compute) -> DeviceProbe:
+    if compute.device.type != "cuda":
+        return DeviceProbe(str(compute.device), compute.name)
+    index = compute.device.index or 0
+    properties = torch.cuda.get_device_properties(index)
+
+    def memory() -> DeviceMemory:
+        return DeviceMemory(
+            allocated=torch.cuda.memory_allocated(index),
+            reserved=torch.cuda.memory_reserved(index),
+            peak=torch.cuda.max_memory_allocated(index),
+            total=properties.total_memory,
+        )
+
+    uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else ""
+    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory)

@@ -1,0 +1,373 @@
+"""`RunState = fold(events)`: the one picture of a run that every view draws."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core import events as ev
+from core.config import PHASES
+from core.describe import describe, phase_reason
+from core.early_stopping import EarlyStopping
+from core.series import Series
+
+LOG_LINES = 2000
+_SPIKE = 2.0
+"""A single step counts as a spike when its loss is this many times the mean around it."""
+Answer = ev.CommandApplied | ev.CommandRefused
+
+
+@dataclass(frozen=True, slots=True)
+class EpochPoint:
+    """An epoch that ended, with its place on the run's x axis (epochs over all phases)."""
+
+    x: int
+    time: float
+    result: ev.EpochEnded
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something worth a mark on the charts; `kind` is `phase`, `command` or `warning`."""
+
+    x: float
+    time: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the event log."""
+
+    time: float
+    level: str
+    text: str
+
+
+@dataclass
+class PhaseState:
+    """One of the run's phases as far as it has come."""
+
+    name: str
+    status: str = "waiting"
+    """`waiting`, `running`, `done` or `skipped`."""
+    max_epochs: int = 0
+    epochs: list[EpochPoint] = field(default_factory=list)
+    started: ev.PhaseStarted | None = None
+    start_x: float = 0.0
+    stopping: EarlyStopping | None = None
+    """The verdict after the last epoch, with the patience that holds now."""
+    lr: float = 0.0
+    scheduler_bad_epochs: int = 0
+    reason: str = ""
+    """Why it ended, in words."""
+    best: EpochPoint | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Time that its epochs took, without pauses."""
+        return sum(point.result.seconds for point in self.epochs)
+
+
+@dataclass
+class RunState:
+    """Everything a view shows of a run. Only `apply` changes it; one thread owns it."""
+
+    run_id: str = ""
+    name: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "preparing"
+    """`preparing`, `running`, `paused`, `finished`, `stopped` or `failed`."""
+    reason: str = ""
+    """Why the run ended."""
+    preparing: ev.Preparing | None = None
+    started: float | None = None
+    last_time: float | None = None
+    ended: float | None = None
+    idle: float = 0.0
+    """Seconds in which no engine worked at the run, between a stop and going on."""
+    paused_since: float | None = None
+    data: ev.DataReady | None = None
+    model: ev.ModelReady | None = None
+    phases: dict[str, PhaseState] = field(default_factory=dict)
+    phase: str = ""
+    """The phase that runs, or ran last."""
+    progress: ev.Progress | None = None
+    """Where the running epoch stands; None between epochs."""
+    epochs: list[EpochPoint] = field(default_factory=list)
+    best: EpochPoint | None = None
+    step_loss: Series = field(default_factory=Series)
+    """Training loss within epochs, over x."""
+    step_top1: Series = field(default_factory=Series)
+    """Running training accuracy within epochs, over x."""
+    marks: list[Mark] = field(default_factory=list)
+    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    device: ev.DeviceSample | None = None
+    checkpoint: ev.CheckpointSaved | None = None
+    log_count: int = 0
+    """Log lines ever written: more than `log` holds once it forgets the oldest."""
+    answers: deque[Answer] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    """What the engine said to commands, latest last."""
+    warnings: int = 0
+    seq: int = 0
+    """The last record's number; a view that has drawn this one has nothing to do."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended by its own account."""
+        return self.status in ("finished", "stopped", "failed")
+
+    @property
+    def current(self) -> PhaseState | None:
+        """The phase that runs, or ran last."""
+        return self.phases.get(self.phase)
+
+    @property
+    def x(self) -> float:
+        """Where the run stands on the x axis: epochs over all phases, with a fraction."""
+        if self.progress is None or self.progress.stage != "train":
+            return float(len(self.epochs)) + (0 if self.progress is None else 1)
+        return len(self.epochs) + self.progress.step / max(1, self.progress.steps)
+
+    def elapsed(self, now: float) -> float | None:
+        """Seconds since the start, pauses included; `now` (Unix s) counts until the end."""
+        if self.started is None:
+            return None
+        end = self.ended if self.ended is not None else now
+        return max(0.0, end - self.started - self.idle)
+
+    def apply(self, record: ev.Record) -> None:
+        """Take in the next record. Never fails, whatever the order of events."""
+        self.seq = record.seq
+        if isinstance(record.event, ev.RunResumed) and self.last_time is not None:
+            self.idle += max(0.0, record.time - self.last_time)
+        self.last_time = record.time
+        handler = _HANDLERS.get(type(record.event))
+        if handler:
+            handler(self, record.event, record.time)
+        line = describe(record.event)
+        if line:
+            self.log.append(LogLine(record.time, line.level, line.text))
+            self.log_count += 1
+
+    def phase_state(self, name: str) -> PhaseState:
+        """Return a phase by name, known from now on."""
+        return self.phases.setdefault(name, PhaseState(name))
+
+
+def fold(records: Iterable[ev.Record]) -> RunState:
+    """Return the state of a run after these records."""
+    state = RunState()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def _run_started(state: RunState, e: ev.RunStarted, time: float) -> None:
+    state.run_id, state.name, state.config = e.run_id, e.name, e.config
+    state.started = time if state.started is None else state.started
+    planned = e.config.get("phases")
+    for name in PHASES:
+        phase = state.phase_state(name)
+        keys = planned.get(name) if isinstance(planned, Mapping) else None
+        epochs = keys.get("epochs") if isinstance(keys, Mapping) else None
+        phase.max_epochs = epochs if isinstance(epochs, int) else 0
+        if epochs == 0:
+            phase.status, phase.reason = "skipped", phase_reason("skipped")
+
+
+def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
+    """Undo what came after the checkpoint: every epoch is shown once."""
+    kept = [point for point in state.epochs if _stands(point.result, e)]
+    x = len(kept) + e.step / max(1, _steps(state, e.phase))
+    state.epochs = kept
+    state.best = _last(kept, lambda result: result.best)
+    for phase in state.phases.values():
+        _rewind(phase, kept, e.phase)
+    state.step_loss.cut(x)
+    state.step_top1.cut(x)
+    state.marks = [mark for mark in state.marks if mark.x <= x]
+    state.marks.append(Mark(x, time, "resume", "resumed"))
+    state.phase, state.progress = e.phase, None
+    state.status, state.reason, state.preparing = "running", "", None
+    state.ended = state.paused_since = None
+    for key, value in e.changes.items():
+        _apply_change(state, key, value)
+
+
+def _rewind(phase: PhaseState, kept: list[EpochPoint], resumed: str) -> None:
+    phase.epochs = [point for point in phase.epochs if point in kept]
+    phase.best = _last(phase.epochs, lambda result: result.phase_best)
+    if phase.epochs:
+        last = phase.epochs[-1].result
+        phase.lr, phase.scheduler_bad_epochs = last.next_lr, last.scheduler_bad_epochs
+        phase.stopping = _stopping(last)
+    elif phase.started:
+        phase.lr = phase.started.lr
+        phase.stopping = EarlyStopping(phase.started.patience, phase.started.min_delta)
+    if phase.name == resumed:
+        phase.status, phase.reason = "running", ""
+    elif _is_later(phase.name, resumed) and phase.status != "skipped":
+        phase.status, phase.reason, phase.started, phase.stopping = "waiting", "", None, None
+
+
+def _last(points: list[EpochPoint], fits: Callable[[ev.EpochEnded], bool]) -> EpochPoint | None:
+    return next((point for point in reversed(points) if fits(point.result)), None)
+
+
+def _stopping(e: ev.EpochEnded) -> EarlyStopping:
+    return EarlyStopping(e.patience, e.min_delta, e.monitor_best, e.bad_epochs)
+
+
+def _is_later(phase: str, than: str) -> bool:
+    order = [*PHASES, phase, than]
+    return order.index(phase) > order.index(than)
+
+
+def _apply_change(state: RunState, key: str, value: Any) -> None:
+    """Show what was set anew on resume in the phase that runs and those to come."""
+    _, _, rest = key.partition("phases.")
+    name, _, item = rest.partition(".")
+    phase = state.phases.get(name)
+    if phase is None:
+        return
+    if item == "epochs" and isinstance(value, int):
+        phase.max_epochs = value
+    elif item == "lr" and isinstance(value, int | float):
+        phase.lr = float(value)
+    elif item == "early_stopping.patience" and isinstance(value, int) and phase.stopping:
+        phase.stopping = replace(phase.stopping, patience=value)
+    elif item == "early_stopping.min_delta" and isinstance(value, int | float) and phase.stopping:
+        phase.stopping = replace(phase.stopping, min_delta=float(value))
+
+
+def _stands(epoch: ev.EpochEnded, resumed: ev.RunResumed) -> bool:
+    if epoch.phase == resumed.phase:
+        return epoch.epoch < resumed.epoch
+    return _is_later(resumed.phase, epoch.phase)
+
+
+def _steps(state: RunState, phase: str) -> int:
+    started = state.phase_state(phase).started
+    return started.steps if started else 1
+
+
+def _preparing(state: RunState, e: ev.Preparing, time: float) -> None:
+    state.preparing = e
+    if state.over:  # another process goes on with the run
+        state.status = "preparing"
+
+
+def _data_ready(state: RunState, e: ev.DataReady, time: float) -> None:
+    state.data = e
+
+
+def _model_ready(state: RunState, e: ev.ModelReady, time: float) -> None:
+    state.model = e
+
+
+def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
+    state.status, state.preparing, state.phase, state.progress = "running", None, e.phase, None
+    phase = state.phase_state(e.phase)
+    phase.status, phase.started, phase.start_x = "running", e, float(len(state.epochs))
+    phase.max_epochs, phase.lr = e.epochs, e.lr
+    phase.stopping = EarlyStopping(e.patience, e.min_delta)
+    if state.epochs:
+        state.marks.append(Mark(phase.start_x, time, "phase", f"phase {e.phase}"))
+
+
+def _progress(state: RunState, e: ev.Progress, time: float) -> None:
+    state.progress = e
+    if e.stage == "train":
+        state.step_loss.add(state.x, e.recent_loss)
+        if not e.peak_loss <= _SPIKE * e.recent_loss:
+            # There and back again: a spike of its own, not a slope to the next point.
+            state.step_loss.add(state.x, e.peak_loss)
+            state.step_loss.add(state.x, e.recent_loss)
+        state.step_top1.add(state.x, e.top1)
+
+
+def _epoch_ended(state: RunState, e: ev.EpochEnded, time: float) -> None:
+    point = EpochPoint(len(state.epochs) + 1, time, e)
+    state.progress = None
+    state.epochs.append(point)
+    phase = state.phase_state(e.phase)
+    phase.epochs.append(point)
+    phase.stopping = _stopping(e)
+    phase.lr, phase.scheduler_bad_epochs = e.next_lr, e.scheduler_bad_epochs
+    if e.phase_best:
+        phase.best = point
+    if e.best:
+        state.best = point
+
+
+def _checkpoint_saved(state: RunState, e: ev.CheckpointSaved, time: float) -> None:
+    state.checkpoint = e
+
+
+def _command_applied(state: RunState, e: ev.CommandApplied, time: float) -> None:
+    state.answers.append(e)
+    state.marks.append(Mark(state.x, time, "command", e.note))
+    phase = state.phases.get(e.phase)
+    if phase is None:
+        return
+    patience, lr = e.arguments.get("patience"), e.arguments.get("lr")
+    if isinstance(patience, int) and patience >= 1 and phase.stopping:
+        phase.stopping = phase.stopping.with_patience(patience)
+    if isinstance(lr, float):
+        phase.lr = lr
+
+
+def _command_refused(state: RunState, e: ev.CommandRefused, time: float) -> None:
+    state.answers.append(e)
+
+
+def _paused(state: RunState, e: ev.Paused, time: float) -> None:
+    state.status, state.paused_since = "paused", time
+
+
+def _resumed(state: RunState, e: ev.Resumed, time: float) -> None:
+    state.status, state.paused_since = "running", None
+
+
+def _device_sample(state: RunState, e: ev.DeviceSample, time: float) -> None:
+    state.device = e
+
+
+def _warned(state: RunState, e: ev.Warned, time: float) -> None:
+    state.warnings += 1
+    if state.epochs or state.progress:
+        state.marks.append(Mark(state.x, time, "warning", e.message))
+
+
+def _phase_ended(state: RunState, e: ev.PhaseEnded, time: float) -> None:
+    phase = state.phase_state(e.phase)
+    phase.status, phase.reason = "done", phase_reason(e.reason)
+    state.progress = None
+
+
+def _run_ended(state: RunState, e: ev.RunEnded, time: float) -> None:
+    state.status, state.reason, state.ended = e.outcome, e.reason, time
+    state.progress, state.paused_since, state.preparing = None, None, None
+
+
+_HANDLERS: dict[type[Any], Callable[[RunState, Any, float], None]] = {
+    ev.RunStarted: _run_started,
+    ev.RunResumed: _run_resumed,
+    ev.Preparing: _preparing,
+    ev.DataReady: _data_ready,
+    ev.ModelReady: _model_ready,
+    ev.PhaseStarted: _phase_started,
+    ev.Progress: _progress,
+    ev.EpochEnded: _epoch_ended,
+    ev.CheckpointSaved: _checkpoint_saved,
+    ev.CommandApplied: _command_applied,
+    ev.CommandRefused: _command_refused,
+    ev.Paused: _paused,
+    ev.Resumed: _resumed,
+    ev.DeviceSample: _device_sample,
+    ev.Warned: _warned,
+    ev.PhaseEnded: _phase_ended,
+    ev.RunEnded: _run_ended,
+}

@@ -1,0 +1,155 @@
+"""Everything that decides a run's future: what isn't in here may not influence training."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from core.config import PhaseConfig
+from core.early_stopping import EarlyStopping
+from core.metrics import RunningMetrics
+from core.model import copy_weights
+
+_PLAIN = (
+    *("phase", "epoch", "step", "global_step", "validation_pending", "end"),
+    *(
+        "nonfinite_steps",
+        "part_size",
+        "fingerprint",
+        "epoch_seconds",
+        "phase_seconds",
+        "run_seconds",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The epoch whose weights are the best so far."""
+
+    phase: str
+    epoch: int
+    val_top1: float
+    val_top5: float
+    val_loss: float
+
+    def beats(self, other: "Best | None") -> bool:
+        """Whether this one is better: higher val_top1, then lower val_loss; NaN never wins."""
+        if self.val_top1 != self.val_top1:
+            return False
+        if other is None or self.val_top1 > other.val_top1:
+            return True
+        return self.val_top1 == other.val_top1 and self.val_loss < other.val_loss
+
+
+@dataclass
+class TrainState:
+    """Position, weights, optimizer, scheduler, stopper and best so far.
+
+    Live edits are inside: a changed patience in `stopping`, a changed learning rate in
+    `optimizer`.
+    """
+
+    phase: str
+    epoch: int
+    """From 1; the epoch that runs."""
+    step: int
+    """Training steps done in it."""
+    global_step: int
+    """Training steps done in the run."""
+    validation_pending: bool
+    """Whether the training pass is done and the validation pass is not."""
+    model: nn.Module
+    parameters: list[nn.Parameter]
+    """What trains in this phase."""
+    optimizer: Optimizer
+    scheduler: ReduceLROnPlateau
+    stopping: EarlyStopping
+    metrics: RunningMetrics
+    """Sums over the training pass so far."""
+    part_size: int
+    """Pictures that go through the model at once; smaller than a batch where memory is short."""
+    best: Best | None
+    fingerprint: str
+    """Of the data: content, classes and split."""
+    nonfinite_steps: int = 0
+    """Steps in a row whose loss or gradient was not finite."""
+    phase_best: Best | None = None
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """A true copy of the weights at `phase_best`, on the CPU."""
+    end: str | None = None
+    """Why the phase is over, by the verdict on its last epoch."""
+    epoch_seconds: float = 0.0
+    """Time in this epoch before the process began; the three times decide nothing."""
+    phase_seconds: float = 0.0
+    run_seconds: float = 0.0
+
+    @property
+    def lr(self) -> float:
+        """The learning rate that the next step uses."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def set_lr(self, lr: float) -> None:
+        """Change the learning rate from the next step on; the scheduler goes on from it."""
+        for group in self.optimizer.param_groups:
+            # A tensor stays the tensor that a capturable optimizer holds on to.
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return true copies of all of it, on the CPU, as plain types and tensors."""
+        return {
+            "model": copy_weights(self.model),
+            "train_state": {
+                **{name: getattr(self, name) for name in _PLAIN},
+                "optimizer": _copied(self.optimizer.state_dict()),
+                "scheduler": _copied(self.scheduler.state_dict()),
+                "stopping": asdict(self.stopping),
+                "metrics": _copied(self.metrics.sums),
+                "phase_best": asdict(self.phase_best) if self.phase_best else None,
+                "best": asdict(self.best) if self.best else None,
+                "best_weights": self.best_weights,
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave under `train_state`; the weights are loaded already."""
+        for name in _PLAIN:
+            setattr(self, name, saved[name])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scheduler.load_state_dict(saved["scheduler"])
+        self.stopping = EarlyStopping(**saved["stopping"])
+        self.metrics.sums.copy_(saved["metrics"])
+        self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None
+        self.best = Best(**saved["best"]) if saved["best"] else None
+        self.best_weights = dict(saved["best_weights"])
+
+    def change(self, config: PhaseConfig, keys: Iterable[str]) -> None:
+        """Let keys that were set anew on resume win over what the checkpoint brought."""
+        asked = {key.removeprefix(f"phases.{self.phase}.") for key in keys}
+        if "early_stopping.patience" in asked:
+            self.stopping = replace(self.stopping, patience=config.early_stopping.patience)
+        if "early_stopping.min_delta" in asked:
+            self.stopping = replace(self.stopping, min_delta=config.early_stopping.min_delta)
+        if "lr" in asked:
+            self.set_lr(config.lr)
+        if "scheduler.factor" in asked:
+            self.scheduler.factor = config.scheduler.factor
+        if "scheduler.patience" in asked:
+            self.scheduler.patience = config.scheduler.patience
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item) for item in value)
+    return value

@@ -1,0 +1,231 @@
+"""The engine's thread: a run from its folder to its last event, whatever happens in it."""
+
+import logging
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from core import preflight
+from core.answers import applied, refuse_rest, refused
+from core.begin import Beginning
+from core.commands import Command, Mailbox, Stop
+from core.config import Config
+from core.emitter import Emitter
+from core.errors import SetupError
+from core.events import Record, RunEnded, Warned
+from core.inbox import Inbox
+from core.journal import replay
+from core.resume import Resumption
+from core.runs import RunFolder, RunLock, create_run, lock_owner
+from core.telemetry import DeviceMonitor
+
+if TYPE_CHECKING:
+    from core.prepare import Prepared
+
+EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+_OVER = "the run is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the engine's thread ended."""
+
+    outcome: str
+    """`finished`, `stopped` or `failed`."""
+    reason: str
+    exit_code: int
+
+
+class EngineThread:
+    """One run in a thread of its own. Whoever makes it owns it: starts it and waits for it.
+
+    A run that can't begin (wrong model name, unreadable data, missing weights) leaves nothing
+    behind and ends with exit code 2.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runs_dir: Path,
+        clock: Callable[[], float] = time.time,
+        resumption: Resumption | None = None,
+        on_folder: Callable[[RunFolder], None] = lambda folder: None,
+    ) -> None:
+        """Nothing happens before `start`. With a `resumption` that run goes on instead of a new
+        one. `on_folder` is called, in the engine's thread, once the run has its folder. Raises
+        SetupError for what is known to be wrong already."""
+        preflight.check(config)
+        self.config = config
+        self.replayed = 0
+        """Records that a resumed run brings along; listeners get them first."""
+        self._resumption = resumption
+        self._on_folder = on_folder
+        self.folder: RunFolder | None = None
+        self.result: Result | None = None
+        self._runs_dir = runs_dir
+        self._clock = clock
+        self._emitter = Emitter(clock)
+        self._mailbox = Mailbox()
+        self._inbox: Inbox | None = None
+        self._stop: Stop | None = None
+        # Held while the mailbox is shut: no command falls between the last look and the end.
+        # Reentrant, because a signal may come while the main thread is sending another one.
+        self._door = threading.RLock()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin; events come from now on."""
+        self._thread.start()
+
+    def subscribe(self) -> "SimpleQueue[Record]":
+        """Return a queue that gets every record from now on; call it before `start` for all."""
+        return self._emitter.subscribe()
+
+    def send(self, command: Command) -> None:
+        """Leave a command for the engine; the answer comes as an event."""
+        if isinstance(command, Stop):
+            self._stop = command
+        with self._door:
+            if self.result is None:
+                self._mailbox.send(command)
+                return
+        self._emitter.emit(refused(command, _OVER))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run is still going."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> Result | None:
+        """Wait for the end; returns how it ended, or None when `timeout` seconds were not enough.
+
+        Never call this from the app's event loop.
+        """
+        self._thread.join(timeout)
+        return self.result
+
+    def _work(self) -> None:
+        created_dir = not self._runs_dir.exists()
+        try:
+            folder, lock = self._take_folder()
+        except OSError as error:
+            where = f"{self._runs_dir}: {error.strerror or error}; choose another --runs-dir"
+            self._end(RunEnded(outcome="failed", reason=where), EXIT_USAGE)
+            return
+        except SetupError as error:
+            self._end(RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE)
+            return
+        handler = _log_to(folder.log)
+        try:
+            ended, code = self._run(folder)
+            self._end(ended, code)
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+            self._emitter.close()
+            lock.release()
+        if code == EXIT_USAGE and self._resumption is None:
+            self._undo(folder, created_dir)
+
+    def _take_folder(self) -> tuple[RunFolder, RunLock]:
+        if self._resumption is None:
+            folder = create_run(self._runs_dir, self.config.name, self._clock())
+        else:
+            folder = self._resumption.folder
+        try:
+            return folder, RunLock(folder)
+        except BlockingIOError:
+            raise SetupError(f"run {folder.id} is being trained by {lock_owner(folder)}") from None
+
+    def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
+        """Return how the run ended, whatever happened in it."""
+        try:
+            prepared = self._prepare(folder)
+            if prepared is None:
+                return self._stopped_early(), EXIT_FINISHED
+            ended = self._train(prepared)
+        except SetupError as error:
+            return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
+        except Exception as error:  # the thread's last line of defence: the run must say why
+            logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
+            return RunEnded(outcome="failed", reason=_in_words(error)), EXIT_FAILED
+        return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
+
+    def _prepare(self, folder: RunFolder) -> "Prepared | None":
+        """Return an engine that is ready, or None when a stop was asked for meanwhile."""
+        beginning = Beginning(
+            self.config,
+            folder,
+            self._emitter,
+            self._mailbox,
+            stop_asked=lambda: self._stop is not None,
+            opened=self._opened,
+        )
+        if self._resumption is None:
+            return beginning.new_run()
+        past, _ = replay(folder.journal)
+        self.replayed = len(past)
+        return beginning.go_on(past, self._resumption)
+
+    def _opened(self, folder: RunFolder) -> None:
+        """The run is on the disk: others may look at it and ask for things from now on."""
+        self.folder = folder
+        self._on_folder(folder)
+        self._inbox = Inbox(
+            folder.commands,
+            self.send,
+            lambda text: self._emitter.emit(Warned(code="command", message=text)),
+        )
+
+    def _train(self, prepared: "Prepared") -> RunEnded:
+        monitor = DeviceMonitor(prepared.probe, self._emitter.emit)
+        try:
+            return prepared.fit()
+        finally:
+            monitor.close()
+            prepared.close()
+
+    def _stopped_early(self) -> RunEnded:
+        stop = self._stop or Stop()
+        while (command := self._mailbox.take()) is not None:
+            is_stop = isinstance(command, Stop)
+            answer = applied(command, "stop") if is_stop else refused(command, _OVER)
+            self._emitter.emit(answer)
+        return RunEnded(outcome="stopped", reason=f"{stop.reason}, before the first step")
+
+    def _end(self, ended: RunEnded, exit_code: int) -> None:
+        if self._inbox is not None:
+            self._inbox.close()
+        with self._door:
+            self.result = Result(ended.outcome, ended.reason, exit_code)
+            refuse_rest(self._mailbox, _OVER, self._emitter.emit)
+        self._emitter.emit(ended)
+
+    def _undo(self, folder: RunFolder, created_dir: bool) -> None:
+        """Remove a run that could not begin: nothing but this thread's own files are in it."""
+        self.folder = None
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if created_dir and not any(self._runs_dir.iterdir()):
+            self._runs_dir.rmdir()
+
+
+def _in_words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return f"{text or 'no message'} [{type(error).__name__}]"[:500]
+
+
+def _log_to(path: Path) -> logging.Handler:
+    """Send what libraries log or warn of to the run's own file, not to the screen."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(True)
+    return handler

@@ -1,0 +1,121 @@
+"""Trains for tests: the real engine on small pictures, in the test's own thread."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.commands import Mailbox
+from core.config import Config
+from core.config_io import load_config
+from core.data.split import plan_data
+from core.emitter import Emitter
+from core.engine import Engine
+from core.events import Event, RunEnded
+from core.metrics import PassResult
+from core.prepare import prepare
+from core.runs import RunFolder, create_run
+from core.steering import PhaseEnd
+from core.train_state import TrainState
+
+SMALL = (
+    "model.name=test_convnext",
+    "model.pretrained=false",
+    "data.image_size=32",
+    "data.batch_size=8",
+    "data.workers=0",
+    "phases.head.epochs=2",
+    "phases.full.epochs=2",
+)
+# The pictures are too small for a second thread to help; it only waits for the first.
+torch.set_num_threads(1)
+
+OnEvent = Callable[[Event, Engine, Callable[[Any], None]], None]
+
+
+class Relay(Emitter):
+    """Hands every event to a function, in the engine's thread."""
+
+    def __init__(self, to: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._to = to
+
+    def emit(self, event: Event) -> None:
+        self._to(event)
+
+
+@dataclass
+class Trained:
+    """A run that is over."""
+
+    events: list[Event]
+    folder: RunFolder
+    engine: Engine
+    ended: RunEnded
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def weights(self, name: str) -> dict[str, Tensor]:
+        return load(self.folder.checkpoints / name)["model"]
+
+
+def load(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def small_config(root: Path, *overrides: str, preset: str = "default") -> Config:
+    return load_config(preset, [*SMALL, f"data.root={root}", *overrides])
+
+
+def train(
+    config: Config,
+    runs_dir: Path,
+    on_event: OnEvent | None = None,
+    val_results: Sequence[PassResult] = (),
+) -> Trained:
+    """Train to the end. `on_event` sees every event at once, in the engine's thread, and may
+    send commands; `val_results` stand in for what the validation passes found."""
+    events: list[Event] = []
+    mailbox = Mailbox()
+    engine: list[Engine] = []
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        if on_event and engine:
+            on_event(event, engine[0], mailbox.send)
+
+    plan = plan_data(Path(config.data.root or ""), config.data.val_fraction, config.seed)
+    assert plan is not None
+    folder = create_run(runs_dir, config.name, 0.0)
+    prepared = prepare(config, plan, folder, Relay(emit), mailbox)
+    engine.append(prepared.engine)
+    if val_results:
+        _script_validation(prepared.engine, val_results)
+    try:
+        ended = prepared.fit()
+    finally:
+        prepared.close()
+    return Trained(events, folder, prepared.engine, ended)
+
+
+def scores(*top1: float) -> list[PassResult]:
+    """Validation results with these accuracies; the loss falls as the accuracy rises."""
+    return [PassResult(loss=2.0 - value, top1=value, top5=1.0, count=10) for value in top1]
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Whether two state dicts agree in every byte."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def _script_validation(engine: Engine, results: Sequence[PassResult]) -> None:
+    remaining = iter(results)
+
+    def validate(state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
+        return next(remaining), None
+
+    engine.validate = validate  # type: ignore[method-assign]

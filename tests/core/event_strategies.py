@@ -1,0 +1,40 @@
+"""Any event with any values, for properties that must hold whatever a journal holds."""
+
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from hypothesis import strategies as st
+
+from core.events import EVENT_TYPES, Event, Record
+
+words = st.sampled_from(["head", "full", "train", "val", "finished", "stopped", "", "[b]\x1b写"])
+_BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    str: words,
+    int: st.integers(-5, 10**12),
+    float: st.floats() | st.floats(0, 1),
+    bool: st.booleans(),
+    int | None: st.none() | st.integers(0, 10**12),
+    float | None: st.none() | st.floats(),
+    list[str]: st.lists(words, max_size=4),
+    dict[str, int]: st.dictionaries(words, st.integers(0, 9), max_size=3),
+    dict[str, Any]: st.dictionaries(
+        st.sampled_from(["patience", "lr", "phases", "model"]),
+        st.integers() | st.floats() | words | st.just({"head": {"epochs": 0}, "full": 3}),
+        max_size=3,
+    ),
+}
+
+
+def _event(cls: type[Event]) -> st.SearchStrategy[Event]:
+    hints = get_type_hints(cls)
+    return st.builds(cls, **{f.name: _BY_TYPE[hints[f.name]] for f in fields(cls)})
+
+
+events: st.SearchStrategy[Event] = st.one_of(*map(_event, EVENT_TYPES.values()))
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> list[Record]:
+    times = st.floats(allow_nan=False, allow_infinity=False)
+    made = draw(st.lists(st.tuples(times, events), max_size=25))
+    return [Record(seq, time, event) for seq, (time, event) in enumerate(made, start=1)]

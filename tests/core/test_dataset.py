@@ -1,0 +1,245 @@
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.data import resolve_data_config
+from torch import Tensor
+
+from core.config import Config
+from core.config_io import load_config
+from core.data.cores import resolve_workers
+from core.data.dataset import Batch, PictureDataset, SampleKey, collate
+from core.data.load import Loader, epoch_order, make_loaders, make_transforms
+from core.data.split import DataPlan, plan_data
+from tests.pictures import make_pictures
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return load_config(
+        values={
+            "data.image_size": SIDE,
+            "data.batch_size": 4,
+            "data.workers": 0,
+            "data.augment.color_jitter": 0.4,
+            "data.augment.erase": 0.5,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def data_config() -> dict[str, object]:
+    model = timm.create_model("test_convnext", pretrained=False)
+    resolved: dict[str, object] = resolve_data_config(model=model)
+    return resolved
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> DataPlan:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=8, size=48)
+    found = plan_data(root, 0.25, seed=1)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def train_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureDataset:
+    transform, _ = make_transforms(config, data_config)
+    return PictureDataset(plan, "train", transform, seed=5)
+
+
+@pytest.fixture
+def val_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureDataset:
+    _, transform = make_transforms(config, data_config)
+    return PictureDataset(plan, "val", transform, seed=5)
+
+
+def image(dataset: PictureDataset, place: int, epoch: int = 1, phase: str = "head") -> Tensor:
+    sample = dataset[SampleKey(phase, epoch, place)]
+    assert sample.image is not None
+    return sample.image
+
+
+def assert_same(got: Batch, expected: Batch) -> None:
+    assert torch.equal(got.images, expected.images)
+    assert got.indices.tolist() == expected.indices.tolist()
+    assert got.labels.tolist() == expected.labels.tolist()
+    assert got.failed == expected.failed
+
+
+def test_a_sample_is_a_normalised_picture_with_its_label(train_set: PictureDataset) -> None:
+    sample = train_set[SampleKey("head", 1, 7)]
+    assert sample.image is not None
+    assert sample.image.shape == (3, SIDE, SIDE)
+    assert sample.image.dtype == torch.float32
+    assert (sample.label, sample.place, sample.error) == (train_set.labels[7], 7, "")
+
+
+def test_the_two_sides_are_those_of_the_plan(
+    plan: DataPlan, train_set: PictureDataset, val_set: PictureDataset
+) -> None:
+    assert train_set.paths == [p.path for p in plan.train]
+    assert val_set.paths == [p.path for p in plan.val]
+    assert [plan.classes[label] for label in train_set.labels] == [p.label for p in plan.train]
+
+
+@pytest.mark.parametrize("policy", ["null", "rand-m9-mstd0.5", "augmix-m5"])
+def test_a_sample_depends_on_its_key_and_not_on_what_was_made_before(
+    plan: DataPlan, data_config: dict[str, object], policy: str
+) -> None:
+    config = load_config(
+        overrides=[
+            f"data.image_size={SIDE}",
+            f"data.augment.auto_augment={policy}",
+            "data.augment.erase=0.5",
+        ]
+    )
+    transform, _ = make_transforms(config, data_config)
+    dataset = PictureDataset(plan, "train", transform, seed=5)
+    in_order = [image(dataset, place) for place in range(len(dataset))]
+    random.seed(99)
+    np.random.seed(99)
+    torch.manual_seed(99)
+    for place in reversed(range(len(dataset))):
+        assert torch.equal(image(dataset, place), in_order[place])
+
+
+def test_another_epoch_phase_place_or_seed_augments_differently(
+    config: Config, plan: DataPlan, data_config: dict[str, object], train_set: PictureDataset
+) -> None:
+    transform, _ = make_transforms(config, data_config)
+    other_seed = PictureDataset(plan, "train", transform, seed=6)
+    variants = [
+        image(train_set, 0),
+        image(train_set, 0, epoch=2),
+        image(train_set, 0, phase="full"),
+        image(other_seed, 0),
+    ]
+    for number, one in enumerate(variants):
+        assert not any(torch.equal(one, other) for other in variants[number + 1 :])
+
+
+def test_validation_pictures_are_the_same_in_every_epoch(val_set: PictureDataset) -> None:
+    assert torch.equal(image(val_set, 0), image(val_set, 0, epoch=9, phase="full"))
+
+
+def test_validation_uses_mean_and_deviation_of_the_model(
+    config: Config, tmp_path: Path, data_config: dict[str, object]
+) -> None:
+    own = {**data_config, "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.25, 0.125)}
+    _, transform = make_transforms(config, own)
+    white = transform(Image.new("RGB", (40, 40), "white"))
+    assert torch.allclose(white[:, 0, 0], torch.tensor([0.9 / 0.5, 0.8 / 0.25, 0.7 / 0.125]))
+
+
+def test_augmentation_can_be_switched_off(plan: DataPlan, data_config: dict[str, object]) -> None:
+    off = {"min_scale": 1.0, "hflip": 0.0, "color_jitter": 0.0}
+    config = load_config(
+        values={"data.image_size": SIDE, **{f"data.augment.{k}": v for k, v in off.items()}}
+    )
+    transform, _ = make_transforms(config, data_config)
+    dataset = PictureDataset(plan, "train", transform, seed=5)
+    assert (image(dataset, 0) - image(dataset, 0, epoch=2)).abs().mean() < 0.5
+
+
+def test_a_file_that_cannot_be_read_any_more_is_named_and_not_replaced(
+    train_set: PictureDataset,
+) -> None:
+    Path(train_set.root, train_set.paths[1]).unlink()
+    Path(train_set.root, train_set.paths[3]).write_bytes(b"\x89PNG\r\n\x1a\n")
+    batch = collate([train_set[SampleKey("head", 1, place)] for place in (4, 3, 2, 1)])
+    assert batch.indices.tolist() == [4, 2]
+    assert batch.labels.tolist() == [train_set.labels[4], train_set.labels[2]]
+    assert torch.equal(batch.images, torch.stack([image(train_set, 4), image(train_set, 2)]))
+    assert [place for place, _ in batch.failed] == [3, 1]
+    assert all(reason for _, reason in batch.failed)
+
+
+def test_a_batch_of_unreadable_files_only_is_empty(train_set: PictureDataset) -> None:
+    Path(train_set.root, train_set.paths[0]).unlink()
+    batch = collate([train_set[SampleKey("head", 1, 0)]])
+    assert (len(batch.images), len(batch.labels), len(batch.failed)) == (0, 0, 1)
+    assert batch.labels.dtype == batch.indices.dtype == torch.int64
+
+
+def test_the_order_is_a_keyed_permutation() -> None:
+    order = epoch_order(20, 1029, "head", 1)
+    assert sorted(order) == list(range(20))
+    assert epoch_order(20, 1029, "head", 1) == order
+    others = [
+        epoch_order(20, 1029, "head", 2),
+        epoch_order(20, 1029, "full", 1),
+        epoch_order(20, 1030, "head", 1),
+    ]
+    assert all(other != order for other in others)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 2), (6, 6), (64, 8)])
+def test_workers_are_as_many_as_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    assert resolve_workers("auto") == workers
+    assert resolve_workers(3) == 3
+
+
+def passes(loader: Loader, count: int) -> Iterator[list[Batch]]:
+    """Yield whole passes, each after one that was left half-way."""
+    size = len(loader.dataset)
+    for epoch in range(1, count + 1):
+        started = loader.epoch("head", 100 + epoch, epoch_order(size, 5, "head", 100 + epoch))
+        next(started)
+        order = epoch_order(size, 5, "head", epoch)
+        yield list(loader.epoch("head", epoch, order))
+
+
+def test_a_pass_gives_every_picture_once_in_the_order_asked_for(
+    train_set: PictureDataset,
+) -> None:
+    loader = Loader(train_set, batch_size=5, workers=0, pin_memory=False)
+    order = epoch_order(len(train_set), 5, "head", 1)
+    batches = list(loader.epoch("head", 1, order))
+    assert [len(batch.images) for batch in batches] == [5, 5, 2]
+    assert loader.steps == len(batches)
+    assert [i for batch in batches for i in batch.indices.tolist()] == order
+    own = [i for batch in loader.epoch("val", 0) for i in batch.indices.tolist()]
+    assert own == list(range(len(train_set)))
+
+
+def test_batches_do_not_depend_on_the_workers_nor_on_a_pass_left_half_way(
+    train_set: PictureDataset,
+) -> None:
+    Path(train_set.root, train_set.paths[2]).unlink()
+    expected = [
+        list(
+            Loader(train_set, 4, workers=0, pin_memory=False).epoch(
+                "head", epoch, epoch_order(len(train_set), 5, "head", epoch)
+            )
+        )
+        for epoch in (1, 2)
+    ]
+    for workers in (0, 2):
+        loader = Loader(train_set, 4, workers=workers, pin_memory=False)
+        for got, wanted in zip(passes(loader, 2), expected, strict=True):
+            assert len(got) == len(wanted) == loader.steps
+            for one, other in zip(got, wanted, strict=True):
+                assert_same(one, other)
+        loader.close()
+
+
+def test_the_loaders_of_a_run_have_its_batch_size_and_seed(
+    config: Config, plan: DataPlan, data_config: dict[str, object]
+) -> None:
+    train, val = make_loaders(config, plan, data_config, pin_memory=False)
+    assert (train.steps, val.steps) == (3, 1)
+    batch = next(iter(train.epoch("head", 1, list(range(12)))))
+    transform, _ = make_transforms(config, data_config)
+    alike = PictureDataset(plan, "train", transform, config.seed)
+    assert torch.equal(batch.images[0], image(alike, 0))

@@ -1,0 +1,432 @@
+import hashlib
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import timm
+import torch
+
+from core import commands as cmd
+from core import events as ev
+from core.metrics import PassResult
+from core.model import build_model, copy_weights
+from tests.core.engine_kit import load, same, scores, small_config, train
+from tests.pictures import make_pictures
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+
+
+def is_first_step(event: ev.Event, phase: str = "head", epoch: int = 1) -> bool:
+    where = (phase, epoch, "train", 1)
+    return (
+        isinstance(event, ev.Progress)
+        and (event.phase, event.epoch, event.stage, event.step) == where
+    )
+
+
+def test_both_phases_run_and_tell_of_it_in_order(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path)
+    kinds = (ev.PhaseStarted, ev.EpochEnded, ev.PhaseEnded)
+    told = [
+        (type(e).__name__, e.phase, getattr(e, "epoch", None))
+        for e in run.events
+        if isinstance(e, kinds)
+    ]
+    assert told == [
+        (kind, phase, epoch)
+        for phase in ("head", "full")
+        for kind, epoch in [
+            ("PhaseStarted", None),
+            ("EpochEnded", 1),
+            ("EpochEnded", 2),
+            ("PhaseEnded", None),
+        ]
+    ]
+    assert (run.ended.outcome, run.ended.reason) == ("finished", "all phases done")
+    assert run.ended.best_val_top1 == max(e.val_top1 for e in run.of(ev.EpochEnded))
+
+
+def test_a_phase_without_epochs_is_left_out(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos, "phases.head.epochs=0"), tmp_path)
+    assert [e.phase for e in run.of(ev.PhaseStarted)] == ["full"]
+
+
+@pytest.mark.parametrize("model", ["test_convnext", "test_resnet"])
+def test_phase_head_changes_no_byte_of_the_backbone(
+    photos: Path, tmp_path: Path, model: str
+) -> None:
+    config = small_config(photos, f"model.name={model}", "phases.full.epochs=0")
+    before = copy_weights(build_model(config.model, 3, config.seed)[0])
+    run = train(config, tmp_path)
+    after = copy_weights(run.engine.model)
+    classifier = [n for n in before if n.endswith(("fc.weight", "fc.bias"))]
+    assert len(classifier) == 2
+    assert all(not torch.equal(before[n], after[n]) for n in classifier)
+    assert same(
+        {n: v for n, v in before.items() if n not in classifier},
+        {n: v for n, v in after.items() if n not in classifier},
+    )
+
+
+def test_phase_head_keeps_no_graph_of_the_backbone(photos: Path, tmp_path: Path) -> None:
+    needs_grad: dict[str, list[bool]] = {"head": [], "full": []}
+
+    def watch(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            stages = run_engine(engine).model.get_submodule("stages")
+            stages._forward_hooks.clear()
+            stages.register_forward_hook(
+                lambda _m, _i, out: needs_grad[event.phase].append(out.requires_grad)
+            )
+
+    train(small_config(photos), tmp_path, watch)
+    assert needs_grad["head"] and not any(needs_grad["head"])
+    assert any(needs_grad["full"])
+
+
+def run_engine(engine: object):
+    return engine
+
+
+def test_best_weights_are_a_true_copy_of_the_best_epoch(photos: Path, tmp_path: Path) -> None:
+    at_epoch: dict[int, dict[str, torch.Tensor]] = {}
+
+    def keep(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.EpochEnded):
+            at_epoch[event.epoch] = copy_weights(run_engine(engine).model)
+
+    config = small_config(photos, "phases.head.epochs=3", "phases.full.epochs=0")
+    run = train(config, tmp_path, keep, scores(0.9, 0.5, 0.4))
+    assert same(run.weights("best.pt"), at_epoch[1])
+    assert same(run.weights("last.pt"), at_epoch[3])
+    assert not same(at_epoch[1], at_epoch[3])
+
+
+def test_full_starts_from_the_best_of_head(photos: Path, tmp_path: Path) -> None:
+    at_start: dict[str, dict[str, torch.Tensor]] = {}
+
+    def keep(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            at_start[event.phase] = copy_weights(run_engine(engine).model)
+
+    run = train(small_config(photos), tmp_path, keep, scores(0.9, 0.5, 0.95, 0.6))
+    assert same(at_start["full"], run.weights("best-head.pt"))
+
+
+def test_the_best_of_the_run_is_not_overwritten_by_a_worse_phase(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = train(small_config(photos), tmp_path, None, scores(0.5, 0.9, 0.7, 0.8))
+    assert same(run.weights("best.pt"), run.weights("best-head.pt"))
+    assert not same(run.weights("best.pt"), run.weights("best-full.pt"))
+    assert [e.best for e in run.of(ev.EpochEnded)] == [True, True, False, False]
+    assert [e.phase_best for e in run.of(ev.EpochEnded)] == [True, True, True, True]
+    best = (run.ended.best_phase, run.ended.best_epoch, run.ended.best_val_top1)
+    assert best == ("head", 2, 0.9)
+
+
+def test_equal_accuracy_is_decided_by_the_loss_and_nan_never_wins(
+    photos: Path, tmp_path: Path
+) -> None:
+    results = [
+        PassResult(loss, top1, 1.0, 10)
+        for loss, top1 in [(0.5, 0.8), (0.4, 0.8), (0.6, 0.8), (math.nan, math.nan)]
+    ]
+    config = small_config(photos, "phases.head.epochs=4", "phases.full.epochs=0")
+    run = train(config, tmp_path, None, results)
+    assert [e.best for e in run.of(ev.EpochEnded)] == [True, True, False, False]
+
+
+def test_early_stopping_ends_the_phase(photos: Path, tmp_path: Path) -> None:
+    config = small_config(
+        photos,
+        "phases.head.epochs=9",
+        "phases.head.early_stopping.patience=2",
+        "phases.full.epochs=1",
+    )
+    run = train(config, tmp_path, None, scores(0.5, 0.6, 0.6, 0.6, 0.7))
+    ended = run.of(ev.PhaseEnded)
+    assert [(e.phase, e.reason, e.epochs) for e in ended] == [
+        ("head", "early stopping", 4),
+        ("full", "epochs", 1),
+    ]
+    assert [e.bad_epochs for e in run.of(ev.EpochEnded)][:4] == [0, 0, 1, 2]
+
+
+def test_plateau_lowers_the_learning_rate(photos: Path, tmp_path: Path) -> None:
+    config = small_config(
+        photos,
+        "phases.head.epochs=4",
+        "phases.head.lr=0.01",
+        "phases.head.scheduler.patience=1",
+        "phases.head.scheduler.factor=0.1",
+        "phases.full.epochs=0",
+    )
+    run = train(config, tmp_path, None, scores(0.6, 0.5, 0.5, 0.5))
+    lrs = [(e.lr, e.next_lr) for e in run.of(ev.EpochEnded)]
+    lower = pytest.approx(0.001)
+    assert lrs == [(0.01, 0.01), (0.01, 0.01), (0.01, lower), (lower, lower)]
+
+
+def test_history_has_a_row_an_epoch_that_pandas_reads(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path)
+    table = pd.read_csv(run.folder.history)
+    told = run.of(ev.EpochEnded)
+    assert list(table["phase"]) == ["head", "head", "full", "full"]
+    for column in ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr", "best"):
+        assert list(table[column]) == [getattr(e, column) for e in told]
+
+
+def test_checkpoints_load_safely_into_a_plain_timm_model(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path)
+    content = load(run.folder.checkpoints / "best.pt")
+    model = timm.create_model("test_convnext", num_classes=len(content["classes"]))
+    model.load_state_dict(content["model"])
+    assert content["classes"] == ["class_0", "class_1", "class_2"]
+    assert content["config"]["data"]["image_size"] == 32
+    state = load(run.folder.checkpoints / "last.pt")["train_state"]
+    assert (state["phase"], state["epoch"], state["step"]) == ("full", 3, 0)
+    assert state["stopping"]["bad_epochs"] == run.of(ev.EpochEnded)[-1].bad_epochs
+
+
+def test_each_checkpoint_has_its_checksum_and_no_temporary_files_stay(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = train(small_config(photos), tmp_path)
+    names = {path.name for path in run.folder.checkpoints.iterdir()}
+    files = {"best.pt", "best-head.pt", "best-full.pt", "last.pt", "last-previous.pt"}
+    assert names == files | {f"{name}.sha256" for name in files}
+    for name in files:
+        data = (run.folder.checkpoints / name).read_bytes()
+        sums = (run.folder.checkpoints / f"{name}.sha256").read_text().split()
+        assert sums[0] == hashlib.sha256(data).hexdigest()
+
+
+def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
+    # 24 training pictures in batches of 23 and 1: a mean of batch means would be far off.
+    config = small_config(
+        photos, "data.batch_size=23", "phases.head.epochs=1", "phases.full.epochs=0"
+    )
+    losses: list[tuple[int, float]] = []
+
+    def watch(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            step = run_engine(engine).step
+
+            def spy(state: object, batch: object) -> tuple[float, float]:
+                result = step(state, batch)
+                losses.append((len(batch.labels), result[0]))  # type: ignore[attr-defined]
+                return result
+
+            run_engine(engine).step = spy
+
+    run = train(config, tmp_path, watch)
+    assert [count for count, _ in losses] == [23, 1]
+    expected = sum(count * loss for count, loss in losses) / 24
+    assert run.of(ev.EpochEnded)[0].train_loss == pytest.approx(expected, rel=1e-6)
+
+
+class Poison:
+    """Makes the model's output NaN in chosen forward passes of training."""
+
+    def __init__(self, steps: set[int]) -> None:
+        self.steps = steps
+        self.calls = 0
+
+    def __call__(self, event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            run_engine(engine).model.register_forward_hook(self._spoil)
+
+    def _spoil(self, module: torch.nn.Module, inputs: object, output: torch.Tensor):
+        if not torch.is_grad_enabled():
+            return output
+        self.calls += 1
+        return output * math.nan if self.calls in self.steps else output
+
+
+def test_a_step_with_nan_is_not_taken_and_its_files_are_named(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, Poison({2}))
+    warned = run.of(ev.Warned)
+    nonfinite = [w for w in warned if w.code == "nonfinite-loss"]
+    assert len(nonfinite) == 1
+    assert len(nonfinite[0].files) == 8
+    assert all((photos / name).is_file() for name in nonfinite[0].files)
+    assert run.ended.outcome == "finished"
+    assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
+    assert all(math.isfinite(e.train_loss) for e in run.of(ev.EpochEnded))
+
+
+def test_the_run_fails_cleanly_after_too_many_nan_in_a_row(photos: Path, tmp_path: Path) -> None:
+    config = small_config(photos, "nonfinite_limit=3")
+    run = train(config, tmp_path, Poison(set(range(2, 99))))
+    assert run.ended.outcome == "failed"
+    assert "not finite in 3 steps" in run.ended.reason
+    assert len([w for w in run.of(ev.Warned) if w.code == "nonfinite-loss"]) == 3
+    assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
+
+
+def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+
+    def remove(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            (root / run_engine(engine).train.dataset.paths[0]).unlink()
+
+    run = train(small_config(root), tmp_path / "runs", remove)
+    warned = [w for w in run.of(ev.Warned) if w.code == "unreadable-file"]
+    assert [w.files for w in warned] == [[run.engine.train.dataset.paths[0]]]
+    assert run.ended.outcome == "finished"
+
+
+def pausing(event: ev.Event, engine: object, send: object) -> None:
+    """Pauses in both phases, training and validation, and saves while paused."""
+    assert callable(send)
+    if isinstance(event, ev.Progress) and event.step == 1:
+        send(cmd.Pause())
+    if isinstance(event, ev.Paused):
+        send(cmd.SaveCheckpoint())
+    if isinstance(event, ev.CheckpointSaved) and event.kind == "manual":
+        send(cmd.Resume())
+
+
+def test_pausing_changes_no_byte_of_the_result(photos: Path, tmp_path: Path) -> None:
+    plain = train(small_config(photos), tmp_path / "plain")
+    paused = train(small_config(photos), tmp_path / "paused", pausing)
+    # The one that comes with the very last step finds nothing left to pause.
+    assert len(paused.of(ev.Paused)) == len(paused.of(ev.Resumed)) == 7
+    for name in ("best.pt", "last.pt"):
+        assert same(plain.weights(name), paused.weights(name))
+    losses = [
+        [(e.train_loss, e.val_loss) for e in run.of(ev.EpochEnded)] for run in (plain, paused)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_saving_while_paused_happens_at_once(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, pausing)
+    order = [
+        type(e).__name__
+        for e in run.events
+        if isinstance(e, ev.Paused | ev.Resumed)
+        or (isinstance(e, ev.CheckpointSaved) and e.kind == "manual")
+    ]
+    assert order[:3] == ["Paused", "CheckpointSaved", "Resumed"]
+    saved = next(e for e in run.of(ev.CheckpointSaved) if e.kind == "manual")
+    state = load(run.folder.path / saved.path)["train_state"]
+    assert (state["phase"], state["epoch"], state["step"]) == ("head", 1, 1)
+    assert state["metrics"].shape == (4,)
+
+
+def send_once(command: cmd.Command, when=is_first_step):
+    def act(event: ev.Event, engine: object, send: object) -> None:
+        assert callable(send)
+        if when(event):
+            send(command)
+
+    return act
+
+
+def test_patience_takes_effect_with_the_next_verdict_and_can_end_the_phase(
+    photos: Path, tmp_path: Path
+) -> None:
+    config = small_config(
+        photos,
+        "phases.head.epochs=9",
+        "phases.head.early_stopping.patience=7",
+        "phases.full.epochs=0",
+    )
+    command = cmd.SetPatience(patience=1, phase="head")
+    act = send_once(command, lambda event: is_first_step(event, epoch=3))
+    run = train(config, tmp_path, act, scores(0.6, 0.5, 0.5, 0.4))
+    applied = run.of(ev.CommandApplied)
+    assert [(a.id, a.epoch, a.note) for a in applied] == [(command.id, 3, "patience of head 7 → 1")]
+    assert run.of(ev.PhaseEnded)[0].reason == "early stopping"
+    assert run.of(ev.PhaseEnded)[0].epochs == 3
+
+
+def test_learning_rate_holds_from_the_next_step_on(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, send_once(cmd.SetLearningRate(lr=0.125)))
+    assert run.of(ev.EpochEnded)[0].lr == 0.125
+    assert run.of(ev.EpochEnded)[2].lr == 1e-4
+
+
+def test_ending_a_phase_goes_on_with_the_next(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, send_once(cmd.EndPhase()))
+    assert [(e.phase, e.reason, e.epochs) for e in run.of(ev.PhaseEnded)] == [
+        ("head", "asked", 0),
+        ("full", "epochs", 2),
+    ]
+
+
+def test_stop_saves_where_it_stopped(photos: Path, tmp_path: Path) -> None:
+    def when(event: ev.Event) -> bool:
+        return is_first_step(event, phase="full")
+
+    run = train(small_config(photos), tmp_path, send_once(cmd.Stop(), when))
+    assert (run.ended.outcome, run.ended.reason) == ("stopped", "asked to stop")
+    state = load(run.folder.checkpoints / "last.pt")["train_state"]
+    assert (state["phase"], state["epoch"], state["step"]) == ("full", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (cmd.SetPatience(patience=0), "patience 0 is not from 1"),
+        (cmd.SetPatience(patience=3, phase="full"), "meant for phase full"),
+        (cmd.SetLearningRate(lr=-1.0), "not above 0"),
+        (cmd.SetLearningRate(lr=math.nan), "not above 0"),
+        (cmd.EndPhase(phase="full"), "phase head runs"),
+        (cmd.Resume(), "not paused"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    photos: Path, tmp_path: Path, command: cmd.Command, reason: str
+) -> None:
+    config = small_config(photos, "phases.head.epochs=1", "phases.full.epochs=0")
+    run = train(config, tmp_path, send_once(command))
+    refused = run.of(ev.CommandRefused)
+    assert [r.id for r in refused] == [command.id]
+    assert reason in refused[0].reason
+    assert not run.of(ev.CommandApplied)
+
+
+class SmallMemory:
+    """Lets the model run out of memory with more than this many pictures at once."""
+
+    def __init__(self, pictures: int) -> None:
+        self.pictures = pictures
+
+    def __call__(self, event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            run_engine(engine).model.register_forward_pre_hook(self._check)
+
+    def _check(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if len(inputs[0]) > self.pictures:
+            raise torch.cuda.OutOfMemoryError("injected")
+
+
+def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_path: Path) -> None:
+    plain = train(small_config(photos), tmp_path / "plain")
+    short = train(small_config(photos), tmp_path / "short", SmallMemory(3))
+    warned = [w for w in short.of(ev.Warned) if w.code == "out-of-memory"]
+    assert ["parts of 4" in w.message or "parts of 2" in w.message for w in warned[:2]] == [
+        True
+    ] * 2
+    assert short.ended.outcome == "finished"
+    losses = [
+        [e.train_loss for e in run.of(ev.EpochEnded)] + [e.val_loss for e in run.of(ev.EpochEnded)]
+        for run in (plain, short)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_out_of_memory_with_one_picture_is_a_clear_failure(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, SmallMemory(0))
+    assert run.ended.outcome == "failed"
+    assert "too small for a single picture" in run.ended.reason
+    state = load(run.folder.checkpoints / "last.pt")["train_state"]
+    assert (state["phase"], state["epoch"], state["step"]) == ("head", 1, 0)

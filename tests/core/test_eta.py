@@ -1,0 +1,47 @@
+import pytest
+
+from core.eta import epoch_eta, phase_eta
+from core.run_state import fold
+from tests.tui.scripted import Script
+
+
+def test_nothing_is_said_before_it_can_be_known() -> None:
+    script = Script()
+    for state in (fold(script.records), fold(script.prepare().phase("head").records)):
+        assert epoch_eta(state) is None
+        assert phase_eta(state) is None
+
+
+@pytest.mark.parametrize(("step", "seconds"), [(9, 100.0), (50, 2.9)])
+def test_few_steps_or_seconds_are_not_trusted(step: int, seconds: float) -> None:
+    script = Script().prepare().phase("head").progress("head", 1, step, 0.7, seconds=seconds)
+    assert epoch_eta(fold(script.records)) is None
+
+
+def test_the_first_epoch_is_judged_by_its_own_steps() -> None:
+    script = Script().prepare().phase("head").progress("head", 1, 63, 0.7, seconds=63.0)
+    state = fold(script.records)
+    assert epoch_eta(state) == pytest.approx(126 - 63 + 15)
+    assert phase_eta(state) is None
+
+
+def test_later_epochs_are_judged_by_those_before() -> None:
+    script = Script().prepare().phase("head", 10).epoch("head", 1, 0.5, 0.6)
+    assert phase_eta(fold(script.records)) == pytest.approx(9 * 48.0)
+    script.progress("head", 2, 63, 0.7, seconds=20.0)
+    state = fold(script.records)
+    assert epoch_eta(state) == pytest.approx(28.0)
+    assert phase_eta(state) == pytest.approx(28.0 + 8 * 48.0)
+
+
+def test_an_epoch_that_takes_longer_than_thought_is_never_negative() -> None:
+    script = Script().prepare().phase("head", 1).epoch("head", 1, 0.5, 0.6)
+    script.progress("head", 2, 63, 0.7, seconds=500.0)
+    state = fold(script.records)
+    assert epoch_eta(state) == 0.0
+    assert phase_eta(state) == 0.0
+
+
+def test_what_phase_head_took_says_nothing_about_phase_full() -> None:
+    script = Script().prepare().head(3).phase("full")
+    assert phase_eta(fold(script.records)) is None

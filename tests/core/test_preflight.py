@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config import Config
+from core.config_io import load_config
+from core.errors import SetupError
+from core.preflight import check
+from tests.pictures import make_pictures
+
+
+def configured(root: Path | None, **values: Any) -> Config:
+    return load_config(values={"data.root": None if root is None else str(root), **values})
+
+
+def refusal(config: Config) -> str:
+    with pytest.raises(SetupError) as caught:
+        check(config)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert message.isprintable()
+    return message
+
+
+def test_a_run_that_can_begin_passes(tmp_path: Path) -> None:
+    check(configured(make_pictures(tmp_path, classes=2, per_class=1)))
+
+
+def test_nothing_is_made_by_checking(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
+    before = sorted(tmp_path.rglob("*"))
+    check(configured(root))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_one_phase_may_be_left_out_but_not_both(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path, classes=2, per_class=1)
+    check(configured(root, **{"phases.head.epochs": 0}))
+    message = refusal(configured(root, **{"phases.head.epochs": 0, "phases.full.epochs": 0}))
+    assert "phases.head.epochs" in message
+    assert "phases.full.epochs" in message
+
+
+def test_a_run_needs_pictures() -> None:
+    assert "--data" in refusal(configured(None))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["missing.safetensors", "new\nline.pth", "caf\udce9", "x" * 300],
+    ids=lambda name: repr(name)[:20],
+)
+def test_weights_that_are_not_there_are_named(tmp_path: Path, name: str) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
+    message = refusal(configured(root, **{"model.weights": str(tmp_path / name)}))
+    assert message.startswith("model.weights=")
+
+
+def test_a_folder_is_no_weights(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path, classes=2, per_class=1)
+    assert "model.weights" in refusal(configured(root, **{"model.weights": str(tmp_path)}))
+
+
+def test_the_data_folder_is_looked_at(tmp_path: Path) -> None:
+    assert "no such folder" in refusal(configured(tmp_path / "nowhere"))
+
+
+def test_the_demo_needs_no_pictures_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "not drawn yet"
+    monkeypatch.setattr("core.preflight.is_demo", lambda config: config.data.root == str(root))
+    check(configured(root))
+
+
+def test_a_missing_torch_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_pictures(tmp_path, classes=2, per_class=1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install torch" in refusal(configured(root))

@@ -1,0 +1,218 @@
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from core.events import DeviceSample, Event
+from core.telemetry import DeviceMemory, DeviceMonitor, DeviceProbe, DeviceSampler
+
+GB = 1_000_000_000
+CPU = DeviceProbe(device="cpu", name="cpu")
+MEMORY = DeviceMemory(allocated=2 * GB, reserved=3 * GB, peak=4 * GB, total=80 * GB)
+GPU = DeviceProbe(device="cuda", name="H1", uuid="GPU-1", memory=lambda: MEMORY)
+
+
+class FakeNVML(ModuleType):
+    """A pynvml whose answers can be replaced, or made to fail."""
+
+    NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__("pynvml")
+        self.uuids: list[str] = []
+        self.processes: list[Any] = []
+        self.failing: dict[str, Exception] = {}
+
+    def _answer(self, name: str, value: Any) -> Any:
+        if name in self.failing:
+            raise self.failing[name]
+        return value
+
+    def nvmlInit(self) -> None:
+        self._answer("init", None)
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        self.uuids.append(uuid)
+        return str(self._answer("handle", "handle"))
+
+    def nvmlDeviceGetUtilizationRates(self, handle: str) -> Any:
+        return self._answer("utilization", SimpleNamespace(gpu=87, memory=40))
+
+    def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> Any:
+        return self._answer("temperature", 61)
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
+        return self._answer("memory", SimpleNamespace(total=80 * GB, used=10 * GB, free=70 * GB))
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> Any:
+        return self._answer("processes", self.processes)
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNVML:
+    fake = FakeNVML()
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return fake
+
+
+def process(pid: int, used: int | None) -> Any:
+    return SimpleNamespace(pid=pid, usedGpuMemory=used)
+
+
+def assert_host_figures(sample: DeviceSample) -> None:
+    assert sample.host_cpu is not None
+    assert 0.0 <= sample.host_cpu <= 1.0
+    assert sample.host_used is not None
+    assert sample.host_total is not None
+    assert 0 < sample.host_used <= sample.host_total
+    assert sample.process_rss is not None
+    assert sample.process_rss > 1_000_000
+
+
+def test_without_a_gpu_there_are_host_figures_and_the_reason(nvml: FakeNVML) -> None:
+    sample = DeviceSampler(CPU).sample()
+    assert_host_figures(sample)
+    assert (sample.allocated, sample.total, sample.others) == (None, None, None)
+    assert (sample.utilization, sample.temperature) == (None, None)
+    assert "cpu" in sample.note
+    assert nvml.uuids == []
+
+
+def test_with_a_gpu_every_figure_is_there(nvml: FakeNVML) -> None:
+    nvml.processes = [process(os.getpid(), 4 * GB), process(1, 6 * GB)]
+    sample = DeviceSampler(GPU).sample()
+    assert_host_figures(sample)
+    assert (sample.device, sample.name) == ("cuda", "H1")
+    assert (sample.allocated, sample.reserved) == (2 * GB, 3 * GB)
+    assert (sample.peak, sample.total) == (4 * GB, 80 * GB)
+    assert (sample.utilization, sample.temperature) == (0.87, 61.0)
+    assert sample.others == 6 * GB
+    assert sample.note == ""
+    assert nvml.uuids == ["GPU-1"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "others"),
+    [
+        ([], 7 * GB),
+        ([process(1, 6 * GB)], 7 * GB),
+        ([process(os.getpid(), None)], 7 * GB),
+        ([process(os.getpid(), 4 * GB)], 6 * GB),
+        ([process(os.getpid(), 11 * GB)], 0),
+    ],
+    ids=["none listed", "in a container", "size not told", "listed", "more than is used"],
+)
+def test_memory_of_others_is_what_is_not_ours(
+    nvml: FakeNVML, processes: list[Any], others: int
+) -> None:
+    nvml.processes = processes
+    assert DeviceSampler(GPU).sample().others == others
+
+
+@pytest.mark.parametrize(
+    ("broken", "lost"),
+    [
+        ("utilization", {"utilization"}),
+        ("temperature", {"temperature"}),
+        ("memory", {"others"}),
+        ("processes", set()),
+    ],
+)
+@pytest.mark.parametrize("error", [FakeNVML.NVMLError("Not Supported"), OSError("driver is gone")])
+def test_one_figure_that_fails_hides_no_other(
+    nvml: FakeNVML, broken: str, lost: set[str], error: Exception
+) -> None:
+    nvml.failing[broken] = error
+    sample = DeviceSampler(GPU).sample()
+    figures = ("utilization", "temperature", "others")
+    assert {name for name in figures if getattr(sample, name) is None} == lost
+    assert str(error) in sample.note
+    assert sample.allocated == 2 * GB
+    assert_host_figures(sample)
+
+
+@pytest.mark.parametrize("broken", ["init", "handle"])
+@pytest.mark.parametrize(
+    "error", [FakeNVML.NVMLError("Driver Not Loaded"), OSError("libnvidia-ml.so.1"), TypeError("x")]
+)
+def test_a_broken_nvml_leaves_the_rest_and_says_why(
+    nvml: FakeNVML, broken: str, error: Exception
+) -> None:
+    nvml.failing[broken] = error
+    sample = DeviceSampler(GPU).sample()
+    assert (sample.utilization, sample.temperature, sample.others) == (None, None, None)
+    assert sample.total == 80 * GB
+    assert str(error) in sample.note
+    assert_host_figures(sample)
+
+
+def test_a_missing_pynvml_leaves_the_rest_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    sample = DeviceSampler(GPU).sample()
+    assert sample.utilization is None
+    assert sample.total == 80 * GB
+    assert "pynvml" in sample.note
+
+
+def test_a_device_that_stops_answering_leaves_the_host_figures(nvml: FakeNVML) -> None:
+    def fail() -> DeviceMemory:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    sample = DeviceSampler(DeviceProbe("cuda", "H1", "GPU-1", fail)).sample()
+    assert sample.allocated is None
+    assert sample.utilization == 0.87
+    assert "illegal memory access" in sample.note
+    assert_host_figures(sample)
+
+
+def test_a_gpu_that_is_not_nvidias_shows_its_memory_without_complaint(nvml: FakeNVML) -> None:
+    sample = DeviceSampler(DeviceProbe("mps", "mps", memory=lambda: MEMORY)).sample()
+    assert (sample.allocated, sample.note, nvml.uuids) == (2 * GB, "", [])
+
+
+def test_a_process_that_may_not_be_looked_at_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **keys: object) -> None:
+        raise psutil.AccessDenied(1)
+
+    sampler = DeviceSampler(CPU)
+    monkeypatch.setattr(psutil.Process, "children", refuse)
+    monkeypatch.setattr(psutil.Process, "memory_info", refuse)
+    assert sampler.sample().process_rss == 0
+
+
+def collecting(samples: list[Event], enough: int) -> tuple[Callable[[Event], None], Any]:
+    done = threading.Event()
+
+    def emit(event: Event) -> None:
+        samples.append(event)
+        if len(samples) >= enough:
+            done.set()
+
+    return emit, done
+
+
+def test_the_monitor_samples_at_once_and_by_time_until_it_is_closed() -> None:
+    samples: list[Event] = []
+    emit, done = collecting(samples, enough=3)
+    monitor = DeviceMonitor(CPU, emit, seconds=0.001)
+    assert done.wait(30)
+    monitor.close()
+    count = len(samples)
+    assert count >= 3
+    assert all(isinstance(sample, DeviceSample) for sample in samples)
+    assert "device-monitor" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_full_disk_ends_the_monitor_quietly() -> None:
+    def emit(event: Event) -> None:
+        raise OSError(28, "No space left on device")
+
+    DeviceMonitor(CPU, emit, seconds=0.001).close()

@@ -1,0 +1,32 @@
+"""The house's first rule, seen from outside: what is imported when."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.tui.command import environment
+
+TORCH_FREE = [
+    *("core.config_io", "core.events", "core.commands", "core.journal", "core.run_state"),
+    *("core.runs", "core.eta", "core.describe", "core.early_stopping", "core.telemetry"),
+    *("core.worker", "core.preflight", "core.demo_run", "core.data.split"),
+    *("tui.app", "tui.headless", "tui.session", "tui.cli"),
+]
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_torch_is_not_imported(module: str) -> None:
+    code = (
+        f"import sys, {module}\n"
+        "assert not {'torch', 'timm', 'torchvision', 'pandas'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+
+
+def test_the_engine_knows_no_screen() -> None:
+    code = (
+        "import sys, core.worker, core.prepare\n"
+        "assert not {'textual', 'rich', 'plotext'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)

@@ -1,0 +1,68 @@
+"""The command line as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+SMALL = [
+    *("--set", "model.name=test_convnext"),
+    *("--set", "model.pretrained=false"),
+    *("--set", "data.image_size=32"),
+    *("--set", "data.batch_size=8"),
+    *("--set", "data.workers=0"),
+    *("--set", "phases.head.epochs=2"),
+    *("--set", "phases.full.epochs=1"),
+]
+ENDLESS = [*SMALL, "--set", "phases.head.epochs=100000"]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The test's environment without what changes output, and with one math thread."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS"}}
+    paths = os.pathsep.join(p for p in (str(REPOSITORY), kept.get("PYTHONPATH")) if p)
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, **changes}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tui", *arguments]
+
+
+def run(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, without a terminal."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**changes),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def start(*arguments: str, cwd: Path, new_session: bool = False) -> "subprocess.Popen[str]":
+    """Start the command with its output on a pipe."""
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=new_session,
+    )
+
+
+def read_until(process: "subprocess.Popen[str]", kind: str) -> dict[str, Any]:
+    """Read JSON lines until an event of this type comes; fails when the output ends before."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["type"] == kind:
+            return event
+    raise AssertionError(f"no {kind} before the end: {process.communicate()[1]}")

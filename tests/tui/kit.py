@@ -1,0 +1,65 @@
+"""The app over a scripted run, and a stand-in for main()."""
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+from textual.widgets._toast import Toast
+
+from core.config import Config
+from core.resume import Resumption
+from tests.tui import scripted
+from tui.app import ConvNextApp, Exit
+from tui.sources import Launched
+
+NOWHERE = Path("/nowhere/runs")
+
+
+class Starter:
+    """Stands for main(): notes what was asked for and starts a scripted run."""
+
+    def __init__(self) -> None:
+        self.configs: list[Config] = []
+        self.resumptions: list[Resumption | None] = []
+        self.source = scripted.Script("fresh").prepare().source()
+        self.error: Exception | None = None
+
+    def __call__(self, config: Config, resumption: Resumption | None = None) -> Launched:
+        if self.error:
+            raise self.error
+        self.resumptions.append(resumption)
+        self.configs.append(config)
+        return Launched(self.source)
+
+
+def make_app(
+    source: scripted.ScriptedSource | None = None,
+    runs_dir: Path = NOWHERE,
+    starter: Starter | None = None,
+    now: float = scripted.START + 900,
+) -> ConvNextApp:
+    launched = Launched(source) if source else None
+    return ConvNextApp(runs_dir, starter or Starter(), launched, clock=lambda: now)
+
+
+async def settle(pilot: Pilot[Exit]) -> None:
+    """Let the app take in what the sources hold, and what that sets off."""
+    await pilot.pause()
+    assert isinstance(pilot.app, ConvNextApp)
+    pilot.app.tick()
+    await pilot.pause()
+
+
+async def press(pilot: Pilot[Exit], *keys: str) -> None:
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+def text(pilot: Pilot[Exit], selector: str) -> str:
+    """What a line of the active screen says."""
+    return str(pilot.app.screen.query_one(selector, Static).render())
+
+
+def toasts(pilot: Pilot[Exit]) -> str:
+    """All notifications on the screen."""
+    return "\n".join(str(toast.render()) for toast in pilot.app.screen.query(Toast))

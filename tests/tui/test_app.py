@@ -1,0 +1,210 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widgets import Button, OptionList
+
+from core import commands
+from tests.tui import scripted
+from tests.tui.disk import write_run
+from tests.tui.kit import Starter, make_app, press, settle
+from tui.app import ConvNextApp, Exit
+from tui.screens.dialogs import ChoiceDialog, ValueDialog
+from tui.screens.help import HelpScreen
+from tui.screens.new_run import NewRunScreen
+from tui.screens.run import RunScreen
+from tui.screens.runs import RunsScreen
+from tui.screens.steering import SteeringScreen
+
+SIZE = (80, 24)
+
+
+async def leave(app: ConvNextApp, *keys: str) -> Exit | None:
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await pilot.press(*keys)
+        await pilot.pause()
+    return app.return_value
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_without_training_the_app_just_closes(key: str) -> None:
+    assert await leave(make_app(), key) is Exit.DONE
+    source = scripted.finished().source(live=True)
+    assert await leave(make_app(source), key) is Exit.DONE
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_while_training_d_detaches_and_nothing_is_sent(key: str) -> None:
+    source = scripted.running().source()
+    assert await leave(make_app(source), key, "d") is Exit.DETACH
+    assert source.sent == []
+
+
+async def test_while_training_x_sends_stop() -> None:
+    source = scripted.running().source()
+    assert await leave(make_app(source), "q", "x") is Exit.STOP
+    assert [type(command) for command in source.sent] == [commands.Stop]
+
+
+async def test_escape_and_enter_stay_and_a_second_q_asks_only_once() -> None:
+    source = scripted.running().source()
+    app = make_app(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "q", "ctrl+c")
+        assert sum(isinstance(screen, ChoiceDialog) for screen in app.screen_stack) == 1
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ChoiceDialog)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)
+    assert source.sent == []
+
+
+async def test_the_run_may_end_while_the_question_stands() -> None:
+    script = scripted.running()
+    source = script.source()
+    app = make_app(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "q")
+        source.live = False
+        await settle(pilot)
+        await pilot.press("x")
+    assert app.return_value is Exit.DONE
+
+
+async def test_q_in_the_list_asks_too_while_a_run_trains(tmp_path: Path) -> None:
+    source = scripted.running().source()
+    app = make_app(source, tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunsScreen)
+        await press(pilot, "q")
+        assert isinstance(app.screen, ChoiceDialog)
+        assert "animals20 trains in this process" in str(app.screen.query_one(".question").render())
+
+
+async def test_a_lost_terminal_detaches() -> None:
+    source = scripted.running().source()
+    app = make_app(source)
+    before = signal.getsignal(signal.SIGHUP)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await pilot.pause()
+    assert app.return_value is Exit.HUNG_UP
+    assert source.sent == []
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
+async def test_the_run_of_this_process_can_be_steered_from_the_list_again(tmp_path: Path) -> None:
+    script = scripted.running()
+    write_run(tmp_path, "20261124-120000-animals20", script.records)
+    source = script.source()
+    app = make_app(source, tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "escape")
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        assert isinstance(app.screen, RunScreen)
+        await press(pilot, "s")
+    assert [type(command) for command in source.sent] == [commands.SaveCheckpoint]
+
+
+async def test_the_run_goes_on_being_read_while_the_list_is_shown(tmp_path: Path) -> None:
+    script = scripted.running()
+    source = script.source()
+    app = make_app(source, tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "escape")
+        source.pending = scripted.finished().records[len(script.records) :]
+        await settle(pilot)
+        assert not app.training
+        assert source.pending == []
+
+
+def all_bindings() -> list[tuple[type[object], Binding]]:
+    owners: list[type[object]] = [ConvNextApp, RunsScreen, RunScreen, SteeringScreen, NewRunScreen]
+    owners += [ChoiceDialog, ValueDialog, HelpScreen]
+    return [(owner, binding) for owner in owners for binding in vars(owner)["BINDINGS"]]
+
+
+def test_every_binding_says_what_it_does() -> None:
+    for owner, binding in all_bindings():
+        assert binding.description, owner
+        assert len(binding.tooltip) >= 4, (owner, binding.key)
+
+
+@pytest.mark.parametrize("screen", [RunScreen, RunsScreen, NewRunScreen])
+async def test_the_palette_has_every_action(screen: type[Screen[None]]) -> None:
+    app = make_app(scripted.running().source() if screen is RunScreen else None)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        if screen is NewRunScreen:
+            await press(pilot, "n")
+        assert isinstance(app.screen, screen)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert len(titles) == len(set(titles))
+        for owner, binding in all_bindings():
+            if issubclass(screen, owner) or (owner is ConvNextApp and binding.action == "quit"):
+                assert any(title.startswith(binding.description) for title in titles)
+
+
+async def test_an_action_can_be_run_from_the_palette() -> None:
+    source = scripted.running().source()
+    app = make_app(source)
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.press(*"checkpoint now")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if app.screen.query_one("CommandList", OptionList).option_count == 1:
+                break
+        await pilot.press("enter", "enter")
+        await settle(pilot)
+    assert [type(command) for command in source.sent] == [commands.SaveCheckpoint]
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_lists_the_keys_of_the_screen_it_was_asked_on(key: str) -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settle(pilot)
+        await press(pilot, key)
+        assert isinstance(app.screen, HelpScreen)
+        shown = str(app.screen.query_one("Static").render())
+        for owner, binding in all_bindings():
+            if issubclass(RunScreen, owner):
+                assert binding.tooltip in shown
+        for idea in ("Two phases", "Early stopping", "When you quit"):
+            assert idea in shown
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)
+
+
+@pytest.mark.usefixtures("demo")
+async def test_starting_a_second_run_is_refused(starter: Starter) -> None:
+    app = make_app(scripted.running().source(), starter=starter)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "escape", "n", "f2")
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert isinstance(app.screen, NewRunScreen)
+        message = str(app.screen.query_one("#start-message").render())
+        assert message.startswith("a run trains already (animals20)")
+        assert starter.configs == []
+        assert app.screen.query_one("#start", Button)
+
+
+def test_the_screens_read_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys, tui.app; "
+        "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

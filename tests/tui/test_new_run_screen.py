@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Select, Static
+
+from tests.tui.kit import Starter, make_app, settle
+from tui.app import Exit
+from tui.screens.new_run import NewRunScreen
+from tui.screens.run import RunScreen
+
+
+async def fill(pilot: Pilot[Exit], **fields: str) -> None:
+    await pilot.pause()
+    for id, value in fields.items():
+        pilot.app.screen.query_one(f"#{id.replace('_', '-')}", Input).value = value
+    await pilot.pause()
+
+
+async def start(pilot: Pilot[Exit], key: str = "f5") -> None:
+    await pilot.press(key)
+    await pilot.app.workers.wait_for_complete()
+    await settle(pilot)
+
+
+def hint(pilot: Pilot[Exit], id: str) -> str:
+    return str(pilot.app.screen.query_one(f"#{id}-hint", Static).render())
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("cats", "dogs"):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(4):
+            (folder / f"{number}.png").write_bytes(b"x")
+    return tmp_path / "photos"
+
+
+async def test_a_filled_form_starts_a_run(photos: Path, starter: Starter) -> None:
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await fill(
+            pilot,
+            data_root=str(photos),
+            name="pets [x]",
+            data_batch_size="8",
+            phases_head_epochs="2",
+            more="seed=7 model.pretrained=false",
+        )
+        await start(pilot, "enter")
+        assert isinstance(app.screen, RunScreen)
+        assert app.training
+    [config] = starter.configs
+    assert config.data.root == str(photos)
+    assert (config.name, config.data.batch_size, config.seed) == ("pets [x]", 8, 7)
+    assert (config.phases.head.epochs, config.phases.full.epochs) == (2, 10)
+    assert config.model.pretrained is False
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("data_batch_size", "many", "was given 'many'; allowed is a whole number"),
+        ("phases_head_epochs", "-1", "was given -1; allowed is a whole number from 0"),
+        ("device", "gpu", "was given 'gpu'; allowed is auto or cpu or cuda or mps"),
+        ("more", "data.batchsize=3", "did you mean 'data.batch_size'"),
+        ("more", "'open", "no closing quotation"),
+        ("more", "nonsense", "is not KEY=VALUE"),
+    ],
+)
+async def test_an_error_stands_beside_its_field(
+    photos: Path, starter: Starter, field: str, value: str, said: str
+) -> None:
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await fill(pilot, data_root=str(photos), **{field: value})
+        await start(pilot)
+        assert isinstance(app.screen, NewRunScreen)
+        assert said in hint(pilot, field.replace("_", "-"))
+        await fill(pilot, **{field: ""})
+        assert said not in hint(pilot, field.replace("_", "-"))
+    assert starter.configs == []
+
+
+async def test_the_folder_is_needed_and_checked_while_typing(
+    tmp_path: Path, photos: Path, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await start(pilot)
+        assert hint(pilot, "data-root") == "needed: a folder of pictures"
+        for folder, said in ((tmp_path / "no[t]here", "no[t]here"), (photos, "✓ class folders")):
+            await fill(pilot, data_root=str(folder))
+            for _ in range(100):
+                await pilot.pause(0.002)
+                if said in hint(pilot, "data-root"):
+                    break
+            assert said in hint(pilot, "data-root")
+        await fill(pilot, data_root=str(tmp_path / "nothing"))
+        await start(pilot)
+        assert isinstance(app.screen, NewRunScreen)
+    assert starter.configs == []
+
+
+@pytest.mark.parametrize("how", ["f2", "click"])
+@pytest.mark.usefixtures("demo")
+async def test_the_demo_needs_no_folder(starter: Starter, how: str) -> None:
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await fill(pilot, phases_head_epochs="1")
+        if how == "click":
+            await pilot.click("#demo")
+            await start(pilot, "f12")
+        else:
+            await start(pilot, how)
+        assert isinstance(app.screen, RunScreen)
+    [config] = starter.configs
+    assert config.phases.head.epochs == 1
+    assert Path(config.data.root or "").name == "the demo"
+
+
+async def test_a_preset_shows_whom_it_is_for_and_its_values(starter: Starter) -> None:
+    async with make_app(starter=starter).run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        pilot.app.screen.query_one("#preset", Select).value = "animals20"
+        await pilot.pause()
+        comment = str(pilot.app.screen.query_one("#preset-comment", Static).render())
+        assert comment.startswith("For comparing with the notebook")
+        assert pilot.app.screen.query_one("#data-batch-size", Input).placeholder == "32"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), ValueError("[x] not possible")])
+async def test_a_run_that_cannot_begin_says_why(
+    photos: Path, starter: Starter, error: Exception
+) -> None:
+    starter.error = error
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await fill(pilot, data_root=str(photos))
+        await start(pilot)
+        assert isinstance(app.screen, NewRunScreen)
+        assert str(error) in str(app.screen.query_one("#start-message", Static).render())
+
+
+async def test_escape_goes_back(starter: Starter) -> None:
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n", "escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, NewRunScreen)
+    assert starter.configs == []

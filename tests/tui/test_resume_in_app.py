@@ -1,0 +1,63 @@
+import asyncio
+from pathlib import Path
+
+from core import commands as cmd
+from core.config import Config
+from core.config_io import load_config
+from core.events import EpochEnded
+from core.journal import replay
+from core.run_state import fold
+from core.worker import EngineThread
+from tests.pictures import make_pictures
+from tui.app import ConvNextApp
+from tui.screens.run import RunScreen
+from tui.session import Session
+
+SMALL = [
+    "data.image_size=32",
+    "data.batch_size=4",
+    "data.workers=0",
+    "model.name=test_convnext",
+    "model.pretrained=false",
+    "phases.head.epochs=3",
+    "phases.full.epochs=1",
+]
+
+
+def stopped_run(config: Config, runs_dir: Path) -> Path:
+    """Train until the first epoch has ended, then stop."""
+    engine = EngineThread(config, runs_dir)
+    queue = engine.subscribe()
+    engine.start()
+    while not isinstance(queue.get(timeout=60).event, EpochEnded):
+        continue
+    engine.send(cmd.Stop())
+    engine.join()
+    assert engine.folder is not None
+    return engine.folder.path
+
+
+async def test_r_goes_on_with_a_run_from_the_list_and_from_its_screen(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    config = load_config("default", [f"data.root={root}", *SMALL])
+    runs_dir = tmp_path / "runs"
+    path = await asyncio.to_thread(stopped_run, config, runs_dir)
+    session = Session(runs_dir)
+    app = ConvNextApp(runs_dir, session.start_run)
+    async with app.run_test(size=(140, 45)) as pilot:
+        while not app.screen.query("RunRows") or not app.screen.query_one("RunRows").row_count:
+            await pilot.pause(0.02)
+        await pilot.press("r")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        assert session.engine is not None
+        result = await asyncio.to_thread(session.engine.join, 60)
+        await pilot.pause(0.3)
+        assert app.screen.model.status == "finished"
+    assert result is not None
+    assert result.outcome == "finished"
+    state = fold(replay(path / "events.jsonl")[0])
+    assert [(p.result.phase, p.result.epoch) for p in state.epochs] == [
+        *(("head", epoch) for epoch in (1, 2, 3)),
+        ("full", 1),
+    ]

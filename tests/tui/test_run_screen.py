@@ -1,0 +1,291 @@
+import math
+from pathlib import Path
+
+import pytest
+from textual.widgets import RichLog
+from textual.widgets._footer import FooterKey
+
+from core import commands
+from core import events as ev
+from tests.tui import scripted
+from tests.tui.disk import write_run
+from tests.tui.kit import make_app, press, settle, text, toasts
+from tui.screens.dialogs import ChoiceDialog, ValueDialog
+from tui.screens.run import RunScreen
+from tui.widgets.chart import Chart
+
+NARROW, USUAL, LARGE = (80, 24), (140, 45), (200, 50)
+
+
+def without_envelope(command: commands.Command) -> tuple[str, dict[str, object]]:
+    return type(command).__name__, command.arguments()
+
+
+@pytest.mark.parametrize(
+    ("keys", "sent"),
+    [
+        (["space"], ("Pause", {})),
+        (["s"], ("SaveCheckpoint", {})),
+        (["p", "8", "enter"], ("SetPatience", {"patience": 8, "phase": "full"})),
+        (["l", "5", "e", "-", "5", "enter"], ("SetLearningRate", {"lr": 5e-5, "phase": "full"})),
+        (["n", "enter"], ("EndPhase", {"phase": "full"})),
+        (["x", "enter"], ("Stop", {"reason": "asked to stop"})),
+    ],
+)
+async def test_a_key_sends_its_command(keys: list[str], sent: tuple[str, object]) -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, *keys)
+        assert [without_envelope(command) for command in source.sent] == [sent]
+        assert isinstance(pilot.app.screen, RunScreen)
+        assert "asked for" in text(pilot, "#headline")
+
+
+@pytest.mark.parametrize("key", ["p", "l", "n", "x"])
+async def test_escape_leaves_everything_as_it_is(key: str) -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, key)
+        assert isinstance(pilot.app.screen, ChoiceDialog | ValueDialog)
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, RunScreen)
+        assert source.sent == []
+
+
+async def test_space_goes_on_after_a_pause_and_saving_works_meanwhile() -> None:
+    source = scripted.paused().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await settle(pilot)
+        assert text(pilot, "#headline").startswith("‖ PAUSED since 14:20:59")
+        assert pilot.app.screen.has_class("-paused")
+        await press(pilot, "s", "space")
+        assert [type(command) for command in source.sent] == [
+            commands.SaveCheckpoint,
+            commands.Resume,
+        ]
+
+
+async def test_an_answered_command_is_no_longer_waited_for() -> None:
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, "s")
+        assert "asked for a checkpoint" in text(pilot, "#headline")
+        script.records.clear()
+        script.command("SaveCheckpoint", "checkpoint saved", id=source.sent[0].id)
+        source.pending = script.records
+        await settle(pilot)
+        assert "asked for" not in text(pilot, "#headline")
+        assert toasts(pilot) == ""
+
+
+async def test_a_refused_command_is_a_warning_with_its_reason() -> None:
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
+        await press(pilot, "p", "9", "enter")
+        script.records.clear()
+        script.add(
+            ev.CommandRefused(
+                id=source.sent[0].id, command="SetPatience", asked=1.0, reason="[b]too late[/b]"
+            )
+        )
+        source.pending = script.records
+        await settle(pilot)
+        assert "patience 9 refused: [b]too late[/b]" in toasts(pilot)
+
+
+async def test_the_patience_dialog_says_what_would_happen_while_one_types() -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, "p")
+        assert text(pilot, "#now") == "now 5; 1 epoch without improvement"
+        assert "would stop after epoch 6 at the earliest, as now" in text(pilot, "#preview")
+        await press(pilot, "8")
+        assert "would stop after epoch 9 at the earliest, not 6" in text(pilot, "#preview")
+        await press(pilot, "x", "enter")
+        assert text(pilot, "#error") == "a whole number of epochs, 1 or more"
+        assert isinstance(pilot.app.screen, ValueDialog)
+        await press(pilot, "backspace")
+        await pilot.click("#apply")
+        assert without_envelope(source.sent[0])[1]["patience"] == 8
+
+
+async def test_the_patience_dialog_follows_the_run() -> None:
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, "p", "8")
+        script.records.clear()
+        script.epoch("full", 3, 0.04, 0.99, bad=2, best=False, phase_best=False, monitor_best=0.03)
+        source.pending = script.records
+        await settle(pilot)
+        assert "2 epochs without improvement" in text(pilot, "#now")
+
+
+async def test_dialogs_can_be_answered_by_mouse() -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, "x")
+        await pilot.click("#answer-leave")
+        await settle(pilot)
+        assert source.sent == []
+        await press(pilot, "x")
+        await pilot.click("#answer-yes")
+        await settle(pilot)
+        assert [type(command) for command in source.sent] == [commands.Stop]
+
+
+async def test_every_key_of_the_footer_is_on_the_screen_at_80_columns_and_can_be_clicked() -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await settle(pilot)
+        keys = list(pilot.app.screen.query(FooterKey))
+        assert [key.key_display for key in keys] == [
+            *("space", "p", "l", "s", "n", "x", "esc", "?", "q", "^p"),
+        ]
+        assert keys[-1].region.right <= 80
+        await pilot.click(keys[0])
+        await settle(pilot)
+        assert [type(command) for command in source.sent] == [commands.Pause]
+
+
+async def test_steering_before_the_first_phase_says_that_none_runs() -> None:
+    source = scripted.Script().prepare().source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await press(pilot, "p")
+        assert "no phase is running yet" in toasts(pilot)
+        assert source.sent == []
+
+
+@pytest.mark.parametrize("key", ["space", "p", "l", "s", "n", "x"])
+async def test_a_run_that_can_only_be_watched_says_why(key: str) -> None:
+    source = scripted.running().source(read_only="this run belongs to another process")
+    async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
+        await press(pilot, key)
+        assert "this run belongs to another process" in toasts(pilot)
+        assert isinstance(pilot.app.screen, RunScreen)
+        assert "watching only" in text(pilot, "#notice")
+
+
+async def test_a_run_that_is_over_answers_keys_with_that() -> None:
+    source = scripted.finished().source(live=False)
+    async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
+        await press(pilot, "space")
+        assert "this run is over" in toasts(pilot)
+        assert source.sent == []
+
+
+async def test_what_happened_takes_the_first_line() -> None:
+    for script, live, begin in (
+        (scripted.failed(), False, "✗ FAILED: no space left on the disk"),
+        (scripted.running(), False, "! INTERRUPTED: its process is gone"),
+        (scripted.finished(), False, "✓ animals20"),
+    ):
+        async with make_app(script.source(live=live)).run_test(
+            size=NARROW, notifications=True
+        ) as pilot:
+            await settle(pilot)
+            assert text(pilot, "#headline").startswith(begin)
+
+
+async def test_preparing_is_visible() -> None:
+    script = scripted.Script()
+    source = script.source()
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await settle(pilot)
+        script.records.clear()
+        script.add(ev.Preparing(stage="loading torch"))
+        source.pending = list(script.records)
+        await settle(pilot)
+        assert text(pilot, "#progress") == "loading torch"
+        script.records.clear()
+        script.add(ev.Preparing(stage="reading pictures", done=1240, total=8966))
+        source.pending = list(script.records)
+        await settle(pilot)
+        assert text(pilot, "#progress").startswith("reading pictures 1,240 of 8,966 ━")
+
+
+async def test_a_journal_that_cannot_be_read_is_said_and_survived() -> None:
+    source = scripted.running().source()
+    source.skipped_lines = 3
+    async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
+        await settle(pilot)
+        source.error = OSError(5, "Input/output error")
+        await settle(pilot)
+        assert "the journal can't be read: Input/output error" in text(pilot, "#notice")
+        assert "3 lines of the journal" in text(pilot, "#notice")
+        source.error, source.skipped_lines = None, 0
+        await settle(pilot)
+        assert not pilot.app.screen.query_one("#notice").display
+
+
+@pytest.mark.parametrize("size", [(20, 5), NARROW, (80, 60), (200, 20), USUAL, LARGE])
+async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int]) -> None:
+    empty = scripted.Script()
+    empty.records.clear()
+    for script in (scripted.with_nan(), empty, scripted.Script("[b]x\x1b[2J 写真")):
+        async with make_app(script.source()).run_test(size=size, notifications=True) as pilot:
+            await settle(pilot)
+            await pilot.resize_terminal(100, 30)
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, RunScreen)
+
+
+async def test_one_chart_at_a_time_on_a_small_terminal() -> None:
+    async with make_app(scripted.running().source()).run_test(
+        size=NARROW, notifications=True
+    ) as pilot:
+        await settle(pilot)
+        loss = pilot.app.screen.query_one("#loss", Chart)
+        accuracy = pilot.app.screen.query_one("#accuracy", Chart)
+        assert (loss.display, accuracy.display) == (True, False)
+        await press(pilot, "c")
+        assert (loss.display, accuracy.display) == (False, True)
+        await pilot.click("#accuracy")
+        await settle(pilot)
+        assert (loss.display, accuracy.display) == (True, False)
+
+
+async def test_the_log_holds_every_line_once_and_nothing_as_markup() -> None:
+    script = scripted.running()
+    script.add(ev.Warned(code="x", message="[red]can't read[/red]", files=["a\x1b[31m.jpg"]))
+    source = script.source()
+    async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
+        await settle(pilot)
+        await settle(pilot)
+        lines = [str(line.text) for line in pilot.app.screen.query_one("#log", RichLog).lines]
+        assert sum("patience 7 → 5" in line for line in lines) == 1
+        assert any(r"[red]can't read[/red]: a\x1b[31m.jpg" in line for line in lines)
+
+
+async def test_charts_are_drawn_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(Chart, "show", lambda self, *rest: drawn.append(self.id or ""))
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
+        await pilot.pause()
+        app, screen = pilot.app, pilot.app.screen
+        assert isinstance(screen, RunScreen)
+        app.tick()  # type: ignore[attr-defined]
+        drawn.clear()
+        for step in range(4):
+            script.records.clear()
+            script.progress("full", 3, 80 + step, math.nan)
+            screen.model.state.apply(script.records[0])
+            screen.tick(0.0, charts=step == 3)
+        assert drawn == ["loss", "accuracy"]
+        screen.tick(0.0, charts=True)
+        assert drawn == ["loss", "accuracy"]
+
+
+async def test_a_past_run_is_read_from_its_journal(tmp_path: Path) -> None:
+    write_run(tmp_path, "20261124-120000-done", scripted.finished().records)
+    app = make_app(runs_dir=tmp_path)
+    async with app.run_test(size=USUAL, notifications=True) as pilot:
+        app.open_run(tmp_path / "20261124-120000-done")
+        await settle(pilot)
+        assert "finished" in text(pilot, "#headline")
+        await press(pilot, "space")
+        assert "this run is over" in toasts(pilot)

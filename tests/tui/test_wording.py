@@ -1,0 +1,207 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import events as ev
+from core.run_state import PhaseState, RunState, fold
+from tests.tui import scripted
+from tui import devices, previews, progress, wording
+
+START = scripted.START
+
+
+def current(state: RunState) -> PhaseState:
+    assert state.current is not None
+    return state.current
+
+
+def test_early_stopping_says_what_will_happen() -> None:
+    state = fold(scripted.running().records)
+    assert wording.stopping_lines(state, "running") == [
+        "●○○○○",
+        "1 of 5 epochs without improvement",
+        "stops after epoch 6 unless val loss < 0.0291",
+    ]
+    assert wording.stopping_lines(state, "running", short=True) == [
+        "●○○○○ 1 of 5",
+        "stops after epoch 6 unless val loss < 0.0291",
+    ]
+    assert "stops" not in " ".join(wording.stopping_lines(state, "failed"))
+
+
+def test_early_stopping_that_cannot_come_any_more_says_so() -> None:
+    script = scripted.Script().prepare().phase("head", 3, patience=5).epoch("head", 1, 0.5, 0.6)
+    lines = wording.stopping_lines(fold(script.records), "running")
+    assert lines[-1] == "can't stop early now: epoch 3 is the last anyway"
+
+
+def test_before_the_first_verdict_there_is_nothing_to_count() -> None:
+    script = scripted.Script()
+    assert wording.stopping_lines(fold(script.records), "preparing") == [
+        "begins with the first phase"
+    ]
+    script.prepare().phase("head", patience=4)
+    assert wording.stopping_lines(fold(script.records), "running")[0] == "patience 4 epochs"
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("8", "would stop after epoch 9 at the earliest, not 6"),
+        ("5", "would stop after epoch 6 at the earliest, as now"),
+        ("2", "would stop after epoch 3 with this epoch's verdict, not 6"),
+        ("1", "would stop after epoch 3 with this epoch's verdict, not 6"),
+        ("9", "would run to its last epoch, 10, not after 6"),
+        (" 100 ", "would run to its last epoch, 10, not after 6"),
+    ],
+)
+def test_a_patience_is_previewed(typed: str, first: str) -> None:
+    preview = previews.preview_patience(current(fold(scripted.running().records)), typed)
+    assert preview.value == int(typed)
+    assert preview.lines[0] == first
+    assert "at 2 or less the phase ends with this epoch's verdict" in preview.lines
+
+
+@pytest.mark.parametrize("typed", ["", "x", "0", "-3", "1.5", "nan", "9" * 5000])
+def test_a_patience_that_makes_no_sense_is_an_error(typed: str) -> None:
+    preview = previews.preview_patience(current(fold(scripted.running().records)), typed)
+    assert preview.value is None
+    assert preview.error == "a whole number of epochs, 1 or more"
+
+
+@given(st.text())
+def test_a_preview_never_fails(typed: str) -> None:
+    phase = current(fold(scripted.running().records))
+    for preview in (previews.preview_patience(phase, typed), previews.preview_rate(phase, typed)):
+        assert (preview.value is None) == bool(preview.error)
+
+
+def test_a_learning_rate_is_previewed() -> None:
+    phase = current(fold(scripted.running().records))
+    assert (
+        previews.preview_rate(phase, "5e-5").lines[0]
+        == "0.5 times the rate of now, from the next step on"
+    )
+    assert previews.preview_rate(phase, "1e-4").lines[0] == "as now, from the next step on"
+    assert any("far above" in line for line in previews.preview_rate(phase, "3").lines)
+    for typed in ("0", "-1", "nan", "inf", "fast"):
+        assert previews.preview_rate(phase, typed).value is None
+
+
+def test_a_value_for_a_phase_that_is_over_is_an_error() -> None:
+    phase = current(fold(scripted.finished().records))
+    assert previews.preview_patience(phase, "3").error == "phase full is over"
+    assert previews.preview_rate(phase, "1e-4").error == "phase full is over"
+
+
+def test_ending_a_phase_says_what_comes_next() -> None:
+    script = scripted.Script().prepare().phase("head").epoch("head", 1, 0.5, 0.6)
+    assert previews.next_phase_question(fold(script.records)) == (
+        "Phase head ends after this step; full begins from the best weights so far: "
+        "60.00 % in epoch 1."
+    )
+    assert "is the last one" in previews.next_phase_question(fold(scripted.running().records))
+
+
+def test_phases_are_steps() -> None:
+    assert str(wording.phase_steps(fold(scripted.running().records), "running")) == (
+        "✓ head 8 epochs, best 99.57 % (early stopping) ──► ● full epoch 3 of 10"
+    )
+    assert str(wording.phase_steps(fold(scripted.failed().records), "failed")).endswith(
+        "✗ full broke off in epoch 3"
+    )
+    left_out = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
+    started = ev.RunStarted(run_id="r", name="r", config=left_out)
+    state = fold([ev.Record(1, START, started)])
+    assert str(wording.phase_steps(state, "preparing")) == (
+        "– head left out ──► ○ full up to 10 epochs"
+    )
+
+
+def test_the_first_line_of_a_running_run() -> None:
+    state = fold(scripted.running().records)
+    assert str(wording.headline(state, "running", START + 3700)) == (
+        "● animals20  running  1:01:40  best val 99.57 %"
+    )
+
+
+def test_progress_says_at_most_because_early_stopping_may_end_it() -> None:
+    state = fold(scripted.running().records)
+    epoch, phase = map(str, progress.progress_lines(state, "running", 120, 2))
+    assert epoch.startswith("epoch 3 train   ━")
+    assert epoch.endswith(" 55 %  0:21 left · train loss 0.0280")
+    assert phase.endswith("5:57 left at most, early stopping may end it sooner")
+    [line] = map(str, progress.progress_lines(state, "running", 78, 1))
+    assert line.endswith("0:21 left · phase at most 5:57")
+    assert len(line) <= 78
+
+
+def test_progress_is_silent_about_time_until_it_can_be_trusted() -> None:
+    script = scripted.Script().prepare().phase("head").progress("head", 1, 2, 0.7)
+    epoch, phase = map(str, progress.progress_lines(fold(script.records), "running", 100, 2))
+    assert "left" not in epoch + phase
+
+
+@given(st.floats(allow_nan=False), st.integers(0, 80))
+def test_a_bar_has_its_width(fraction: float, width: int) -> None:
+    assert len(progress.bar(fraction, width)) == width
+
+
+def test_the_device_panel_with_a_gpu() -> None:
+    state = fold(scripted.running().records)
+    assert devices.device_title(state) == "cuda:0 · NVIDIA H200"
+    assert devices.device_lines(state.device) == [
+        "███████░░░░░░░░░ 64.1 of 139 GB",
+        "this run 48.1 GB · reserved 51.0 GB",
+        "peak 58.9 GB · others 13.1 GB",
+        "busy 97 %  61 °C",
+        "CPU 45 % · RAM 41.0 of 128 GB",
+        "this process 9.30 GB",
+    ]
+
+
+def test_the_device_panel_without_a_gpu_says_why() -> None:
+    state = fold(scripted.with_nan().records)
+    assert devices.device_lines(state.device)[-1] == "no NVIDIA driver on this machine"
+    assert "no NVIDIA driver" in devices.device_line(state.device)
+    assert devices.device_lines(None) == ["not sampled yet"]
+    assert devices.device_lines(ev.DeviceSample(device="cpu")) == ["no figures"]
+
+
+def test_speed_is_shown_as_far_as_it_was_measured() -> None:
+    state = fold(scripted.running().records)
+    assert wording.speed_lines(state) == ["2,310 img/s", "data wait 3 %", "step 27.7 ms"]
+    assert wording.speed_lines(RunState()) == ["not measured yet"]
+
+
+def test_the_learning_rate_says_when_it_falls() -> None:
+    state = fold(scripted.running().records)
+    assert wording.rate_lines(state, "running") == [
+        "0.0001",
+        "× 0.5 after 2 more without improvement",
+    ]
+    assert wording.rate_lines(state, "failed") == ["0.0001"]
+
+
+def test_sparklines() -> None:
+    assert wording.sparkline([3.0, 1.0, 2.75], 8) == "█▁▇"
+    assert wording.sparkline([1.0, math.nan, 2.0], 8) == "▁×█"
+    assert wording.sparkline([1.0, 1.0], 8) == "▁▁"
+    assert wording.sparkline([], 8) == ""
+    assert wording.sparkline([math.inf], 8) == "×"
+
+
+@given(st.lists(st.floats()), st.integers(1, 20))
+def test_a_sparkline_is_never_too_long(values: list[float], width: int) -> None:
+    assert len(wording.sparkline(values, width)) == min(len(values), width)
+
+
+def test_what_is_wrong_with_the_record_is_said() -> None:
+    assert wording.notice("", 0, "", True) == ""
+    assert wording.notice("gone", 1, "x", False) == (
+        "the journal can't be read: gone; it is tried again; "
+        "1 line of the journal could not be read and was left out"
+    )
+    assert wording.notice("", 0, "another process", True) == "watching only: another process"

@@ -1,0 +1,1 @@
+"""The terminal: command line, app and headless output. It never imports torch."""

@@ -1,0 +1,278 @@
+"""The app: which screens there are, one timer, and the rules for leaving."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from enum import Enum
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+
+from core.commands import Stop
+from core.resume import Resumption, plan_resumption
+from core.runs import RunFolder
+from core.text import printable
+from tui.screens.dialogs import Choice, ChoiceDialog
+from tui.screens.help import HelpScreen
+from tui.screens.new_run import NewRunScreen
+from tui.screens.run import RunScreen
+from tui.screens.runs import RunsScreen
+from tui.sources import JournalSource, Launched, RunModel
+from tui.terminal import let_go
+
+if TYPE_CHECKING:
+    from core.config import Config
+
+TICK_SECONDS = 0.25
+_TICKS_A_CHART = 4
+
+# All with the app: Textual doesn't load the style sheet that a default screen names.
+_STYLE_SHEETS: list[str | PurePath] = [
+    "app.tcss",
+    "runs.tcss",
+    "run.tcss",
+    "dialogs.tcss",
+    "new_run.tcss",
+    "help.tcss",
+]
+_WIDTHS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]
+_HEIGHTS = [(0, "-short"), (34, "-tall")]
+
+_THEME = Theme(
+    name="convnext",
+    primary="#56b4e9",
+    secondary="#cc79a7",
+    success="#009e73",
+    warning="#e69f00",
+    error="#d55e00",
+    accent="#f0e442",
+    foreground="#d8dee4",
+    background="#101418",
+    surface="#171c22",
+    panel="#222a33",
+    dark=True,
+)
+
+
+class Exit(Enum):
+    """What the process that owns the engine shall do once the screen is closed."""
+
+    DONE = "done"
+    """Nothing trains."""
+    DETACH = "detach"
+    """Training goes on without a screen."""
+    HUNG_UP = "hung up"
+    """The same, and nobody is there to read anything."""
+    STOP = "stop"
+    """The engine was told to save and stop: wait for it."""
+
+
+class StartRun(Protocol):
+    """How the app asks the owner of the engine for a run."""
+
+    def __call__(self, config: "Config", resumption: Resumption | None = None) -> Launched:
+        """Begin a run, or go on with one; raises OSError or ValueError when it can't begin."""
+
+
+@runtime_checkable
+class _Ticking(Protocol):
+    def tick(self, now: float, charts: bool) -> None: ...
+
+
+class ConvNextApp(App[Exit]):
+    """The run list, a run's screen on top of it, and dialogs on top of that."""
+
+    TITLE = "convnext-tui"
+    CSS_PATH = _STYLE_SHEETS
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Two bindings: the footer shows F1 where a question mark is typed into a field.
+        Binding("question_mark", "help", "help", key_display="?", tooltip="Keys and ideas"),
+        Binding("f1", "help", "help", key_display="F1", tooltip="Keys and ideas"),
+        Binding("q", "quit", "quit", tooltip="Close the app; asks first while a run trains"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="As q"),
+        Binding("ctrl+p", "command_palette", "all", tooltip="Every action, by name"),
+    ]
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        start_run: StartRun,
+        launched: Launched | None = None,
+        clock: Callable[[], float] = time.time,
+        show: Path | None = None,
+    ) -> None:
+        """`launched` is a run that this process trains, `show` one on the disk to open first."""
+        super().__init__()
+        self._show_first = show
+        self.runs_dir = runs_dir
+        self.clock = clock
+        self._start_run = start_run
+        self._own = RunModel(launched.source, launched.path) if launched else None
+        self._ticks = 0
+        self._hangup_before: Any = None
+
+    def get_default_screen(self) -> Screen[None]:
+        """The run list lies under everything."""
+        return RunsScreen(self.runs_dir)
+
+    def on_mount(self) -> None:
+        """Open the run that the command line has started, and start the one timer."""
+        self.register_theme(_THEME)
+        if "TEXTUAL_THEME" not in os.environ:
+            self.theme = _THEME.name
+        self._listen_for_hangup()
+        if self._own:
+            self._own.pump()
+            self.push_screen(RunScreen(self._own))
+        elif self._show_first:
+            self.open_run(self._show_first)
+        self.set_interval(TICK_SECONDS, self.tick)
+
+    def tick(self) -> None:
+        """Take in what the runs have said, and let the screens show it."""
+        self._ticks += 1
+        charts = self._ticks % _TICKS_A_CHART == 0
+        screens = list(self.screen_stack)
+        models = {id(s.model): s.model for s in screens if isinstance(s, RunScreen)}
+        if self._own:
+            models[id(self._own)] = self._own
+        for model in models.values():
+            model.pump()
+        now = self.clock()
+        for screen in screens:
+            if isinstance(screen, _Ticking):
+                screen.tick(now, charts)
+
+    @property
+    def training(self) -> bool:
+        """Whether this process trains a run now."""
+        return self._own is not None and self._own.training
+
+    def open_run(self, path: Path) -> None:
+        """Show a run of the list; the one that trains here can be steered."""
+        own = self._own
+        if own and path.name == own.state.run_id:
+            model = own
+        else:
+            model = RunModel(JournalSource(path), path)
+        model.pump()
+        self.push_screen(RunScreen(model))
+
+    def open_form(self) -> None:
+        """Ask for a new run."""
+        self.push_screen(NewRunScreen())
+
+    def launch(self, config: "Config") -> str:
+        """Start a run and show it; returns why not, or nothing."""
+        return self._launch(lambda: self._start_run(config))
+
+    def resume(self, path: Path) -> str:
+        """Go on with a past run and show it; returns why not, or nothing."""
+
+        def start() -> Launched:
+            resumption = plan_resumption(RunFolder(path))
+            return self._start_run(resumption.config, resumption)
+
+        return self._launch(start)
+
+    def _launch(self, start: Callable[[], Launched]) -> str:
+        if self.training:
+            name = self._own.state.name if self._own else ""
+            return f"a run trains already ({name}): wait for it, or stop it first"
+        try:
+            launched = start()
+        except (OSError, ValueError) as error:
+            return str(error)
+        self._own = RunModel(launched.source, launched.path)
+        self._own.pump()
+        show = self.push_screen if isinstance(self.screen, RunsScreen) else self.switch_screen
+        show(RunScreen(self._own))
+        return ""
+
+    def action_help(self) -> None:
+        """Show keys and ideas."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    async def action_quit(self) -> None:
+        """Close the app; while a run trains here, ask what becomes of it."""
+        if not self.training:
+            self.exit(Exit.DONE)
+        elif not (isinstance(self.screen, ChoiceDialog) and self.screen.id == "quit"):
+            self._ask_about_training()
+
+    def _ask_about_training(self) -> None:
+        dialog = ChoiceDialog(
+            "training goes on: what now?",
+            f"{printable(self._own.state.name if self._own else '')} trains in this process.",
+            [
+                Choice(
+                    "d",
+                    "d",
+                    "close this screen; training goes on in this terminal without it, "
+                    "with a line an epoch",
+                    "detach",
+                ),
+                Choice("x", "x", "save a checkpoint at the next step and stop the run", "stop"),
+            ],
+            "stay here",
+        )
+        dialog.id = "quit"
+        self.push_screen(dialog, self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "detach":
+            self.exit(Exit.DETACH if self.training else Exit.DONE)
+        elif answer == "stop":
+            asked = self._own is not None and self._own.send(Stop())
+            self.exit(Exit.STOP if asked else Exit.DONE)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every binding of the screen that the palette was opened on, then Textual's own."""
+        seen = {"command_palette"}
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            action = binding.action.removeprefix("app.")
+            if binding.tooltip and active.enabled and not binding.system and action not in seen:
+                seen.add(action)
+                yield SystemCommand(
+                    f"{binding.description}: {binding.tooltip}",
+                    f"key {self.get_key_display(binding)}",
+                    partial(self.run_action, binding.action, active.node),
+                )
+        yield SystemCommand("theme: Choose other colours", "", self.action_change_theme)
+        yield SystemCommand("picture: Save this screen as SVG", "", self._deliver_picture)
+
+    def _deliver_picture(self) -> None:
+        self.set_timer(0.1, self.deliver_screenshot)
+
+    def _listen_for_hangup(self) -> None:
+        # Without this a lost connection ends the process at once; with the signal ignored, the
+        # app would spin on a terminal that is gone. Other signals are the owner's business.
+        # Not by way of the loop: it may be waiting for the thread that writes to the terminal.
+        loop = asyncio.get_running_loop()
+
+        def hang_up(number: int, frame: object) -> None:
+            let_go()
+            loop.call_soon_threadsafe(self._leave_quietly)
+
+        with suppress(ValueError):  # not in the main thread
+            self._hangup_before = signal.signal(signal.SIGHUP, hang_up)
+
+    def _leave_quietly(self) -> None:
+        self.exit(Exit.HUNG_UP if self.training else Exit.DONE)
+
+    def on_unmount(self) -> None:
+        """Hand the signal back."""
+        if self._hangup_before is not None:
+            signal.signal(signal.SIGHUP, self._hangup_before)

@@ -1,0 +1,280 @@
+"""The command `convnext-tui`: arguments to the app, a headless run, or a subcommand.
+
+Nothing heavy is imported before the arguments are understood: `--help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from core import __version__
+from core.errors import SetupError
+
+if TYPE_CHECKING:
+    from core.config import Config
+    from core.resume import Resumption
+
+DEFAULT_RUNS_DIR = "runs"
+ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
+_EXIT_USAGE = 2
+_RUN_OPTIONS = ("preset", "data", "demo", "overrides", "name", "device", "seed")
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--config", "preset", metavar="NAME|FILE", help="Preset or YAML file. [default: default]"
+)
+@click.option("--data", metavar="DIR", help="Folder with one sub folder of pictures a class.")
+@click.option("--demo", is_flag=True, help="Train on built-in pictures; nothing to prepare.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set any key; repeatable."
+)
+@click.option("--name", metavar="TEXT", help="What the run is called.")
+@click.option(
+    "--runs-dir", default=DEFAULT_RUNS_DIR, show_default=True, metavar="DIR", help="Where runs go."
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to train.")
+@click.option("--seed", type=int, metavar="N", help="Decides split, order and augmentation.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: its id, a beginning, or a path.")
+@click.option(
+    "--accept-data-changes", is_flag=True, help="Resume although pictures came, went or changed."
+)
+@click.option("--detach", is_flag=True, help="Start the run without a terminal, and leave it.")
+@click.option("--no-ui", is_flag=True, help="Train without the app: for scripts, nohup, Slurm.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "rich", "plain", "json"]),
+    default="auto",
+    show_default=True,
+    help="Output of --no-ui; json = the events, a line each.",
+)
+@click.version_option(__version__, prog_name="convnext-tui")
+@click.pass_context
+def cli(context: click.Context, /, **options: Any) -> None:
+    """Train a ConvNeXt on a folder of pictures, live in the terminal.
+
+    Without options the app opens on your past runs. With --data or --demo it starts a run.
+
+    \b
+      convnext-tui --demo
+      convnext-tui --data photos/
+      convnext-tui --no-ui --data photos/ --set data.batch_size=32
+      convnext-tui --resume 20261124-1130
+
+    Exit codes: 0 the run ended by itself, 1 it failed, 2 wrong usage, configuration or data,
+    130 after Ctrl-C, 143 after SIGTERM.
+    """
+    if context.invoked_subcommand is None:
+        sys.exit(_run(**options))
+
+
+@cli.command()
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
+@click.pass_context
+def runs(context: click.Context, runs_dir: str | None, as_json: bool) -> None:
+    """List past and running runs, newest first."""
+    from core.runs import RunList
+
+    folder = _runs_dir(context, runs_dir)
+    rows = RunList(folder).refresh()
+    if as_json:
+        click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        return
+    from tui.run_table import print_runs
+
+    print_runs(rows, folder)
+
+
+@cli.command()
+@click.argument("run", required=False)
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.pass_context
+def attach(context: click.Context, run: str | None, runs_dir: str | None) -> None:
+    """Show and steer a run that another process trains; without RUN the newest that is going."""
+    from core.resume import find_run
+    from tui.remote import newest_live
+
+    folder = _runs_dir(context, runs_dir)
+    found = find_run(folder, run) if run else newest_live(folder)
+    _need_terminal()
+    sys.exit(_run_app(None, folder, None, show=found.path))
+
+
+@cli.command()
+@click.argument("run")
+@click.argument("action", type=click.Choice(ACTIONS))
+@click.argument("value", required=False)
+@click.option("--wait", is_flag=True, help="Wait for the answer as long as the engine lives.")
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.pass_context
+def ctl(
+    context: click.Context,
+    run: str,
+    action: str,
+    value: str | None,
+    wait: bool,
+    runs_dir: str | None,
+) -> None:
+    """Steer a run of another process: pause, resume, save, stop, next-phase, patience N, lr X.
+
+    Exit codes: 0 applied, 1 refused, 2 wrong usage, 3 no engine answers in time.
+    """
+    from core.resume import find_run
+    from tui.remote import control, make_command
+
+    folder = find_run(_runs_dir(context, runs_dir), run)
+    try:
+        code, words = control(folder, make_command(action, value), wait)
+    except OSError as error:
+        raise SetupError(f"{folder.path} can't be written: {error.strerror or error}") from None
+    click.echo(words)
+    sys.exit(code)
+
+
+@cli.command()
+def keys() -> None:
+    """List every configuration key with its default, what it takes and what it means."""
+    from core.config_io import all_keys, allowed, default_value, describe_key
+
+    for key in all_keys():
+        click.echo(f"{key} = {default_value(key)}\n    {describe_key(key)} ({allowed(key)})")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; always leaves through SystemExit with one of the documented codes."""
+    try:
+        cli.main(args=arguments, prog_name="convnext-tui")
+    except SetupError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(_EXIT_USAGE)
+
+
+def _runs_dir(context: click.Context, given: str | None) -> Path:
+    assert context.parent is not None
+    return Path(given or context.parent.params["runs_dir"])
+
+
+def _need_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise SetupError(
+            "no terminal to open the app on; list runs with `convnext-tui runs`, "
+            "or train with --no-ui and --data DIR"
+        )
+
+
+def _run(
+    runs_dir: str,
+    detach: bool,
+    no_ui: bool,
+    log_format: str,
+    resume: str | None,
+    accept_data_changes: bool,
+    **options: Any,
+) -> int:
+    folder = Path(runs_dir)
+    resumption = None
+    if resume is not None:
+        resumption = _resumption(folder, resume, accept_data_changes, options)
+    given = [name for name in _RUN_OPTIONS if options.get(name) not in (None, (), False)]
+    config = resumption.config if resumption else _config(**options) if given else None
+    if detach:
+        return _detach(config)
+    on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if config is not None and (no_ui or not on_terminal):
+        from tui.session import run_headless
+
+        return run_headless(config, folder, log_format, resumption)
+    if no_ui:
+        raise SetupError("--no-ui needs a run to do: give --data DIR, --demo or --resume RUN")
+    _need_terminal()
+    return _run_app(config, folder, resumption)
+
+
+def _detach(config: "Config | None") -> int:
+    from tui.remote import start_detached
+
+    if config is None:
+        raise SetupError("--detach needs a run to do: give --data DIR, --demo or --resume RUN")
+    code, words = start_detached([text for text in sys.argv[1:] if text != "--detach"])
+    click.echo(words, err=code != 0)
+    return code
+
+
+def _resumption(
+    runs_dir: Path, text: str, accept_data_changes: bool, options: dict[str, Any]
+) -> "Resumption":
+    from core.resume import find_run, plan_resumption
+
+    for name in ("data", "demo", "preset", "name", "seed"):
+        if options.get(name) not in (None, False):
+            option = "--config" if name == "preset" else f"--{name}"
+            raise SetupError(f"{option} belongs to a new run: leave it out with --resume")
+    device = [f"device={options['device']}"] if options.get("device") else []
+    folder = find_run(runs_dir, text)
+    return plan_resumption(folder, [*options["overrides"], *device], accept_data_changes)
+
+
+def _config(
+    demo: bool,
+    data: str | None,
+    preset: str | None,
+    overrides: Sequence[str],
+    name: str | None,
+    device: str | None,
+    seed: int | None,
+) -> "Config":
+    from core import preflight
+    from core.config_io import load_config
+    from core.demo_run import demo_config
+
+    if demo and (data is not None or preset is not None):
+        raise SetupError("--demo brings its own data and preset: leave out --data and --config")
+    given = {"name": name, "device": device, "seed": seed, "data.root": data}
+    values = {key: value for key, value in given.items() if value is not None}
+    if demo:
+        config = demo_config(overrides, values)
+    else:
+        config = load_config(preset or "default", overrides, values)
+    preflight.check(config)
+    return config
+
+
+def _run_app(
+    config: "Config | None",
+    runs_dir: Path,
+    resumption: "Resumption | None",
+    show: Path | None = None,
+) -> int:
+    from tui.app import ConvNextApp, Exit
+    from tui.interrupts import Interrupts
+    from tui.session import Session, finish_headless
+    from tui.terminal import own_terminal
+
+    session = Session(runs_dir)
+    app: ConvNextApp | None = None
+
+    def interrupted(reason: str) -> None:
+        session.stop(reason)
+        if app is not None and app.is_running:
+            app.call_later(app.exit, Exit.STOP)
+
+    interrupts = Interrupts(interrupted)
+    session.has_screen = True
+    with own_terminal() as stray:
+        launched = session.start_run(config, resumption) if config is not None else None
+        app = ConvNextApp(runs_dir, session.start_run, launched, show=show)
+        left = app.run()
+        session.has_screen = False
+    if app.return_code:
+        log = session.engine.folder.log if session.engine and session.engine.folder else stray
+        click.echo(f"the app ended with an error, see {log}", err=True)
+    # Whatever ended the app, an error of its own included: the run is not its to end.
+    return finish_headless(session, interrupts, hung_up=left is Exit.HUNG_UP)

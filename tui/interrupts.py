@@ -1,0 +1,30 @@
+"""Signals as wishes: the first one asks the engine to save and stop, a second one ends at once."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+_ENDING = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Interrupts:
+    """Turns SIGINT and SIGTERM into one call of `stop`, and remembers the exit code.
+
+    SIGHUP is ignored: a closed terminal is no reason to lose a run.
+    """
+
+    def __init__(self, stop: Callable[[str], None]) -> None:
+        """`stop` gets the reason in words; it is called in the main thread, once."""
+        self.exit_code: int | None = None
+        self._stop = stop
+        for number in _ENDING:
+            signal.signal(number, self._handle)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        code = _ENDING[signal.Signals(number)]
+        if self.exit_code is not None:
+            os._exit(code)
+        self.exit_code = code
+        self._stop("Ctrl-C" if number == signal.SIGINT else "SIGTERM")

@@ -1,0 +1,46 @@
+"""The run list as a table on standard output."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core import format as fmt
+from core.runs import RunSummary
+from core.text import printable
+
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def print_runs(rows: list[RunSummary], folder: Path) -> None:
+    """Print a table, or what to do when there is none."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    if not rows:
+        console.print(Text(f"no runs in {printable(str(folder))} yet; try: convnext-tui --demo"))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("run", "status", "model", "phase"):
+        table.add_column(title, overflow="fold" if title == "run" else "ellipsis", no_wrap=True)
+    for title in ("epochs", "best top-1", "time", "started"):
+        table.add_column(title, justify="right", no_wrap=True)
+    now = time.time()
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in _cells(row, now)))
+    console.print(table)
+
+
+def _cells(row: RunSummary, now: float) -> list[str]:
+    return [
+        printable(row.id),
+        row.status if not row.error else f"{row.status}: {printable(row.error)}",
+        printable(row.model),
+        printable(row.phase),
+        "+".join(str(count) for count in row.epochs.values()) or fmt.NONE,
+        fmt.percent(row.best_val_top1),
+        fmt.duration(row.seconds),
+        fmt.when(row.started, now) if row.started is not None else fmt.NONE,
+    ]

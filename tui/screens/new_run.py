@@ -1,0 +1,166 @@
+"""The form for a new run: a folder, a preset, a few keys; errors stand beside their field."""
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, Footer, Input, Select, Static
+
+from core.config import Config
+from core.config_io import preset_comment, preset_names
+from tui import forms
+
+if TYPE_CHECKING:
+    from tui.app import ConvNextApp
+
+_TYPING_PAUSE = 0.3
+
+
+def _id(key: str) -> str:
+    return key.replace(".", "-").replace("_", "-")
+
+
+class NewRunScreen(Screen[None]):
+    """Asks what to train on; starts it when everything typed makes sense."""
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "start", "start", tooltip="Check everything and begin to train (or Enter)"),
+        Binding("f2", "demo", "demo instead", tooltip="Train on the built-in pictures"),
+        Binding("escape", "back", "back", tooltip="Back to the list; nothing is started"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pause: Timer | None = None
+        self._checks = 0
+
+    @property
+    def _host(self) -> "ConvNextApp":
+        return cast("ConvNextApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay one field a line: label, value, hint or error."""
+        yield Static(Content("a new run"), id="title")
+        with VerticalScroll(id="form", can_focus=False):
+            yield from self._field(forms.FIELDS[0])
+            with Horizontal(classes="field"):
+                yield Static(Content("preset"), classes="label")
+                names = preset_names()
+                yield Select(
+                    [(name, name) for name in names],
+                    value="default" if "default" in names else names[0],
+                    allow_blank=False,
+                    compact=True,
+                    id="preset",
+                )
+                yield Static(Content("where the other values come from"), classes="hint")
+            yield Static("", id="preset-comment", classes="hint", markup=False)
+            for field in forms.FIELDS[1:]:
+                yield from self._field(field)
+        yield Static("", id="start-message", markup=False)
+        with Horizontal(id="buttons"):
+            yield Button("start", id="start", variant="primary", compact=True)
+            yield Button("demo instead", id="demo", compact=True)
+            yield Button("back", id="back", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def _field(self, field: forms.FormField) -> ComposeResult:
+        with Horizontal(classes="field"):
+            yield Static(Content(field.label), classes="label")
+            yield Input(id=_id(field.key), compact=True)
+            yield Static(
+                Content(field.hint), id=f"{_id(field.key)}-hint", classes="hint", markup=False
+            )
+
+    def on_mount(self) -> None:
+        """Show the first preset's values."""
+        self._show_preset()
+
+    @on(Select.Changed, "#preset")
+    def _show_preset(self) -> None:
+        preset = self._preset()
+        self.query_one("#preset-comment", Static).update(Content(preset_comment(preset)))
+        for key, value in forms.placeholders(preset).items():
+            self.query_one(f"#{_id(key)}", Input).placeholder = value
+
+    def _preset(self) -> str:
+        return str(self.query_one("#preset", Select).value)
+
+    def _typed(self) -> dict[str, str]:
+        return {f.key: self.query_one(f"#{_id(f.key)}", Input).value for f in forms.FIELDS}
+
+    def _say(self, key: str, message: str, bad: bool = True) -> None:
+        """Put a message beside a field; an empty one brings its hint back."""
+        if key == forms.START:
+            self.query_one("#start-message", Static).update(Content(message))
+            return
+        hint = self.query_one(f"#{_id(key)}-hint", Static)
+        own = next(f.hint for f in forms.FIELDS if f.key == key)
+        hint.set_class(bool(message) and bad, "-error")
+        hint.set_class(bool(message) and not bad, "-good")
+        hint.update(Content(message or own))
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        key = next(f.key for f in forms.FIELDS if _id(f.key) == event.input.id)
+        self._say(key, "")
+        self._say(forms.START, "")
+        if key == forms.DATA:
+            self._checks += 1
+            if self._pause:
+                self._pause.stop()
+            self._pause = self.set_timer(_TYPING_PAUSE, self._check_data)
+
+    @work
+    async def _check_data(self) -> None:
+        """Look at the folder's structure in a thread; an answer that comes too late is dropped."""
+        text, number = self.query_one(f"#{_id(forms.DATA)}", Input).value, self._checks
+        if not text.strip():
+            return
+        error = await asyncio.to_thread(forms.check_data, text)
+        if number == self._checks:
+            self._say(forms.DATA, error or "✓ class folders found", bad=bool(error))
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Check everything and begin to train."""
+        typed = self._typed()
+        self._begin(demo=self._preset() == "demo" and not typed[forms.DATA].strip())
+
+    @on(Button.Pressed, "#demo")
+    def action_demo(self) -> None:
+        """Train on the built-in pictures."""
+        self._begin(demo=True)
+
+    @on(Button.Pressed, "#back")
+    def action_back(self) -> None:
+        """Back without a run."""
+        self.dismiss(None)
+
+    def _begin(self, demo: bool) -> None:
+        try:
+            config = forms.build(self._preset(), self._typed(), demo)
+        except forms.FormError as error:
+            self._say(error.key, str(error))
+            return
+        self._launch(config, demo)
+
+    @work(exclusive=True, group="launch")
+    async def _launch(self, config: Config, demo: bool) -> None:
+        error = ""
+        if not demo:
+            error = await asyncio.to_thread(forms.check_data, config.data.root or "")
+        if error:
+            self._say(forms.DATA, error)
+            return
+        refused = self._host.launch(config)
+        if refused:
+            self._say(forms.START, refused)

@@ -1,0 +1,186 @@
+"""Where a view gets a run's records from, and the way back for commands."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+from core.commands import Command, Send
+from core.events import Record
+from core.inbox import append_command
+from core.journal import JournalReader
+from core.run_state import RunState
+from core.runs import RunFolder, effective_status, is_locked
+
+# Each bound is about a tenth of a second's work: the screen stays alive while it catches up.
+_RECORDS_A_READ = 5000
+_BYTES_A_READ = 1 << 20
+
+
+class RunSource(Protocol):
+    """One run as a stream of records. Nothing here blocks for longer than a bounded read."""
+
+    def read(self) -> Iterable[Record]:
+        """Return what is new since the last call, a bounded amount."""
+
+    @property
+    def live(self) -> bool:
+        """Whether an engine is at work at the other end, so that more may come."""
+
+    @property
+    def send(self) -> Send | None:
+        """How to ask the engine for something; None for a run that can only be watched."""
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why `send` is None, for the person; empty otherwise."""
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines of the journal that could not be read."""
+
+
+class Engine(Protocol):
+    """What this module needs of `core.worker.EngineThread`."""
+
+    def subscribe(self) -> "SimpleQueue[Record]":
+        """Return a queue that gets every record from the first one on."""
+
+    def send(self, command: Command) -> None:
+        """Leave a command for the engine."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread is still at work."""
+
+
+class EngineSource:
+    """The run that this very process trains."""
+
+    read_only_reason = ""
+    skipped_lines = 0
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue = engine.subscribe()
+
+    def read(self) -> Iterator[Record]:
+        """Yield what the engine has emitted since the last call."""
+        for _ in range(_RECORDS_A_READ):
+            try:
+                yield self._queue.get_nowait()
+            except Empty:
+                return
+
+    @property
+    def live(self) -> bool:
+        """Whether the engine's thread is still at work."""
+        return self._engine.alive
+
+    @property
+    def send(self) -> Send:
+        """Commands go straight to the engine's mailbox."""
+        return self._engine.send
+
+
+class JournalSource:
+    """A run on the disk: a past one, or one that another process trains."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = RunFolder(path)
+        self._reader = JournalReader(self.folder.journal)
+
+    def read(self) -> Iterator[Record]:
+        """Yield the journal's new records; raises OSError when it can't be read."""
+        return self._reader.read(_BYTES_A_READ)
+
+    @property
+    def live(self) -> bool:
+        """Whether an engine holds the run's lock."""
+        return is_locked(self.folder)
+
+    @property
+    def send(self) -> Send | None:
+        """Commands go to the engine's process through `commands.jsonl`."""
+        if not self._writable:
+            return None
+        return partial(append_command, self.folder.commands)
+
+    @property
+    def _writable(self) -> bool:
+        commands = self.folder.commands
+        return os.access(commands if commands.exists() else self.folder.path, os.W_OK)
+
+    @property
+    def read_only_reason(self) -> str:
+        """A run can be steered by whoever may write in its folder."""
+        if self._writable:
+            return ""
+        return "you may not write in this run's folder: it can only be watched"
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines of the journal that could not be read."""
+        return self._reader.skipped.count
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A run that this process has just started: where its records come from, and its folder."""
+
+    source: RunSource
+    path: Path | None = None
+
+
+class RunModel:
+    """A run as the screens see it: its folded state, kept up to date by `pump`."""
+
+    def __init__(self, source: RunSource, path: Path | None = None) -> None:
+        self.source = source
+        self.path = path
+        self.state = RunState()
+        self.error = ""
+        """Why the journal can't be read any more; empty while all is well."""
+
+    def pump(self) -> bool:
+        """Take in what is new; returns whether anything was."""
+        before = self.state.seq
+        try:
+            for record in self.source.read():
+                self.state.apply(record)
+            self.error = ""
+        except OSError as error:
+            self.error = error.strerror or str(error)
+        return self.state.seq != before
+
+    @property
+    def status(self) -> str:
+        """The state's status, or `interrupted` when the engine is gone without a word."""
+        return effective_status(self.state, self.source.live)
+
+    @property
+    def training(self) -> bool:
+        """Whether an engine is at work on this run."""
+        return self.source.live and not self.state.over
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be asked of this run; empty where it can be steered."""
+        if self.source.send is None:
+            return self.source.read_only_reason
+        return "" if self.training else "this run is over"
+
+    def send(self, command: Command) -> bool:
+        """Ask the engine for something; returns False where the run can only be watched."""
+        send = self.source.send
+        if send is None or self.state.over or not self.source.live:
+            return False
+        try:
+            send(command)
+        except OSError as error:
+            self.error = f"the command can't be written: {error.strerror or error}"
+            return False
+        return True
