@@ -10,6 +10,7 @@ from core.checkpoint_file import (
     DamagedCheckpoint,
     copy_checkpoint,
     read_checkpoint,
+    remove_checkpoint,
     write_checkpoint,
 )
 from core.emitter import Emit
@@ -33,12 +34,15 @@ class Checkpoints:
         folder: Path,
         about: Mapping[str, Any],
         emit: Emit,
+        keep_manual: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`about` goes into every file: configuration, class names, transform values."""
+        """`about` goes into every file: configuration, class names, transform values. Of the
+        manual checkpoints the newest `keep_manual` stay, or all."""
         self._folder = folder
         self._about = dict(about)
         self._emit = emit
+        self._keep_manual = keep_manual
         self._clock = clock
         self._last_saved = clock()
         self.saver = Saver()
@@ -63,7 +67,13 @@ class Checkpoints:
             name = f"{stem}-{number}.pt"
         content = {**self._about, **state.snapshot()}
         step = state.global_step
-        self.saver.submit(name, lambda: self._write(name, "manual", step, content))
+
+        def write() -> None:
+            self._write(name, "manual", step, content)
+            for old in manual_files(self._folder)[self._keep_manual :] if self._keep_manual else ():
+                remove_checkpoint(old)
+
+        self.saver.submit(name, write)
         return name
 
     def save_best(self, state: TrainState) -> None:
@@ -126,6 +136,11 @@ class Checkpoints:
         )
 
 
+def manual_files(folder: Path) -> list[Path]:
+    """Return the checkpoints that were saved by hand, newest first."""
+    return sorted(folder.glob("manual-*.pt"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+
+
 def phase_file(phase: str) -> str:
     """Return the name of the file with a phase's best weights."""
     return f"best-{phase}.pt"
@@ -138,8 +153,7 @@ def newest_good(folder: Path) -> tuple[dict[str, Any] | None, str, list[str]]:
     is None when there is none.
     """
     problems = []
-    manual = sorted(folder.glob("manual-*.pt"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in (folder / LAST, folder / PREVIOUS, *manual):
+    for path in (folder / LAST, folder / PREVIOUS, *manual_files(folder)):
         try:
             content = read_checkpoint(path)
         except FileNotFoundError:

@@ -1,7 +1,6 @@
 """One checkpoint on the disk: whole, with its checksum beside it, or named as damaged."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,6 +48,12 @@ def copy_checkpoint(source: Path, target: Path) -> int:
     return target.stat().st_size
 
 
+def remove_checkpoint(path: Path) -> None:
+    """Delete a checkpoint and its checksum; raises OSError."""
+    path.unlink(missing_ok=True)
+    _sums_file(path).unlink(missing_ok=True)
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint's content after its checksum was verified; tensors are on the CPU.
 
@@ -64,7 +69,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"{path.name} doesn't fit its checksum: cut short or changed")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # torch's reader raises nearly anything on malformed input
         raise DamagedCheckpoint(f"{path.name} is no checkpoint: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DamagedCheckpoint(f"{path.name} was not written by this program")

@@ -72,6 +72,8 @@ class CheckpointConfig(_Section):
 
     every_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
     """Minutes of training between checkpoints within an epoch; fractions are allowed."""
+    keep_manual: Annotated[int, Field(ge=1)] | None = None
+    """Newest manual checkpoints that stay when another one is saved; null = all of them."""
 
 
 class SchedulerConfig(_Section):
@@ -149,10 +151,16 @@ class Config(_Section):
     """Autocast type; auto = bf16 on CUDA devices that have it, fp32 elsewhere."""
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Layout of the weights and pictures; auto = channels_last on CUDA, contiguous elsewhere."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits every time; slower on a GPU, no change on a CPU."""
     clip_grad_norm: Positive | None = 1.0
     """Largest norm of the whole gradient; null = no clipping."""
+    nonfinite: Literal["skip", "rollback", "stop"] = "skip"
+    """After a loss that is not finite (its step is never taken): skip = go on, and fail after
+    nonfinite_limit in a row; rollback = go back to the phase's best weights at a lower learning
+    rate then, and fail the fourth time; stop = fail at once."""
     nonfinite_limit: Annotated[int, Field(ge=1)] = 10
-    """Steps in a row with a loss that is not finite after which the run fails."""
+    """Steps in a row with a loss that is not finite that are skipped at most."""
     data: DataConfig = DataConfig()
     """The pictures."""
     model: ModelConfig = ModelConfig()

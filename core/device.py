@@ -1,5 +1,6 @@
 """Which device, number format and memory layout a run computes with."""
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -59,6 +60,19 @@ def choose_compute(config: Config) -> Compute:
     )
     name = torch.cuda.get_device_name(device) if cuda else device.type
     return Compute(device, name, bf16, channels_last)
+
+
+def set_deterministic(wanted: bool) -> None:
+    """Let torch use only algorithms that give the same bits every time, or any.
+
+    Follows torch's notes on reproducibility. An operation that has no such algorithm then raises
+    RuntimeError with its name.
+    """
+    if wanted:
+        # cuBLAS reads it when the process first uses it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.deterministic = wanted
 
 
 def _device_type(wanted: str) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core import reports
+from core import parts, reports
 from core.checkpoint import Checkpoints
 from core.commands import Mailbox
 from core.config import PHASES, Config
 from core.data.dataset import Batch
-from core.data.load import Loader, epoch_order
+from core.data.load import Loader, LoaderError, epoch_order
 from core.device import Compute
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
@@ -26,7 +26,7 @@ from core.model import copy_weights, freeze_backbone, train_mode, unfreeze
 from core.optimizers import build_optimizer, build_scheduler
 from core.steering import PhaseEnd, Steering
 from core.stopwatch import Stopwatch
-from core.train_state import Best, TrainState
+from core.train_state import MOST_ROLLBACKS, Best, TrainState
 
 
 class Engine:
@@ -72,13 +72,16 @@ class Engine:
 
     def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
         """Train all phases; returns how the run ended. `saved` is a checkpoint's `train_state` to
-        go on from; the model has its weights already. Loader workers that die are raised as
-        RuntimeError."""
+        go on from; the model has its weights already."""
         outcome, reason = "finished", "all phases done"
         state = self.restore(saved) if saved is not None else None
         for phase in self.phases_from(state):
             state = state if state is not None and state.phase == phase else self.begin_phase(phase)
-            end = self.fit_phase(state)
+            try:
+                end = self.fit_phase(state)
+            except LoaderError as error:
+                self.failure, end = str(error), PhaseEnd.FAILED
+                self.save_last(state)
             if not self.steering.until_written(state, patient=end is not PhaseEnd.STOPPED):
                 end = PhaseEnd.STOPPED
             if end is PhaseEnd.STOPPED:
@@ -174,6 +177,7 @@ class Engine:
             part_size=self.config.data.batch_size,
             best=self.best,
             fingerprint=self.fingerprint,
+            start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
         )
 
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
@@ -190,9 +194,8 @@ class Engine:
             loss, norm = self.step(state, batch)
             self.meter.step_done(len(batch.labels), loss, norm)
             self._tell_progress(state, "train", state.step, self.train.steps, state.metrics)
-            if state.nonfinite_steps >= self.config.nonfinite_limit:
-                limit = self.config.nonfinite_limit
-                self.failure = f"the loss was not finite in {limit} steps in a row"
+            if state.nonfinite_steps:
+                self._answer_nonfinite(state)
             if self.failure:
                 return PhaseEnd.FAILED
             self.meter.next_step()
@@ -222,7 +225,7 @@ class Engine:
         torch.manual_seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            loss, logits, labels = self._accumulate(state, batch)
+            loss, logits, labels = parts.backward(self.model, self.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return None
         if not math.isfinite(value := loss.item()):
@@ -237,23 +240,6 @@ class Engine:
         state.nonfinite_steps = 0
         state.metrics.add(loss, logits, labels)
         return value, norm
-
-    def _accumulate(self, state: TrainState, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Add up the gradient of a batch, part by part; returns mean loss, logits and labels."""
-        count = len(batch.labels)
-        losses, logits = [], []
-        labels = batch.labels.to(self.compute.device, non_blocking=True)
-        for first in range(0, count, state.part_size):
-            part = slice(first, first + state.part_size)
-            with self.compute.autocast():
-                output = self.model(self.compute.place_images(batch.images[part]))
-            loss = cross_entropy(output, labels[part])
-            if len(output) < count:
-                loss = loss * (len(output) / count)
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            logits.append(output.detach())
-        return torch.stack(losses).sum(), torch.cat(logits), labels
 
     def _use_smaller_parts(self, state: TrainState) -> bool:
         """Halve the parts that a batch is worked through in; returns whether that was possible."""
@@ -303,18 +289,12 @@ class Engine:
         metrics.add(loss, logits, labels)
         return loss.item()
 
-    @torch.inference_mode()
     def _try_forward(self, state: TrainState, batch: Batch) -> Tensor | None:
         """Return the logits of a batch; None when the memory is too small for it."""
         try:
-            with self.compute.autocast():
-                parts = [
-                    self.model(self.compute.place_images(images))
-                    for images in torch.split(batch.images, state.part_size)
-                ]
+            return parts.forward(self.model, self.compute, batch.images, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return None
-        return torch.cat(parts)
 
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
         """Give the verdicts, tell, save. Returns why the phase ends, if it does."""
@@ -325,6 +305,7 @@ class Engine:
         phase_best, best = this.beats(state.phase_best), this.beats(state.best)
         if phase_best:
             state.phase_best, state.best_weights = this, copy_weights(self.model)
+            state.start_weights = {}
         if best:
             state.best = self.best = this
         self._stamp(state)
@@ -376,6 +357,19 @@ class Engine:
         state.optimizer.zero_grad(set_to_none=True)
         files = [self.train.dataset.paths[place] for place in batch.indices.tolist()]
         self.emit(reports.nonfinite_step(state, what, files))
+
+    def _answer_nonfinite(self, state: TrainState) -> None:
+        """Once too many steps in a row could not be taken, go back or fail."""
+        limit = 1 if self.config.nonfinite == "stop" else self.config.nonfinite_limit
+        if state.nonfinite_steps < limit:
+            return
+        if self.config.nonfinite == "rollback" and state.rollbacks < MOST_ROLLBACKS:
+            origin = state.roll_back(self.config.phases.get(state.phase).scheduler.factor)
+            self.emit(reports.rolled_back(state, limit, origin))
+        elif limit == 1:
+            self.failure = "the loss was not finite"
+        else:
+            self.failure = f"the loss was not finite in {limit} steps in a row"
 
     def _warn_of_unreadable(self, batch: Batch, loader: Loader) -> None:
         for place, reason in batch.failed:

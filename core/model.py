@@ -1,12 +1,10 @@
 """The network: made by timm, its weights loaded, its backbone frozen and thawed."""
 
 import difflib
-import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
 import timm
 import torch
 from timm.data import resolve_data_config
@@ -29,9 +27,15 @@ class WeightsReport:
 
     source: str
     missing: list[str] = field(default_factory=list)
-    """Tensors of the model that the file doesn't hold (or holds in another shape)."""
+    """Tensors of the backbone that the file doesn't hold (or holds in another shape)."""
     unused: list[str] = field(default_factory=list)
     """Tensors of the file that the model has no place for at all."""
+    new_head: list[str] = field(default_factory=list)
+    """Tensors of the classifier, which the file lacks or holds for other classes."""
+
+    def __str__(self) -> str:
+        new = f", new classifier ({', '.join(self.new_head)})" if self.new_head else ""
+        return f"{self.source}{new}"
 
 
 def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module, WeightsReport]:
@@ -65,18 +69,24 @@ def load_weights(model: nn.Module, file: Path) -> WeightsReport:
         found = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"model.weights={shown}: no such file") from None
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, AttributeError) as error:
+    except OSError as error:
         raise ModelError(f"model.weights={shown}: {_one_line(error)}") from error
-    except (pickle.UnpicklingError, safetensors.SafetensorError) as error:
+    except Exception as error:  # the readers raise nearly anything on malformed input
         raise ModelError(
             f"model.weights={shown} is no weights file that can be read safely: {_one_line(error)}"
         ) from error
     fitting, unused = _fitting(model, _tensors(found))
-    if not _backbone_names(model) & fitting.keys():
+    if not fitting.keys() - _head_names(model):
         raise ModelError(f"model.weights={shown} holds no weights for this model; set model.name")
     model.load_state_dict(fitting, strict=False)
-    missing = [name for name in model.state_dict() if name not in fitting]
-    return WeightsReport(file.name, missing, unused)
+    lacking = [name for name in model.state_dict() if name not in fitting]
+    head = _head_names(model)
+    return WeightsReport(
+        file.name,
+        missing=[name for name in lacking if name not in head],
+        unused=unused,
+        new_head=[name for name in lacking if name in head],
+    )
 
 
 def model_data_config(model: nn.Module) -> dict[str, object]:
@@ -165,6 +175,6 @@ def _fitting(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Te
     return fitting, [name for name in tensors if name not in own]
 
 
-def _backbone_names(model: nn.Module) -> set[str]:
+def _head_names(model: nn.Module) -> set[str]:
     head = {id(parameter) for parameter in trainable_head(model)}
-    return {name for name, parameter in model.named_parameters() if id(parameter) not in head}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in head}

@@ -14,7 +14,7 @@ from core.commands import Mailbox
 from core.config import PHASES, Config
 from core.data.load import Loader, make_loaders
 from core.data.split import DataPlan
-from core.device import Compute, choose_compute
+from core.device import Compute, choose_compute, set_deterministic
 from core.disk import Disk
 from core.emitter import Emit, Emitter
 from core.engine import Engine
@@ -69,6 +69,7 @@ def prepare(
     weights instead of those that the configuration names.
     """
     emit = emitter.emit
+    set_deterministic(config.deterministic)
     compute = choose_compute(config)
     emit(Preparing(stage="building the model"))
     model, weights = _model(config, plan, start)
@@ -83,7 +84,8 @@ def prepare(
             **{name: data_config[name] for name in ("crop_pct", "crop_mode")},
         },
     }
-    checkpoints = Checkpoints(folder.checkpoints, about, emit)
+    keep = config.checkpoint.keep_manual
+    checkpoints = Checkpoints(folder.checkpoints, about, emit, keep)
     history = History(folder.history, start.epochs)
     engine = Engine(
         config=config,
@@ -150,7 +152,7 @@ def _model_ready(config: Config, engine: Engine, weights: WeightsReport) -> Mode
     return ModelReady(
         name=config.model.name,
         parameters=count_parameters(engine.model.parameters()),
-        weights=weights.source,
+        weights=str(weights),
         device=str(compute.device),
         device_name=compute.name,
         precision="bf16" if compute.bf16 else "fp32",

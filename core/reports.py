@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from core import format as fmt
 from core.config import PhaseConfig
 from core.events import EpochEnded, PhaseEnded, PhaseStarted, Progress, Warned
 from core.meter import Meter
@@ -111,6 +112,17 @@ def nonfinite_step(state: TrainState, what: str, files: Sequence[str]) -> Warned
             f"the step was not taken ({state.nonfinite_steps} in a row)"
         ),
         files=list(files[:_FILES_A_WARNING]),
+    )
+
+
+def rolled_back(state: TrainState, steps: int, origin: str) -> Warned:
+    """Return the warning that the phase went back to `origin` after `steps` steps not taken."""
+    return Warned(
+        code="rollback",
+        message=(
+            f"{steps} steps in a row could not be taken: phase {state.phase} goes back to "
+            f"{origin}, with lr {fmt.rate(state.lr)}"
+        ),
     )
 
 

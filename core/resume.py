@@ -14,7 +14,7 @@ from core.runs import RunFolder, run_folders
 from core.text import printable
 
 _CHANGEABLE = (
-    *("device", "nonfinite_limit", "data.workers", "checkpoint.*"),
+    *("device", "nonfinite", "nonfinite_limit", "data.workers", "checkpoint.*"),
     *("phases.*.epochs", "phases.*.lr", "phases.*.scheduler.*", "phases.*.early_stopping.*"),
 )
 

@@ -279,6 +279,7 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
 
 def _progress(state: RunState, e: ev.Progress, time: float) -> None:
     state.progress = e
+    state.phase_state(e.phase).lr = e.lr  # a rollback lowers it without a command
     if e.stage == "train":
         state.step_loss.add(state.x, e.recent_loss)
         if not e.peak_loss <= _SPIKE * e.recent_loss:

@@ -14,10 +14,14 @@ from core.early_stopping import EarlyStopping
 from core.metrics import RunningMetrics
 from core.model import copy_weights
 
+MOST_ROLLBACKS = 3
+"""How often a phase goes back before it fails: lower learning rates haven't helped then."""
+
 _PLAIN = (
     *("phase", "epoch", "step", "global_step", "validation_pending", "end"),
     *(
         "nonfinite_steps",
+        "rollbacks",
         "part_size",
         "fingerprint",
         "epoch_seconds",
@@ -78,9 +82,13 @@ class TrainState:
     """Of the data: content, classes and split."""
     nonfinite_steps: int = 0
     """Steps in a row whose loss or gradient was not finite."""
+    rollbacks: int = 0
+    """How often the phase went back to earlier weights."""
     phase_best: Best | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """A true copy of the weights at `phase_best`, on the CPU."""
+    start_weights: dict[str, Tensor] = field(default_factory=dict)
+    """The same at the phase's beginning, while there is no best and a rollback may need them."""
     end: str | None = None
     """Why the phase is over, by the verdict on its last epoch."""
     epoch_seconds: float = 0.0
@@ -102,6 +110,17 @@ class TrainState:
             else:
                 group["lr"] = lr
 
+    def roll_back(self, factor: float) -> str:
+        """Go back to the phase's best weights, or its first, with a new optimizer state and the
+        learning rate times `factor`; returns which weights, in words."""
+        self.model.load_state_dict(self.best_weights or self.start_weights)
+        self.optimizer.state.clear()
+        self.set_lr(self.lr * factor)
+        self.nonfinite_steps = 0
+        self.rollbacks += 1
+        best = self.phase_best
+        return f"the weights of epoch {best.epoch}" if best else "the weights it began with"
+
     def snapshot(self) -> dict[str, Any]:
         """Return true copies of all of it, on the CPU, as plain types and tensors."""
         return {
@@ -115,6 +134,7 @@ class TrainState:
                 "phase_best": asdict(self.phase_best) if self.phase_best else None,
                 "best": asdict(self.best) if self.best else None,
                 "best_weights": self.best_weights,
+                "start_weights": self.start_weights,
             },
         }
 
@@ -129,6 +149,7 @@ class TrainState:
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None
         self.best = Best(**saved["best"]) if saved["best"] else None
         self.best_weights = dict(saved["best_weights"])
+        self.start_weights = dict(saved["start_weights"] or self.start_weights)
 
     def change(self, config: PhaseConfig, keys: Iterable[str]) -> None:
         """Let keys that were set anew on resume win over what the checkpoint brought."""

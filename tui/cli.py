@@ -4,6 +4,7 @@ Nothing heavy is imported before the arguments are understood: `--help` answers 
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -150,6 +151,8 @@ def keys() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always leaves through SystemExit with one of the documented codes."""
+    # Runs, checkpoints and caches are made with the person's umask, but never for all to write.
+    os.umask(os.umask(0o077) | 0o002)
     try:
         cli.main(args=arguments, prog_name="convnext-tui")
     except SetupError as error:

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing import forkserver, resource_tracker
 
 import numpy as np
@@ -55,6 +55,10 @@ def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Tra
     return train, val
 
 
+class LoaderError(RuntimeError):
+    """A worker process that reads pictures has died; the message says what torch knows of it."""
+
+
 class _Batches(Sampler[list[SampleKey]]):
     """The keys of one pass, in batches; `begin` says which pass comes next."""
 
@@ -98,14 +102,28 @@ class Loader:
         self, phase: str, epoch: int, order: list[int] | None = None, done: int = 0
     ) -> Iterator[Batch]:
         """Yield the batches of one pass but the first `done`; without an order, in the data
-        set's own."""
+        set's own. Raises LoaderError when a worker has died."""
         assert self._loader is not None, "the loader was closed"
         self._batches.begin(phase, epoch, order or list(range(len(self.dataset))), done)
-        return iter(self._loader)
+        return _named_death(self._loader)
 
     def close(self) -> None:
         """End the workers."""
         self._loader = None
+
+
+def _named_death(batches: Iterable[Batch]) -> Iterator[Batch]:
+    try:
+        yield from batches
+    except (RuntimeError, OSError, EOFError) as error:
+        # A worker may also die while a picture of its is being taken over: then the pipe breaks.
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        known = " ".join(str(error).split()) or type(error).__name__
+        raise LoaderError(
+            f"a process that reads pictures died ({known}), perhaps for lack of memory; resume the "
+            "run, with fewer data.workers if it happens again"
+        ) from error
 
 
 def make_loaders(

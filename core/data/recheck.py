@@ -22,9 +22,11 @@ class Differences:
     changed: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     """`old path -> new path`: the same picture in another class."""
+    renamed: list[str] = field(default_factory=list)
+    """The same within a class: the order of the pictures depends on their paths."""
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.new or self.changed or self.moved)
+        return bool(self.missing or self.new or self.changed or self.moved or self.renamed)
 
     def __str__(self) -> str:
         kinds = {
@@ -32,6 +34,7 @@ class Differences:
             "new": self.new,
             "changed": self.changed,
             "moved to another class": self.moved,
+            "renamed": self.renamed,
         }
         return "; ".join(
             f"{len(paths)} {kind} ({_some(paths)})" for kind, paths in kinds.items() if paths
@@ -122,7 +125,8 @@ def _compare(
             pictures += [replace(seen, part=known.part)] if seen else []
         elif seen is not None and seen.sha256 in by_content:
             origin = gone.pop(by_content.pop(seen.sha256))
-            differences.moved.append(f"{origin.path} -> {path}")
+            kind = differences.renamed if origin.label == seen.label else differences.moved
+            kind.append(f"{origin.path} -> {path}")
             pictures.append(replace(seen, part=origin.part))
         elif seen is not None:
             differences.new.append(path)

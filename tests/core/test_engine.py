@@ -230,58 +230,6 @@ def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
     assert run.of(ev.EpochEnded)[0].train_loss == pytest.approx(expected, rel=1e-6)
 
 
-class Poison:
-    """Makes the model's output NaN in chosen forward passes of training."""
-
-    def __init__(self, steps: set[int]) -> None:
-        self.steps = steps
-        self.calls = 0
-
-    def __call__(self, event: ev.Event, engine: object, send: object) -> None:
-        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            run_engine(engine).model.register_forward_hook(self._spoil)
-
-    def _spoil(self, module: torch.nn.Module, inputs: object, output: torch.Tensor):
-        if not torch.is_grad_enabled():
-            return output
-        self.calls += 1
-        return output * math.nan if self.calls in self.steps else output
-
-
-def test_a_step_with_nan_is_not_taken_and_its_files_are_named(photos: Path, tmp_path: Path) -> None:
-    run = train(small_config(photos), tmp_path, Poison({2}))
-    warned = run.of(ev.Warned)
-    nonfinite = [w for w in warned if w.code == "nonfinite-loss"]
-    assert len(nonfinite) == 1
-    assert len(nonfinite[0].files) == 8
-    assert all((photos / name).is_file() for name in nonfinite[0].files)
-    assert run.ended.outcome == "finished"
-    assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
-    assert all(math.isfinite(e.train_loss) for e in run.of(ev.EpochEnded))
-
-
-def test_the_run_fails_cleanly_after_too_many_nan_in_a_row(photos: Path, tmp_path: Path) -> None:
-    config = small_config(photos, "nonfinite_limit=3")
-    run = train(config, tmp_path, Poison(set(range(2, 99))))
-    assert run.ended.outcome == "failed"
-    assert "not finite in 3 steps" in run.ended.reason
-    assert len([w for w in run.of(ev.Warned) if w.code == "nonfinite-loss"]) == 3
-    assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
-
-
-def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
-
-    def remove(event: ev.Event, engine: object, send: object) -> None:
-        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            (root / run_engine(engine).train.dataset.paths[0]).unlink()
-
-    run = train(small_config(root), tmp_path / "runs", remove)
-    warned = [w for w in run.of(ev.Warned) if w.code == "unreadable-file"]
-    assert [w.files for w in warned] == [[run.engine.train.dataset.paths[0]]]
-    assert run.ended.outcome == "finished"
-
-
 def pausing(event: ev.Event, engine: object, send: object) -> None:
     """Pauses in both phases, training and validation, and saves while paused."""
     assert callable(send)
@@ -392,41 +340,3 @@ def test_what_makes_no_sense_is_refused(
     assert [r.id for r in refused] == [command.id]
     assert reason in refused[0].reason
     assert not run.of(ev.CommandApplied)
-
-
-class SmallMemory:
-    """Lets the model run out of memory with more than this many pictures at once."""
-
-    def __init__(self, pictures: int) -> None:
-        self.pictures = pictures
-
-    def __call__(self, event: ev.Event, engine: object, send: object) -> None:
-        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            run_engine(engine).model.register_forward_pre_hook(self._check)
-
-    def _check(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        if len(inputs[0]) > self.pictures:
-            raise torch.cuda.OutOfMemoryError("injected")
-
-
-def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_path: Path) -> None:
-    plain = train(small_config(photos), tmp_path / "plain")
-    short = train(small_config(photos), tmp_path / "short", SmallMemory(3))
-    warned = [w for w in short.of(ev.Warned) if w.code == "out-of-memory"]
-    assert ["parts of 4" in w.message or "parts of 2" in w.message for w in warned[:2]] == [
-        True
-    ] * 2
-    assert short.ended.outcome == "finished"
-    losses = [
-        [e.train_loss for e in run.of(ev.EpochEnded)] + [e.val_loss for e in run.of(ev.EpochEnded)]
-        for run in (plain, short)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-
-
-def test_out_of_memory_with_one_picture_is_a_clear_failure(photos: Path, tmp_path: Path) -> None:
-    run = train(small_config(photos), tmp_path, SmallMemory(0))
-    assert run.ended.outcome == "failed"
-    assert "too small for a single picture" in run.ended.reason
-    state = load(run.folder.checkpoints / "last.pt")["train_state"]
-    assert (state["phase"], state["epoch"], state["step"]) == ("head", 1, 0)

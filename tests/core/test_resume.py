@@ -222,9 +222,11 @@ def test_changed_data_is_listed_and_refused_unless_accepted(tmp_path: Path) -> N
     pictures[1].write_bytes(pictures[2].read_bytes())
     pictures[3].rename(root / "class_1" / "moved.png")
     (root / "class_0" / "new.png").write_bytes(pictures[4].read_bytes() + b"more")
+    pictures[5].rename(pictures[5].with_name("renamed.png"))
     refused = go_on(folder)
     assert refused.exit_code == 2
-    for what in ("1 missing", "1 new", "1 changed", "1 moved to another class"):
+    kinds = ("1 missing", "1 new", "1 changed", "1 moved to another class", "1 renamed")
+    for what in kinds:
         assert what in refused.reason
     assert go_on(folder, accept=True).outcome == "finished"
     split = pd.read_csv(folder.split)

@@ -1,0 +1,43 @@
+"""A batch through the model in parts, where the device's memory doesn't hold it at once."""
+
+import torch
+from torch import Tensor, nn
+
+from core.data.dataset import Batch
+from core.device import Compute
+from core.metrics import cross_entropy
+
+
+def backward(
+    model: nn.Module, compute: Compute, batch: Batch, size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Add up the gradient of a batch's mean loss, `size` pictures at a time.
+
+    Returns the loss (), the logits (N, classes) and the labels (N,), all on the device. Raises
+    torch.cuda.OutOfMemoryError when even the parts are too large.
+    """
+    count = len(batch.labels)
+    losses, logits = [], []
+    labels = batch.labels.to(compute.device, non_blocking=True)
+    for first in range(0, count, size):
+        part = slice(first, first + size)
+        with compute.autocast():
+            output = model(compute.place_images(batch.images[part]))
+        loss = cross_entropy(output, labels[part])
+        if len(output) < count:
+            loss = loss * (len(output) / count)
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        logits.append(output.detach())
+    return torch.stack(losses).sum(), torch.cat(logits), labels
+
+
+@torch.inference_mode()
+def forward(model: nn.Module, compute: Compute, images: Tensor, size: int) -> Tensor:
+    """Return the logits (N, classes) of pictures (N, C, H, W), `size` of them at a time.
+
+    Raises torch.cuda.OutOfMemoryError when even the parts are too large.
+    """
+    with compute.autocast():
+        parts = [model(compute.place_images(part)) for part in torch.split(images, size)]
+    return torch.cat(parts)
