@@ -8,6 +8,8 @@ from core.run_state import RunState
 
 _TRUSTED_STEPS = 10
 _TRUSTED_SECONDS = 3.0
+# News comes twice a second, or a step late; the rest is for a first batch or a busy host.
+_QUIET_SECONDS, _QUIET_STEPS = 15.0, 5
 
 
 def epoch_eta(state: RunState) -> float | None:
@@ -39,6 +41,15 @@ def phase_eta(state: RunState) -> float | None:
     if later < 0 or running is None:
         return 0.0
     return running + later * _epoch_seconds(state)
+
+
+def overdue(state: RunState, silence: float) -> bool:
+    """Whether a running run has been silent (s) for longer than its own pace explains.
+
+    Unknown, and so False, until a step has been measured.
+    """
+    running = state.status == "running" and state.progress is not None
+    return running and silence > _QUIET_SECONDS + _QUIET_STEPS * state.step_seconds
 
 
 def _epoch_seconds(state: RunState) -> float:

@@ -1,5 +1,6 @@
 """`RunState = fold(events)`: the one picture of a run that every view draws."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -112,6 +113,10 @@ class RunState:
     warnings: int = 0
     seq: int = 0
     """The last record's number; a view that has drawn this one has nothing to do."""
+    news: int = 0
+    """The same, of the last record that tells of work: the device is looked at in any case."""
+    step_seconds: float = math.nan
+    """What a training step takes, by the last word on it."""
 
     @property
     def over(self) -> bool:
@@ -140,6 +145,8 @@ class RunState:
     def apply(self, record: ev.Record) -> None:
         """Take in the next record. Never fails, whatever the order of events."""
         self.seq = record.seq
+        if not isinstance(record.event, ev.DeviceSample):
+            self.news = record.seq
         if isinstance(record.event, ev.RunResumed) and self.last_time is not None:
             self.idle += max(0.0, record.time - self.last_time)
         self.last_time = record.time
@@ -281,6 +288,7 @@ def _progress(state: RunState, e: ev.Progress, time: float) -> None:
     state.progress = e
     state.phase_state(e.phase).lr = e.lr  # a rollback lowers it without a command
     if e.stage == "train":
+        state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds
         state.step_loss.add(state.x, e.recent_loss)
         if not e.peak_loss <= _SPIKE * e.recent_loss:
             # There and back again: a spike of its own, not a slope to the next point.

@@ -159,11 +159,17 @@ def _own(processes: list[Any], memory: DeviceMemory | None) -> int:
 
 def _open_nvml(probe: DeviceProbe) -> tuple[_Nvml | None, str]:
     if not probe.uuid:
-        return None, "" if probe.memory else f"no GPU in use: training on {probe.device}"
+        return None, _without_figures(probe)
     try:
         return _Nvml(probe.uuid), ""
     except Exception as error:  # a missing or broken driver shows itself in many ways
         return None, f"no utilisation and temperature: {error}"
+
+
+def _without_figures(probe: DeviceProbe) -> str:
+    if probe.memory is not None:
+        return ""
+    return "no GPU in use" if probe.device == "cpu" else f"{probe.device} tells no figures"
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

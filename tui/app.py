@@ -100,6 +100,14 @@ class ConvNextApp(App[Exit]):
         Binding("f1", "help", "help", key_display="F1", tooltip="Keys and ideas"),
         Binding("q", "quit", "quit", tooltip="Close the app; asks first while a run trains"),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="As q"),
+        Binding(
+            "ctrl+z",
+            "suspend_process",
+            "suspend",
+            show=False,
+            priority=True,
+            tooltip="Stop the whole process, training too, until the shell's fg",
+        ),
         Binding("ctrl+p", "command_palette", "all", tooltip="Every action, by name"),
     ]
 

@@ -6,6 +6,7 @@ Nothing heavy is imported before the arguments are understood: `--help` answers 
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from core.errors import SetupError
 if TYPE_CHECKING:
     from core.config import Config
     from core.resume import Resumption
+    from tui.app import ConvNextApp, Exit
 
 DEFAULT_RUNS_DIR = "runs"
 ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
@@ -256,7 +258,7 @@ def _run_app(
     resumption: "Resumption | None",
     show: Path | None = None,
 ) -> int:
-    from tui.app import ConvNextApp, Exit
+    from tui import app as ui
     from tui.interrupts import Interrupts
     from tui.session import Session, finish_headless
     from tui.terminal import own_terminal
@@ -267,17 +269,32 @@ def _run_app(
     def interrupted(reason: str) -> None:
         session.stop(reason)
         if app is not None and app.is_running:
-            app.call_later(app.exit, Exit.STOP)
+            app.call_later(app.exit, ui.Exit.STOP)
 
-    interrupts = Interrupts(interrupted)
+    def at_once() -> None:
+        if session.has_screen:
+            terminal.give_back()
+
     session.has_screen = True
-    with own_terminal() as stray:
+    with own_terminal() as terminal:
+        interrupts = Interrupts(interrupted, at_once)
         launched = session.start_run(config, resumption) if config is not None else None
-        app = ConvNextApp(runs_dir, session.start_run, launched, show=show)
-        left = app.run()
+        app = ui.ConvNextApp(runs_dir, session.start_run, launched, show=show)
+        left, failed = _closed(app)
         session.has_screen = False
-    if app.return_code:
-        log = session.engine.folder.log if session.engine and session.engine.folder else stray
+    if failed:
+        folder = session.engine.folder if session.engine else None
+        log = folder.log if folder else terminal.stray
         click.echo(f"the app ended with an error, see {log}", err=True)
     # Whatever ended the app, an error of its own included: the run is not its to end.
-    return finish_headless(session, interrupts, hung_up=left is Exit.HUNG_UP)
+    return finish_headless(session, interrupts, hung_up=left is ui.Exit.HUNG_UP)
+
+
+def _closed(app: "ConvNextApp") -> "tuple[Exit | None, bool]":
+    """Run the app; returns how it was left, and whether an error of its own ended it."""
+    try:
+        left = app.run()
+    except Exception:  # Textual catches most of its own; what it doesn't must not end a run
+        traceback.print_exc()
+        return None, True
+    return left, bool(app.return_code)

@@ -35,9 +35,8 @@ def device_line(sample: DeviceSample | None) -> str:
     """Return the same as one short line."""
     if sample is None:
         return "not sampled yet"
-    parts = [*_short_memory(sample), *_load(sample), *_host(sample)]
-    if sample.note and sample.total is None:
-        parts.append(printable(sample.note))
+    note = [printable(sample.note)] if sample.note and sample.total is None else []
+    parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
     return " · ".join(parts) or "no figures"
 
 
@@ -86,7 +85,7 @@ def _host(sample: DeviceSample) -> list[str]:
         parts.append(f"RAM {_of(sample.host_used, sample.host_total)}")
     lines = [" · ".join(parts)] if parts else []
     if sample.process_rss is not None:
-        lines.append(f"this process {fmt.size(sample.process_rss)}")
+        lines.append(f"process {fmt.size(sample.process_rss)}")
     return lines
 
 

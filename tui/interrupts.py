@@ -14,10 +14,14 @@ class Interrupts:
     SIGHUP is ignored: a closed terminal is no reason to lose a run.
     """
 
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        """`stop` gets the reason in words; it is called in the main thread, once."""
+    def __init__(
+        self, stop: Callable[[str], None], at_once: Callable[[], None] = lambda: None
+    ) -> None:
+        """`stop` gets the reason in words; it is called in the main thread, once. `at_once` is
+        the last thing that happens when a second signal ends the process."""
         self.exit_code: int | None = None
         self._stop = stop
+        self._at_once = at_once
         for number in _ENDING:
             signal.signal(number, self._handle)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -25,6 +29,7 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         code = _ENDING[signal.Signals(number)]
         if self.exit_code is not None:
+            self._at_once()
             os._exit(code)
         self.exit_code = code
         self._stop("Ctrl-C" if number == signal.SIGINT else "SIGTERM")

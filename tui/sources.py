@@ -1,7 +1,8 @@
 """Where a view gets a run's records from, and the way back for commands."""
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,23 +139,38 @@ class Launched:
 class RunModel:
     """A run as the screens see it: its folded state, kept up to date by `pump`."""
 
-    def __init__(self, source: RunSource, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        source: RunSource,
+        path: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.source = source
         self.path = path
+        self._clock = clock
+        self._news_at = clock()
         self.state = RunState()
         self.error = ""
         """Why the journal can't be read any more; empty while all is well."""
 
     def pump(self) -> bool:
         """Take in what is new; returns whether anything was."""
-        before = self.state.seq
+        before, news = self.state.seq, self.state.news
         try:
             for record in self.source.read():
                 self.state.apply(record)
             self.error = ""
         except OSError as error:
             self.error = error.strerror or str(error)
+        if self.state.news != news:
+            self._news_at = self._clock()
         return self.state.seq != before
+
+    @property
+    def silence(self) -> float:
+        """Seconds since this process has last heard of work: by its own clock, as another
+        host's may differ."""
+        return self._clock() - self._news_at
 
     @property
     def status(self) -> str:

@@ -1,20 +1,59 @@
 """The terminal as the app's own: what native code and workers print never reaches the screen."""
 
+import io
 import os
+import select
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 _OUTPUTS = (1, 2)
 
 
-@contextmanager
-def own_terminal() -> Iterator[Path]:
-    """Give the app copies of the terminal, and let descriptors 1 and 2 lead to a file meanwhile.
+# Out of everything that Textual switches on: alternate screen, hidden cursor, mouse, focus, paste,
+# kitty's keyboard, size reports, no line wrap.
+_PLAIN_SCREEN = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+_PLAIN_SCREEN += b"\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[?2048l\x1b[?7h"
 
-    Yields that file; it is gone afterwards if nothing was written to it.
+
+class _Screen(io.TextIOWrapper):
+    """The terminal that Textual writes to. One that can't be written to any more has hung up,
+    also where no SIGHUP tells so; the writing thread must not die of it."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            os.kill(os.getpid(), signal.SIGHUP)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTerminal:
+    """What the app has of its terminal."""
+
+    stray: Path
+    """Where stray output goes while there is no run; gone afterwards if nothing was written."""
+    give_back: Callable[[], None]
+    """Bring the terminal back at once, for a process that ends without leaving the app."""
+
+
+@contextmanager
+def own_terminal() -> Iterator[OwnTerminal]:
+    """Give the app copies of the terminal, and let descriptors 1 and 2 lead to a file meanwhile.
 
     Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the size; libraries in C,
     loader workers and the CUDA runtime write to the bare numbers.
@@ -23,14 +62,14 @@ def own_terminal() -> Iterator[Path]:
     sys.stderr.flush()
     kept = [os.dup(number) for number in _OUTPUTS]
     streams = sys.__stdout__, sys.__stderr__
-    private = [os.fdopen(os.dup(number), "w", encoding="utf-8") for number in _OUTPUTS]
+    private = [_Screen(os.fdopen(os.dup(n), "wb"), encoding="utf-8") for n in _OUTPUTS]
     sys.__stdout__, sys.__stderr__ = private  # type: ignore[misc]
     handle, name = tempfile.mkstemp(prefix="convnext-tui-", suffix=".log")
     os.close(handle)
     stray = Path(name)
     divert(stray)
     try:
-        yield stray
+        yield OwnTerminal(stray, partial(_give_back, kept[-1], _attributes()))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -42,6 +81,23 @@ def own_terminal() -> Iterator[Path]:
             _close(stream.fileno())
         if stray.stat().st_size == 0:
             stray.unlink()
+
+
+def _attributes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def _give_back(terminal: int, attributes: list[Any] | None) -> None:
+    # One that takes nothing any more (held by ctrl+s) must not keep the process.
+    if select.select([], [terminal], [], 0)[1]:
+        with suppress(OSError):
+            os.write(terminal, _PLAIN_SCREEN)
+    if attributes is not None:
+        with suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, attributes)
 
 
 def divert(path: Path) -> None:

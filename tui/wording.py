@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.content import Content
 
 from core import format as fmt
+from core.eta import overdue
 from core.run_state import PhaseState, RunState
 from core.text import printable
 
@@ -115,6 +116,17 @@ def notice(error: str, skipped: int, read_only: str, live: bool) -> str:
     if live and read_only:
         said.append(f"watching only: {read_only}")
     return "; ".join(said)
+
+
+def stalled(state: RunState, silence: float) -> str:
+    """Return that a run has gone quiet for longer than its steps explain, or nothing."""
+    if not overdue(state, silence):
+        return ""
+    pace = _milliseconds(state.step_seconds)
+    return (
+        f"no news for {fmt.duration(silence)}, steps usually take {pace}: it may hang, or this "
+        "machine no longer sees its files"
+    )
 
 
 def _was(number: int) -> str:

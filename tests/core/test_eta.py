@@ -1,6 +1,7 @@
 import pytest
 
-from core.eta import epoch_eta, phase_eta
+from core.eta import epoch_eta, overdue, phase_eta
+from core.events import Paused
 from core.run_state import fold
 from tests.tui.scripted import Script
 
@@ -45,3 +46,15 @@ def test_an_epoch_that_takes_longer_than_thought_is_never_negative() -> None:
 def test_what_phase_head_took_says_nothing_about_phase_full() -> None:
     script = Script().prepare().head(3).phase("full")
     assert phase_eta(fold(script.records)) is None
+
+
+@pytest.mark.parametrize(("step_seconds", "limit"), [(0.03, 15.15), (2.0, 25.0), (600.0, 3015.0)])
+def test_silence_is_judged_by_the_runs_own_pace(step_seconds: float, limit: float) -> None:
+    script = Script().prepare().phase("head")
+    assert not overdue(fold(script.records), 1e9)
+    script.progress("head", 1, 5, 0.7, step_seconds=step_seconds)
+    state = fold(script.records)
+    assert not overdue(state, limit - 0.1)
+    assert overdue(state, limit + 0.1)
+    script.add(Paused(global_step=5))
+    assert not overdue(fold(script.records), 1e9)

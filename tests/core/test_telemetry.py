@@ -82,7 +82,7 @@ def test_without_a_gpu_there_are_host_figures_and_the_reason(nvml: FakeNVML) -> 
     assert_host_figures(sample)
     assert (sample.allocated, sample.total, sample.others) == (None, None, None)
     assert (sample.utilization, sample.temperature) == (None, None)
-    assert "cpu" in sample.note
+    assert sample.note == "no GPU in use"
     assert nvml.uuids == []
 
 

@@ -289,3 +289,15 @@ async def test_a_past_run_is_read_from_its_journal(tmp_path: Path) -> None:
         assert "finished" in text(pilot, "#headline")
         await press(pilot, "space")
         assert "this run is over" in toasts(pilot)
+
+
+async def test_a_run_that_has_gone_quiet_is_told_by_its_own_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = scripted.running().source()
+    async with make_app(source).run_test(size=USUAL) as pilot:
+        await settle(pilot)
+        assert text(pilot, "#notice") == ""
+        monkeypatch.setattr("tui.sources.RunModel.silence", 240.0)
+        await settle(pilot)
+        assert text(pilot, "#notice").startswith("no news for 4:00, steps usually take 27.7 ms")

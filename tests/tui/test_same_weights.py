@@ -7,9 +7,10 @@ import pytest
 import torch
 from textual.pilot import Pilot
 
+from core.commands import Pause, Resume
 from core.config import Config
-from core.config_io import load_config
-from core.events import Paused, Resumed
+from core.config_io import load_config, with_values
+from core.events import Paused, Progress, Resumed, RunEnded
 from core.journal import replay
 from core.runs import RunFolder
 from core.worker import EngineThread
@@ -55,11 +56,45 @@ async def shown(app: ConvNextApp, pilot: Pilot[Exit], status: str) -> None:
     raise AssertionError(f"never {status}: {app.screen.model.state.log}")
 
 
-async def test_with_and_without_the_app_paused_or_not(config: Config, tmp_path: Path) -> None:
-    alone = EngineThread(config, tmp_path / "alone")
-    alone.start()
-    await asyncio.to_thread(alone.join)
+@pytest.fixture(scope="module")
+def alone(config: Config, tmp_path_factory: pytest.TempPathFactory) -> EngineThread:
+    """The same run without an app, and never paused."""
+    engine = EngineThread(config, tmp_path_factory.mktemp("alone"))
+    engine.start()
+    engine.join()
+    return engine
 
+
+def assert_same_weights(engine: EngineThread, alone: EngineThread) -> None:
+    assert engine.result is not None
+    assert engine.result.outcome == "finished", engine.result.reason
+    expected, got = weights(alone.folder), weights(engine.folder)
+    for name, tensors in expected.items():
+        assert all(torch.equal(value, got[name][key]) for key, value in tensors.items()), name
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_with_any_number_of_workers_and_pauses(
+    workers: int, config: Config, alone: EngineThread, tmp_path: Path
+) -> None:
+    engine = EngineThread(with_values(config, {"data.workers": workers}), tmp_path)
+    queue = engine.subscribe()
+    engine.start()
+    pauses = 0
+    while not isinstance(event := queue.get(timeout=120).event, RunEnded):
+        if isinstance(event, Progress) and event.step == 1:
+            engine.send(Pause())
+        if isinstance(event, Paused):
+            pauses += 1
+            engine.send(Resume())
+    engine.join()
+    assert pauses >= 2
+    assert_same_weights(engine, alone)
+
+
+async def test_with_and_without_the_app_paused_or_not(
+    config: Config, alone: EngineThread, tmp_path: Path
+) -> None:
     session = Session(tmp_path / "watched")
     app = ConvNextApp(session.runs_dir, session.start_run, session.start_run(config))
     async with app.run_test(size=(140, 45)) as pilot:
@@ -71,10 +106,7 @@ async def test_with_and_without_the_app_paused_or_not(config: Config, tmp_path: 
         result = await asyncio.to_thread(engine.join, 120)
         await shown(app, pilot, "finished")
     assert result is not None
-    assert result.outcome == "finished", result.reason
     assert engine.folder is not None
     told = [type(record.event) for record in replay(engine.folder.journal)[0]]
     assert told.count(Paused) == told.count(Resumed) == 1
-    expected, got = weights(alone.folder), weights(engine.folder)
-    for name, tensors in expected.items():
-        assert all(torch.equal(value, got[name][key]) for key, value in tensors.items()), name
+    assert_same_weights(engine, alone)

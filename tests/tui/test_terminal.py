@@ -3,19 +3,39 @@
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
-import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.runs import RunFolder
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, environment, run
+from tests.tui.command import ENDLESS, command, environment, run
 
+BREAKING_APP = """
+import tui.screens.run as run
+tick = run.RunScreen.tick
+def breaking(self, now, charts):
+    if len(self.model.state.epochs) > 1:
+        raise ZeroDivisionError("the screen breaks")
+    tick(self, now, charts)
+run.RunScreen.tick = breaking
+"""
+ENDLESS_SAVING = """
+import threading
+import core.checkpoint
+write = core.checkpoint.write_checkpoint
+def slow(path, content, keep=None):
+    if content.get("train_state", {}).get("epoch", 1) > 1:
+        threading.Event().wait()
+    return write(path, content, keep)
+core.checkpoint.write_checkpoint = slow
+"""
 NOISE = """
 import os, threading
 def write():
@@ -33,21 +53,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class OnTerminal:
-    """The command on a terminal of its own."""
+    """A program on a terminal of its own."""
 
-    def __init__(self, arguments: list[str], cwd: Path, **changes: str) -> None:
+    def __init__(
+        self, program: list[str], cwd: Path, controlling: bool = True, **changes: str
+    ) -> None:
         self.parent, child = pty.openpty()
         self.before = termios.tcgetattr(child)
         self.child = child
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tui", *arguments],
+            program,
             cwd=cwd,
             env=environment(TERM="xterm-256color", COLUMNS="120", LINES="40", **changes),
             stdin=child,
             stdout=child,
             stderr=child,
             start_new_session=True,
-            preexec_fn=lambda: _take_terminal(child),
+            preexec_fn=(lambda: _take_terminal(child)) if controlling else None,
         )
         self.output = b""
 
@@ -57,16 +79,14 @@ class OnTerminal:
             assert chunk, self.output[-2000:]
             self.output += chunk
 
-    def read_to_the_end(self) -> None:
+    def type(self, keys: bytes) -> None:
+        """Forget what was shown so far, and type."""
+        self.output = b""
+        os.write(self.parent, keys)
+
+    def hang_up(self) -> None:
         os.close(self.child)
-        while True:
-            try:
-                chunk = os.read(self.parent, 65536)
-            except OSError:
-                return
-            if not chunk:
-                return
-            self.output += chunk
+        os.close(self.parent)
 
 
 def _take_terminal(child: int) -> None:
@@ -75,14 +95,32 @@ def _take_terminal(child: int) -> None:
     fcntl.ioctl(child, termios.TIOCSCTTY, 0)
 
 
+def with_site(folder: Path, code: str) -> str:
+    """A PYTHONPATH that lets every Python process begin with this code."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    return os.pathsep.join([str(folder), environment()["PYTHONPATH"]])
+
+
 @pytest.fixture
-def on_terminal(photos: Path, tmp_path: Path) -> Iterator[OnTerminal]:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(NOISE)
-    paths = os.pathsep.join([str(tmp_path / "site"), environment()["PYTHONPATH"]])
-    app = OnTerminal(["--data", str(photos), *ENDLESS], tmp_path, PYTHONPATH=paths)
-    yield app
-    app.process.kill()
+def open_app(photos: Path, tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
+    """Starts the app on an endless run, with code that every Python process begins with."""
+    opened: list[OnTerminal] = []
+
+    def start(code: str = "", controlling: bool = True) -> OnTerminal:
+        paths = with_site(tmp_path / "site", code)
+        arguments = command("--data", str(photos), *ENDLESS)
+        opened.append(OnTerminal(arguments, tmp_path, controlling, PYTHONPATH=paths))
+        return opened[0]
+
+    yield start
+    for app in opened:
+        app.process.kill()
+
+
+@pytest.fixture
+def on_terminal(open_app: Callable[..., OnTerminal]) -> OnTerminal:
+    return open_app(NOISE)
 
 
 def only_run(cwd: Path) -> RunFolder:
@@ -111,15 +149,61 @@ def test_sigterm_saves_gives_the_terminal_back_and_says_143(
     assert (folder.checkpoints / "last.pt").is_file()
 
 
+@pytest.mark.parametrize("controlling", [True, False], ids=["hang-up signal", "write error"])
 def test_a_terminal_that_goes_away_leaves_the_run_going(
-    on_terminal: OnTerminal, tmp_path: Path
+    controlling: bool, open_app: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
-    on_terminal.read_until(b"epoch 2")
-    os.close(on_terminal.child)
-    os.close(on_terminal.parent)
+    app = open_app(controlling=controlling)
+    app.read_until(b"epoch 2")
+    app.hang_up()
     id = only_run(tmp_path).id
     answered = run("ctl", id, "patience", "44", "--wait", cwd=tmp_path)
     assert answered.returncode == 0, answered
     assert run("ctl", id, "stop", "--wait", cwd=tmp_path).returncode == 0
-    assert on_terminal.process.wait(60) == 0
+    assert app.process.wait(60) == 0
     assert "head epoch" in only_run(tmp_path).log.read_text()
+
+
+def test_an_error_of_the_app_is_told_in_a_line_and_the_run_goes_on(
+    open_app: Callable[..., OnTerminal], tmp_path: Path
+) -> None:
+    app = open_app(BREAKING_APP)
+    app.read_until(b"the app ended with an error, see ")
+    assert b"\x1b[?1049l" in app.output
+    assert b"ZeroDivisionError" not in app.output
+    assert termios.tcgetattr(app.child) == app.before
+    folder = only_run(tmp_path)
+    assert "ZeroDivisionError: the screen breaks" in folder.log.read_text()
+    assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
+    app.read_until(b"run folder: ")
+    assert app.process.wait(60) == 0
+
+
+def test_a_second_signal_ends_at_once_and_gives_the_terminal_back(
+    open_app: Callable[..., OnTerminal], tmp_path: Path
+) -> None:
+    app = open_app(ENDLESS_SAVING)
+    app.read_until(b"epoch 3")
+    app.process.send_signal(signal.SIGTERM)
+    app.read_until(b"\x1b[?1049l")
+    app.process.send_signal(signal.SIGTERM)
+    assert app.process.wait(60) == 143
+    assert termios.tcgetattr(app.child) == app.before
+
+
+def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_path: Path) -> None:
+    shell = OnTerminal(["bash", "--norc", "-i"], tmp_path)
+    try:
+        shell.type(shlex.join(command("--data", str(photos), *ENDLESS)).encode() + b"\n")
+        shell.read_until(b"epoch 2")
+        shell.type(b"\x1a")
+        shell.read_until(b"Stopped")
+        assert b"\x1b[?1049l" in shell.output
+        shell.type(b"fg\n")
+        shell.read_until(b"\x1b[?1049h")
+        for part in (b"photos", b"running", b"early stopping", b"lr", b"patience"):
+            shell.read_until(part)
+    finally:
+        for child in psutil.Process(shell.process.pid).children(recursive=True):
+            child.kill()
+        shell.process.kill()

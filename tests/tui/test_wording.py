@@ -158,7 +158,7 @@ def test_the_device_panel_with_a_gpu() -> None:
         "peak 58.9 GB · others 13.1 GB",
         "busy 97 %  61 °C",
         "CPU 45 % · RAM 41.0 of 128 GB",
-        "this process 9.30 GB",
+        "process 9.30 GB",
     ]
 
 

@@ -114,7 +114,8 @@ class RunScreen(SteeringScreen):
         note = wording.notice(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
-        self._set("notice", Content(note))
+        late = wording.stalled(state, self.model.silence) if source.live else ""
+        self._set("notice", Content("; ".join(text for text in (note, late) if text)))
         self._set("phases", wording.phase_steps(state, status))
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
@@ -168,9 +169,10 @@ class RunScreen(SteeringScreen):
         self._logged = state.log_count
         self._log_width = self._line_width
         for line in list(state.log)[-min(new, len(state.log)) :]:
-            self._log.write(
-                wording.log_line(line.time, line.level, line.text), width=self._log_width
-            )
+            text = wording.log_line(line.time, line.level, line.text)
+            if not self._roomy:  # three rows: one for a sentence, cut off rather than wrapped
+                text.truncate(self._log_width, overflow="ellipsis")
+            self._log.write(text, width=self._log_width)
 
     def refresh_now(self) -> None:
         """Show that something was asked for."""

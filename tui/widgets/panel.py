@@ -21,6 +21,8 @@ class Panel(Static):
         if flat:
             label = f"{self._title:<9}"
             text = Content.assemble((label, "$foreground 60%"), " · ".join(lines))
+            if width := self.content_size.width:
+                text = text.truncate(width, ellipsis=True)
         else:
             if before is None or before[0] != now[0] or before[2]:
                 self.border_title = Content(now[0])
