@@ -76,6 +76,13 @@ class CheckpointConfig(_Section):
     """Newest manual checkpoints that stay when another one is saved; null = all of them."""
 
 
+class CacheConfig(_Section):
+    """What is kept between runs, in the user's cache folder."""
+
+    max_gb: NotNegative = 20.0
+    """Room for features of frozen backbones, in GB (10^9 bytes); 0 = in memory only."""
+
+
 class SchedulerConfig(_Section):
     """`torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss."""
 
@@ -111,10 +118,18 @@ class PhaseConfig(_Section):
     """When the phase ends early."""
 
 
+class HeadConfig(PhaseConfig):
+    """Phase `head`, whose frozen backbone need see each view of a picture only once."""
+
+    views: Annotated[int, Field(ge=0, le=10_000)] = 1
+    """Views of each picture that are put through the backbone, its features kept from then on:
+    the first as validation sees it, the others augmented; 0 = a new one every epoch."""
+
+
 class PhasesConfig(_Section):
     """The two phases, in their order."""
 
-    head: PhaseConfig = PhaseConfig(
+    head: HeadConfig = HeadConfig(
         epochs=30,
         optimizer="adam",
         lr=1e-3,
@@ -167,5 +182,7 @@ class Config(_Section):
     """The network."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Going on after a stop."""
+    cache: CacheConfig = CacheConfig()
+    """What is kept between runs."""
     phases: PhasesConfig = PhasesConfig()
     """The training."""

@@ -35,7 +35,10 @@ class Compute:
         return model.to(self.device)
 
     def place_images(self, images: Tensor) -> Tensor:
-        """Move pictures (N, C, H, W) to the device, in the layout that is used there."""
+        """Move pictures (N, C, H, W) to the device, in the layout that is used there; features
+        (N, F) as they are."""
+        if images.dim() != 4:
+            return images.to(self.device, non_blocking=True)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.to(self.device, non_blocking=True, memory_format=layout)
 

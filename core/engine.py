@@ -12,17 +12,18 @@ from core.checkpoint import Checkpoints
 from core.commands import Mailbox
 from core.config import PHASES, Config
 from core.data.dataset import Batch
-from core.data.load import Loader, LoaderError, epoch_order
+from core.data.load import LoaderError, epoch_order
 from core.device import Compute
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
-from core.events import RunEnded
+from core.events import Preparing, RunEnded
+from core.features import Feed, Source
 from core.history import History
 from core.keys import key
 from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
-from core.model import copy_weights, freeze_backbone, train_mode, unfreeze
+from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
 from core.optimizers import build_optimizer, build_scheduler
 from core.steering import PhaseEnd, Steering
 from core.stopwatch import Stopwatch
@@ -40,8 +41,7 @@ class Engine:
         self,
         config: Config,
         model: nn.Module,
-        train: Loader,
-        val: Loader,
+        feeds: Mapping[str, Feed],
         compute: Compute,
         checkpoints: Checkpoints,
         history: History,
@@ -51,9 +51,10 @@ class Engine:
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
     ) -> None:
+        """`model` stands on its device already; `feeds` are what each phase trains on."""
         self.config = config
-        self.model = compute.place_model(model)
-        self.train, self.val = train, val
+        self.model = model
+        self.feeds = feeds
         self.compute = compute
         self.checkpoints = checkpoints
         self.history = history
@@ -134,7 +135,8 @@ class Engine:
         """Freeze or thaw, and make the phase's own optimizer, scheduler and stopper."""
         state = self.new_state(phase)
         config = self.config.phases.get(phase)
-        self.emit(reports.phase_started(state, config, self.train.steps, self.val.steps))
+        feed = self.feeds[phase]
+        self.emit(reports.phase_started(state, config, feed.train.steps, feed.val.steps))
         return state
 
     def restore(self, saved: Mapping[str, Any]) -> TrainState:
@@ -177,28 +179,46 @@ class Engine:
             part_size=self.config.data.batch_size,
             best=self.best,
             fingerprint=self.fingerprint,
+            frozen=copy_frozen(self.model) if phase == "head" else {},
             start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
         )
 
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
         """One training pass with running metrics. Returns why the phase ends, if it does."""
         train_mode(self.model, frozen=state.phase == "head")
-        order = epoch_order(len(self.train.dataset), self.config.seed, state.phase, state.epoch)
+        train = self.feeds[state.phase].train
+        order = epoch_order(len(train.dataset), self.config.seed, state.phase, state.epoch)
+        end = self.make_ready(state)
+        if end is not None:
+            return end
         self.meter = Meter()
-        for batch in self.train.epoch(state.phase, state.epoch, order, state.step):
+        for batch in train.epoch(state.phase, state.epoch, order, state.step):
             self.meter.data_arrived()
             end = self._steer(state)
             if end is not None:
                 return end
-            self._warn_of_unreadable(batch, self.train)
+            self._warn_of_unreadable(batch, train)
             loss, norm = self.step(state, batch)
             self.meter.step_done(len(batch.labels), loss, norm)
-            self._tell_progress(state, "train", state.step, self.train.steps, state.metrics)
+            self._tell_progress(state, "train", state.step, train.steps, state.metrics)
             if state.nonfinite_steps:
                 self._answer_nonfinite(state)
             if self.failure:
                 return PhaseEnd.FAILED
             self.meter.next_step()
+        return None
+
+    def make_ready(self, state: TrainState) -> PhaseEnd | None:
+        """Put the pictures through the network whose features an earlier epoch left and that are
+        gone since, as after a resume without the cache."""
+        train = self.feeds[state.phase].train
+        for done, batch in enumerate(train.missing(state.phase, state.epoch)):
+            end = self._steer(state)
+            if end is not None:
+                return end
+            self.emit(Preparing(stage="computing features", done=done, total=train.steps))
+            if self.logits(state, batch) is None:
+                return PhaseEnd.FAILED
         return None
 
     def step(self, state: TrainState, batch: Batch) -> tuple[float, float]:
@@ -225,7 +245,8 @@ class Engine:
         torch.manual_seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            loss, logits, labels = parts.backward(self.model, self.compute, batch, state.part_size)
+            net = self.feeds[state.phase].net
+            loss, logits, labels = parts.backward(net, self.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return None
         if not math.isfinite(value := loss.item()):
@@ -261,40 +282,45 @@ class Engine:
         state.validation_pending = True
         self.model.eval()
         metrics = self._new_metrics()
+        val = self.feeds[state.phase].val
         meter, self.meter = self.meter, Meter()
-        for step, batch in enumerate(self.val.epoch(state.phase, state.epoch), 1):
+        for step, batch in enumerate(val.epoch(state.phase, state.epoch), 1):
             self.meter.data_arrived()
             end = self._steer(state)
             if end is not None:
                 return metrics.result(), end
-            self._warn_of_unreadable(batch, self.val)
+            self._warn_of_unreadable(batch, val)
             loss = self.validation_step(state, batch, metrics)
             if self.failure:
                 return metrics.result(), PhaseEnd.FAILED
             self.meter.step_done(len(batch.labels), loss)
-            self._tell_progress(state, "val", step, self.val.steps, metrics)
+            self._tell_progress(state, "val", step, val.steps, metrics)
             self.meter.next_step()
         self.meter = meter
         return metrics.result(), None
 
     def validation_step(self, state: TrainState, batch: Batch, metrics: RunningMetrics) -> float:
         """Evaluate one batch; returns its loss, NaN when none of it could be read."""
-        if not len(batch.labels):
+        logits = self.logits(state, batch) if len(batch.labels) else None
+        if logits is None:
             return math.nan
-        while (logits := self._try_forward(state, batch)) is None:
-            if not self._use_smaller_parts(state):
-                return math.nan
         labels = batch.labels.to(self.compute.device, non_blocking=True)
         loss = cross_entropy(logits, labels)
         metrics.add(loss, logits, labels)
         return loss.item()
 
-    def _try_forward(self, state: TrainState, batch: Batch) -> Tensor | None:
-        """Return the logits of a batch; None when the memory is too small for it."""
-        try:
-            return parts.forward(self.model, self.compute, batch.images, state.part_size)
-        except torch.cuda.OutOfMemoryError:
-            return None
+    def logits(self, state: TrainState, batch: Batch) -> Tensor | None:
+        """Return the logits of a batch, in parts where the memory is too small for it at once;
+        None when it is too small for a single picture."""
+        net = self.feeds[state.phase].net
+        while len(batch.labels):
+            try:
+                return parts.forward(net, self.compute, batch.images, state.part_size)
+            except torch.cuda.OutOfMemoryError:
+                smaller = self._use_smaller_parts(state)
+            if not smaller:
+                return None
+        return torch.empty(0)
 
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
         """Give the verdicts, tell, save. Returns why the phase ends, if it does."""
@@ -304,7 +330,7 @@ class Engine:
         this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
         phase_best, best = this.beats(state.phase_best), this.beats(state.best)
         if phase_best:
-            state.phase_best, state.best_weights = this, copy_weights(self.model)
+            state.phase_best, state.best_weights = this, state.copy_weights()
             state.start_weights = {}
         if best:
             state.best = self.best = this
@@ -355,7 +381,8 @@ class Engine:
     def _skip_step(self, state: TrainState, batch: Batch, what: str) -> None:
         state.nonfinite_steps += 1
         state.optimizer.zero_grad(set_to_none=True)
-        files = [self.train.dataset.paths[place] for place in batch.indices.tolist()]
+        paths = self.feeds[state.phase].train.dataset.paths
+        files = [paths[place] for place in batch.indices.tolist()]
         self.emit(reports.nonfinite_step(state, what, files))
 
     def _answer_nonfinite(self, state: TrainState) -> None:
@@ -371,9 +398,9 @@ class Engine:
         else:
             self.failure = f"the loss was not finite in {limit} steps in a row"
 
-    def _warn_of_unreadable(self, batch: Batch, loader: Loader) -> None:
+    def _warn_of_unreadable(self, batch: Batch, source: Source) -> None:
         for place, reason in batch.failed:
-            path = loader.dataset.paths[place]
+            path = source.dataset.paths[place]
             if path not in self.unreadable:
                 self.unreadable.add(path)
                 self.emit(reports.unreadable_file(path, reason))

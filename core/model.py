@@ -1,7 +1,7 @@
 """The network: made by timm, its weights loaded, its backbone frozen and thawed."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,11 +76,11 @@ def load_weights(model: nn.Module, file: Path) -> WeightsReport:
             f"model.weights={shown} is no weights file that can be read safely: {_one_line(error)}"
         ) from error
     fitting, unused = _fitting(model, _tensors(found))
-    if not fitting.keys() - _head_names(model):
+    if not fitting.keys() - head_names(model):
         raise ModelError(f"model.weights={shown} holds no weights for this model; set model.name")
     model.load_state_dict(fitting, strict=False)
     lacking = [name for name in model.state_dict() if name not in fitting]
-    head = _head_names(model)
+    head = head_names(model)
     return WeightsReport(
         file.name,
         missing=[name for name in lacking if name not in head],
@@ -124,12 +124,23 @@ def train_mode(model: nn.Module, frozen: bool) -> None:
         model.get_classifier().train()  # type: ignore[operator]
 
 
-def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+def copy_weights(model: nn.Module, known: Mapping[str, Tensor] = {}) -> dict[str, Tensor]:
     """Return a true copy of all weights and buffers, on the CPU.
 
-    `state_dict()` alone holds references: a 'best' kept that way follows the training.
+    `state_dict()` alone holds references: a 'best' kept that way follows the training. `known`
+    are copies of tensors that have not changed since: they are taken as they are.
     """
-    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+    return {
+        name: known[name] if name in known else value.detach().to("cpu", copy=True)
+        for name, value in model.state_dict().items()
+    }
+
+
+def copy_frozen(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy, on the CPU, of what a frozen backbone can't change: all but the classifier."""
+    head = head_names(model)
+    copies = copy_weights(model)
+    return {name: value for name, value in copies.items() if name not in head}
 
 
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
@@ -175,6 +186,7 @@ def _fitting(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Te
     return fitting, [name for name in tensors if name not in own]
 
 
-def _head_names(model: nn.Module) -> set[str]:
+def head_names(model: nn.Module) -> set[str]:
+    """Return the names of the classifier's parameters."""
     head = {id(parameter) for parameter in trainable_head(model)}
     return {name for name, parameter in model.named_parameters() if id(parameter) in head}

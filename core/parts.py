@@ -1,16 +1,18 @@
 """A batch through the model in parts, where the device's memory doesn't hold it at once."""
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.data.dataset import Batch
 from core.device import Compute
 from core.metrics import cross_entropy
 
+Net = Callable[[Tensor], Tensor]
 
-def backward(
-    model: nn.Module, compute: Compute, batch: Batch, size: int
-) -> tuple[Tensor, Tensor, Tensor]:
+
+def backward(net: Net, compute: Compute, batch: Batch, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Add up the gradient of a batch's mean loss, `size` pictures at a time.
 
     Returns the loss (), the logits (N, classes) and the labels (N,), all on the device. Raises
@@ -22,7 +24,7 @@ def backward(
     for first in range(0, count, size):
         part = slice(first, first + size)
         with compute.autocast():
-            output = model(compute.place_images(batch.images[part]))
+            output = net(compute.place_images(batch.images[part]))
         loss = cross_entropy(output, labels[part])
         if len(output) < count:
             loss = loss * (len(output) / count)
@@ -33,11 +35,11 @@ def backward(
 
 
 @torch.inference_mode()
-def forward(model: nn.Module, compute: Compute, images: Tensor, size: int) -> Tensor:
-    """Return the logits (N, classes) of pictures (N, C, H, W), `size` of them at a time.
+def forward(net: Net, compute: Compute, images: Tensor, size: int) -> Tensor:
+    """Return the logits (N, classes) of pictures (N, C, H, W) or features, `size` at a time.
 
     Raises torch.cuda.OutOfMemoryError when even the parts are too large.
     """
     with compute.autocast():
-        parts = [model(compute.place_images(part)) for part in torch.split(images, size)]
+        parts = [net(compute.place_images(part)) for part in torch.split(images, size)]
     return torch.cat(parts)

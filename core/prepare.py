@@ -19,6 +19,7 @@ from core.disk import Disk
 from core.emitter import Emit, Emitter
 from core.engine import Engine
 from core.events import ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
+from core.feeds import make_feeds
 from core.history import History
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
 from core.run_state import fold
@@ -73,6 +74,7 @@ def prepare(
     compute = choose_compute(config)
     emit(Preparing(stage="building the model"))
     model, weights = _model(config, plan, start)
+    model = compute.place_model(model)
     data_config = model_data_config(model)
     loaders = make_loaders(config, plan, data_config, pin_memory=compute.device.type == "cuda")
     about = {
@@ -90,8 +92,7 @@ def prepare(
     engine = Engine(
         config=config,
         model=model,
-        train=loaders[0],
-        val=loaders[1],
+        feeds=make_feeds(config, model, loaders, compute, emit),
         compute=compute,
         checkpoints=checkpoints,
         history=history,

@@ -14,7 +14,7 @@ from core.runs import RunFolder, run_folders
 from core.text import printable
 
 _CHANGEABLE = (
-    *("device", "nonfinite", "nonfinite_limit", "data.workers", "checkpoint.*"),
+    *("device", "nonfinite", "nonfinite_limit", "data.workers", "checkpoint.*", "cache.*"),
     *("phases.*.epochs", "phases.*.lr", "phases.*.scheduler.*", "phases.*.early_stopping.*"),
 )
 

@@ -285,7 +285,7 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
 
 
 def _progress(state: RunState, e: ev.Progress, time: float) -> None:
-    state.progress = e
+    state.progress, state.preparing = e, None
     state.phase_state(e.phase).lr = e.lr  # a rollback lowers it without a command
     if e.stage == "train":
         state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds

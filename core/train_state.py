@@ -87,6 +87,8 @@ class TrainState:
     phase_best: Best | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """A true copy of the weights at `phase_best`, on the CPU."""
+    frozen: Mapping[str, Tensor] = field(default_factory=dict)
+    """Copies, on the CPU, of the tensors that don't train in this phase."""
     start_weights: dict[str, Tensor] = field(default_factory=dict)
     """The same at the phase's beginning, while there is no best and a rollback may need them."""
     end: str | None = None
@@ -110,6 +112,10 @@ class TrainState:
             else:
                 group["lr"] = lr
 
+    def copy_weights(self) -> dict[str, Tensor]:
+        """Return a true copy of all weights, on the CPU."""
+        return copy_weights(self.model, self.frozen)
+
     def roll_back(self, factor: float) -> str:
         """Go back to the phase's best weights, or its first, with a new optimizer state and the
         learning rate times `factor`; returns which weights, in words."""
@@ -124,7 +130,7 @@ class TrainState:
     def snapshot(self) -> dict[str, Any]:
         """Return true copies of all of it, on the CPU, as plain types and tensors."""
         return {
-            "model": copy_weights(self.model),
+            "model": self.copy_weights(),
             "train_state": {
                 **{name: getattr(self, name) for name in _PLAIN},
                 "optimizer": _copied(self.optimizer.state_dict()),

@@ -151,6 +151,23 @@ def keys() -> None:
         click.echo(f"{key} = {default_value(key)}\n    {describe_key(key)} ({allowed(key)})")
 
 
+@cli.command()
+@click.option("--clear", is_flag=True, help="Delete all of it; it is made again when needed.")
+def cache(clear: bool) -> None:
+    """Show what is kept between runs: features of frozen backbones, the demo's pictures."""
+    from core import cache as kept
+    from core.format import size
+
+    if clear:
+        click.echo(f"freed {size(kept.clear())} in {kept.cache_dir()}")
+        return
+    found = kept.entries()
+    for entry in found:
+        name = entry.path.relative_to(kept.cache_dir())
+        click.echo(f"{size(entry.bytes):>8}  {name}")
+    click.echo(f"{size(sum(entry.bytes for entry in found)):>8}  in all, in {kept.cache_dir()}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always leaves through SystemExit with one of the documented codes."""
     # Runs, checkpoints and caches are made with the person's umask, but never for all to write.

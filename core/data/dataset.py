@@ -18,11 +18,16 @@ from core.keys import key
 Transform = Callable[[Image.Image], Tensor]
 
 
+PLAIN_EPOCH = 0
+"""The epoch of a key whose picture isn't augmented but gets the plain transform."""
+
+
 class SampleKey(NamedTuple):
     """Which picture, and for which pass over the data."""
 
     phase: str
     epoch: int
+    """From 1, or PLAIN_EPOCH."""
     place: int
 
 
@@ -39,7 +44,7 @@ class Batch(NamedTuple):
     """Pictures that could be read, in order, and those that could not."""
 
     images: Tensor
-    """(N, C, H, W), float32, normalised."""
+    """(N, C, H, W), float32, normalised; or (N, F), the features of a frozen backbone."""
     labels: Tensor
     """(N,), int64."""
     indices: Tensor
@@ -55,13 +60,23 @@ class PictureDataset(Dataset[Sample]):
     on what was made before. Validation transforms draw nothing, so their key doesn't matter.
     """
 
-    def __init__(self, plan: DataPlan, part: str, transform: Transform, seed: int) -> None:
+    def __init__(
+        self,
+        plan: DataPlan,
+        part: str,
+        transform: Transform,
+        seed: int,
+        plain: Transform | None = None,
+    ) -> None:
+        """`plain` is what a key of PLAIN_EPOCH gets in place of `transform`."""
         pictures = plan.train if part == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
         self.root = plan.root
         self.paths = [p.path for p in pictures]
         self.labels = [label_of[p.label] for p in pictures]
-        self._transform = transform
+        self.contents = [p.sha256 for p in pictures]
+        self.transform = transform
+        self.plain = plain or transform
         self._seed = seed
 
     def __len__(self) -> int:
@@ -73,8 +88,10 @@ class PictureDataset(Dataset[Sample]):
             picture = read_rgb(Path(self.root, self.paths[sample.place]))
         except UnreadableImage as error:
             return Sample(None, label, sample.place, str(error))
+        if sample.epoch == PLAIN_EPOCH:
+            return Sample(self.plain(picture), label, sample.place)
         _seed_everything(key(self._seed, "augment", *sample))
-        return Sample(self._transform(picture), label, sample.place)
+        return Sample(self.transform(picture), label, sample.place)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

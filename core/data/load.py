@@ -25,6 +25,11 @@ def epoch_order(count: int, seed: int, phase: str, epoch: int) -> list[int]:
     return [int(i) for i in generator.permutation(count)]
 
 
+def in_batches(places: list[int], size: int) -> list[list[int]]:
+    """Return places in the data set as batches of `size`; the last one may be smaller."""
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
 def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Transform, Transform]:
     """Return timm's transforms for training and validation.
 
@@ -62,19 +67,19 @@ class LoaderError(RuntimeError):
 class _Batches(Sampler[list[SampleKey]]):
     """The keys of one pass, in batches; `begin` says which pass comes next."""
 
-    def __init__(self, batch_size: int) -> None:
-        self._size = batch_size
-        self._keys: list[SampleKey] = []
+    def __init__(self) -> None:
+        self._pass: tuple[str, int] = ("", 0)
+        self._places: list[list[int]] = []
 
-    def begin(self, phase: str, epoch: int, order: list[int], done: int) -> None:
-        self._keys = [SampleKey(phase, epoch, place) for place in order[done * self._size :]]
+    def begin(self, phase: str, epoch: int, batches: list[list[int]]) -> None:
+        self._pass, self._places = (phase, epoch), batches
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        for start in range(0, len(self._keys), self._size):
-            yield self._keys[start : start + self._size]
+        for places in self._places:
+            yield [SampleKey(*self._pass, place) for place in places]
 
     def __len__(self) -> int:
-        return -(-len(self._keys) // self._size)
+        return len(self._places)
 
 
 class Loader:
@@ -84,8 +89,9 @@ class Loader:
         self, dataset: PictureDataset, batch_size: int, workers: int, pin_memory: bool
     ) -> None:
         self.dataset = dataset
+        self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
-        self._batches = _Batches(batch_size)
+        self._batches = _Batches()
         self._loader: DataLoader[Batch] | None = DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=self._batches,
@@ -103,9 +109,19 @@ class Loader:
     ) -> Iterator[Batch]:
         """Yield the batches of one pass but the first `done`; without an order, in the data
         set's own. Raises LoaderError when a worker has died."""
+        places = order or list(range(len(self.dataset)))
+        return self.batches(phase, epoch, in_batches(places, self.batch_size)[done:])
+
+    def batches(self, phase: str, epoch: int, places: list[list[int]]) -> Iterator[Batch]:
+        """Yield just these batches, each given by its places in the data set; `epoch` keys the
+        augmentation. Raises LoaderError when a worker has died."""
         assert self._loader is not None, "the loader was closed"
-        self._batches.begin(phase, epoch, order or list(range(len(self.dataset))), done)
+        self._batches.begin(phase, epoch, places)
         return _named_death(self._loader)
+
+    def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
+        """Pictures need nothing before an epoch can begin."""
+        return iter(())
 
     def close(self) -> None:
         """End the workers."""
@@ -136,7 +152,7 @@ def make_loaders(
     sides = [("train", train, workers), ("val", val, -(-workers // 2))]
     loaders = [
         Loader(
-            PictureDataset(plan, part, transform, config.seed),
+            PictureDataset(plan, part, transform, config.seed, plain=val),
             config.data.batch_size,
             count,
             pin_memory,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from core.cache import CACHE_VARIABLE, cache_dir
 
 if TYPE_CHECKING:  # numpy and Pillow are loaded when something is drawn, not before
     from core.demo.classes import PictureSet
@@ -23,9 +24,6 @@ PICTURES_PER_CLASS = 160
 
 DRAWING_VERSION = 1
 """Goes up whenever the same seed gives other pictures, so that old folders are left alone."""
-
-CACHE_VARIABLE = "CONVNEXT_TUI_CACHE"
-"""Environment variable that names another cache folder."""
 
 ABANDONED_AFTER = 3600.0
 """Seconds after which an unfinished folder is nobody's; drawing takes seconds."""
@@ -44,12 +42,7 @@ def demo_data_dir(seed: int = DEMO_SEED) -> Path:
 
     That is a folder of the user's cache, or of the one named by `CONVNEXT_TUI_CACHE`.
     """
-    cache = os.environ.get(CACHE_VARIABLE)
-    if not cache:
-        from platformdirs import user_cache_dir
-
-        cache = user_cache_dir("convnext-tui", appauthor=False)
-    return Path(cache).expanduser() / f"demo-v{DRAWING_VERSION}-seed{seed}"
+    return cache_dir() / f"demo-v{DRAWING_VERSION}-seed{seed}"
 
 
 def make_demo_data(

@@ -27,6 +27,7 @@ SMALL = (
     "data.image_size=32",
     "data.batch_size=8",
     "data.workers=0",
+    "phases.head.views=0",
     "phases.head.epochs=2",
     "phases.full.epochs=2",
 )

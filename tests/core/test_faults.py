@@ -28,6 +28,10 @@ def run_engine(engine: object) -> Engine:
     return engine
 
 
+def pictures_of(engine: object) -> list[str]:
+    return run_engine(engine).feeds["head"].train.dataset.paths
+
+
 class Poison:
     """Makes the model's output NaN in chosen forward passes of training."""
 
@@ -72,11 +76,11 @@ def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> No
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            (root / run_engine(engine).train.dataset.paths[0]).unlink()
+            (root / pictures_of(engine)[0]).unlink()
 
     run = train(small_config(root), tmp_path / "runs", remove)
     warned = [w for w in run.of(ev.Warned) if w.code == "unreadable-file"]
-    assert [w.files for w in warned] == [[run.engine.train.dataset.paths[0]]]
+    assert [w.files for w in warned] == [[pictures_of(run.engine)[0]]]
     assert run.ended.outcome == "finished"
 
 

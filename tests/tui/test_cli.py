@@ -276,3 +276,14 @@ def test_nan_is_text_in_machine_output(finished: tuple[Path, str]) -> None:
     progress = next(e for e in map(strict, finished[1].splitlines()) if e["type"] == "Progress")
     for value in progress.values():
         assert not (isinstance(value, float) and not math.isfinite(value))
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "features" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "rows.f32").write_bytes(bytes(200_000))
+    shown = run("cache", cwd=tmp_path, CONVNEXT_TUI_CACHE=str(tmp_path / "cache"))
+    assert "features/abc" in shown.stdout
+    cleared = run("cache", "--clear", cwd=tmp_path, CONVNEXT_TUI_CACHE=str(tmp_path / "cache"))
+    assert cleared.stdout.startswith("freed 2")
+    assert not folder.exists()

@@ -1,0 +1,100 @@
+"""What each phase trains on: pictures, or in phase head the features of a frozen backbone."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from core.cache import features_dir, make_room, touch
+from core.config import Config
+from core.data.dataset import PictureDataset
+from core.data.load import Loader, epoch_order
+from core.device import Compute
+from core.emitter import Emit
+from core.events import Warned
+from core.feature_store import FeatureStore
+from core.features import FeatureLoader, Feed, FrozenNet, is_function, store_name, weights_digest
+from core.model import head_names, train_mode
+
+_MAKERS_OF_PIXELS = ("torch", "torchvision", "timm", "pillow")
+
+
+def make_feeds(
+    config: Config,
+    model: nn.Module,
+    loaders: tuple[Loader, Loader],
+    compute: Compute,
+    emit: Emit,
+) -> Mapping[str, Feed]:
+    """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
+    classifier that isn't linear, is fed pictures in phase head too, with a warning."""
+    pictures = Feed(model, *loaders)
+    if config.phases.head.epochs == 0:
+        return {"head": pictures, "full": pictures}
+    reason = _why_not(config, model, compute)
+    if reason:
+        text = f"phase head computes its features anew in every epoch: {reason}"
+        emit(Warned(code="features", message=text))
+        return {"head": pictures, "full": pictures}
+    return {"head": _head_feed(config, model, loaders, compute), "full": pictures}
+
+
+def _why_not(config: Config, model: nn.Module, compute: Compute) -> str:
+    if not isinstance(model.get_classifier(), nn.Linear):  # type: ignore[operator]
+        return "the classifier of this model isn't a linear layer"
+    train_mode(model, frozen=True)
+    side = config.data.image_size
+    generator = torch.Generator().manual_seed(0)
+    pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
+    with compute.autocast():
+        same = is_function(FrozenNet(model), pictures)
+    return "" if same else "its frozen backbone gives other features for the same picture"
+
+
+def _head_feed(
+    config: Config, model: nn.Module, loaders: tuple[Loader, Loader], compute: Compute
+) -> Feed:
+    net = FrozenNet(model)
+    train, val = loaders
+    views, seed = config.phases.head.views, config.seed
+    common = {
+        "weights": weights_digest(model, head_names(model)),
+        "model": config.model.name,
+        "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
+        "versions": [version(package) for package in _MAKERS_OF_PIXELS],
+        "batch_size": config.data.batch_size,
+    }
+
+    def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
+        open_store = partial(_open_store, config, net, pictures.dataset, {**common, "part": part})
+        count = len(pictures.dataset)
+        order = partial(epoch_order, count, seed, "head") if part == "train" else None
+        return FeatureLoader(pictures, net, views, order, open_store, compute.device)
+
+    train_source = feature_loader(train, "train", views) if views else train
+    return Feed(net, train_source, feature_loader(val, "val", 1))
+
+
+def _open_store(
+    config: Config, net: FrozenNet, dataset: PictureDataset, common: Mapping[str, object], view: int
+) -> FeatureStore:
+    """Open what is kept of one view of a side of the data."""
+    name = store_name(
+        **common,
+        view=view,
+        seed=config.seed,
+        transform=str(dataset.plain if view == 0 else dataset.transform),
+        contents=list(zip(dataset.contents, dataset.labels, strict=True)),
+    )
+    count, width = len(dataset), net.classifier.in_features
+    folder: Path | None = features_dir() / name
+    if folder is not None and not folder.exists():
+        room = make_room(4 * count * (width + 1), int(config.cache.max_gb * 1e9))
+        folder = folder if room else None
+    store = FeatureStore(folder, count, width)
+    if folder is not None:
+        touch(folder)
+    return store

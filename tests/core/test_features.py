@@ -1,0 +1,246 @@
+"""Phase head from features: the same run as from pictures, whatever the cache holds."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import cache
+from core import events as ev
+from core.data.dataset import PLAIN_EPOCH
+from core.feature_store import FeatureStore
+from core.features import FeatureLoader, FrozenNet, is_function
+from core.model import build_model, train_mode
+from core.worker import EngineThread
+from tests.core.engine_kit import Trained, same, small_config, train
+from tests.core.test_faults import SmallMemory, pictures_of
+from tests.core.test_resume import assert_same_end, crash_after, go_on, run
+from tests.pictures import make_pictures
+
+HEAD_ONLY = ("phases.head.epochs=5", "phases.head.early_stopping.patience=9")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def config(photos: Path, views: int, *more: str):
+    return small_config(photos, *HEAD_ONLY, f"phases.head.views={views}", *more)
+
+
+def losses(trained: Trained) -> list[tuple[float, float]]:
+    return [(e.train_loss, e.val_loss) for e in trained.of(ev.EpochEnded)]
+
+
+def assert_same_run(a: Trained, b: Trained) -> None:
+    assert losses(a) == losses(b)
+    for name in ("best.pt", "last.pt"):
+        assert same(a.weights(name), b.weights(name)), name
+
+
+class Forwards:
+    """Counts the pictures that go through the backbone in phase head."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    def __call__(self, event: ev.Event, engine, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            stem = engine.model.get_submodule("stem")
+            self.hook = stem.register_forward_hook(self._count)
+        elif isinstance(event, ev.PhaseEnded) and event.phase == "head":
+            self.hook.remove()
+
+    def _count(self, module: object, inputs: tuple[torch.Tensor], output: object) -> None:
+        self.pictures += len(inputs[0])
+
+
+def test_a_picture_and_view_goes_through_the_backbone_once(photos: Path, tmp_path: Path) -> None:
+    # 24 pictures train and 6 validate; the first view and validation's are found again.
+    for views, expected in ((1, 24 + 6), (2, 24), (0, 5 * 24)):
+        count = Forwards()
+        train(config(photos, views), tmp_path / str(views), count)
+        assert count.pictures == expected, views
+
+
+def test_the_next_run_finds_them_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
+    first = train(config(photos, 2), tmp_path / "first")
+    count = Forwards()
+    second = train(config(photos, 2, "phases.head.lr=0.001"), tmp_path / "second", count)
+    assert count.pictures == 0
+    assert_same_run(first, second)
+
+
+def test_another_seed_batch_or_size_of_picture_shares_nothing(photos: Path, tmp_path: Path) -> None:
+    train(config(photos, 1), tmp_path / "first")
+    for number, other in enumerate(("seed=3", "data.batch_size=4", "data.image_size=48")):
+        count = Forwards()
+        train(config(photos, 1, other), tmp_path / str(number), count)
+        assert count.pictures == 30, other
+
+
+def test_without_a_cache_on_the_disk_the_run_is_the_same(
+    photos: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    kept = train(config(photos, 2), tmp_path / "kept")
+    shutil.rmtree(own_cache)
+    none = train(config(photos, 2, "cache.max_gb=0"), tmp_path / "none")
+    assert not (own_cache / "features").exists()
+    assert_same_run(kept, none)
+    own_cache.mkdir(exist_ok=True)
+    (own_cache / "features").write_text("in the way of the folder")
+    assert_same_run(kept, train(config(photos, 2), tmp_path / "in the way"))
+
+
+def test_rows_that_rotted_are_computed_again(photos: Path, tmp_path: Path, own_cache: Path) -> None:
+    first = train(config(photos, 2), tmp_path / "first")
+    for file in own_cache.glob("features/*/rows.f32"):
+        data = bytearray(file.read_bytes())
+        data[5 :: 4 * 64 * 3] = bytes(len(data[5 :: 4 * 64 * 3]))
+        file.write_bytes(data)
+    count = Forwards()
+    second = train(config(photos, 2), tmp_path / "second", count)
+    assert count.pictures > 0
+    assert_same_run(first, second)
+
+
+def plain(self: FeatureLoader, phase: str, view: int, batches: list[list[int]]) -> Iterator[object]:
+    """Stands for FeatureLoader._batches: the same pictures, always through the whole network."""
+    yield from self._pictures.batches(phase, PLAIN_EPOCH if view == 0 else view + 1, batches)
+
+
+def test_features_give_what_pictures_give(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = train(config(photos, 2), tmp_path / "fast")
+    monkeypatch.setattr(FeatureLoader, "_batches", plain)
+    monkeypatch.setattr(FeatureLoader, "missing", lambda *_: iter(()))
+    slow = train(config(photos, 2), tmp_path / "slow")
+    # The first two epochs compute their features in the very same batches.
+    assert losses(fast)[:2] == losses(slow)[:2]
+    for a, b in zip(losses(fast), losses(slow), strict=True):
+        assert a == pytest.approx(b, rel=1e-5)
+
+
+def test_validation_features_change_no_byte(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = train(config(photos, 0), tmp_path / "fast")
+    monkeypatch.setattr(FeatureLoader, "_batches", plain)
+    assert_same_run(fast, train(config(photos, 0), tmp_path / "slow"))
+
+
+@pytest.mark.parametrize("cleared", [False, True], ids=["with the cache", "without it"])
+@pytest.mark.parametrize("steps", [2, 4, 8, 10, 13])
+def test_a_run_that_dies_in_phase_head_ends_like_one_that_did_not(
+    steps: int,
+    cleared: bool,
+    photos: Path,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = config(photos, 2, "checkpoint.every_minutes=0.000001", "phases.full.epochs=1")
+    unbroken = run(EngineThread(many, tmp_path / "unbroken"))
+    shutil.rmtree(own_cache)
+    with monkeypatch.context() as patch:
+        crash_after(steps, patch)
+        folder = run(EngineThread(many, tmp_path / "runs"))
+    if cleared:
+        shutil.rmtree(own_cache)
+    assert go_on(folder).outcome == "finished"
+    assert_same_end(folder, unbroken)
+
+
+def test_a_picture_that_vanishes_is_left_out_of_the_features_too(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+
+    def remove(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            (root / pictures_of(engine)[0]).unlink()
+
+    trained = train(config(root, 1), tmp_path / "runs", remove)
+    warned = [w for w in trained.of(ev.Warned) if w.code == "unreadable-file"]
+    assert [w.files for w in warned] == [[pictures_of(trained.engine)[0]]]
+    assert trained.ended.outcome == "finished"
+
+
+def test_short_memory_while_features_are_computed(photos: Path, tmp_path: Path) -> None:
+    trained = train(config(photos, 1), tmp_path / "short", SmallMemory(3))
+    whole = train(config(photos, 1, "cache.max_gb=0"), tmp_path / "whole")
+    assert trained.ended.outcome == "finished"
+    for a, b in zip(losses(trained), losses(whole), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+class Restless(torch.nn.Module):
+    """Dropout that doesn't heed eval mode."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(x, 0.5, training=True)
+
+
+def test_a_backbone_that_is_no_function_is_noticed_and_told(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = build_model(small_config(photos).model, 3, seed=1)
+    train_mode(model, frozen=True)
+    pictures = torch.randn(2, 3, 32, 32)
+    assert is_function(FrozenNet(model), pictures)
+    model.stem.append(Restless())
+    assert not is_function(FrozenNet(model), pictures)
+    monkeypatch.setattr("core.prepare._model", lambda *_: (model, ""))
+    monkeypatch.setattr("core.prepare._warn_of_weights", lambda *_: None)
+    count = Forwards()
+    trained = train(config(photos, 1), tmp_path, count)
+    assert count.pictures == 5 * 30
+    assert "gives other features for the same picture" in trained.of(ev.Warned)[0].message
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(width=32)), max_size=40))
+def test_a_row_is_known_once_it_was_written_and_finite(writes: list[tuple[int, float]]) -> None:
+    store = FeatureStore(None, 10, 3)
+    expected: dict[int, float] = {}
+    for place, value in writes:
+        store.write([place], np.full((1, 3), value, np.float32))
+        if np.isfinite(value):
+            expected[place] = value
+    assert set(np.flatnonzero(store.known)) == set(expected)
+    assert all((store.rows[place] == np.float32(value)).all() for place, value in expected.items())
+
+
+def test_another_process_sees_whole_rows_only(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "s", 4, 2)
+    store.write([1, 3], np.ones((2, 2), np.float32))
+    store.rows[3, 1] = 7  # torn: written after its checksum
+    assert FeatureStore(tmp_path / "s", 4, 2).known.tolist() == [False, True, False, False]
+    assert not FeatureStore(tmp_path / "s", 5, 2).known.any()
+
+
+def test_room_is_made_by_the_least_recently_used(tmp_path: Path, own_cache: Path) -> None:
+    for number, age in enumerate((9000, 8000, 10)):
+        FeatureStore(cache.features_dir() / str(number), 100, 256)
+        then = time.time() - age
+        os.utime(cache.features_dir() / str(number), (then, then))
+    used = sum(entry.bytes for entry in cache.entries())
+    assert cache.make_room(100_000, limit=used)
+    assert {entry.path.name for entry in cache.entries()} == {"1", "2"}
+    # What was used within the hour stays, and there is no room then.
+    assert not cache.make_room(10 * used, limit=used)
+    assert {entry.path.name for entry in cache.entries()} == {"2"}
+    assert cache.clear() > 0
+    assert cache.entries() == []
