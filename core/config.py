@@ -50,6 +50,9 @@ class DataConfig(_Section):
     """Side of the square that the model sees, in pixels."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
     """Pictures a training or validation step."""
+    micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None
+    """Pictures that go through the model at once, their gradients accumulated to a step's; null =
+    all of a step, halved by itself where the memory is too small."""
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that read pictures; 0 = in the engine's own thread, auto = by the cores at hand."""
     augment: AugmentConfig = AugmentConfig()
@@ -168,6 +171,9 @@ class Config(_Section):
     """Layout of the weights and pictures; auto = channels_last on CUDA, contiguous elsewhere."""
     deterministic: bool = False
     """Only algorithms that give the same bits every time; slower on a GPU, no change on a CPU."""
+    compile: bool = False
+    """Compile the network of phase full with torch.compile: its first steps take minutes, the
+    others are faster on most GPUs."""
     clip_grad_norm: Positive | None = 1.0
     """Largest norm of the whole gradient; null = no clipping."""
     nonfinite: Literal["skip", "rollback", "stop"] = "skip"

@@ -24,10 +24,11 @@ from core.keys import key
 from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.optimizers import build_optimizer, build_scheduler
+from core.optimizers import build_optimizer, build_scheduler, step_where
 from core.steering import PhaseEnd, Steering
+from core.step_log import StepLog
 from core.stopwatch import Stopwatch
-from core.train_state import MOST_ROLLBACKS, Best, TrainState
+from core.train_state import Best, TrainState
 
 
 class Engine:
@@ -69,6 +70,7 @@ class Engine:
         self.failure = ""
         """Why the run can't go on."""
         self.meter = Meter()
+        self.log = StepLog(config, emit)
         self.phase_began = self.epoch_began = 0.0
 
     def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
@@ -137,6 +139,8 @@ class Engine:
         config = self.config.phases.get(phase)
         feed = self.feeds[phase]
         self.emit(reports.phase_started(state, config, feed.train.steps, feed.val.steps))
+        if self.config.compile and phase == "full":
+            self.emit(Preparing(stage="compiling the network"))
         return state
 
     def restore(self, saved: Mapping[str, Any]) -> TrainState:
@@ -176,7 +180,7 @@ class Engine:
             scheduler=build_scheduler(config, optimizer),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
             metrics=self._new_metrics(),
-            part_size=self.config.data.batch_size,
+            part_size=self.config.data.micro_batch_size or self.config.data.batch_size,
             best=self.best,
             fingerprint=self.fingerprint,
             frozen=copy_frozen(self.model) if phase == "head" else {},
@@ -198,11 +202,10 @@ class Engine:
             if end is not None:
                 return end
             self._warn_of_unreadable(batch, train)
-            loss, norm = self.step(state, batch)
-            self.meter.step_done(len(batch.labels), loss, norm)
+            self.step(state, batch)
+            self.meter.step_done(len(batch.labels))
             self._tell_progress(state, "train", state.step, train.steps, state.metrics)
-            if state.nonfinite_steps:
-                self._answer_nonfinite(state)
+            self.failure = self.failure or self.log.verdict(state)
             if self.failure:
                 return PhaseEnd.FAILED
             self.meter.next_step()
@@ -221,46 +224,40 @@ class Engine:
                 return PhaseEnd.FAILED
         return None
 
-    def step(self, state: TrainState, batch: Batch) -> tuple[float, float]:
-        """One training step; returns its loss and gradient norm, NaN where there is none.
+    def step(self, state: TrainState, batch: Batch) -> None:
+        """One training step, but for a batch of which nothing could be read.
 
         Where the device's memory is too small, the batch is worked through in smaller parts and
         the gradient accumulated; the step is the same but for the order of sums.
         """
-        loss, norm = math.nan, math.nan
-        if len(batch.labels):
-            # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
-            seed = key(self.config.seed, "step", state.phase, state.epoch, state.step + 1)
-            while (result := self._try_step(state, batch, seed)) is None:
-                if not self._use_smaller_parts(state):
-                    return loss, norm
-            loss, norm = result
+        # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
+        seed = key(self.config.seed, "step", state.phase, state.epoch, state.step + 1)
+        while len(batch.labels) and not self._try_step(state, batch, seed):
+            if not self._use_smaller_parts(state):
+                return
         state.step += 1
         state.global_step += 1
         self.global_step = state.global_step
-        return loss, norm
 
-    def _try_step(self, state: TrainState, batch: Batch, seed: int) -> tuple[float, float] | None:
-        """Take a step; None when the memory is too small for it, with nothing changed."""
+    def _try_step(self, state: TrainState, batch: Batch, seed: int) -> bool:
+        """Take a step; returns False when the memory is too small for it, with nothing changed.
+
+        Nothing here waits for the device: whether loss and gradient are finite is judged there.
+        """
         torch.manual_seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
             net = self.feeds[state.phase].net
             loss, logits, labels = parts.backward(net, self.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
-            return None
-        if not math.isfinite(value := loss.item()):
-            self._skip_step(state, batch, f"loss is {value}")
-            return value, math.nan
+            return False
         clip = self.config.clip_grad_norm or math.inf
-        norm = nn.utils.clip_grad_norm_(state.parameters, clip).item()
-        if not math.isfinite(norm):
-            self._skip_step(state, batch, f"gradient norm is {norm}")
-            return math.nan, norm
-        state.optimizer.step()
-        state.nonfinite_steps = 0
-        state.metrics.add(loss, logits, labels)
-        return value, norm
+        norm = nn.utils.clip_grad_norm_(state.parameters, clip)
+        finite = torch.isfinite(loss) & torch.isfinite(norm)
+        step_where(state.optimizer, finite)
+        state.metrics.add(loss, logits, labels, finite)
+        self.log.add(state.step + 1, batch, loss, norm, finite)
+        return True
 
     def _use_smaller_parts(self, state: TrainState) -> bool:
         """Halve the parts that a batch is worked through in; returns whether that was possible."""
@@ -290,24 +287,21 @@ class Engine:
             if end is not None:
                 return metrics.result(), end
             self._warn_of_unreadable(batch, val)
-            loss = self.validation_step(state, batch, metrics)
+            self.validation_step(state, batch, metrics)
             if self.failure:
                 return metrics.result(), PhaseEnd.FAILED
-            self.meter.step_done(len(batch.labels), loss)
+            self.meter.step_done(len(batch.labels))
             self._tell_progress(state, "val", step, val.steps, metrics)
             self.meter.next_step()
         self.meter = meter
         return metrics.result(), None
 
-    def validation_step(self, state: TrainState, batch: Batch, metrics: RunningMetrics) -> float:
-        """Evaluate one batch; returns its loss, NaN when none of it could be read."""
+    def validation_step(self, state: TrainState, batch: Batch, metrics: RunningMetrics) -> None:
+        """Evaluate one batch, but for one of which nothing could be read."""
         logits = self.logits(state, batch) if len(batch.labels) else None
-        if logits is None:
-            return math.nan
-        labels = batch.labels.to(self.compute.device, non_blocking=True)
-        loss = cross_entropy(logits, labels)
-        metrics.add(loss, logits, labels)
-        return loss.item()
+        if logits is not None:
+            labels = batch.labels.to(self.compute.device, non_blocking=True)
+            metrics.add(cross_entropy(logits, labels), logits, labels)
 
     def logits(self, state: TrainState, batch: Batch) -> Tensor | None:
         """Return the logits of a batch, in parts where the memory is too small for it at once;
@@ -361,6 +355,8 @@ class Engine:
         return self.checkpoints.save_manual(state)
 
     def _stamp(self, state: TrainState) -> None:
+        """Bring up to date what the state tells of the past."""
+        self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
         state.run_seconds = self.watch.seconds
         state.phase_seconds = self.watch.seconds - self.phase_began
         state.epoch_seconds = self.watch.seconds - self.epoch_began
@@ -378,26 +374,6 @@ class Engine:
         self.meter.skip(self.watch.total_paused - before)
         return end
 
-    def _skip_step(self, state: TrainState, batch: Batch, what: str) -> None:
-        state.nonfinite_steps += 1
-        state.optimizer.zero_grad(set_to_none=True)
-        paths = self.feeds[state.phase].train.dataset.paths
-        files = [paths[place] for place in batch.indices.tolist()]
-        self.emit(reports.nonfinite_step(state, what, files))
-
-    def _answer_nonfinite(self, state: TrainState) -> None:
-        """Once too many steps in a row could not be taken, go back or fail."""
-        limit = 1 if self.config.nonfinite == "stop" else self.config.nonfinite_limit
-        if state.nonfinite_steps < limit:
-            return
-        if self.config.nonfinite == "rollback" and state.rollbacks < MOST_ROLLBACKS:
-            origin = state.roll_back(self.config.phases.get(state.phase).scheduler.factor)
-            self.emit(reports.rolled_back(state, limit, origin))
-        elif limit == 1:
-            self.failure = "the loss was not finite"
-        else:
-            self.failure = f"the loss was not finite in {limit} steps in a row"
-
     def _warn_of_unreadable(self, batch: Batch, source: Source) -> None:
         for place, reason in batch.failed:
             path = source.dataset.paths[place]
@@ -411,6 +387,8 @@ class Engine:
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
     ) -> None:
+        if self.compute.device.type == "cpu":  # its numbers cost no waiting
+            self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
         if self.meter.due or step in (1, steps):
             self._stamp(state)
             sofar = metrics.result()

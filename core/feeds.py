@@ -32,14 +32,15 @@ def make_feeds(
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
     pictures = Feed(model, *loaders)
+    full = Feed(torch.compile(model), *loaders) if config.compile else pictures
     if config.phases.head.epochs == 0:
-        return {"head": pictures, "full": pictures}
+        return {"head": pictures, "full": full}
     reason = _why_not(config, model, compute)
     if reason:
         text = f"phase head computes its features anew in every epoch: {reason}"
         emit(Warned(code="features", message=text))
-        return {"head": pictures, "full": pictures}
-    return {"head": _head_feed(config, model, loaders, compute), "full": pictures}
+        return {"head": pictures, "full": full}
+    return {"head": _head_feed(config, model, loaders, compute), "full": full}
 
 
 def _why_not(config: Config, model: nn.Module, compute: Compute) -> str:

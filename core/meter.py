@@ -32,10 +32,13 @@ class Meter:
         """A batch is here; the time since the last step was spent waiting for it."""
         self.waited += self.clock() - self._step_began
 
-    def step_done(self, images: int, loss: float, grad_norm: float = math.nan) -> None:
+    def step_done(self, images: int) -> None:
         """A step over `images` pictures is done."""
         self.steps += 1
         self.images += images
+
+    def saw(self, loss: float, grad_norm: float) -> None:
+        """The figures of a training step are known."""
         self.losses.append(loss)
         self.grad_norm = grad_norm
 

@@ -24,15 +24,24 @@ class RunningMetrics:
         self.sums = torch.zeros(4, device=device, dtype=dtype)
         """Sum of losses, top-1 hits, top-5 hits, pictures."""
 
-    def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take in a batch: its mean loss (), logits (N, classes) and labels (N,)."""
+    def add(
+        self, mean_loss: Tensor, logits: Tensor, labels: Tensor, counts: Tensor | None = None
+    ) -> None:
+        """Take in a batch: its mean loss (), logits (N, classes) and labels (N,). Where `counts`
+        () is false it is left out."""
         logits, loss = logits.detach(), mean_loss.detach()
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         hits = top == labels[:, None]
         dtype = self.sums.dtype
-        batch = [loss.to(dtype) * len(labels), hits[:, 0].sum().to(dtype), hits.sum().to(dtype)]
-        self.sums[:3] += torch.stack(batch)
-        self.sums[3] += len(labels)
+        batch = torch.stack(
+            [
+                loss.to(dtype) * len(labels),
+                hits[:, 0].sum().to(dtype),
+                hits.sum().to(dtype),
+                torch.full((), len(labels), dtype=dtype, device=self.sums.device),
+            ]
+        )
+        self.sums += batch if counts is None else torch.where(counts, batch, 0)
 
     def result(self) -> PassResult:
         """Return the means so far; this waits for the device."""

@@ -103,12 +103,15 @@ def phase_ended(state: TrainState, reason: str, epochs: int) -> PhaseEnded:
     )
 
 
-def nonfinite_step(state: TrainState, what: str, files: Sequence[str]) -> Warned:
+def nonfinite_step(
+    state: TrainState, step: int, loss: float, norm: float, files: Sequence[str]
+) -> Warned:
     """Return the warning of a step that was not taken, with the files of its batch."""
+    what = f"gradient norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
     return Warned(
         code="nonfinite-loss",
         message=(
-            f"{what} at step {state.step + 1} of {state.phase} epoch {state.epoch}; "
+            f"{what} at step {step} of {state.phase} epoch {state.epoch}; "
             f"the step was not taken ({state.nonfinite_steps} in a row)"
         ),
         files=list(files[:_FILES_A_WARNING]),

@@ -43,7 +43,8 @@ def phase_fraction(state: RunState, phase: PhaseState) -> float:
 
 def progress_lines(state: RunState, status: str, width: int, rows: int) -> list[Content]:
     """Return one or two lines: preparing, the bars of epoch and phase, or how it ended."""
-    if status == "preparing" or (status == "paused" and state.preparing):
+    waiting = state.preparing is not None and state.progress is None
+    if status == "preparing" or (status in ("running", "paused") and waiting):
         return _preparing(state, width)
     phase = state.current
     if status not in ("running", "paused") or phase is None:

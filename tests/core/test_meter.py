@@ -24,7 +24,8 @@ def step(
     clock.wait(wait)
     meter.data_arrived()
     clock.wait(work)
-    meter.step_done(images, loss, grad_norm=loss * 10)
+    meter.step_done(images)
+    meter.saw(loss, loss * 10)
 
 
 def test_the_figures_are_those_of_the_steps_since_the_last_telling() -> None:

@@ -1,0 +1,61 @@
+"""What training steps came to, looked at now and then: reading a number waits for the device."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core import reports
+from core.config import Config
+from core.data.dataset import Batch
+from core.emitter import Emit
+from core.meter import Meter
+from core.train_state import MOST_ROLLBACKS, TrainState
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    number: int
+    figures: Tensor
+    """Loss, gradient norm, and 1 where the step was taken: (3,), on the device."""
+    indices: Tensor
+    """(N,): the batch's places in the data set."""
+
+
+class StepLog:
+    """Keeps the figures of steps on the device until they are looked at, then counts and warns."""
+
+    def __init__(self, config: Config, emit: Emit) -> None:
+        self._config = config
+        self._emit = emit
+        self._unseen: list[_Step] = []
+
+    def add(self, number: int, batch: Batch, loss: Tensor, norm: Tensor, taken: Tensor) -> None:
+        """Note a step: its loss (), gradient norm () and whether it was taken ()."""
+        figures = torch.stack([loss.float(), norm.float(), taken.float()])
+        self._unseen.append(_Step(number, figures, batch.indices))
+
+    def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
+        """Read the steps since the last look; warn of those that were not taken, with the files
+        of their batch."""
+        unseen, self._unseen = self._unseen, []
+        figures = torch.stack([step.figures for step in unseen]).tolist() if unseen else []
+        for step, (loss, norm, taken) in zip(unseen, figures, strict=True):
+            meter.saw(loss, norm)
+            state.nonfinite_steps = 0 if taken else state.nonfinite_steps + 1
+            if not taken:
+                files = [paths[place] for place in step.indices.tolist()]
+                self._emit(reports.nonfinite_step(state, step.number, loss, norm, files))
+
+    def verdict(self, state: TrainState) -> str:
+        """Once too many steps in a row could not be taken, go back, or return why the run fails."""
+        policy = self._config.nonfinite
+        limit = 1 if policy == "stop" else self._config.nonfinite_limit
+        if state.nonfinite_steps < limit:
+            return ""
+        if policy == "rollback" and state.rollbacks < MOST_ROLLBACKS:
+            origin = state.roll_back(self._config.phases.get(state.phase).scheduler.factor)
+            self._emit(reports.rolled_back(state, limit, origin))
+            return ""
+        steps = f" in {limit} steps in a row" if limit > 1 else ""
+        return f"the loss was not finite{steps}"
