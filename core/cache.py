@@ -10,7 +10,7 @@ from pathlib import Path
 
 CACHE_VARIABLE = "CONVNEXT_TUI_CACHE"
 """Environment variable that names another cache folder."""
-FEATURES = "features"
+_KINDS = ("features", "pictures")
 _IN_USE_SECONDS = 3600.0
 
 
@@ -34,14 +34,25 @@ def cache_dir() -> Path:
     return Path(user_cache_dir("convnext-tui", appauthor=False))
 
 
-def features_dir() -> Path:
-    """Return where features of frozen backbones are kept: a folder each."""
-    return cache_dir() / FEATURES
+def place_for(kind: str, name: str, needed: int, max_gb: float) -> Path | None:
+    """Return the folder for an entry (`features` or `pictures`) of `needed` bytes, made or not
+    yet; None where there is no room for it below `max_gb` (10^9 bytes) or on the disk.
+
+    An entry is deleted when others need its room, but not within an hour of its last use.
+    """
+    path = cache_dir() / kind / name
+    if path.exists():
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return path
+    fits = needed <= _free(cache_dir()) // 2 and _make_room(needed, int(max_gb * 1e9))
+    return path if fits else None
 
 
 def entries() -> list[Entry]:
     """Return everything in the cache, the least recently used first."""
-    found = [_entry(path) for folder in (features_dir(), cache_dir()) for path in _inside(folder)]
+    folders = (cache_dir(), *(cache_dir() / kind for kind in _KINDS))
+    found = [_entry(path) for folder in folders for path in _inside(folder)]
     return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
 
 
@@ -55,12 +66,8 @@ def clear() -> int:
     return freed
 
 
-def make_room(needed: int, limit: int) -> bool:
-    """Delete features, the least recently used first, until `needed` bytes fit below `limit`.
-
-    Those used within the last hour stay. Returns whether there is room.
-    """
-    kept = [entry for entry in entries() if entry.path.parent == features_dir()]
+def _make_room(needed: int, limit: int) -> bool:
+    kept = [entry for entry in entries() if entry.path.parent.name in _KINDS]
     total = sum(entry.bytes for entry in kept)
     for entry in kept:
         if total + needed <= limit or time.time() - entry.used < _IN_USE_SECONDS:
@@ -70,16 +77,15 @@ def make_room(needed: int, limit: int) -> bool:
     return total + needed <= limit
 
 
-def touch(path: Path) -> None:
-    """Note that an entry is in use."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
+def _free(folder: Path) -> int:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def _inside(folder: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError), os.scandir(folder) as inside:
         for item in inside:
-            if item.is_dir(follow_symlinks=False) and item.name != FEATURES:
+            if item.is_dir(follow_symlinks=False) and item.name not in _KINDS:
                 yield Path(item.path)
 
 

@@ -55,6 +55,9 @@ class DataConfig(_Section):
     all of a step, halved by itself where the memory is too small."""
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that read pictures; 0 = in the engine's own thread, auto = by the cores at hand."""
+    decode_once: bool = True
+    """Reduce each picture once to what the crops need, and keep it in the cache; false = decode
+    the whole file every time, as a plain ImageFolder does."""
     augment: AugmentConfig = AugmentConfig()
     """Variation of the training pictures."""
 
@@ -83,7 +86,8 @@ class CacheConfig(_Section):
     """What is kept between runs, in the user's cache folder."""
 
     max_gb: NotNegative = 20.0
-    """Room for features of frozen backbones, in GB (10^9 bytes); 0 = in memory only."""
+    """Room for decoded pictures and features of frozen backbones, in GB (10^9 bytes); 0 = keep
+    features in memory and pictures not at all."""
 
 
 class SchedulerConfig(_Section):

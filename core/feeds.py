@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from core.cache import features_dir, make_room, touch
+from core.cache import place_for
 from core.config import Config
 from core.data.dataset import PictureDataset
 from core.data.load import Loader, epoch_order
@@ -88,14 +87,9 @@ def _open_store(
         view=view,
         seed=config.seed,
         transform=str(dataset.plain if view == 0 else dataset.transform),
+        reduced=dataset.pictures.short if dataset.pictures else None,
         contents=list(zip(dataset.contents, dataset.labels, strict=True)),
     )
     count, width = len(dataset), net.classifier.in_features
-    folder: Path | None = features_dir() / name
-    if folder is not None and not folder.exists():
-        room = make_room(4 * count * (width + 1), int(config.cache.max_gb * 1e9))
-        folder = folder if room else None
-    store = FeatureStore(folder, count, width)
-    if folder is not None:
-        touch(folder)
-    return store
+    folder = place_for("features", name, 4 * count * (width + 1), config.cache.max_gb)
+    return FeatureStore(folder, count, width)

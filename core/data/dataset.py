@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from core.data.picture_cache import PictureCache
 from core.data.read import UnreadableImage, read_rgb
 from core.data.split import DataPlan
 from core.keys import key
@@ -67,14 +68,17 @@ class PictureDataset(Dataset[Sample]):
         transform: Transform,
         seed: int,
         plain: Transform | None = None,
+        pictures: PictureCache | None = None,
     ) -> None:
-        """`plain` is what a key of PLAIN_EPOCH gets in place of `transform`."""
-        pictures = plan.train if part == "train" else plan.val
+        """`plain` is what a key of PLAIN_EPOCH gets in place of `transform`; with `pictures` the
+        files are read through that."""
+        self.pictures = pictures
+        members = plan.train if part == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
         self.root = plan.root
-        self.paths = [p.path for p in pictures]
-        self.labels = [label_of[p.label] for p in pictures]
-        self.contents = [p.sha256 for p in pictures]
+        self.paths = [p.path for p in members]
+        self.labels = [label_of[p.label] for p in members]
+        self.contents = [p.sha256 for p in members]
         self.transform = transform
         self.plain = plain or transform
         self._seed = seed
@@ -85,13 +89,17 @@ class PictureDataset(Dataset[Sample]):
     def __getitem__(self, sample: SampleKey) -> Sample:
         label = self.labels[sample.place]
         try:
-            picture = read_rgb(Path(self.root, self.paths[sample.place]))
+            picture = self._read(sample.place)
         except UnreadableImage as error:
             return Sample(None, label, sample.place, str(error))
         if sample.epoch == PLAIN_EPOCH:
             return Sample(self.plain(picture), label, sample.place)
         _seed_everything(key(self._seed, "augment", *sample))
         return Sample(self.transform(picture), label, sample.place)
+
+    def _read(self, place: int) -> Image.Image:
+        file = Path(self.root, self.paths[place])
+        return self.pictures.read(file, self.contents[place]) if self.pictures else read_rgb(file)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -12,9 +12,11 @@ import torch
 from timm.data import create_transform
 from torch.utils.data import DataLoader, Sampler
 
+from core.cache import place_for
 from core.config import Config
 from core.data.cores import resolve_workers
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
+from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.split import DataPlan
 from core.keys import key
 
@@ -150,9 +152,10 @@ def make_loaders(
     train, val = make_transforms(config, data_config)
     # Validation has fewer pictures and a cheaper transform: half the workers keep up.
     sides = [("train", train, workers), ("val", val, -(-workers // 2))]
+    pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
     loaders = [
         Loader(
-            PictureDataset(plan, part, transform, config.seed, plain=val),
+            PictureDataset(plan, part, transform, config.seed, val, pictures),
             config.data.batch_size,
             count,
             pin_memory,
@@ -160,6 +163,16 @@ def make_loaders(
         for part, transform, count in sides
     ]
     return loaders[0], loaders[1]
+
+
+def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureCache:
+    crop_pct = float(str(data_config["crop_pct"]))
+    short = short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
+    members = [*plan.train, *plan.val]
+    files = [plan.root / picture.path for picture in members]
+    needed = len(members) * bytes_a_picture(files, short)
+    name = f"{key(str(plan.root), short):016x}"
+    return PictureCache(short, place_for("pictures", name, needed, config.cache.max_gb))
 
 
 def _forkserver() -> multiprocessing.context.BaseContext:

@@ -99,7 +99,7 @@ def test_without_a_cache_on_the_disk_the_run_is_the_same(
     kept = train(config(photos, 2), tmp_path / "kept")
     shutil.rmtree(own_cache)
     none = train(config(photos, 2, "cache.max_gb=0"), tmp_path / "none")
-    assert not (own_cache / "features").exists()
+    assert not own_cache.exists()
     assert_same_run(kept, none)
     own_cache.mkdir(exist_ok=True)
     (own_cache / "features").write_text("in the way of the folder")
@@ -232,15 +232,17 @@ def test_another_process_sees_whole_rows_only(tmp_path: Path) -> None:
 
 
 def test_room_is_made_by_the_least_recently_used(tmp_path: Path, own_cache: Path) -> None:
+    folder = own_cache / "features"
     for number, age in enumerate((9000, 8000, 10)):
-        FeatureStore(cache.features_dir() / str(number), 100, 256)
+        FeatureStore(folder / str(number), 100, 256)
         then = time.time() - age
-        os.utime(cache.features_dir() / str(number), (then, then))
-    used = sum(entry.bytes for entry in cache.entries())
-    assert cache.make_room(100_000, limit=used)
+        os.utime(folder / str(number), (then, then))
+    limit = sum(entry.bytes for entry in cache.entries()) / 1e9
+    assert cache.place_for("features", "new", 100_000, limit) == folder / "new"
     assert {entry.path.name for entry in cache.entries()} == {"1", "2"}
     # What was used within the hour stays, and there is no room then.
-    assert not cache.make_room(10 * used, limit=used)
+    assert cache.place_for("features", "new", int(1e10 * limit), limit) is None
     assert {entry.path.name for entry in cache.entries()} == {"2"}
+    assert cache.place_for("features", "2", 10**18, 0) == folder / "2"
     assert cache.clear() > 0
     assert cache.entries() == []
