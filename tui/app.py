@@ -20,6 +20,7 @@ from core.commands import Stop
 from core.resume import Resumption, plan_resumption
 from core.runs import RunFolder
 from core.text import printable
+from tui.rates import BANDWIDTHS, Rates
 from tui.screens.dialogs import Choice, ChoiceDialog
 from tui.screens.help import HelpScreen
 from tui.screens.new_run import NewRunScreen
@@ -30,9 +31,6 @@ from tui.terminal import let_go
 
 if TYPE_CHECKING:
     from core.config import Config
-
-TICK_SECONDS = 0.25
-_TICKS_A_CHART = 4
 
 # All with the app: Textual doesn't load the style sheet that a default screen names.
 _STYLE_SHEETS: list[str | PurePath] = [
@@ -118,9 +116,11 @@ class ConvNextApp(App[Exit]):
         launched: Launched | None = None,
         clock: Callable[[], float] = time.time,
         show: Path | None = None,
+        rates: Rates = BANDWIDTHS["full"],
     ) -> None:
         """`launched` is a run that this process trains, `show` one on the disk to open first."""
         super().__init__()
+        self.rates = rates
         self._show_first = show
         self.runs_dir = runs_dir
         self.clock = clock
@@ -144,12 +144,12 @@ class ConvNextApp(App[Exit]):
             self.push_screen(RunScreen(self._own))
         elif self._show_first:
             self.open_run(self._show_first)
-        self.set_interval(TICK_SECONDS, self.tick)
+        self.set_interval(self.rates.tick, self.tick)
 
     def tick(self) -> None:
         """Take in what the runs have said, and let the screens show it."""
         self._ticks += 1
-        charts = self._ticks % _TICKS_A_CHART == 0
+        charts = self._ticks % self.rates.ticks_a_chart == 0
         screens = list(self.screen_stack)
         models = {id(s.model): s.model for s in screens if isinstance(s, RunScreen)}
         if self._own:

@@ -58,6 +58,14 @@ _RUN_OPTIONS = ("preset", "data", "demo", "overrides", "name", "device", "seed")
     show_default=True,
     help="Output of --no-ui; json = the events, a line each.",
 )
+@click.option(
+    "--bandwidth",
+    type=click.Choice(["auto", "full", "half", "low"]),
+    default="auto",
+    show_default=True,
+    help="How often the app draws; auto = half of it over SSH.",
+)
+@click.option("--low-bandwidth", is_flag=True, help="The same as --bandwidth low.")
 @click.version_option(__version__, prog_name="convnext-tui")
 @click.pass_context
 def cli(context: click.Context, /, **options: Any) -> None:
@@ -108,7 +116,10 @@ def attach(context: click.Context, run: str | None, runs_dir: str | None) -> Non
     folder = _runs_dir(context, runs_dir)
     found = find_run(folder, run) if run else newest_live(folder)
     _need_terminal()
-    sys.exit(_run_app(None, folder, None, show=found.path))
+    assert context.parent is not None
+    options = context.parent.params
+    bandwidth = "low" if options["low_bandwidth"] else options["bandwidth"]
+    sys.exit(_run_app(None, folder, None, bandwidth, show=found.path))
 
 
 @cli.command()
@@ -199,9 +210,12 @@ def _run(
     log_format: str,
     resume: str | None,
     accept_data_changes: bool,
+    bandwidth: str,
+    low_bandwidth: bool,
     **options: Any,
 ) -> int:
     folder = Path(runs_dir)
+    bandwidth = "low" if low_bandwidth else bandwidth
     resumption = None
     if resume is not None:
         resumption = _resumption(folder, resume, accept_data_changes, options)
@@ -217,7 +231,7 @@ def _run(
     if no_ui:
         raise SetupError("--no-ui needs a run to do: give --data DIR, --demo or --resume RUN")
     _need_terminal()
-    return _run_app(config, folder, resumption)
+    return _run_app(config, folder, resumption, bandwidth)
 
 
 def _detach(config: "Config | None") -> int:
@@ -273,10 +287,12 @@ def _run_app(
     config: "Config | None",
     runs_dir: Path,
     resumption: "Resumption | None",
+    bandwidth: str,
     show: Path | None = None,
 ) -> int:
     from tui import app as ui
     from tui.interrupts import Interrupts
+    from tui.rates import rates_for
     from tui.session import Session, finish_headless
     from tui.terminal import own_terminal
 
@@ -296,7 +312,8 @@ def _run_app(
     with own_terminal() as terminal:
         interrupts = Interrupts(interrupted, at_once)
         launched = session.start_run(config, resumption) if config is not None else None
-        app = ui.ConvNextApp(runs_dir, session.start_run, launched, show=show)
+        rates = rates_for(bandwidth)
+        app = ui.ConvNextApp(runs_dir, session.start_run, launched, show=show, rates=rates)
         left, failed = _closed(app)
         session.has_screen = False
     if failed:

@@ -23,7 +23,7 @@ from tui.widgets.run_rows import RunRows
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
 
-_TICKS_BETWEEN_LOOKS = 8
+_LOOK_SECONDS = 2.0
 
 
 class RunsScreen(Screen[None]):
@@ -85,7 +85,8 @@ class RunsScreen(Screen[None]):
         """Look into the directory now and then, while this screen is the one in use."""
         self._ticks += 1
         # Not `is_current`: Textual says so of a screen behind another one, too.
-        if self.app.screen is self and self._ticks % _TICKS_BETWEEN_LOOKS == 0:
+        often = self._host.rates.ticks_in(_LOOK_SECONDS)
+        if self.app.screen is self and self._ticks % often == 0:
             self.look()
 
     def look(self) -> None:
