@@ -384,7 +384,7 @@ class Engine:
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
     ) -> None:
-        if self.meter.due or step in (1, steps):
+        if step in (1, steps) or self.meter.due(self.watch.seconds):
             self._stamp(state)
             sofar = metrics.result()
             self.emit(reports.progress(state, stage, step, steps, sofar, self.meter))
