@@ -389,7 +389,7 @@ class Engine:
     ) -> None:
         if self.compute.device.type == "cpu":  # its numbers cost no waiting
             self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
-        if self.meter.due or step in (1, steps):
+        if step in (1, steps) or self.meter.due(self.watch.seconds):
             self._stamp(state)
             sofar = metrics.result()
             self.emit(reports.progress(state, stage, step, steps, sofar, self.meter))

@@ -4,11 +4,12 @@ All durations come from the run's own step clock, never from the wall clock: pau
 laptop and clock jumps don't enter.
 """
 
+from core.meter import PROGRESS_SECONDS, gap_in_a_long_run
 from core.run_state import RunState
 
 _TRUSTED_STEPS = 10
 _TRUSTED_SECONDS = 3.0
-# News comes twice a second, or a step late; the rest is for a first batch or a busy host.
+# News comes twice a second at first, or a step late; the rest is for a first batch or a busy host.
 _QUIET_SECONDS, _QUIET_STEPS = 15.0, 5
 
 
@@ -49,7 +50,10 @@ def overdue(state: RunState, silence: float) -> bool:
     Unknown, and so False, until a step has been measured.
     """
     running = state.status == "running" and state.progress is not None
-    return running and silence > _QUIET_SECONDS + _QUIET_STEPS * state.step_seconds
+    if not running or state.last_time is None:
+        return False
+    gap = gap_in_a_long_run(PROGRESS_SECONDS, state.elapsed(state.last_time) or 0.0)
+    return silence > max(_QUIET_SECONDS, 2 * gap) + _QUIET_STEPS * state.step_seconds
 
 
 def _epoch_seconds(state: RunState) -> float:

@@ -59,20 +59,40 @@ class Skipped:
             self.reasons.append(reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a journal was read."""
+
+    offset: int = 0
+    """Bytes up to the end of the last line that was read."""
+    line: int = 0
+    """Lines up to there."""
+    skipped: Skipped = field(default_factory=Skipped)
+
+
 class JournalReader:
-    """Follows a journal that may still grow, from its beginning.
+    """Follows a journal that may still grow, from its beginning or from a place in it.
 
     A last line without its line break is left for the next read: after a crash it stays there
     for good, while a run goes on it is completed. Lines that are not events are skipped and
     counted in `skipped`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: Place | None = None) -> None:
+        """`place` is where another reader of the same journal stopped."""
+        place = place or Place()
         self.path = path
-        self.skipped = Skipped()
-        self._offset = 0
+        self.skipped = _copied(place.skipped)
+        self.at_end = False
+        """Whether the last read left nothing for another one."""
+        self._offset = place.offset
         self._tail = b""
-        self._line = 0
+        self._line = place.line
+
+    @property
+    def place(self) -> Place:
+        """How far the journal was read."""
+        return Place(self._offset - len(self._tail), self._line, _copied(self.skipped))
 
     def read(self, limit: int | None = None) -> Iterator[Record]:
         """Yield the records that are new since the last call.
@@ -81,9 +101,11 @@ class JournalReader:
         while it catches up with a long journal. A journal that does not exist yet is empty;
         other OSErrors are the caller's.
         """
+        self.at_end = False
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
+            self.at_end = True
             return
         with file:
             file.seek(self._offset)
@@ -91,6 +113,7 @@ class JournalReader:
             while remaining is None or remaining > 0:
                 chunk = file.read(_CHUNK if remaining is None else min(_CHUNK, remaining))
                 if not chunk:
+                    self.at_end = True
                     return
                 self._offset += len(chunk)
                 remaining = None if remaining is None else remaining - len(chunk)
@@ -109,6 +132,10 @@ class JournalReader:
                 yield Record.from_json(line)
             except DecodeError as error:
                 self.skipped.add(f"line {self._line}: {error}")
+
+
+def _copied(skipped: Skipped) -> Skipped:
+    return Skipped(skipped.count, list(skipped.reasons))
 
 
 def replay(path: Path) -> tuple[list[Record], Skipped]:

@@ -45,6 +45,11 @@ class Prepared:
         self._checkpoints = checkpoints
         self._saved = saved
 
+    @property
+    def seconds_before(self) -> float:
+        """Seconds that the run has trained in earlier processes."""
+        return float(self._saved["run_seconds"]) if self._saved else 0.0
+
     def fit(self) -> RunEnded:
         """Train from the beginning, or from the checkpoint that was found."""
         return self.engine.fit(self._saved)

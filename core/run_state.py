@@ -13,6 +13,7 @@ from core.early_stopping import EarlyStopping
 from core.series import Series
 
 LOG_LINES = 2000
+OVER = ("finished", "stopped", "failed")
 _SPIKE = 2.0
 """A single step counts as a spike when its loss is this many times the mean around it."""
 Answer = ev.CommandApplied | ev.CommandRefused
@@ -121,7 +122,7 @@ class RunState:
     @property
     def over(self) -> bool:
         """Whether the run has ended by its own account."""
-        return self.status in ("finished", "stopped", "failed")
+        return self.status in OVER
 
     @property
     def current(self) -> PhaseState | None:
@@ -189,7 +190,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     kept = [point for point in state.epochs if _stands(point.result, e)]
     x = len(kept) + e.step / max(1, _steps(state, e.phase))
     state.epochs = kept
-    state.best = _last(kept, lambda result: result.best)
+    state.best = last_point(kept, lambda result: result.best)
     for phase in state.phases.values():
         _rewind(phase, kept, e.phase)
     state.step_loss.cut(x)
@@ -204,8 +205,8 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
 
 
 def _rewind(phase: PhaseState, kept: list[EpochPoint], resumed: str) -> None:
-    phase.epochs = [point for point in phase.epochs if point in kept]
-    phase.best = _last(phase.epochs, lambda result: result.phase_best)
+    phase.epochs = [point for point in kept if point.result.phase == phase.name]
+    phase.best = last_point(phase.epochs, lambda result: result.phase_best)
     if phase.epochs:
         last = phase.epochs[-1].result
         phase.lr, phase.scheduler_bad_epochs = last.next_lr, last.scheduler_bad_epochs
@@ -219,7 +220,10 @@ def _rewind(phase: PhaseState, kept: list[EpochPoint], resumed: str) -> None:
         phase.status, phase.reason, phase.started, phase.stopping = "waiting", "", None, None
 
 
-def _last(points: list[EpochPoint], fits: Callable[[ev.EpochEnded], bool]) -> EpochPoint | None:
+def last_point(
+    points: list[EpochPoint], fits: Callable[[ev.EpochEnded], bool]
+) -> EpochPoint | None:
+    """Return the latest epoch whose result fits."""
     return next((point for point in reversed(points) if fits(point.result)), None)
 
 

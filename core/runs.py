@@ -6,12 +6,14 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.bookmark import WORTH_BYTES, Bookmark
+from core.cache_file import CacheFile
 from core.journal import JournalReader, Skipped
-from core.run_state import RunState
+from core.run_state import OVER, RunState
 from core.text import printable, slug
 
 DEFAULT_DIR = "runs"
@@ -62,6 +64,11 @@ class RunFolder:
     def lock(self) -> Path:
         """Held with flock while an engine lives."""
         return self.path / "lock"
+
+    @property
+    def bookmark(self) -> Path:
+        """How far the journal was read and what it told; no view needs it."""
+        return self.path / ".bookmark.json"
 
     @property
     def log(self) -> Path:
@@ -205,33 +212,92 @@ def summarize(folder: RunFolder, state: RunState, skipped: Skipped, locked: bool
 
 def effective_status(state: RunState, locked: bool) -> str:
     """Return the status with what the lock tells: a run without an engine is interrupted."""
-    return state.status if state.over or locked else "interrupted"
+    return _with_lock(state.status, locked)
+
+
+def _with_lock(status: str, locked: bool) -> str:
+    return printable(status) if status in OVER or locked else "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A row as if its run were locked, and the journal that it was made of."""
+
+    size: int
+    modified: int
+    """In nanoseconds."""
+    row: RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A run whose journal this process has read."""
+
+    bookmark: Bookmark
+    reader: JournalReader
+    state: RunState
 
 
 class RunList:
-    """The runs of a directory, newest first; what it has read of a journal it reads only once."""
+    """The runs of a directory, newest first; what was read of a journal is read only once.
+
+    Rows are kept in a file of the directory for the next process, and believed as long as a
+    journal has the size and time that it had then.
+    """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._known: dict[str, tuple[JournalReader, RunState]] = {}
+        self._index = CacheFile(runs_dir / ".runs.json", dict[str, _Listed], form=1)
+        self._listed: dict[str, _Listed] | None = None
+        self._open: dict[str, _Open] = {}
+        self._unsaved = 0
+        """Bytes of journals that the file knows nothing of."""
 
     def refresh(self) -> list[RunSummary]:
         """Return the rows as they are now. A run that can't be read is a row that says why."""
-        folders = list(run_folders(self.runs_dir))
-        self._known = {f.id: self._known[f.id] for f in folders if f.id in self._known}
-        return [self._row(folder) for folder in folders]
+        folders = {folder.id: folder for folder in run_folders(self.runs_dir)}
+        before = (self._index.read() or {}) if self._listed is None else self._listed
+        self._listed = listed = {id: item for id, item in before.items() if id in folders}
+        self._open = {id: run for id, run in self._open.items() if id in folders}
+        rows = [self._row(folder, listed) for folder in folders.values()]
+        if self._unsaved >= WORTH_BYTES:
+            self._unsaved = 0
+            self._index.write(listed)
+        return rows
 
-    def _row(self, folder: RunFolder) -> RunSummary:
-        reader, state = self._known.setdefault(
-            folder.id, (JournalReader(folder.journal), RunState())
-        )
+    def _row(self, folder: RunFolder, listed: dict[str, _Listed]) -> RunSummary:
         locked = is_locked(folder)
         try:
-            for record in reader.read():
-                state.apply(record)
+            size, modified = _size_and_time(folder.journal)
+            item = listed.get(folder.id)
+            if item is None or (item.size, item.modified) != (size, modified):
+                self._unsaved += size - (item.size if item else 0)
+                item = listed[folder.id] = _Listed(size, modified, self._read(folder))
         except OSError as error:
             return _unreadable(folder, error)
-        return summarize(folder, state, reader.skipped, locked)
+        # The folder may have been moved since.
+        status = _with_lock(item.row.status, locked)
+        return replace(item.row, id=folder.id, path=str(folder.path), status=status)
+
+    def _read(self, folder: RunFolder) -> RunSummary:
+        run = self._open.get(folder.id)
+        if run is None:
+            bookmark = Bookmark(folder.journal, folder.bookmark)
+            run = self._open[folder.id] = _Open(bookmark, *bookmark.open())
+        for record in run.reader.read():
+            run.state.apply(record)
+        write = run.bookmark.keep(run.reader, run.state)
+        if write:
+            write()
+        return summarize(folder, run.state, run.reader.skipped, locked=True)
+
+
+def _size_and_time(journal: Path) -> tuple[int, int]:
+    """Return a journal's size (bytes) and time (ns)."""
+    # Opened, not looked up: over a network that asks for how the file is now.
+    with journal.open("rb") as file:
+        status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _unreadable(folder: RunFolder, error: OSError) -> RunSummary:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import psutil
 
 from core.emitter import Emit
 from core.events import DeviceSample
+from core.meter import gap_in_a_long_run
 
 SAMPLE_SECONDS = 2.0
 
@@ -36,12 +38,21 @@ class DeviceProbe:
 
 
 class DeviceMonitor:
-    """Emits a DeviceSample every `seconds` until it is closed."""
+    """Emits a DeviceSample every `seconds` until it is closed, less often in a long run."""
 
-    def __init__(self, probe: DeviceProbe, emit: Emit, seconds: float = SAMPLE_SECONDS) -> None:
+    def __init__(
+        self,
+        probe: DeviceProbe,
+        emit: Emit,
+        seconds: float = SAMPLE_SECONDS,
+        run_seconds: float = 0.0,
+    ) -> None:
+        """`run_seconds` is what the run has trained in earlier processes."""
         self._sampler = DeviceSampler(probe)
         self._emit = emit
         self._seconds = seconds
+        # Pauses count: the device is looked at meanwhile.
+        self._run_began = time.monotonic() - run_seconds
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="device-monitor", daemon=True)
         self._thread.start()
@@ -52,7 +63,8 @@ class DeviceMonitor:
                 self._emit(self._sampler.sample())
             except OSError:
                 return  # the journal's disk is in trouble; the engine says so itself
-            if self._closing.wait(self._seconds):
+            age = time.monotonic() - self._run_began
+            if self._closing.wait(gap_in_a_long_run(self._seconds, age)):
                 return
 
     def close(self) -> None:

@@ -184,7 +184,8 @@ class EngineThread:
         )
 
     def _train(self, prepared: "Prepared") -> RunEnded:
-        monitor = DeviceMonitor(prepared.probe, self._emitter.emit)
+        before = prepared.seconds_before
+        monitor = DeviceMonitor(prepared.probe, self._emitter.emit, run_seconds=before)
         try:
             return prepared.fit()
         finally:

@@ -11,7 +11,7 @@ from core import commands as cmd
 from core.errors import SetupError
 from core.events import CommandApplied, CommandRefused
 from core.inbox import append_command
-from core.journal import JournalReader
+from core.journal import JournalReader, Place
 from core.runs import RunFolder, is_locked, run_folders
 from core.text import printable
 
@@ -50,9 +50,8 @@ def control(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[int, s
     """
     if not is_locked(folder):
         return NO_ANSWER, f"no engine is at work on {printable(folder.id)}"
-    reader = JournalReader(folder.journal)
-    for _ in reader.read():
-        continue
+    # The answer comes after the command, however long the journal is before it.
+    reader = JournalReader(folder.journal, Place(offset=folder.journal.stat().st_size))
     append_command(folder.commands, command)
     deadline = time.monotonic() + PATIENT_SECONDS
     while True:

@@ -1,6 +1,7 @@
 """Where a view gets a run's records from, and the way back for commands."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from core.bookmark import Bookmark
 from core.commands import Command, Send
 from core.events import Record
 from core.inbox import append_command
-from core.journal import JournalReader
 from core.run_state import RunState
 from core.runs import RunFolder, effective_status, is_locked
 
@@ -24,8 +25,14 @@ _BYTES_A_READ = 1 << 20
 class RunSource(Protocol):
     """One run as a stream of records. Nothing here blocks for longer than a bounded read."""
 
+    def start(self) -> RunState:
+        """Return the state that the first record is to be applied to."""
+
     def read(self) -> Iterable[Record]:
         """Return what is new since the last call, a bounded amount."""
+
+    def keep(self, state: RunState) -> None:
+        """Note what all records so far have come to, where that spares work the next time."""
 
     @property
     def live(self) -> bool:
@@ -68,6 +75,10 @@ class EngineSource:
         self._engine = engine
         self._queue = engine.subscribe()
 
+    def start(self) -> RunState:
+        """The queue begins with the run."""
+        return RunState()
+
     def read(self) -> Iterator[Record]:
         """Yield what the engine has emitted since the last call."""
         for _ in range(_RECORDS_A_READ):
@@ -75,6 +86,9 @@ class EngineSource:
                 yield self._queue.get_nowait()
             except Empty:
                 return
+
+    def keep(self, state: RunState) -> None:
+        """The engine writes the journal; nothing else is needed."""
 
     @property
     def live(self) -> bool:
@@ -92,11 +106,22 @@ class JournalSource:
 
     def __init__(self, path: Path) -> None:
         self.folder = RunFolder(path)
-        self._reader = JournalReader(self.folder.journal)
+        self._bookmark = Bookmark(self.folder.journal, self.folder.bookmark)
+        self._reader, self._state = self._bookmark.open()
+
+    def start(self) -> RunState:
+        """What the journal told up to the bookmark in the run's folder."""
+        return self._state
 
     def read(self) -> Iterator[Record]:
         """Yield the journal's new records; raises OSError when it can't be read."""
         return self._reader.read(_BYTES_A_READ)
+
+    def keep(self, state: RunState) -> None:
+        """Move the bookmark now and then, in a thread: the disk may be slow."""
+        write = self._bookmark.keep(self._reader, state)
+        if write:
+            threading.Thread(target=write, name="bookmark").start()
 
     @property
     def live(self) -> bool:
@@ -149,7 +174,7 @@ class RunModel:
         self.path = path
         self._clock = clock
         self._news_at = clock()
-        self.state = RunState()
+        self.state = source.start()
         self.error = ""
         """Why the journal can't be read any more; empty while all is well."""
 
@@ -159,6 +184,7 @@ class RunModel:
         try:
             for record in self.source.read():
                 self.state.apply(record)
+            self.source.keep(self.state)
             self.error = ""
         except OSError as error:
             self.error = error.strerror or str(error)

@@ -1,7 +1,8 @@
 import pytest
 
 from core.eta import epoch_eta, overdue, phase_eta
-from core.events import Paused
+from core.events import Paused, Resumed
+from core.meter import PROGRESS_SECONDS, gap_in_a_long_run
 from core.run_state import fold
 from tests.tui.scripted import Script
 
@@ -58,3 +59,13 @@ def test_silence_is_judged_by_the_runs_own_pace(step_seconds: float, limit: floa
     assert overdue(state, limit + 0.1)
     script.add(Paused(global_step=5))
     assert not overdue(fold(script.records), 1e9)
+
+
+def test_a_run_of_a_month_may_be_silent_for_longer() -> None:
+    script = Script().prepare().phase("head")
+    script.add(Paused(global_step=0), 30 * 86_400).add(Resumed(global_step=0, seconds=1.0))
+    state = fold(script.progress("head", 1, 5, 0.7, step_seconds=0.03).records)
+    gap = gap_in_a_long_run(PROGRESS_SECONDS, 30 * 86_400)
+    assert gap > 50
+    assert not overdue(state, 2 * gap)
+    assert overdue(state, 2 * gap + 1)

@@ -2,8 +2,10 @@ import math
 
 import pytest
 
-from core.meter import PROGRESS_SECONDS, Meter, Rates
+from core.meter import PROGRESS_SECONDS, Meter, Rates, gap_in_a_long_run
 from core.stopwatch import Stopwatch
+
+DAY = 86_400.0
 
 
 class Clock:
@@ -64,12 +66,34 @@ def test_it_is_due_by_time_and_not_by_step() -> None:
     meter = Meter(clock)
     for _ in range(100):
         step(meter, clock, wait=0.0, work=0.0, loss=1.0)
-    due = [meter.due]
+    due = [meter.due(60.0)]
     clock.wait(PROGRESS_SECONDS)
-    due.append(meter.due)
+    due.append(meter.due(60.0))
     meter.take()
-    due.append(meter.due)
+    due.append(meter.due(60.0))
     assert due == [False, True, False]
+
+
+def test_the_longer_a_run_the_longer_between_two_tellings() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    clock.wait(PROGRESS_SECONDS)
+    assert meter.due(7 * 3600.0 - 300)
+    assert not meter.due(7 * 3600.0)
+    assert not meter.due(7 * DAY)
+    clock.wait(12.0)
+    assert meter.due(7 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("days", "most"), [(0.25, 43_201), (1, 113_000), (7, 210_000), (30, 285_000), (365, 410_000)]
+)
+def test_a_run_of_any_length_tells_a_bounded_number_of_times(days: float, most: int) -> None:
+    now, told = 0.0, 0
+    while now < days * DAY:
+        now += gap_in_a_long_run(PROGRESS_SECONDS, now)
+        told += 1
+    assert 0.98 * most < told <= most
 
 
 def test_a_pause_between_two_steps_is_in_no_figure() -> None:

@@ -211,6 +211,15 @@ def test_the_monitor_samples_at_once_and_by_time_until_it_is_closed() -> None:
     assert "device-monitor" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_an_old_run_is_sampled_at_once_and_then_seldom() -> None:
+    samples: list[Event] = []
+    emit, done = collecting(samples, enough=1)
+    monitor = DeviceMonitor(CPU, emit, seconds=0.001, run_seconds=365 * 86_400.0)
+    assert done.wait(30)
+    monitor.close()
+    assert len(samples) == 1
+
+
 def test_a_full_disk_ends_the_monitor_quietly() -> None:
     def emit(event: Event) -> None:
         raise OSError(28, "No space left on device")

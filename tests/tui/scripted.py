@@ -8,6 +8,7 @@ from core import commands
 from core import events as ev
 from core.config import Config
 from core.events import Event, Record
+from core.run_state import RunState
 
 START = 1_790_000_000.0
 
@@ -24,6 +25,12 @@ class ScriptedSource:
         self.skipped_lines = 0
         self.sent: list[commands.Command] = []
         self.error: OSError | None = None
+
+    def start(self) -> RunState:
+        return RunState()
+
+    def keep(self, state: RunState) -> None:
+        pass
 
     def read(self) -> list[Record]:
         if self.error:

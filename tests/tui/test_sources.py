@@ -1,8 +1,14 @@
 """A run as the screens see it."""
 
+import threading
+from pathlib import Path
+
 from core import events as ev
+from core.journal import JournalWriter
+from core.run_state import fold
 from tests.tui import scripted
-from tui.sources import RunModel
+from tests.tui.disk import write_run
+from tui.sources import JournalSource, RunModel
 
 
 def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
@@ -20,3 +26,53 @@ def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
     source.pending = script.progress("head", 1, 6, 0.7).records[-1:]
     model.pump()
     assert model.silence == 0.0
+
+
+def read_to_the_end(path: Path) -> RunModel:
+    model = RunModel(JournalSource(path), path)
+    while model.pump():
+        pass
+    for thread in threading.enumerate():
+        if thread.name == "bookmark":
+            thread.join()
+    return model
+
+
+def long_run(tmp_path: Path) -> tuple[Path, scripted.Script]:
+    """A journal of two reads; the long line is one that no view shows."""
+    script = scripted.running()
+    script.add(ev.Preparing(stage="x" * (3 << 19))).add(ev.Preparing(stage="loading torch"))
+    return write_run(tmp_path, "20261124-120000-long", script.records), script
+
+
+def test_a_long_journal_is_read_once_and_then_followed(tmp_path: Path) -> None:
+    path, script = long_run(tmp_path)
+    whole = fold(script.records)
+    first = RunModel(JournalSource(path), path)
+    first.pump()
+    assert first.state.seq < whole.seq
+    assert repr(read_to_the_end(path).state) == repr(whole)
+    again = RunModel(JournalSource(path), path)
+    assert repr(again.state) == repr(whole)
+    assert not again.pump()
+    writer = JournalWriter(path / "events.jsonl")
+    script.epoch("full", 3, 0.02, 0.999)
+    for record in script.records[whole.seq :]:
+        writer.append(record)
+    writer.close()
+    assert again.pump()
+    assert repr(again.state) == repr(fold(script.records))
+
+
+def test_lines_left_out_before_the_bookmark_are_still_told(tmp_path: Path) -> None:
+    path, _ = long_run(tmp_path)
+    journal = path / "events.jsonl"
+    journal.write_bytes(b"not json\n" + journal.read_bytes())
+    assert read_to_the_end(path).source.skipped_lines == 1
+    assert RunModel(JournalSource(path), path).source.skipped_lines == 1
+
+
+def test_a_short_journal_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "20261124-120000-short", scripted.finished().records)
+    read_to_the_end(path)
+    assert [file.name for file in path.iterdir()] == ["events.jsonl"]

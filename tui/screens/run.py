@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -168,11 +169,14 @@ class RunScreen(SteeringScreen):
             return
         self._logged = state.log_count
         self._log_width = self._line_width
+        lines = []
         for line in list(state.log)[-min(new, len(state.log)) :]:
             text = wording.log_line(line.time, line.level, line.text)
             if not self._roomy:  # three rows: one for a sentence, cut off rather than wrapped
                 text.truncate(self._log_width, overflow="ellipsis")
-            self._log.write(text, width=self._log_width)
+            lines.append(text)
+        # At once: each writing scrolls, and the log of a long run has two thousand lines.
+        self._log.write(Text("\n").join(lines), width=self._log_width)
 
     def refresh_now(self) -> None:
         """Show that something was asked for."""

@@ -1,0 +1,329 @@
+"""A bookmark changes the time that reading a journal takes, and nothing else."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.bookmark import Bookmark
+from core.events import Record
+from core.journal import JournalReader
+from core.run_state import LOG_LINES, RunState
+from core.runs import RunFolder
+from tests.core.event_strategies import journals
+from tests.tui import scripted
+
+BAD_LINES = [b"\n", b"not json\n", b'{"type": "Unknown"}\n', b"\xff\n"]
+
+
+def bookmark(path: Path) -> Bookmark:
+    """One that is written however little it spares."""
+    folder = RunFolder(path)
+    return Bookmark(folder.journal, folder.bookmark, worth=0)
+
+
+def read_on(reader: JournalReader, state: RunState, limit: int | None = None) -> RunState:
+    for record in reader.read(limit):
+        state.apply(record)
+    return state
+
+
+def folded(path: Path) -> tuple[JournalReader, RunState]:
+    reader = JournalReader(RunFolder(path).journal)
+    return reader, read_on(reader, RunState())
+
+
+def keep(path: Path, limit: int | None = None) -> None:
+    """Read a journal, or its first `limit` bytes, and leave a bookmark there."""
+    kept = bookmark(path)
+    reader, state = kept.open()
+    read_on(reader, state, limit)
+    write = kept.keep(reader, state)
+    assert write is not None
+    write()
+
+
+def opened_anew(path: Path) -> bool:
+    """Whether a reader begins with the first line; what it then reads must be all there is."""
+    reader, state = bookmark(path).open()
+    anew = reader.place.offset == 0
+    assert not anew or repr(state) == repr(RunState())
+    read_on(reader, state)
+    assert repr(state) == repr(folded(path)[1])
+    return anew
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run whose bookmark stands at the end of its journal."""
+    write_journal(tmp_path, lines(scripted.finished().records))
+    keep(tmp_path)
+    assert not opened_anew(tmp_path)
+    return tmp_path
+
+
+def lines(records: list[Record]) -> list[bytes]:
+    return [record.to_json().encode() + b"\n" for record in records]
+
+
+def write_journal(path: Path, written: list[bytes]) -> None:
+    path.mkdir(exist_ok=True)
+    RunFolder(path).journal.write_bytes(b"".join(written))
+
+
+@settings(max_examples=200)
+@given(records=journals(), data=st.data())
+def test_what_was_kept_and_then_the_rest_is_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "kept"
+    written = lines(records)
+    for bad in data.draw(st.lists(st.sampled_from(BAD_LINES), max_size=3)):
+        written.insert(data.draw(st.integers(0, len(written))), bad)
+    write_journal(path, written)
+    RunFolder(path).bookmark.unlink(missing_ok=True)
+    whole_reader, whole = folded(path)
+
+    first = bookmark(path)
+    reader, state = first.open()
+    read_on(reader, state, limit=data.draw(st.integers(1, sum(map(len, written)) + 1)))
+    text, place = repr(state), reader.place
+    write = first.keep(reader, state)
+    assert write is not None
+    read_on(reader, state)  # what comes later is not in it
+    write()
+
+    reader, state = bookmark(path).open()
+    assert (repr(state), reader.place) == (text, place)
+    read_on(reader, state)
+    assert repr(state) == repr(whole)
+    assert reader.place == whole_reader.place
+    assert reader.skipped == whole_reader.skipped
+
+
+@settings(max_examples=200)
+@given(records=journals())
+def test_epochs_stay_the_same_objects_wherever_they_are(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "same"
+    write_journal(path, [b"\n", *lines(records)])
+    keep(path)
+    state = bookmark(path).open()[1]
+    known = [id(point) for point in state.epochs]
+    phases = state.phases.values()
+    assert all(id(point) in known for phase in phases for point in phase.epochs)
+    for best in (state.best, *(phase.best for phase in phases)):
+        assert best is None or id(best) in known
+
+
+def test_the_log_goes_on_forgetting_its_oldest_lines(tmp_path: Path) -> None:
+    script = scripted.running()
+    for number in range(LOG_LINES):
+        script.command("SetPatience", f"note {number}")
+    write_journal(tmp_path, lines(script.records))
+    keep(tmp_path)
+    more = script.command("SetPatience", "the last one").records[-1:]
+    with RunFolder(tmp_path).journal.open("ab") as file:
+        file.writelines(lines(more))
+    reader, state = bookmark(tmp_path).open()
+    read_on(reader, state)
+    assert (len(state.log), len(state.answers)) == (LOG_LINES, LOG_LINES)
+    assert "the last one" in state.log[-1].text
+    assert repr(state) == repr(folded(tmp_path)[1])
+
+
+def test_a_run_that_goes_on_is_followed_from_its_bookmark(run: Path) -> None:
+    with RunFolder(run).journal.open("ab") as file:
+        file.write(b'{"torn')
+    assert not opened_anew(run)
+    with RunFolder(run).journal.open("ab") as file:
+        file.write(b" line\n" + lines(scripted.running().records)[-1])
+    assert not opened_anew(run)
+
+
+def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
+    write_journal(tmp_path, lines(scripted.finished().records))
+    folder = RunFolder(tmp_path)
+    size = folder.journal.stat().st_size
+
+    def written(worth: int, limit: int | None) -> bool:
+        one = Bookmark(folder.journal, folder.bookmark, worth)
+        reader, state = one.open()
+        read_on(reader, state, limit)
+        return one.keep(reader, state) is not None
+
+    assert not written(size + 1, None)
+    assert written(size, None)
+    # Before the end is reached, only now and then.
+    assert not written(size // 20, size // 2)
+    assert written(size // 100, size // 2)
+
+
+def test_a_bookmark_is_moved_once_it_lags_behind(tmp_path: Path) -> None:
+    write_journal(tmp_path, lines(scripted.running().records))
+    folder = RunFolder(tmp_path)
+    one = Bookmark(folder.journal, folder.bookmark, worth=1000)
+    reader, state = one.open()
+    assert one.keep(reader, read_on(reader, state)) is not None
+    assert one.keep(reader, state) is None
+    line = lines(scripted.running().records)[-1]
+    with folder.journal.open("ab") as file:
+        file.write(line)
+    assert one.keep(reader, read_on(reader, state)) is None
+    with folder.journal.open("ab") as file:
+        file.write(line * 3)
+    assert one.keep(reader, read_on(reader, state)) is not None
+
+
+def other_journal(path: Path) -> None:
+    write_journal(path, lines(scripted.failed().records))
+
+
+def shorter_journal(path: Path) -> None:
+    journal = RunFolder(path).journal
+    journal.write_bytes(journal.read_bytes()[:-1])
+
+
+def other_end(path: Path) -> None:
+    journal = RunFolder(path).journal
+    written = journal.read_bytes().splitlines(keepends=True)
+    written[-2] = written[-2].replace(b"checkpoints/best.pt", b"checkpoints/last.pt")
+    journal.write_bytes(b"".join(written))
+
+
+def other_beginning(path: Path) -> None:
+    journal = RunFolder(path).journal
+    journal.write_bytes(journal.read_bytes().replace(b"animals20", b"animals21", 1))
+
+
+def missing_journal(path: Path) -> None:
+    RunFolder(path).journal.unlink()
+
+
+@pytest.mark.parametrize(
+    "change", [other_journal, shorter_journal, other_end, other_beginning, missing_journal]
+)
+def test_the_bookmark_of_another_journal_is_none(run: Path, change: Callable[[Path], None]) -> None:
+    change(run)
+    assert opened_anew(run)
+
+
+Tree = dict[str, Any]
+
+
+def in_state(**values: object) -> Callable[[Tree], object]:
+    return lambda tree: tree["content"]["state"].update(values)
+
+
+def without(name: str) -> Callable[[Tree], object]:
+    return lambda tree: tree["content"]["state"].pop(name)
+
+
+def at(*keys: str | int, value: object) -> Callable[[Tree], object]:
+    def change(tree: Any) -> None:
+        for key in ("content", "state", *keys[:-1]):
+            tree = tree[key]
+        tree[keys[-1]] = value
+
+    return change
+
+
+SPOILT: dict[str, Callable[[Tree], object]] = {
+    "another version": lambda tree: tree.update(made_by="99.0, form 1"),
+    "nothing in it": lambda tree: tree.update(content=None),
+    "no state": lambda tree: tree["content"].pop("state"),
+    "a negative place": lambda tree: tree["content"]["place"].update(offset=-5),
+    "the place of nothing": lambda tree: tree["content"]["place"].update(offset=0),
+    "a place beyond the end": lambda tree: tree["content"]["place"].update(offset=10**9),
+    "a place no file has": lambda tree: tree["content"]["place"].update(offset=10**30),
+    "another place": lambda tree: tree["content"]["place"].update(offset=100),
+    "another probe": lambda tree: tree["content"].update(probe="0" * 64),
+    "text for a number": in_state(seq="many"),
+    "a list for an object": in_state(phases=[]),
+    "a number for an event": in_state(progress=5),
+    "no log": in_state(log=None),
+    "a width of zero": at("step_loss", "width", value=0),
+    "another limit": at("step_top1", "limit", value=10**9),
+    "buckets without end": at(
+        "step_loss", "buckets", value=[{"x": 1, "low": 0, "high": 0, "last": 0}] * 5000
+    ),
+    "a bucket nowhere": at("step_loss", "buckets", 0, "x", value="nan"),
+    "an epoch nowhere": at("epochs", 0, "x", value=10**400),
+    "an epoch at no time": at("epochs", 0, "time", value="inf"),
+    "a mark nowhere": at("marks", 0, "x", value="-inf"),
+    "a line at no time": at("log", 0, "time", value="nan"),
+    "a phase that began nowhere": at("phases", "head", "start_x", value="inf"),
+    "a start at no time": in_state(started="inf"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_file_that_no_reader_has_written_is_ignored(run: Path, name: str) -> None:
+    file = RunFolder(run).bookmark
+    tree = json.loads(file.read_bytes())
+    SPOILT[name](tree)
+    file.write_text(json.dumps(tree))
+    assert opened_anew(run)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 100, b"[" * 100_000, b"[]", b"{}", b"null", b'{"made_by": []}', b"\xff\xfe{"],
+)
+def test_a_damaged_file_is_ignored(run: Path, content: bytes) -> None:
+    RunFolder(run).bookmark.write_bytes(content)
+    assert opened_anew(run)
+
+
+@pytest.mark.parametrize("cut", [1, 100, 2000])
+def test_half_a_file_is_ignored(run: Path, cut: int) -> None:
+    file = RunFolder(run).bookmark
+    file.write_bytes(file.read_bytes()[:-cut])
+    assert opened_anew(run)
+
+
+def test_what_is_no_file_is_ignored(run: Path) -> None:
+    file = RunFolder(run).bookmark
+    for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        file.rmdir() if file.is_dir() else file.unlink()
+        make(file)
+        assert opened_anew(run)
+
+
+def test_controls_in_what_views_take_for_clean_are_spelt_out(run: Path) -> None:
+    file = RunFolder(run).bookmark
+    tree = json.loads(file.read_bytes())
+    tree["content"]["state"]["phases"]["head"]["reason"] = "a\x1b[2Jb"
+    file.write_text(json.dumps(tree))
+    assert bookmark(run).open()[1].phases["head"].reason == r"a\x1b[2Jb"
+
+
+def test_where_nothing_can_be_written_there_is_no_bookmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_journal(tmp_path, lines(scripted.finished().records))
+
+    def refuse(path: Path, text: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.cache_file.write_text_atomically", refuse)
+        keep(tmp_path)
+    assert opened_anew(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
+
+
+def test_a_state_that_is_nested_too_deep_is_not_kept(tmp_path: Path) -> None:
+    deep = b'{"a":' * 700 + b"1" + b"}" * 700
+    started = (
+        b'{"seq": 1, "time": 1.0, "type": "RunStarted", "run_id": "r", "name": "r", "config": '
+    )
+    write_journal(tmp_path, [started + deep + b"}\n"])
+    keep(tmp_path)
+    assert opened_anew(tmp_path)
