@@ -99,8 +99,17 @@ def test_the_run_rests_and_goes_on_when_space_is_back(
 def test_a_stop_on_a_full_disk_ends_and_leaves_the_checkpoint_before(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusing = full_disk(checkpoint.write_checkpoint, range(6, 10_000))
-    monkeypatch.setattr(checkpoint, "write_checkpoint", refusing)
+    real = checkpoint.write_checkpoint
+    written: list[str] = []
+
+    def only_the_first(path: Path, content: dict[str, Any], keep: Path | None = None) -> int:
+        if written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        size = real(path, content, keep)
+        written.extend(["it"] if "train_state" in content else [])
+        return size
+
+    monkeypatch.setattr(checkpoint, "write_checkpoint", only_the_first)
     engine = EngineThread(small_config(photos), tmp_path)
     queue = engine.subscribe()
     engine.start()
