@@ -278,7 +278,7 @@ def _run_app(
     from tui import app as ui
     from tui.interrupts import Interrupts
     from tui.session import Session, finish_headless
-    from tui.terminal import own_terminal
+    from tui.terminal import own_terminal, show_cursor
 
     session = Session(runs_dir)
     app: ConvNextApp | None = None
@@ -291,6 +291,8 @@ def _run_app(
     def at_once() -> None:
         if session.has_screen:
             terminal.give_back()
+        else:
+            show_cursor()
 
     session.has_screen = True
     with own_terminal() as terminal:
