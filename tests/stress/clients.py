@@ -2,9 +2,10 @@
 
     python -m tests.stress.clients [--commands 1000] [--seed 1]
 
-The demo trains without end. Each client sends half of the commands: mostly without waiting, in
-bursts with random gaps, and one in twenty the way `ctl --wait` does, until its answer has come. A
-good third of them makes no sense and has to be refused. At the end the run is told to stop.
+The demo trains without end in phase full. Each client sends half of the commands: mostly without
+waiting, in bursts with random gaps, and one in twenty the way `ctl --wait` does, until its answer
+has come. A good third of them makes no sense and has to be refused. At the end the run is told to
+stop.
 
 Prints a line a client and kind of command, and a verdict; exits with 1 when an answer is missing,
 came twice, came out of a client's order, or is not the one that the command deserves.
@@ -27,13 +28,18 @@ from core import events as ev
 from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder
-from tests.stress.common import faults, headless, verdict
+from tests.stress.common import faults, headless, options, surroundings, verdict
 from tests.stress.watch import start
 from tests.tui.command import environment
 from tui.remote import APPLIED, REFUSED, control
 
 CLIENTS = 2
 _CLIENT = (sys.executable, "-m", "tests.stress.clients")
+_ENDLESS = {
+    "phases.head.epochs": 1,
+    "phases.full.epochs": 100_000,
+    "phases.full.early_stopping.patience": 100_000,
+}
 _LONGEST_GAP = 0.1
 _WAITING_SHARE = 0.05
 _KINDS: dict[str, tuple[int, Callable[[random.Random], cmd.Command]]] = {
@@ -44,7 +50,7 @@ _KINDS: dict[str, tuple[int, Callable[[random.Random], cmd.Command]]] = {
     "wrong patience": (2, lambda choose: cmd.SetPatience(patience=choose.choice((0, -3, 100_001)))),
     "lr": (3, lambda choose: cmd.SetLearningRate(lr=choose.uniform(1e-4, 1e-2))),
     "wrong lr": (2, lambda choose: cmd.SetLearningRate(lr=choose.choice((0.0, -1.0, 11.0)))),
-    "end of another phase": (2, lambda choose: cmd.EndPhase(phase="full")),
+    "end of another phase": (2, lambda choose: cmd.EndPhase(phase="head")),
 }
 """How often each kind is sent, and how it is made."""
 _ALWAYS = {"save": True, "patience": True, "lr": True}
@@ -87,12 +93,9 @@ def send_all(folder: RunFolder, count: int, choose: random.Random) -> None:
 
 def train_and_ask(work: Path, commands: int, seed: int) -> int:
     """Train the demo without end, let the clients loose on it; returns the exit code."""
-    endless = ("phases.head.epochs=100000", "phases.head.early_stopping.patience=100000")
-    changes = [text for value in endless for text in ("--set", value)]
-    surroundings = environment(CONVNEXT_TUI_CACHE=str(work / "cache"))
-    arguments = headless(work / "runs", "--demo", *changes)
-    with start(arguments, work / "runs", surroundings) as run:
-        run.wait_for(lambda event: isinstance(event, ev.EpochEnded))
+    arguments = headless(work / "runs", "--demo", *options(_ENDLESS))
+    with start(arguments, work / "runs", surroundings(work)) as run:
+        run.wait_for(lambda event: isinstance(event, ev.PhaseStarted) and event.phase == "full")
         began = time.monotonic()
         sent = ask(run.folder, commands, seed)
         seconds = time.monotonic() - began

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from core.cache import CACHE_VARIABLE
 from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
 from core.journal import replay
 from core.run_state import fold
@@ -45,16 +46,24 @@ def headless(runs_dir: Path, *arguments: str) -> list[str]:
     return command("--no-ui", "--log-format", "plain", "--runs-dir", str(runs_dir), *arguments)
 
 
-def hooked_environment(**changes: str) -> dict[str, str]:
-    """Return the environment of a process that loads `hooks/sitecustomize.py`."""
-    plain = environment()
-    return {**plain, "PYTHONPATH": f"{_HOOKS}:{plain['PYTHONPATH']}", **changes}
+def surroundings(work: Path, **changes: str) -> dict[str, str]:
+    """Return the environment of a run with a cache of its own in `work`."""
+    return {**environment(), CACHE_VARIABLE: str(work / "cache"), **changes}
+
+
+def hooks(**changes: str) -> dict[str, str]:
+    """Return what an environment needs for `hooks/sitecustomize.py` to be loaded."""
+    return {"PYTHONPATH": f"{_HOOKS}:{environment()['PYTHONPATH']}", **changes}
 
 
 def train(runs_dir: Path, *arguments: str) -> RunFolder:
-    """Train to the end in a process of its own; returns the run."""
-    arguments = tuple(headless(runs_dir, *arguments))
-    subprocess.run(arguments, check=True, env=environment(), stdout=subprocess.DEVNULL)
+    """Train to the end in a process of its own, with a cache beside `runs_dir`; returns the run."""
+    subprocess.run(
+        headless(runs_dir, *arguments),
+        check=True,
+        env=surroundings(runs_dir.parent),
+        stdout=subprocess.DEVNULL,
+    )
     return only_run(runs_dir)
 
 

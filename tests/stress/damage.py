@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from core import events as ev
+from core.cache import CACHE_VARIABLE
 from core.checkpoint import LAST, PREVIOUS
 from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
 from core.commands import Stop
@@ -70,6 +71,7 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
+        os.environ[CACHE_VARIABLE] = str(work / "cache")
         photos = make_pictures(work / "photos", classes=3, per_class=10)
         unbroken = train(photos, work / "unbroken", stop=False)
         template = train(photos, work / "template", stop=True)

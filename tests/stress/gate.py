@@ -1,11 +1,11 @@
-"""A place in the middle of a write where a run's process stands still until it is let go."""
+"""A place in the middle of a write or a pass where a run stands still until it is let go."""
 
 import random
 import socket
 from pathlib import Path
 from types import TracebackType
 
-from tests.stress.common import hooked_environment
+from tests.stress.common import hooks
 
 PLACES = (
     ("write", "last.pt"),
@@ -22,9 +22,13 @@ the checksum is written; it takes its place; the checkpoint is about to take its
 
 
 class Gate:
-    """A process with `environment` stops there at its `number`th write of the file."""
+    """A process with `environment` stops there, the `number`th time that it comes by.
 
-    def __init__(self, folder: Path, place: str, file: str, number: int = 1) -> None:
+    A gate is a station of a write (`write`, `fsync` or `rename` of a file), or a pass that has
+    begun (`train` or `val` of a phase).
+    """
+
+    def __init__(self, folder: Path, place: str, of: str, number: int = 1) -> None:
         """The socket that both sides meet at is made in `folder`."""
         address = folder / "gate"
         address.unlink(missing_ok=True)
@@ -32,13 +36,14 @@ class Gate:
         self._listener.bind(str(address))
         self._listener.listen(1)
         self._line: socket.socket | None = None
-        self.name = f"{place} of {file}"
-        self.environment = hooked_environment(STRESS_GATE=f"{place}:{file}:{number}:{address}")
+        self.name = f"{place} of {of}"
+        self.environment = hooks(STRESS_GATE=f"{place}|{of}|{number}|{address}")
+        """What a process needs in its environment to stop there."""
 
     @staticmethod
-    def anywhere(folder: Path, choose: random.Random) -> "Gate":
-        """Return a gate at a random station of one of the next few saves."""
-        return Gate(folder, *choose.choice(PLACES), choose.randint(1, 4))
+    def in_saving(folder: Path, choose: random.Random, first: int = 1) -> "Gate":
+        """Return a gate at a random station of one of four saves from the `first` on."""
+        return Gate(folder, *choose.choice(PLACES), choose.randint(first, first + 3))
 
     def fileno(self) -> int:
         """Readable when the process has come to the gate."""

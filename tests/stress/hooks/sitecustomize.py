@@ -1,11 +1,12 @@
 """Loaded at the start of each Python that has this folder on its PYTHONPATH.
 
-Lets a run stand still in the middle of a write (see `tests.stress.gate`), and refuses writes like a
-full disk (see `tests.stress.disk`), as far as the environment asks for it.
+Lets a run stand still in the middle of a write or a pass (see `tests.stress.gate`), and refuses
+writes like a full disk (see `tests.stress.disk`), as far as the environment asks for it.
 """
 
 import errno
 import io
+import json
 import os
 import re
 import socket
@@ -61,7 +62,7 @@ class _FullDisk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-_gate = _Gate(*_GATE.split(":")) if _GATE else None
+_gate = _Gate(*_GATE.split("|")) if _GATE else None
 _disk = _FullDisk(_FULL) if _FULL else None
 
 
@@ -104,9 +105,16 @@ def _replace(source: Any, target: Any, **named: Any) -> None:
 
 
 def _write(number: int, data: Any) -> int:
-    if _disk and _opened(number).name == "events.jsonl":
+    if _opened(number).name != "events.jsonl":
+        return _plain_write(number, data)
+    if _disk:
         _disk.refuse("journal")
-    return _plain_write(number, data)
+    written = _plain_write(number, data)
+    if _gate and b'"Progress"' in data:
+        event = json.loads(bytes(data).splitlines()[-1])
+        if event["type"] == "Progress" and event["step"] < event["steps"]:
+            _gate.pass_by(event["stage"], event["phase"])
+    return written
 
 
 if _gate or _disk:
