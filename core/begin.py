@@ -22,7 +22,7 @@ from core.data.split import DataPlan, plan_data
 from core.demo_run import draw_demo, is_demo
 from core.emitter import Emitter
 from core.events import DataReady, Preparing, Record, RunStarted, Warned
-from core.files import write_text_atomically
+from core.files import remove_leftovers, write_text_atomically
 from core.journal import JournalWriter
 from core.resume import Resumption, refuse_finished
 from core.run_state import fold
@@ -107,6 +107,8 @@ class Beginning:
         start, resumed, problems = find_start(self._folder, past, self._config, resumption.changes)
         if self._stop_asked():
             return None
+        for place in (self._folder.path, self._folder.checkpoints):
+            remove_leftovers(place)
         if resumption.changes:
             self._write_config()
         if differences:

@@ -51,6 +51,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote to `folder`.
+
+    Nobody else may be writing there.
+    """
+    for path in folder.glob(".*.[0-9]*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def put_same_content(source: Path, target: Path) -> None:
     """Put the file `source` also in the place of `target`, atomically; raises OSError.
 

@@ -294,7 +294,7 @@ def _run_app(
     from tui.interrupts import Interrupts
     from tui.rates import rates_for
     from tui.session import Session, finish_headless
-    from tui.terminal import own_terminal
+    from tui.terminal import own_terminal, show_cursor
 
     session = Session(runs_dir)
     app: ConvNextApp | None = None
@@ -307,6 +307,8 @@ def _run_app(
     def at_once() -> None:
         if session.has_screen:
             terminal.give_back()
+        else:
+            show_cursor()
 
     session.has_screen = True
     with own_terminal() as terminal:

@@ -14,7 +14,7 @@ from core.worker import EXIT_FINISHED, EngineThread
 from tui.headless import follow, make_view, where_it_is
 from tui.interrupts import Interrupts
 from tui.sources import EngineSource, Launched
-from tui.terminal import divert
+from tui.terminal import divert, show_cursor
 
 
 class Session:
@@ -59,7 +59,7 @@ def run_headless(
 ) -> int:
     """Train without the app; returns the exit code."""
     engine = EngineThread(config, runs_dir, resumption=resumption)
-    interrupts = Interrupts(lambda reason: engine.send(Stop(reason=reason)))
+    interrupts = Interrupts(lambda reason: engine.send(Stop(reason=reason)), show_cursor)
     queue = engine.subscribe()
     view = make_view(log_format, sys.stdout)
     engine.start()

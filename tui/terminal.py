@@ -90,14 +90,24 @@ def _attributes() -> list[Any] | None:
         return None
 
 
+def show_cursor() -> None:
+    """Bring back the cursor that bars hide, for a process that ends without taking them away."""
+    if os.isatty(1):
+        _write_at_once(1, b"\x1b[?25h")
+
+
 def _give_back(terminal: int, attributes: list[Any] | None) -> None:
-    # One that takes nothing any more (held by ctrl+s) must not keep the process.
-    if select.select([], [terminal], [], 0)[1]:
-        with suppress(OSError):
-            os.write(terminal, _PLAIN_SCREEN)
+    _write_at_once(terminal, _PLAIN_SCREEN)
     if attributes is not None:
         with suppress(termios.error):
             termios.tcsetattr(0, termios.TCSANOW, attributes)
+
+
+def _write_at_once(terminal: int, data: bytes) -> None:
+    # One that takes nothing any more (held by ctrl+s) must not keep the process.
+    if select.select([], [terminal], [], 0)[1]:
+        with suppress(OSError):
+            os.write(terminal, data)
 
 
 def divert(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from multiprocessing import forkserver, resource_tracker
 
@@ -192,4 +194,14 @@ def _init_worker(worker: int) -> None:
     # to handle: it ends the workers after its checkpoint, and they end when it is gone.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_main, name="end-with-main", daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with_main() -> None:
+    # A main process that was killed closes no loader, and the server that the workers look to as
+    # their parent lives as long as one of them does.
+    main = multiprocessing.parent_process()
+    if main is not None:
+        main.join()
+        os._exit(1)

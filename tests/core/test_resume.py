@@ -144,6 +144,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     assert_same_end(folder, unbroken)
 
 
+def test_what_a_killed_process_has_half_written_is_removed(photos: Path, tmp_path: Path) -> None:
+    folder = run(EngineThread(small_config(photos), tmp_path), stop_in("full", 1, "train"))
+    left = [folder.checkpoints / ".last.pt.4711.tmp", folder.path / ".history.csv.4711.tmp"]
+    for path in left:
+        path.write_bytes(b"half")
+    assert go_on(folder).outcome == "finished"
+    assert not list(folder.path.rglob(".*.tmp"))
+
+
 def test_damaged_best_files_are_written_again(
     photos: Path, tmp_path: Path, unbroken: RunFolder
 ) -> None:

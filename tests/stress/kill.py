@@ -2,119 +2,175 @@
 
     python -m tests.stress.kill [--kills 30] [--seed 1]
 
-Prints a line a kill and the verdict; exits with 1 when a byte differs.
+The first half of the kills falls into phase head, the second into full. A third each: at a random
+moment of training, in a validation pass, and in the middle of saving a checkpoint; for the latter
+two the process stands still there until it is killed. What a kill has really hit is read from what
+it left. After every fifth kill the cache with the features of the backbone is lost too.
+
+Prints a line a kill and a verdict; exits with 1 when a byte of the weights or an epoch differs, or
+when one of the kinds of moments did not occur.
 """
 
 import argparse
 import random
-import subprocess
+import shutil
 import sys
 import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
+from core.config import PHASES
+from core.events import EpochEnded, Event, PhaseStarted, Progress
 from core.journal import replay
 from core.run_state import fold
 from core.runs import RunFolder
 from tests.pictures import make_pictures
-from tests.tui.command import command, environment
+from tests.stress.common import (
+    CHECKPOINTS,
+    differences,
+    faults,
+    headless,
+    only_run,
+    options,
+    settings,
+    surroundings,
+    temporaries,
+    train,
+    verdict,
+)
+from tests.stress.gate import Gate
+from tests.stress.watch import start
 
-_OPTIONS = {
-    "model.name": "test_convnext",
-    "model.pretrained": "false",
-    "data.image_size": "32",
-    "data.batch_size": "8",
-    "data.workers": "1",
-    "checkpoint.every_minutes": "0.002",
-}
-_EPOCHS = {"phases.head.epochs": "60", "phases.full.epochs": "60"}
-_NO_STOPPING = {
-    "phases.head.early_stopping.patience": "1000",
-    "phases.full.early_stopping.patience": "1000",
-}
+STAGES = {"train": "training", "val": "validation"}
+KINDS = ("training", "validation", "saving")
+_EPOCHS_A_KILL = {"head": 25, "full": 5}
+_LONGEST_DELAY = 0.1
+_KILLS_A_LOSS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """When a process is to die: in this phase, in the `number`th moment of this kind."""
+
+    phase: str
+    kind: str
+    number: int
 
 
 def main() -> int:
     """Run the whole comparison; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
-        photos = make_pictures(Path(work) / "photos", classes=3, per_class=40)
-        settings = {**_OPTIONS, **_EPOCHS, **_NO_STOPPING, "data.root": str(photos)}
-        sets = [text for item in settings.items() for text in ("--set", "=".join(item))]
-        unbroken = train_unbroken(Path(work) / "unbroken", sets)
-        killed = train_with_kills(Path(work) / "killed", sets, options.kills, options.seed)
-        return compare(unbroken, killed)
+    arguments = parser.parse_args()
+    choose = random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        photos = make_pictures(work / "photos", classes=3, per_class=60)
+        head, full = (most * arguments.kills // 2 for most in _EPOCHS_A_KILL.values())
+        values = settings(photos, max(1, head), max(1, full), data__workers=1)
+        changes = [*options(values), "--set", "checkpoint.every_minutes=0.002"]
+        unbroken = train(work / "unbroken" / "runs", *changes)
+        deaths = plan(arguments.kills, choose)
+        moments = kill_again_and_again(work / "killed", changes, deaths, choose)
+        return compare(unbroken, only_run(work / "killed" / "runs"), arguments.kills, moments)
 
 
-def train_unbroken(runs_dir: Path, sets: list[str]) -> RunFolder:
-    """Train to the end in one go."""
-    arguments = command("--no-ui", "--runs-dir", str(runs_dir), *sets)
-    subprocess.run(arguments, check=True, env=environment(), stdout=subprocess.DEVNULL)
-    return only_run(runs_dir)
+def plan(kills: int, choose: random.Random) -> list[Death]:
+    """Return the deaths: one half a phase, the kinds mixed but evenly."""
+    deaths = []
+    for place, phase in enumerate(PHASES):
+        count = (kills + place) // len(PHASES)
+        # The first of a phase waits for it, which one in the middle of saving can't.
+        kinds = [KINDS[number % len(KINDS)] for number in range(1, count)]
+        choose.shuffle(kinds)
+        deaths += [Death(phase, kind, choose.randint(1, 5)) for kind in ["training", *kinds]]
+    # The features of phase head are computed in its first epoch.
+    return [replace(deaths[0], number=1), *deaths[1:]]
 
 
-def train_with_kills(runs_dir: Path, sets: list[str], kills: int, seed: int) -> RunFolder:
-    """Train, die after a random number of events, resume; the last time to the end."""
-    choose = random.Random(seed)
-    arguments = command("--no-ui", "--log-format", "json", "--runs-dir", str(runs_dir), *sets)
-    for number in range(1, kills + 1):
-        seen = run_and_kill(arguments, choose.randint(1, 40))
+def kill_again_and_again(
+    work: Path, changes: list[str], deaths: list[Death], choose: random.Random
+) -> Counter[str]:
+    """Train, die, resume; the last time to the end. Returns how many died in what."""
+    moments: Counter[str] = Counter()
+    runs_dir = work / "runs"
+    arguments = headless(runs_dir, *changes)
+    for number, death in enumerate(deaths, 1):
+        pid, note = live_and_die(arguments, runs_dir, death, choose)
         folder = only_run(runs_dir)
-        state = fold(replay(folder.journal)[0])
-        where = f"{state.phase or 'before the first phase'}, epoch {len(state.epochs) + 1}"
-        print(f"kill {number:2}: after {seen} new events, in {where}", flush=True)
-        arguments = command(
-            *("--no-ui", "--log-format", "json", "--runs-dir", str(runs_dir)),
-            *("--resume", folder.id),
-        )
-    subprocess.run(arguments, check=True, env=environment(), stdout=subprocess.DEVNULL)
-    return only_run(runs_dir)
+        phase, kinds, place = last_sign_of_life(folder, pid)
+        moments.update(f"{phase} {kind}" for kind in kinds)
+        if number % _KILLS_A_LOSS == 0:
+            shutil.rmtree(work / "cache")
+            note += ", the cache is lost"
+        what = " and ".join(kinds) or "between two passes"
+        print(f"kill {number:2}: {what}; {place} or later{note}", flush=True)
+        arguments = headless(runs_dir, "--resume", folder.id)
+    train(runs_dir, "--resume", only_run(runs_dir).id)
+    return moments
 
 
-def run_and_kill(arguments: list[str], events: int) -> int:
-    """Let the process live for this many events of training, then kill it."""
-    seen = 0
-    with subprocess.Popen(arguments, env=environment(), stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        training = False
-        for line in process.stdout:
-            training = training or b'"Progress"' in line
-            seen += training
-            if seen >= events:
-                process.kill()
-                break
-    return seen
+def live_and_die(
+    arguments: list[str], runs_dir: Path, death: Death, choose: random.Random
+) -> tuple[int, str]:
+    """Let a process live until its death; returns its number, and a note."""
+    if death.kind == "training":
+        with start(arguments, runs_dir, surroundings(runs_dir.parent)) as run:
+            for _ in range(death.number):
+                run.wait_for(lambda event: is_training(event, death.phase))
+            time.sleep(choose.uniform(0.0, _LONGEST_DELAY))  # a moment that no event marks
+            run.kill()
+            return run.process.pid, ""
+    if death.kind == "saving":
+        gate = Gate.in_saving(runs_dir.parent, choose)
+    else:
+        gate = Gate(runs_dir.parent, "val", death.phase, death.number)
+    with gate, start(arguments, runs_dir, surroundings(runs_dir.parent, **gate.environment)) as run:
+        run.stand_at(gate)
+        run.kill()
+        return run.process.pid, f", at {gate.name}"
 
 
-def compare(unbroken: RunFolder, killed: RunFolder) -> int:
-    """Print what is the same and what isn't; returns the exit code."""
-    different = []
-    for name in ("best.pt", "best-head.pt", "best-full.pt", "last.pt"):
-        a, b = (
-            torch.load(folder.checkpoints / name, weights_only=True)["model"]
-            for folder in (unbroken, killed)
-        )
-        if not all(torch.equal(a[key], b[key]) for key in a):
-            different.append(name)
-    states = [fold(replay(folder.journal)[0]) for folder in (unbroken, killed)]
-    numbers = [
-        [(p.result.phase, p.result.epoch, p.result.train_loss, p.result.val_loss) for p in s.epochs]
-        for s in states
-    ]
-    if numbers[0] != numbers[1]:
-        different.append("the epochs of the journal")
-    print(f"{len(numbers[0])} epochs; different: {', '.join(different) or 'nothing'}")
-    return 1 if different else 0
+def is_training(event: Event, phase: str) -> bool:
+    """Whether an event tells of the beginning of a training pass, or its middle."""
+    return (
+        isinstance(event, Progress)
+        and (event.phase, event.stage) == (phase, "train")
+        and event.step < event.steps
+    )
 
 
-def only_run(runs_dir: Path) -> RunFolder:
-    """Return the one run of a directory."""
-    (path,) = runs_dir.iterdir()
-    return RunFolder(path)
+def last_sign_of_life(folder: RunFolder, pid: int) -> tuple[str, list[str], str]:
+    """Return the phase that a process died in, what it was doing, and where that was."""
+    events = [record.event for record in replay(folder.journal)[0]]
+    last = next(e for e in reversed(events) if isinstance(e, Progress | EpochEnded | PhaseStarted))
+    kinds, place = [], f"{last.phase} at its beginning"
+    if isinstance(last, Progress):
+        place = f"{last.phase} epoch {last.epoch}, {last.stage} step {last.step} of {last.steps}"
+        kinds = [STAGES[last.stage]] if last.step < last.steps else []
+    elif isinstance(last, EpochEnded):
+        place = f"{last.phase} after epoch {last.epoch}"
+    # A thread of its own writes checkpoints: a pass may go on meanwhile.
+    if any(f".{pid}." in name for name in temporaries(folder)):
+        kinds.append("saving")
+    return last.phase, kinds, place
+
+
+def compare(unbroken: RunFolder, killed: RunFolder, kills: int, moments: Counter[str]) -> int:
+    """Print the verdict; returns the exit code."""
+    problems = [f"different: {name}" for name in differences(unbroken, killed)]
+    problems += faults(killed)
+    wanted = [f"{phase} {kind}" for phase in PHASES for kind in KINDS]
+    problems += [f"no kill in {kind}" for kind in wanted if not moments[kind]]
+    counts = ", ".join(f"{count} in {kind}" for kind, count in sorted(moments.items()))
+    epochs = len(fold(replay(killed.journal)[0]).epochs)
+    compared = f"{', '.join(CHECKPOINTS)} and {epochs} epochs compared"
+    return verdict("kill", problems, f"{kills} kills ({counts}); {compared}")
 
 
 if __name__ == "__main__":

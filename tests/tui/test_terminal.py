@@ -191,6 +191,25 @@ def test_a_second_signal_ends_at_once_and_gives_the_terminal_back(
     assert termios.tcgetattr(app.child) == app.before
 
 
+def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
+    photos: Path, tmp_path: Path
+) -> None:
+    paths = with_site(tmp_path / "site", ENDLESS_SAVING)
+    arguments = command("--no-ui", "--data", str(photos), *ENDLESS)
+    headless = OnTerminal(arguments, tmp_path, PYTHONPATH=paths)
+    try:
+        headless.read_until(b"epoch 3")
+        headless.process.send_signal(signal.SIGINT)
+        headless.read_until(b"stop, asked")
+        headless.process.send_signal(signal.SIGINT)
+        assert headless.process.wait(60) == 130
+    finally:
+        headless.process.kill()
+    os.write(headless.child, b"the end")
+    headless.read_until(b"the end")
+    assert headless.output.rindex(b"\x1b[?25h") > headless.output.rindex(b"\x1b[?25l")
+
+
 def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_path: Path) -> None:
     shell = OnTerminal(["bash", "--norc", "-i"], tmp_path)
     try:

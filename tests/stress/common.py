@@ -1,0 +1,140 @@
+"""What the stress commands share: small runs as processes, how two runs compare, and verdicts."""
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.cache import CACHE_VARIABLE
+from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
+from core.journal import replay
+from core.run_state import fold
+from core.runs import RunFolder
+from tests.tui.command import command, environment
+
+SMALL: Mapping[str, object] = {
+    "model.name": "test_convnext",
+    "model.pretrained": "false",
+    "data.image_size": 32,
+    "data.batch_size": 8,
+    "data.workers": 0,
+    "phases.head.early_stopping.patience": 1000,
+    "phases.full.early_stopping.patience": 1000,
+}
+CHECKPOINTS = ("best.pt", "best-head.pt", "best-full.pt", "last.pt")
+_HOOKS = Path(__file__).parent / "hooks"
+_TIMES = ("seconds", "images_per_second", "data_wait")
+
+
+def settings(photos: Path, head: int, full: int, **more: object) -> dict[str, object]:
+    """Return a small configuration with these epochs; in `more`, `__` stands for a dot."""
+    given = {key.replace("__", "."): value for key, value in more.items()}
+    epochs = {"phases.head.epochs": head, "phases.full.epochs": full}
+    return {**SMALL, **epochs, "data.root": photos, **given}
+
+
+def options(values: Mapping[str, object]) -> list[str]:
+    """Return a configuration as arguments of the command line."""
+    return [text for key, value in values.items() for text in ("--set", f"{key}={value}")]
+
+
+def headless(runs_dir: Path, *arguments: str) -> list[str]:
+    """Return the command that trains without the app and says little."""
+    return command("--no-ui", "--log-format", "plain", "--runs-dir", str(runs_dir), *arguments)
+
+
+def surroundings(work: Path, **changes: str) -> dict[str, str]:
+    """Return the environment of a run with a cache of its own in `work`."""
+    return {**environment(), CACHE_VARIABLE: str(work / "cache"), **changes}
+
+
+def hooks(**changes: str) -> dict[str, str]:
+    """Return what an environment needs for `hooks/sitecustomize.py` to be loaded."""
+    return {"PYTHONPATH": f"{_HOOKS}:{environment()['PYTHONPATH']}", **changes}
+
+
+def train(runs_dir: Path, *arguments: str) -> RunFolder:
+    """Train to the end in a process of its own, with a cache beside `runs_dir`; returns the run."""
+    subprocess.run(
+        headless(runs_dir, *arguments),
+        check=True,
+        env=surroundings(runs_dir.parent),
+        stdout=subprocess.DEVNULL,
+    )
+    return only_run(runs_dir)
+
+
+def only_run(runs_dir: Path) -> RunFolder:
+    """Return the one run of a directory."""
+    (path,) = runs_dir.iterdir()
+    return RunFolder(path)
+
+
+def differences(run: RunFolder, other: RunFolder, names: Iterable[str] = CHECKPOINTS) -> list[str]:
+    """Return what is not the same in two runs that ought to have ended alike, times left out.
+
+    Looks at the checkpoints `names`, every byte of weights, optimizer and sums, and at the epochs
+    that the journals tell of.
+    """
+    found = [name for name in names if not _same_checkpoint(run, other, name)]
+    epochs = [_epochs(folder) for folder in (run, other)]
+    if epochs[0] != epochs[1]:
+        found.append(f"the journal's epochs ({len(epochs[0])} and {len(epochs[1])})")
+    return found
+
+
+def faults(run: RunFolder) -> list[str]:
+    """Return what is wrong with the files of a run that has ended."""
+    records, skipped = replay(run.journal)
+    found = [f"{skipped.count} lines of the journal can't be read"] if skipped.count else []
+    if [record.seq for record in records] != list(range(1, len(records) + 1)):
+        found.append("the journal's records are not numbered without gaps")
+    rows = len(run.history.read_text().splitlines()) - 1
+    if rows != (told := len(fold(records).epochs)):
+        found.append(f"history.csv has {rows} rows, the journal tells of {told} epochs")
+    return [*found, *(f"{name} was left behind" for name in temporaries(run))]
+
+
+def temporaries(run: RunFolder) -> list[str]:
+    """Return the names of the temporary files in a run's folder."""
+    return sorted(path.name for path in run.path.rglob(".*.tmp"))
+
+
+def verdict(name: str, problems: list[str], figures: str) -> int:
+    """Print what went wrong and the line that says whether all is well; returns the exit code."""
+    for problem in problems:
+        print(f"  wrong: {problem}")
+    print(f"{name}: {'FAILED' if problems else 'passed'}; {figures}", flush=True)
+    return 1 if problems else 0
+
+
+def _same_checkpoint(run: RunFolder, other: RunFolder, name: str) -> bool:
+    try:
+        contents = [read_checkpoint(folder.checkpoints / name) for folder in (run, other)]
+    except (OSError, DamagedCheckpoint):
+        return False
+    return _same(contents[0], contents[1])
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return _bytes(a) == _bytes(b) and (a.dtype, a.shape) == (b.dtype, b.shape)
+    if isinstance(a, Mapping):
+        keys = [key for key in a if not str(key).endswith("_seconds")]
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in keys)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _epochs(run: RunFolder) -> list[dict[str, Any]]:
+    points = fold(replay(run.journal)[0]).epochs
+    rows = [{"x": point.x, **asdict(point.result)} for point in points]
+    return [{key: value for key, value in row.items() if key not in _TIMES} for row in rows]

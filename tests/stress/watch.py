@@ -1,0 +1,262 @@
+"""A run's process as seen from outside: woken by the kernel, never by the clock. Linux only."""
+
+import ctypes
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import termios
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from core.events import Event, Record
+from core.journal import JournalReader
+from core.runs import RunFolder
+from tests.stress.gate import Gate
+
+PATIENCE = 300.0
+"""Seconds after which something that was waited for counts as missing."""
+_CLOSE_ON_EXEC, _NON_BLOCKING = os.O_CLOEXEC, os.O_NONBLOCK
+_MODIFIED, _CREATED = 0x2, 0x100
+
+
+class Inotify:
+    """Readable when a file in one of the watched folders was made or written to."""
+
+    def __init__(self) -> None:
+        self._lib = ctypes.CDLL(None, use_errno=True)
+        self._file = self._checked(self._lib.inotify_init1(_CLOSE_ON_EXEC | _NON_BLOCKING))
+
+    def watch(self, folder: Path) -> None:
+        """Watch one more folder."""
+        kinds = _MODIFIED | _CREATED
+        self._checked(self._lib.inotify_add_watch(self._file, os.fsencode(folder), kinds))
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._file
+
+    def clear(self) -> None:
+        """Forget what has happened so far."""
+        try:
+            while os.read(self._file, 65536):
+                continue
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self._file)
+
+    def _checked(self, result: int) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return result
+
+
+class Journal:
+    """Follows the one run of a directory from now on; the run may still have to be made."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        self._runs_dir = runs_dir
+        self._inotify = Inotify()
+        self._inotify.watch(runs_dir)
+        self._reader: JournalReader | None = None
+        self.folder: RunFolder | None = None
+        self.read()
+
+    def fileno(self) -> int:
+        """Readable when there may be something new."""
+        return self._inotify.fileno()
+
+    def read(self) -> list[Record]:
+        """Return the records that are new."""
+        self._inotify.clear()
+        if self._reader is None:
+            for path in self._runs_dir.iterdir():
+                self._inotify.watch(path)
+                self.folder = RunFolder(path)
+                self._reader = JournalReader(self.folder.journal)
+        return list(self._reader.read()) if self._reader else []
+
+    def close(self) -> None:
+        """Stop following."""
+        self._inotify.close()
+
+
+class Terminal:
+    """A terminal that a process can be started on, and that can be hung up."""
+
+    def __init__(self) -> None:
+        self.parent, self.child = pty.openpty()
+        termios.tcsetwinsize(self.child, (40, 120))
+        self.before = termios.tcgetattr(self.child)
+        self.output = b""
+        self.open = True
+
+    def start(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """Start a process that has this as its controlling terminal, as a shell would."""
+        return subprocess.Popen(
+            arguments,
+            env={**environment, "TERM": "xterm-256color"},
+            stdin=self.child,
+            stdout=self.child,
+            stderr=self.child,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(self.child, termios.TIOCSCTTY, 0),
+        )
+
+    def take(self) -> None:
+        """Take in what was drawn."""
+        self.output += os.read(self.parent, 65536)
+
+    def type(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self.parent, keys)
+
+    def hang_up(self) -> None:
+        """Close the terminal at this end."""
+        self.open = False
+        os.close(self.child)
+        os.close(self.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended."""
+
+    exit_code: int
+    cpu_seconds: float
+    """Of the process and of all that it has waited for."""
+
+
+class Run:
+    """A process that trains, with its journal, and its terminal if it has one."""
+
+    def __init__(
+        self, process: "subprocess.Popen[Any]", journal: Journal, terminal: Terminal | None = None
+    ) -> None:
+        """`journal` is made before the process is started."""
+        self.process = process
+        self.terminal = terminal
+        self.journal = journal
+        self._unread: list[Record] = []
+        self._ended = os.pidfd_open(process.pid)
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder, once there is one."""
+        assert self.journal.folder is not None
+        return self.journal.folder
+
+    def wait_for(self, fits: Callable[[Event], bool]) -> Record:
+        """Return the next record that fits; raises RuntimeError when the process ends before."""
+        while True:
+            while self._unread:
+                record = self._unread.pop(0)
+                if fits(record.event):
+                    return record
+            over = self._ended in self._wait()
+            self._unread += self.journal.read()
+            if over and not self._unread:
+                raise RuntimeError(f"the process ended with {self.wait().exit_code}")
+
+    def stand_at(self, gate: Gate) -> None:
+        """Wait until the process stands at a gate; raises RuntimeError when it ends before."""
+        while True:
+            ready = self._wait(gate)
+            if gate in ready:
+                return gate.take_in()
+            if self._ended in ready:
+                raise RuntimeError(f"the process ended with {self.wait().exit_code}")
+            self._unread += self.journal.read()
+
+    def see(self, text: bytes) -> None:
+        """Wait until the terminal has got this text; raises RuntimeError when the process ends
+        before."""
+        assert self.terminal is not None
+        while text not in self.terminal.output:
+            if self._ended in self._wait() and text not in self.terminal.output:
+                raise RuntimeError(f"the process ended with {self.wait().exit_code}")
+
+    def wait(self) -> Ended:
+        """Wait for the end of the process."""
+        while self._ended not in self._wait():
+            self._unread += self.journal.read()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return Ended(self.process.returncode, usage.ru_utime + usage.ru_stime)
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far of the process and its descendants."""
+        main = psutil.Process(self.process.pid)
+        of_all = [main.cpu_times(), *(p.cpu_times() for p in main.children(recursive=True))]
+        reaped = of_all[0].children_user + of_all[0].children_system
+        return sum(times.user + times.system for times in of_all) + reaped
+
+    def kill(self) -> None:
+        """End the process with -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """Let go of everything; a process that still lives is killed."""
+        if self.process.returncode is None:
+            self.kill()
+        if self.terminal is not None and self.terminal.open:
+            self.terminal.hang_up()
+        os.close(self._ended)
+        self.journal.close()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _wait(self, *more: Any) -> list[Any]:
+        """Return what there is to see to, the end of the process included."""
+        terminal = self.terminal if self.terminal is not None and self.terminal.open else None
+        sources = [self.journal, self._ended, *more, *([terminal.parent] if terminal else [])]
+        ready, _, _ = select.select(sources, [], [], PATIENCE)
+        if not ready:
+            raise TimeoutError(f"nothing happened in {PATIENCE:g} s ({time.ctime()})")
+        if terminal is not None and terminal.parent in ready:
+            terminal.take()
+        return ready
+
+
+def start(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
+    """Start a run without a terminal, in a session of its own; its output goes to a file beside
+    `runs_dir`."""
+    journal = Journal(runs_dir)
+    with runs_dir.with_suffix(".out").open("ab") as output:
+        process = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return Run(process, journal)
+
+
+def start_on_terminal(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
+    """Start a run on a terminal of its own."""
+    journal, terminal = Journal(runs_dir), Terminal()
+    return Run(terminal.start(arguments, environment), journal, terminal)

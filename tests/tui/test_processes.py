@@ -1,0 +1,19 @@
+"""A run's helper processes end with it, however it ends."""
+
+from pathlib import Path
+
+import psutil
+
+from tests.pictures import make_pictures
+from tests.tui.command import ENDLESS, read_until, start
+
+
+def test_they_end_with_a_main_process_that_was_killed(tmp_path: Path) -> None:
+    photos = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]
+    with start(*arguments, "--set", "data.workers=2", cwd=tmp_path) as process:
+        read_until(process, "EpochEnded")
+        helpers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+    assert len(helpers) >= 5  # a tracker, the server of the workers, two workers and one
+    assert psutil.wait_procs(helpers, timeout=20)[1] == []
