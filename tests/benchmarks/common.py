@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -105,8 +106,19 @@ def main(parser: argparse.ArgumentParser, measure: Measure) -> int:
         content = {**about, "load": load, "versions": versions(), "options": given}
         content |= {"tables": [asdict(table) for table in report.tables]}
         content |= {"notes": report.notes, "values": report.values}
-        options.json.write_text(json.dumps(content, indent=1, default=str) + "\n")
+        options.json.write_text(json.dumps(_strict(content), indent=1, default=str) + "\n")
     return 0
+
+
+def _strict(value: Any) -> Any:
+    """Return what JSON has a form for: a number that isn't finite is null."""
+    if isinstance(value, dict):
+        return {str(key): _strict(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def say(text: str) -> None:
