@@ -1,0 +1,90 @@
+"""From a key to the command that it asks for: pause and go on, again and again, while training.
+
+    python -m tests.benchmarks.answer [--data DIR] [--weights FILE] [--quick] [--json FILE]
+
+`applied` is from the key press to the engine's answer in the journal, `shown` to the frame that
+says so. A command waits for the step that is under way, so a step's time belongs to it: `less a
+step` is what remains of the longest wait.
+"""
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+from core.events import CommandApplied
+from tests.benchmarks import workloads
+from tests.benchmarks.common import (
+    Options,
+    Report,
+    Table,
+    add_data_options,
+    main,
+    median,
+    options_parser,
+    say,
+)
+from tests.benchmarks.program import of_kind, speed, trains
+from tests.benchmarks.screen import Size
+
+_SIZE = Size(140, 45)
+_PAUSED = "PAUSED since"
+
+
+def measure(options: Options, work: Path) -> Report:
+    """Pause and go on `options.times` times."""
+    run = workloads.real(options, work).begin(work / "run", _SIZE)
+    assert run.screen is not None
+    pressed: list[float] = []
+    shown: list[float] = []
+    choose = random.Random(1)
+    try:
+        begin = run.wait_for(trains).time
+        run.let_train(options.warm_up)
+        for number in range(options.times):
+            run.let_train(choose.uniform(1.0, 2.0))  # anywhere in a step
+            seen = len(run.screen.chunks)
+            pressed.append(time.time())
+            run.screen.type(b" ")
+            shown.append(run.screen.wait_for(_PAUSED, since=seen) - pressed[-1])
+            time.sleep(0.5)
+            run.screen.type(b" ")
+            say(f"pause {number + 1}: shown after {1e3 * shown[-1]:.0f} ms")
+    finally:
+        run.stop()
+    return _report(run.records(), begin, pressed, shown)
+
+
+def _report(records: list, begin: float, pressed: list[float], shown: list[float]) -> Report:
+    answers = [at for at, event in of_kind(records, CommandApplied) if event.command == "Pause"]
+    applied = [at - key for at, key in zip(answers, pressed, strict=True)]
+    step = speed(records, begin).step_seconds
+    table = Table(
+        f"from the key to its answer, ms; a step takes {1e3 * step:.0f} ms; {len(applied)} times",
+        ["", "median", "longest", "less a step"],
+    )
+    for name, values in (("applied", applied), ("shown", shown)):
+        longest = max(values)
+        figures = (median(values), longest, longest - step)
+        table.add(name, *(f"{1e3 * value:.0f}" for value in figures))
+    values = {"step_seconds": step, "applied": applied, "shown": shown}
+    return Report([table], values=values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = options_parser(__doc__)
+    add_data_options(parser)
+    parser.add_argument("--times", type=int, default=40)
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of training before")
+    return parser
+
+
+def _quick(options: Options, work: Path) -> Report:
+    if options.quick:
+        options.times = 4
+    return measure(options, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(_parser(), _quick))

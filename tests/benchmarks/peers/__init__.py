@@ -1,0 +1,1 @@
+"""The same training by this program and by what people would use instead."""

@@ -1,0 +1,239 @@
+"""This program as it is used: a process of its own, headless or on a terminal, read by its
+journal."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.config_io import all_keys
+from core.events import EpochEnded, Progress, Record
+from core.journal import JournalReader, replay
+from core.runs import RunFolder, run_folders
+from tests.benchmarks.common import REPOSITORY
+from tests.benchmarks.screen import OnScreen, Size, end_process
+
+Settings = Mapping[str, object]
+CACHE_VARIABLE = "CONVNEXT_TUI_CACHE"
+_Kind = TypeVar("_Kind")
+
+# Threads as torch chooses them, colours and rates as the program chooses them.
+_CHANGING = {
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NO_COLOR", "FORCE_COLOR", "COLORTERM"),
+    *("COLUMNS", "LINES", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "TMUX", "STY"),
+    *("TEXTUAL", "TEXTUAL_THEME", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_FPS", "TERM_PROGRAM"),
+}
+_NO_EARLY_END = 1_000_000
+
+
+def environment(cache: Path | None = None, **changes: str) -> dict[str, str]:
+    """Return this process' environment without what changes speed or output.
+
+    `cache` is the folder that the program may keep things in: a new one is a cold start.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in _CHANGING}
+    kept["PYTHONPATH"] = os.pathsep.join(
+        p for p in (str(REPOSITORY), kept.get("PYTHONPATH", "")) if p
+    )
+    if cache is not None:
+        kept[CACHE_VARIABLE] = str(cache)
+    return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **changes}
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of the program."""
+    return [sys.executable, "-m", "tui", *arguments]
+
+
+def has_option(option: str) -> bool:
+    """Whether the program knows a command line option."""
+    told = subprocess.run(command("--help"), env=environment(), capture_output=True, text=True)
+    return option in told.stdout
+
+
+def known(settings: Settings) -> dict[str, object]:
+    """Return the settings whose keys this version of the program has."""
+    keys = set(all_keys())
+    return {key: value for key, value in settings.items() if key in keys}
+
+
+def to_the_last_epoch(phase: str, epochs: int) -> dict[str, object]:
+    """Return the settings that train one phase alone, at one learning rate, for all epochs."""
+    other = "full" if phase == "head" else "head"
+    return {
+        f"phases.{phase}.epochs": epochs,
+        f"phases.{other}.epochs": 0,
+        f"phases.{phase}.scheduler.patience": _NO_EARLY_END,
+        f"phases.{phase}.early_stopping.patience": _NO_EARLY_END,
+    }
+
+
+def arguments(settings: Settings) -> list[str]:
+    """Return settings as command line arguments."""
+    return [
+        text for key, value in settings.items() for text in ("--set", f"{key}={_in_yaml(value)}")
+    ]
+
+
+def _in_yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a run trained in a window of time: validation and checkpoints left out."""
+
+    steps: int
+    steps_per_second: float
+    images_per_second: float
+    data_wait: float
+    """Share of the time that was spent waiting for data, 0 to 1."""
+
+    @property
+    def step_seconds(self) -> float:
+        """Mean time of a step."""
+        return 1 / self.steps_per_second
+
+
+def speed(records: Iterable[Record], begin: float = 0.0, end: float = float("inf")) -> Speed:
+    """Return the speed between two moments (Unix seconds), from each two Progress events in a
+    row of the same training pass. Raises ValueError when there are none."""
+    steps, seconds, images, waited = 0, 0.0, 0.0, 0.0
+    before: tuple[float, Progress] | None = None
+    for record in records:
+        event = record.event
+        if not isinstance(event, Progress) or event.stage != "train":
+            continue
+        if before is not None and begin <= before[0] and record.time <= end:
+            since, last = before
+            if (last.phase, last.epoch) == (event.phase, event.epoch):
+                steps += event.global_step - last.global_step
+                seconds += record.time - since
+                images += event.images_per_second * (record.time - since)
+                waited += event.data_wait * (record.time - since)
+        before = record.time, event
+    if not steps:
+        raise ValueError("no two reports of progress in the window; make it longer")
+    return Speed(steps, steps / seconds, images / seconds, waited / seconds)
+
+
+def of_kind(records: Iterable[Record], kind: type[_Kind]) -> list[tuple[float, _Kind]]:
+    """Return the events of one type with their times."""
+    return [(r.time, r.event) for r in records if isinstance(r.event, kind)]
+
+
+class Run:
+    """A run of the program that is going, in a folder of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        work: Path,
+        size: Size | None = None,
+        preset: str = "default",
+        options: Iterable[str] = (),
+        **changes: str,
+    ) -> None:
+        """Headless, or with the app on a terminal of `size`; `changes` go into its environment.
+        It gets an empty cache, so that it finds nothing of runs before it."""
+        work.mkdir(parents=True)
+        self._runs = work / "runs"
+        where = ["--config", preset, "--runs-dir", str(self._runs), *options]
+        env = environment(work / "cache", **changes)
+        self.screen: OnScreen | None = None
+        if size is not None:
+            program = command(*where, *arguments(settings))
+            self.screen = OnScreen(program, size, env, work)
+            self.process, self.began = self.screen.process, self.screen.began
+            return
+        program = command("--no-ui", "--log-format", "json", *where, *arguments(settings))
+        self._said = (work / "output").open("wb")
+        self.began = time.time()
+        self.process = subprocess.Popen(
+            program,
+            env=env,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Where the run writes; None before it does."""
+        return next(run_folders(self._runs), None)
+
+    def records(self) -> list[Record]:
+        """Return everything that the run has told so far."""
+        folder = self.folder
+        return replay(folder.journal)[0] if folder else []
+
+    def wait_for(self, wanted: Callable[[Record], bool], timeout: float = 300.0) -> Record:
+        """Return the first record of this kind; raises RuntimeError when the run ends before."""
+        end, reader = time.monotonic() + timeout, None
+        while time.monotonic() < end:
+            over = self.process.poll() is not None
+            if reader is None and (folder := self.folder):
+                reader = JournalReader(folder.journal)
+            for record in reader.read() if reader else ():
+                if wanted(record):
+                    return record
+            if over:
+                break
+            time.sleep(0.1)
+        raise RuntimeError(f"the run ended too soon: {self._last_words()}")
+
+    def let_train(self, seconds: float) -> None:
+        """Wait, for a run that must still be going then."""
+        time.sleep(seconds)
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the run ended too soon: {self._last_words()}")
+
+    def finish(self) -> float:
+        """Wait for the run's own end; returns the seconds that the whole process took."""
+        code = self.process.wait()
+        seconds = time.time() - self.began
+        if code:
+            raise RuntimeError(f"the program ended with {code}: {self._last_words()}")
+        self.stop()
+        return seconds
+
+    def stop(self) -> None:
+        """Ask the run to save and stop, and wait for it."""
+        if self.screen is not None:
+            self.screen.end()
+        else:
+            end_process(self.process, 60.0)
+            self._said.close()
+
+    def _last_words(self) -> str:
+        if self.screen is not None:
+            return self.screen.text()[-500:]
+        return Path(self._said.name).read_text(errors="replace")[-1000:]
+
+
+def trains(record: Record) -> bool:
+    """Whether a record tells of a training step."""
+    return isinstance(record.event, Progress) and record.event.stage == "train"
+
+
+def epoch_ended(record: Record) -> bool:
+    """Whether a record tells of an epoch's end."""
+    return isinstance(record.event, EpochEnded)
+
+
+def write_journal(folder: Path, records: Iterable[Record]) -> None:
+    """Write a run that never happened, for lists of runs."""
+    folder.mkdir(parents=True)
+    run = RunFolder(folder)
+    run.journal.write_text("".join(record.to_json() + "\n" for record in records))
+
+
+def plain_values(speeds: Iterable[Speed]) -> list[dict[str, Any]]:
+    """Return speeds for a JSON file."""
+    return [vars(one) for one in speeds]

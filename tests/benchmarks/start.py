@@ -1,0 +1,123 @@
+"""How long a person waits for the first frame, for `--help` and for `runs`.
+
+    python -m tests.benchmarks.start [--quick] [--json FILE]
+
+On a terminal, from the moment before the program is executed to the frame with its title on it;
+in turns with the smallest app that Textual makes possible, and with `import textual` alone, which
+no program that draws with it can beat. A first round warms up the disk's cache and is not counted.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks.common import (
+    NOTHING,
+    Options,
+    Report,
+    Table,
+    in_turn,
+    main,
+    median,
+    options_parser,
+    ratios,
+    say,
+    spread,
+)
+from tests.benchmarks.program import arguments, command, environment, write_journal
+from tests.benchmarks.screen import OnScreen, Size
+from tests.pictures import make_pictures
+from tests.tui import scripted
+
+_SIZE = Size(140, 45)
+_SMALLEST_APP = """
+from textual.app import App
+from textual.widgets import Static
+
+class Smallest(App):
+    def compose(self):
+        yield Static("the smallest app")
+
+Smallest().run()
+"""
+_PAST_RUNS = 20
+
+SMALLEST, LIST, TRAINING = "smallest Textual app", "app, list of runs", "app, starting a run"
+IMPORT, HELP, RUNS = "python -c 'import textual'", "--help", "runs"
+_BESIDE = {LIST: SMALLEST, TRAINING: SMALLEST, HELP: IMPORT, RUNS: IMPORT}
+
+
+def measure(options: Options, work: Path) -> Report:
+    """Start everything in turns."""
+    ways = _ways(work)
+    found: dict[str, list[float]] = defaultdict(list)
+    for number in range(-1, options.rounds):
+        for name in in_turn(list(ways), number):
+            taken = ways[name]()
+            if number >= 0:
+                found[name].append(taken)
+        say(f"round {number + 1} of {options.rounds}")
+    table = Table(
+        f"seconds to the first frame at {_SIZE}, or to the end of the command; {options.rounds} "
+        "rounds (median, lowest to highest)",
+        ["", "s", "times", "beside"],
+    )
+    for name in ways:
+        beside = _BESIDE.get(name)
+        times = spread(ratios(found[name], found[beside])) if beside else NOTHING
+        table.add(name, spread(found[name]), times, beside or NOTHING)
+    medians = {name: median(values) for name, values in found.items()}
+    return Report([table], values={"seconds": dict(found), "medians": medians})
+
+
+def _ways(work: Path) -> dict[str, Callable[[], float]]:
+    python, past = sys.executable, work / "past"
+    for number in range(_PAST_RUNS):
+        script = scripted.finished()
+        write_journal(past / f"20261124-1200{number:02}-animals20", script.records)
+    pictures = make_pictures(work / "pictures", classes=2, per_class=20)
+    small = {"model.name": "test_convnext", "model.pretrained": False, "data.root": pictures}
+    there = ["--runs-dir", str(past)]
+    new = ["--runs-dir", str(work / "new"), *arguments(small)]
+    return {
+        SMALLEST: lambda: _first_frame([python, "-c", _SMALLEST_APP], "the smallest app", work),
+        LIST: lambda: _first_frame(command(*there), "convnext-tui", work),
+        TRAINING: lambda: _first_frame(command(*new), "preparing", work),
+        IMPORT: lambda: _to_the_end([python, "-c", "import textual"], work),
+        HELP: lambda: _to_the_end(command("--help"), work),
+        RUNS: lambda: _to_the_end(command("runs", *there), work),
+    }
+
+
+def _first_frame(program: list[str], title: str, work: Path) -> float:
+    screen = OnScreen(program, _SIZE, environment(work / "cache"), work)
+    try:
+        return screen.wait_for(title) - screen.began
+    finally:
+        screen.end()
+
+
+def _to_the_end(program: list[str], work: Path) -> float:
+    began = time.time()
+    subprocess.run(program, cwd=work, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    return time.time() - began
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = options_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    return parser
+
+
+def _quick(options: Options, work: Path) -> Report:
+    if options.quick:
+        options.rounds = 2
+    return measure(options, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(_parser(), _quick))
