@@ -19,6 +19,7 @@ from core.data.cores import resolve_workers
 from core.data.recheck import Differences, recheck
 from core.data.scan import DataError
 from core.data.split import DataPlan, plan_data
+from core.data.workers import start_server
 from core.demo_run import draw_demo, is_demo
 from core.emitter import Emitter
 from core.events import DataReady, Preparing, Record, RunStarted, Warned
@@ -60,6 +61,8 @@ class Beginning:
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
         self._opened(self._folder)
+        if resolve_workers(self._config.data.workers):
+            start_server()
         self._emitter.emit(
             RunStarted(
                 run_id=self._folder.id,

@@ -42,6 +42,18 @@ class Compute:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.to(self.device, non_blocking=True, memory_format=layout)
 
+    def seed(self, number: int) -> None:
+        """Set the generators that a forward pass draws from.
+
+        Not by torch.manual_seed: that also looks for every other kind of device, which takes
+        longer than a small step.
+        """
+        torch.default_generator.manual_seed(number)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(number)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(number)
+
     @property
     def sums_dtype(self) -> torch.dtype:
         """Type for running sums; MPS has no float64."""

@@ -244,7 +244,7 @@ class Engine:
 
         Nothing here waits for the device: whether loss and gradient are finite is judged there.
         """
-        torch.manual_seed(seed)
+        self.compute.seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
             net = self.feeds[state.phase].net

@@ -82,6 +82,9 @@ def prepare(
     model = compute.place_model(model)
     data_config = model_data_config(model)
     loaders = make_loaders(config, plan, data_config, pin_memory=compute.device.type == "cuda")
+    emit(Preparing(stage="starting the processes that read pictures"))
+    for loader in loaders:
+        loader.start()
     about = {
         "config": config.model_dump(),
         "classes": plan.classes,

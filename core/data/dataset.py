@@ -118,4 +118,4 @@ def _seed_everything(number: int) -> None:
     # Transforms of timm and torchvision draw from all three generators.
     random.seed(number)
     np.random.seed(number & 0xFFFFFFFF)
-    torch.manual_seed(number)
+    torch.default_generator.manual_seed(number)  # pictures are made on the CPU

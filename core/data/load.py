@@ -1,13 +1,10 @@
 """Batches in a keyed order, made by worker processes or in the engine's own thread."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
-from multiprocessing import forkserver, resource_tracker
 
 import numpy as np
 import torch
@@ -20,6 +17,7 @@ from core.data.cores import resolve_workers
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.split import DataPlan
+from core.data.workers import start_server
 from core.keys import key
 
 
@@ -104,9 +102,13 @@ class Loader:
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
             worker_init_fn=_init_worker if workers else None,
-            # fork can deadlock: this process runs threads. The server forks from a clean one.
-            multiprocessing_context=_forkserver() if workers else None,
+            multiprocessing_context=start_server() if workers else None,
         )
+
+    def start(self) -> None:
+        """Start the workers now, so that the first batch doesn't wait for them."""
+        for _ in self.batches("", 0, []):
+            continue
 
     def epoch(
         self, phase: str, epoch: int, order: list[int] | None = None, done: int = 0
@@ -175,18 +177,6 @@ def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object
     needed = len(members) * bytes_a_picture(files, short)
     name = f"{key(str(plan.root), short):016x}"
     return PictureCache(short, place_for("pictures", name, needed, config.cache.max_gb))
-
-
-def _forkserver() -> multiprocessing.context.BaseContext:
-    context = multiprocessing.get_context("forkserver")
-    # Imported once in the server; without it every worker spends seconds on importing torch.
-    context.set_forkserver_preload(["core.data.preload"])
-    # Both helper processes are handed sys.stderr's file; an app that captures prints has put
-    # something without one in its place ("bad value(s) in fds_to_keep").
-    with contextlib.redirect_stderr(sys.__stderr__):
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
-    return context
 
 
 def _init_worker(worker: int) -> None:
