@@ -1,7 +1,7 @@
 """Which device, number format and memory layout a run computes with."""
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,9 @@ class Compute:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context of the forward pass."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        if not self.bf16:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def place_model(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in the layout that is used there."""
@@ -53,11 +55,6 @@ class Compute:
             torch.cuda.manual_seed(number)
         elif self.device.type == "mps":
             torch.mps.manual_seed(number)
-
-    @property
-    def sums_dtype(self) -> torch.dtype:
-        """Type for running sums; MPS has no float64."""
-        return torch.float32 if self.device.type == "mps" else torch.float64
 
 
 def choose_compute(config: Config) -> Compute:

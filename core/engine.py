@@ -150,7 +150,7 @@ class Engine:
         if state.fingerprint != self.fingerprint:
             # The epoch's batches are others by now: it begins anew.
             state.fingerprint, state.step, state.validation_pending = self.fingerprint, 0, False
-            state.metrics = self._new_metrics()
+            state.metrics = RunningMetrics()
         state.change(self.config.phases.get(state.phase), self.changes)
         self.best, self.global_step = state.best, state.global_step
         self.watch.add(state.run_seconds)
@@ -179,7 +179,7 @@ class Engine:
             optimizer=optimizer,
             scheduler=build_scheduler(config, optimizer),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
-            metrics=self._new_metrics(),
+            metrics=RunningMetrics(),
             part_size=self.config.data.micro_batch_size or self.config.data.batch_size,
             best=self.best,
             fingerprint=self.fingerprint,
@@ -248,15 +248,14 @@ class Engine:
         state.optimizer.zero_grad(set_to_none=True)
         try:
             net = self.feeds[state.phase].net
-            loss, logits, labels = parts.backward(net, self.compute, batch, state.part_size)
+            loss, hits = parts.backward(net, self.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return False
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
-        finite = torch.isfinite(loss) & torch.isfinite(norm)
-        step_where(state.optimizer, finite)
-        state.metrics.add(loss, logits, labels, finite)
-        self.log.add(state.step + 1, batch, loss, norm, finite)
+        figures = torch.stack([loss, norm, hits.to(loss.dtype)])
+        step_where(state.optimizer, torch.isfinite(figures).all())
+        self.log.add(state.step + 1, batch, figures)
         return True
 
     def _use_smaller_parts(self, state: TrainState) -> bool:
@@ -278,7 +277,7 @@ class Engine:
         """One validation pass. The result is whole only if no end comes with it."""
         state.validation_pending = True
         self.model.eval()
-        metrics = self._new_metrics()
+        metrics = RunningMetrics()
         val = self.feeds[state.phase].val
         meter, self.meter = self.meter, Meter()
         for step, batch in enumerate(val.epoch(state.phase, state.epoch), 1):
@@ -334,7 +333,7 @@ class Engine:
         end = self._verdict(state, state.epoch)
         state.end = end.value if end else None
         state.epoch, state.step, state.validation_pending = state.epoch + 1, 0, False
-        state.metrics = self._new_metrics()
+        state.metrics = RunningMetrics()
         self.epoch_began = self.watch.seconds
 
         self.emit(event)
@@ -380,9 +379,6 @@ class Engine:
             if path not in self.unreadable:
                 self.unreadable.add(path)
                 self.emit(reports.unreadable_file(path, reason))
-
-    def _new_metrics(self) -> RunningMetrics:
-        return RunningMetrics(self.compute.device, self.compute.sums_dtype)
 
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics

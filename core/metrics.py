@@ -1,10 +1,13 @@
-"""Loss and accuracy over a pass, summed on the device so that a step needs no look at them."""
+"""Loss and accuracy over a pass: a step leaves its figures on the device, they are read later."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+TOP_K = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +23,42 @@ class PassResult:
 class RunningMetrics:
     """Sums of loss and hits over the pictures of one pass, weighted by sample."""
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self.sums = torch.zeros(4, device=device, dtype=dtype)
+    def __init__(self) -> None:
+        self.sums = [0.0, 0.0, 0.0, 0.0]
         """Sum of losses, top-1 hits, top-5 hits, pictures."""
+        self._unread: list[tuple[Tensor, int]] = []
 
-    def add(
-        self, mean_loss: Tensor, logits: Tensor, labels: Tensor, counts: Tensor | None = None
-    ) -> None:
-        """Take in a batch: its mean loss (), logits (N, classes) and labels (N,). Where `counts`
-        () is false it is left out."""
-        logits, loss = logits.detach(), mean_loss.detach()
-        top = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    def count(self, mean_loss: float, top1: float, top5: float, pictures: int) -> None:
+        """Take in a batch by its figures: mean loss, and how many were hit."""
+        batch = (mean_loss * pictures, top1, top5, pictures)
+        self.sums = [total + value for total, value in zip(self.sums, batch, strict=True)]
+
+    def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Take in a batch that nobody has read yet: its mean loss (), logits (N, classes) and
+        labels (N,)."""
+        top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
         hits = top == labels[:, None]
-        dtype = self.sums.dtype
-        batch = torch.stack(
-            [
-                loss.to(dtype) * len(labels),
-                hits[:, 0].sum().to(dtype),
-                hits.sum().to(dtype),
-                torch.full((), len(labels), dtype=dtype, device=self.sums.device),
-            ]
-        )
-        self.sums += batch if counts is None else torch.where(counts, batch, 0)
+        figures = torch.stack([mean_loss.float(), hits[:, 0].sum().float(), hits.sum().float()])
+        self._unread.append((figures, len(labels)))
 
     def result(self) -> PassResult:
         """Return the means so far; this waits for the device."""
-        loss, top1, top5, count = self.sums.tolist()
+        unread, self._unread = self._unread, []
+        if unread:
+            read = torch.stack([figures for figures, _ in unread]).tolist()
+            for (loss, top1, top5), (_, pictures) in zip(read, unread, strict=True):
+                self.count(loss, top1, top5, pictures)
+        loss, top1, top5, count = self.sums
         if not count:
-            return PassResult(float("nan"), float("nan"), float("nan"), 0)
+            return PassResult(math.nan, math.nan, math.nan, 0)
         return PassResult(loss / count, top1 / count, top5 / count, int(count))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross entropy () of logits (N, classes), computed in float32."""
     return F.cross_entropy(logits.float(), labels)
+
+
+def hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return for how many of N pictures the largest logit is the label's: (), on the device."""
+    return (logits.argmax(dim=1) == labels).sum()

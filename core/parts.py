@@ -7,19 +7,19 @@ from torch import Tensor
 
 from core.data.dataset import Batch
 from core.device import Compute
-from core.metrics import cross_entropy
+from core.metrics import cross_entropy, hits
 
 Net = Callable[[Tensor], Tensor]
 
 
-def backward(net: Net, compute: Compute, batch: Batch, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def backward(net: Net, compute: Compute, batch: Batch, size: int) -> tuple[Tensor, Tensor]:
     """Add up the gradient of a batch's mean loss, `size` pictures at a time.
 
-    Returns the loss (), the logits (N, classes) and the labels (N,), all on the device. Raises
+    Returns the loss () and the number of hits (), both on the device. Raises
     torch.cuda.OutOfMemoryError when even the parts are too large.
     """
     count = len(batch.labels)
-    losses, logits = [], []
+    losses, right = [], []
     labels = batch.labels.to(compute.device, non_blocking=True)
     for first in range(0, count, size):
         part = slice(first, first + size)
@@ -30,8 +30,10 @@ def backward(net: Net, compute: Compute, batch: Batch, size: int) -> tuple[Tenso
             loss = loss * (len(output) / count)
         loss.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
-        logits.append(output.detach())
-    return torch.stack(losses).sum(), torch.cat(logits), labels
+        right.append(hits(output.detach(), labels[part]))
+    if len(losses) == 1:
+        return losses[0], right[0]
+    return torch.stack(losses).sum(), torch.stack(right).sum()
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """What training steps came to, looked at now and then: reading a number waits for the device."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from core.train_state import MOST_ROLLBACKS, TrainState
 class _Step:
     number: int
     figures: Tensor
-    """Loss, gradient norm, and 1 where the step was taken: (3,), on the device."""
+    """Loss, gradient norm, hits: (3,), on the device."""
     indices: Tensor
     """(N,): the batch's places in the data set."""
 
@@ -30,22 +31,24 @@ class StepLog:
         self._emit = emit
         self._unseen: list[_Step] = []
 
-    def add(self, number: int, batch: Batch, loss: Tensor, norm: Tensor, taken: Tensor) -> None:
-        """Note a step: its loss (), gradient norm () and whether it was taken ()."""
-        figures = torch.stack([loss.float(), norm.float(), taken.float()])
+    def add(self, number: int, batch: Batch, figures: Tensor) -> None:
+        """Note a step by its loss, gradient norm and hits (3,); it was taken if all are finite."""
         self._unseen.append(_Step(number, figures, batch.indices))
 
     def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
-        """Read the steps since the last look; warn of those that were not taken, with the files
-        of their batch."""
+        """Read the steps since the last look: count those that were taken, warn of the others
+        with the files of their batch."""
         unseen, self._unseen = self._unseen, []
         figures = torch.stack([step.figures for step in unseen]).tolist() if unseen else []
-        for step, (loss, norm, taken) in zip(unseen, figures, strict=True):
+        for step, (loss, norm, hits) in zip(unseen, figures, strict=True):
             meter.saw(loss, norm)
-            state.nonfinite_steps = 0 if taken else state.nonfinite_steps + 1
-            if not taken:
-                files = [paths[place] for place in step.indices.tolist()]
-                self._emit(reports.nonfinite_step(state, step.number, loss, norm, files))
+            if math.isfinite(loss) and math.isfinite(norm):
+                state.nonfinite_steps = 0
+                state.metrics.count(loss, hits, math.nan, len(step.indices))
+                continue
+            state.nonfinite_steps += 1
+            files = [paths[place] for place in step.indices.tolist()]
+            self._emit(reports.nonfinite_step(state, step.number, loss, norm, files))
 
     def verdict(self, state: TrainState) -> str:
         """Once too many steps in a row could not be taken, go back, or return why the run fails."""

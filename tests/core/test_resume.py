@@ -28,14 +28,22 @@ def unbroken(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolde
     return run(EngineThread(small_config(photos), tmp_path_factory.mktemp("unbroken")))
 
 
-def run(engine: EngineThread, react: Callable[[ev.Event], cmd.Command | None] = lambda e: None):
-    queue = engine.subscribe()
-    engine.start()
-    while not isinstance(event := queue.get(timeout=60).event, ev.RunEnded):
+def run(
+    engine: EngineThread, react: Callable[[ev.Event], cmd.Command | None] = lambda e: None
+) -> RunFolder:
+    """Train to the end. `react` sees each event in the engine's thread, so that its command is
+    there before the next step, and may answer with a command."""
+    emit = engine._emitter.emit
+
+    def emit_and_react(event: ev.Event) -> None:
+        emit(event)
         command = react(event)
         if command is not None:
             engine.send(command)
-    result = engine.join()
+
+    engine._emitter.emit = emit_and_react  # type: ignore[method-assign]
+    engine.start()
+    result = engine.join(120)
     assert result is not None
     assert engine.folder is not None, result.reason
     return engine.folder
