@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 PROGRESS_SECONDS = 0.5
-_SHARE = 50_000
+_SHARE = 1 / 50_000
 
 
 def gap_in_a_long_run(usual: float, run_seconds: float) -> float:
@@ -16,7 +16,7 @@ def gap_in_a_long_run(usual: float, run_seconds: float) -> float:
     their number grows with the logarithm of the time: twice a second makes 50,000 in the first
     seven hours, 35,000 more for each doubling after that, 410,000 in a year.
     """
-    return max(usual, run_seconds / _SHARE)
+    return max(usual, _SHARE * run_seconds)
 
 
 @dataclass

@@ -179,8 +179,8 @@ class RunSummary:
         """Return plain values; numbers that are not finite become text."""
         plain = asdict(self)
         plain["val_losses"] = [_finite(value) for value in self.val_losses]
-        plain["best_val_loss"] = _finite(self.best_val_loss)
-        plain["best_val_top1"] = _finite(self.best_val_top1)
+        for name in ("best_val_loss", "best_val_top1", "started", "seconds"):
+            plain[name] = _finite(plain[name])
         return plain
 
 

@@ -359,6 +359,22 @@ def test_a_list_that_is_quickly_read_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder.path]
 
 
+def test_rows_of_a_list_that_someone_else_has_made_are_shown_safely(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
+    RunList(tmp_path).refresh()
+    (file,) = (path for path in tmp_path.iterdir() if path != folder.path)
+    tree = json.loads(file.read_text())
+    row = tree["content"][folder.id]["row"]
+    row |= {"status": "\x1b[2J", "started": "inf", "seconds": "nan", "path": "/etc", "id": "x"}
+    file.write_text(json.dumps(tree))
+    assert only_row(tmp_path).status == "interrupted"
+    lock = RunLock(folder)
+    shown = only_row(tmp_path)
+    lock.release()
+    assert (shown.status, shown.path, shown.id) == (r"\x1b[2J", str(folder.path), folder.id)
+    json.dumps(shown.to_dict(), allow_nan=False)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
