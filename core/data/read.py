@@ -1,10 +1,15 @@
 """Reading a picture as RGB, upright, whatever its file holds; a damaged file is an error."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+if TYPE_CHECKING:  # few pictures need it, and the app's first frame none
+    import numpy as np
 
 MAX_PIXELS = 178_956_970
 """Largest picture in pixels: twice Pillow's own warning level, where Pillow itself refuses."""
@@ -62,9 +67,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in _DEEP_GREY:
         return _deep_grey(image)
     if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        scale = 255.0 if values.size and values.max() <= 1.0 else 1.0
-        return _grey(np.clip(values * scale, 0, 255))
+        return _real_grey(image)
     if image.mode == "LAB":
         return _lab(image)
     if image.has_transparency_data or image.mode in {"La", "RGBa"}:
@@ -74,7 +77,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _real_grey(image: Image.Image) -> Image.Image:
+    import numpy as np
+
+    values = np.nan_to_num(np.asarray(image))
+    scale = 255.0 if values.size and values.max() <= 1.0 else 1.0
+    return _grey(np.clip(values * scale, 0, 255))
+
+
 def _deep_grey(image: Image.Image) -> Image.Image:
+    import numpy as np
+
     # Pillow's convert() clips 16-bit values at 255: nearly everything turns white.
     values = np.asarray(image).astype(np.float32)
     if image.mode != "I" or (values.size and values.max() > 255):
@@ -83,6 +96,8 @@ def _deep_grey(image: Image.Image) -> Image.Image:
 
 
 def _grey(values: np.ndarray) -> Image.Image:
+    import numpy as np
+
     return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
 
 
