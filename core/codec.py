@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
+_MANY_DIGITS = re.compile(rb"\d{20}")
 
 
 class DecodeError(ValueError):
@@ -30,8 +32,11 @@ def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str
     Fields that this version does not know are ignored, so that newer journals stay readable.
     Raises DecodeError for anything that is not one of `types` with valid fields.
     """
+    data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
+    # Only where there may be one: a function of ours for every number would cost the most.
+    whole = _counted if _MANY_DIGITS.search(data) else None
     try:
-        payload = json.loads(line, parse_constant=_no_constant)
+        payload = json.loads(line, parse_constant=_no_constant, parse_int=whole)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"not JSON: {error}") from None
     if not isinstance(payload, dict):
@@ -50,6 +55,12 @@ def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str
 @cache
 def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
+
+
+def _counted(digits: str) -> int:
+    if len(digits) > 19:
+        raise ValueError("a whole number that no counter can hold")
+    return int(digits)
 
 
 def _no_constant(name: str) -> float:

@@ -130,6 +130,7 @@ PAUSED = '"type": "Paused", "global_step": 3}'
         '{"seq": 1, "time": 2, "type": null}',
         '{"seq": 1, "time": 2, "type": "Resumed", "global_step": 1, "seconds": 1' + "0" * 400 + "}",
         '{"seq": 1, "time": 2, "type": "Paused", "global_step": 1' + "0" * 5000 + "}",
+        '{"seq": 1, "time": 2, "type": "Paused", "global_step": 1' + "0" * 20 + "}",
         '{"time": 2, ' + PAUSED,
         '{"seq": 0, "time": 2, ' + PAUSED,
         '{"seq": true, "time": 2, ' + PAUSED,
