@@ -17,7 +17,11 @@ SMALL = [
     *("--set", "phases.head.epochs=2"),
     *("--set", "phases.full.epochs=1"),
 ]
-ENDLESS = [*SMALL, "--set", "phases.head.epochs=100000"]
+ENDLESS = [
+    *SMALL,
+    *("--set", "phases.head.epochs=100000"),
+    *("--set", "phases.head.early_stopping.patience=100000"),
+]
 
 
 def environment(**changes: str) -> dict[str, str]:

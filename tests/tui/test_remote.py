@@ -44,9 +44,9 @@ def only_run(cwd: Path) -> RunFolder:
 
 def test_ctl_steers_and_prints_the_answer(training: "Popen[str]", tmp_path: Path) -> None:
     id = only_run(tmp_path).id
-    done = run("ctl", id, "patience", "44", "--wait", cwd=tmp_path)
+    done = run("ctl", id, "patience", "44000", "--wait", cwd=tmp_path)
     assert done.returncode == 0
-    assert "patience of head 4 → 44" in done.stdout
+    assert "patience of head 100000 → 44000" in done.stdout
     refused = run("ctl", id, "resume", "--wait", cwd=tmp_path)
     assert (refused.returncode, refused.stdout.strip()) == (1, "refused: it is not paused")
     wrong = run("ctl", id, "lr", "fast", cwd=tmp_path)

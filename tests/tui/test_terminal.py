@@ -157,7 +157,7 @@ def test_a_terminal_that_goes_away_leaves_the_run_going(
     app.read_until(b"epoch 2")
     app.hang_up()
     id = only_run(tmp_path).id
-    answered = run("ctl", id, "patience", "44", "--wait", cwd=tmp_path)
+    answered = run("ctl", id, "patience", "44000", "--wait", cwd=tmp_path)
     assert answered.returncode == 0, answered
     assert run("ctl", id, "stop", "--wait", cwd=tmp_path).returncode == 0
     assert app.process.wait(60) == 0
