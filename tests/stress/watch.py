@@ -21,7 +21,7 @@ from core.journal import JournalReader
 from core.runs import RunFolder
 from tests.stress.gate import Gate
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds after which something that was waited for counts as missing."""
 _CLOSE_ON_EXEC, _NON_BLOCKING = os.O_CLOEXEC, os.O_NONBLOCK
 _MODIFIED, _CREATED = 0x2, 0x100
@@ -160,7 +160,8 @@ class Run:
 
     def wait_for(self, fits: Callable[[Event], bool]) -> Record:
         """Return the next record that fits; raises RuntimeError when the process ends before."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             while self._unread:
                 record = self._unread.pop(0)
                 if fits(record.event):
@@ -169,6 +170,7 @@ class Run:
             self._unread += self.journal.read()
             if over and not self._unread:
                 raise RuntimeError(f"the process ended with {self.wait().exit_code}")
+        raise TimeoutError(f"nothing that fits was told in {PATIENCE:g} s")
 
     def stand_at(self, gate: Gate) -> None:
         """Wait until the process stands at a gate; raises RuntimeError when it ends before."""
@@ -184,7 +186,10 @@ class Run:
         """Wait until the terminal has got this text; raises RuntimeError when the process ends
         before."""
         assert self.terminal is not None
+        deadline = time.monotonic() + PATIENCE
         while text not in self.terminal.output:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{text!r} was not shown in {PATIENCE:g} s")
             if self._ended in self._wait() and text not in self.terminal.output:
                 raise RuntimeError(f"the process ended with {self.wait().exit_code}")
 
@@ -202,6 +207,11 @@ class Run:
         of_all = [main.cpu_times(), *(p.cpu_times() for p in main.children(recursive=True))]
         reaped = of_all[0].children_user + of_all[0].children_system
         return sum(times.user + times.system for times in of_all) + reaped
+
+    def main_thread_seconds(self) -> float:
+        """CPU time so far of the process' main thread alone."""
+        main = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
+        return int(main.read_text().split()[0]) / 1e9
 
     def kill(self) -> None:
         """End the process with -9."""
