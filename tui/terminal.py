@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _OUTPUTS = (1, 2)
+_PATIENT_SECONDS = 0.5
 
 
 # Out of everything that Textual switches on: alternate screen, hidden cursor, mouse, focus, paste,
@@ -104,8 +105,9 @@ def _give_back(terminal: int, attributes: list[Any] | None) -> None:
 
 
 def _write_at_once(terminal: int, data: bytes) -> None:
-    # One that takes nothing any more (held by ctrl+s) must not keep the process.
-    if select.select([], [terminal], [], 0)[1]:
+    # One that takes nothing any more (held by ctrl+s) must not keep the process; one that is slow
+    # may still have to take in what was drawn before.
+    if select.select([], [terminal], [], _PATIENT_SECONDS)[1]:
         with suppress(OSError):
             os.write(terminal, data)
 
