@@ -7,8 +7,8 @@ moment of training, in a validation pass, and in the middle of saving a checkpoi
 two the process stands still there until it is killed. What a kill has really hit is read from what
 it left. After every fifth kill the cache with the features of the backbone is lost too.
 
-Prints a line a kill and a verdict; exits with 1 when a byte of the weights or an epoch differs, or
-when one of the kinds of moments did not occur.
+Prints a line a kill and a verdict; exits with 1 when a byte of the weights or an epoch differs,
+when a loader worker outlives its run, or when one of the kinds of moments did not occur.
 """
 
 import argparse
@@ -41,10 +41,11 @@ from tests.stress.common import (
     verdict,
 )
 from tests.stress.gate import Gate
-from tests.stress.watch import start
+from tests.stress.watch import Run, start, still_there
 
 STAGES = {"train": "training", "val": "validation"}
 KINDS = ("training", "validation", "saving")
+WANTED = [f"{phase} {kind}" for phase in PHASES for kind in KINDS]
 _EPOCHS_A_KILL = {"head": 25, "full": 5}
 _LONGEST_DELAY = 0.1
 _KILLS_A_LOSS = 5
@@ -76,8 +77,11 @@ def main() -> int:
         changes = [*options(values), "--set", "checkpoint.every_minutes=0.002"]
         unbroken = train(work / "unbroken" / "runs", *changes)
         deaths = plan(arguments.kills, choose)
-        moments = kill_again_and_again(work / "killed", changes, deaths, choose)
-        return compare(unbroken, only_run(work / "killed" / "runs"), arguments.kills, moments)
+        moments, problems = kill_again_and_again(work / "killed", changes, deaths, choose)
+        problems += [f"no kill in {kind}" for kind in WANTED if not moments[kind]]
+        counts = ", ".join(f"{count} in {kind}" for kind, count in sorted(moments.items()))
+        figures = f"{arguments.kills} kills ({counts})"
+        return compare(unbroken, only_run(work / "killed" / "runs"), problems, figures)
 
 
 def plan(kills: int, choose: random.Random) -> list[Death]:
@@ -95,13 +99,16 @@ def plan(kills: int, choose: random.Random) -> list[Death]:
 
 def kill_again_and_again(
     work: Path, changes: list[str], deaths: list[Death], choose: random.Random
-) -> Counter[str]:
-    """Train, die, resume; the last time to the end. Returns how many died in what."""
+) -> tuple[Counter[str], list[str]]:
+    """Train, die, resume; the last time to the end. Returns how many died in what, and what was
+    left of them that ought not to be."""
     moments: Counter[str] = Counter()
+    problems = []
     runs_dir = work / "runs"
     arguments = headless(runs_dir, *changes)
     for number, death in enumerate(deaths, 1):
-        pid, note = live_and_die(arguments, runs_dir, death, choose)
+        pid, note, left = live_and_die(arguments, runs_dir, death, choose)
+        problems += [f"kill {number}: {process}" for process in left]
         folder = only_run(runs_dir)
         phase, kinds, place = last_sign_of_life(folder, pid)
         moments.update(f"{phase} {kind}" for kind in kinds)
@@ -112,28 +119,33 @@ def kill_again_and_again(
         print(f"kill {number:2}: {what}; {place} or later{note}", flush=True)
         arguments = headless(runs_dir, "--resume", folder.id)
     train(runs_dir, "--resume", only_run(runs_dir).id)
-    return moments
+    return moments, problems
 
 
 def live_and_die(
     arguments: list[str], runs_dir: Path, death: Death, choose: random.Random
-) -> tuple[int, str]:
-    """Let a process live until its death; returns its number, and a note."""
+) -> tuple[int, str, list[str]]:
+    """Let a process live until its death; returns its number, a note, and what is left of it."""
     if death.kind == "training":
         with start(arguments, runs_dir, surroundings(runs_dir.parent)) as run:
             for _ in range(death.number):
                 run.wait_for(lambda event: is_training(event, death.phase))
             time.sleep(choose.uniform(0.0, _LONGEST_DELAY))  # a moment that no event marks
-            run.kill()
-            return run.process.pid, ""
+            return run.process.pid, "", die(run)
     if death.kind == "saving":
         gate = Gate.in_saving(runs_dir.parent, choose)
     else:
         gate = Gate(runs_dir.parent, "val", death.phase, death.number)
     with gate, start(arguments, runs_dir, surroundings(runs_dir.parent, **gate.environment)) as run:
         run.stand_at(gate)
-        run.kill()
-        return run.process.pid, f", at {gate.name}"
+        return run.process.pid, f", at {gate.name}", die(run)
+
+
+def die(run: Run) -> list[str]:
+    """Kill a run's main process; returns which of its helpers don't end with it."""
+    helpers = run.helpers()
+    run.kill()
+    return still_there(helpers)
 
 
 def is_training(event: Event, phase: str) -> bool:
@@ -161,16 +173,12 @@ def last_sign_of_life(folder: RunFolder, pid: int) -> tuple[str, list[str], str]
     return last.phase, kinds, place
 
 
-def compare(unbroken: RunFolder, killed: RunFolder, kills: int, moments: Counter[str]) -> int:
+def compare(unbroken: RunFolder, killed: RunFolder, problems: list[str], figures: str) -> int:
     """Print the verdict; returns the exit code."""
-    problems = [f"different: {name}" for name in differences(unbroken, killed)]
-    problems += faults(killed)
-    wanted = [f"{phase} {kind}" for phase in PHASES for kind in KINDS]
-    problems += [f"no kill in {kind}" for kind in wanted if not moments[kind]]
-    counts = ", ".join(f"{count} in {kind}" for kind, count in sorted(moments.items()))
+    different = [f"different: {name}" for name in differences(unbroken, killed)]
     epochs = len(fold(replay(killed.journal)[0]).epochs)
     compared = f"{', '.join(CHECKPOINTS)} and {epochs} epochs compared"
-    return verdict("kill", problems, f"{kills} kills ({counts}); {compared}")
+    return verdict("kill", [*problems, *different, *faults(killed)], f"{figures}; {compared}")
 
 
 if __name__ == "__main__":

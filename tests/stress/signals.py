@@ -38,7 +38,7 @@ from core.runs import RunFolder, is_locked
 from tests.pictures import make_pictures
 from tests.stress.common import options, settings, surroundings, temporaries, verdict
 from tests.stress.gate import Gate
-from tests.stress.watch import Run, Terminal, start_on_terminal
+from tests.stress.watch import Run, Terminal, start_on_terminal, still_there
 from tests.tui.command import command
 
 ONCE, TWICE = "SIGTERM", "SIGINT twice"
@@ -48,7 +48,6 @@ CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 _HELPERS = 5
 """Processes of a run besides its main one: a tracker, the server that workers are forked from, and
 three workers."""
-_ENDING_SECONDS = 20.0
 _MODE, _ON_AT_FIRST = re.compile(rb"\x1b\[\?([\d;]+)([hl])"), {b"7", b"25"}
 _KITTY_PUSHED, _KITTY_POPPED = re.compile(rb"\x1b\[>\d*u"), re.compile(rb"\x1b\[<\d*u")
 
@@ -107,9 +106,7 @@ def run_case(
             problems += not_stopped(run.folder)
         assert run.terminal is not None
         problems += terminal_problems(run.terminal) + checkpoint_problems(run.folder)
-        left = [*helpers, *session(run.process.pid)]
-        alive = psutil.wait_procs(left, timeout=_ENDING_SECONDS)[1]
-        problems += [f"process {process.pid} is left" for process in alive]
+        problems += still_there([*helpers, *session(run.process.pid)])
         return problems, time.monotonic() - began
 
 
@@ -117,7 +114,7 @@ def let_train(run: Run, gate: Gate | None, choose: random.Random) -> list[psutil
     """Let a run train until it is to be disturbed; returns its other processes."""
     for _ in range(choose.randint(2, 4)):
         run.wait_for(lambda event: isinstance(event, ev.EpochEnded) and event.phase == "full")
-    helpers = psutil.Process(run.process.pid).children(recursive=True)
+    helpers = run.helpers()
     if len(helpers) < _HELPERS:
         raise RuntimeError(f"{len(helpers)} helper processes, expected {_HELPERS}")
     if gate is None:

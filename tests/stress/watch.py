@@ -23,6 +23,7 @@ from tests.stress.gate import Gate
 
 PATIENCE = 600.0
 """Seconds after which something that was waited for counts as missing."""
+_ENDING_SECONDS = 20.0
 _CLOSE_ON_EXEC, _NON_BLOCKING = os.O_CLOEXEC, os.O_NONBLOCK
 _MODIFIED, _CREATED = 0x2, 0x100
 
@@ -213,6 +214,10 @@ class Run:
         main = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
         return int(main.read_text().split()[0]) / 1e9
 
+    def helpers(self) -> list[psutil.Process]:
+        """Return the other processes of the run: loader workers and what they need."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def kill(self) -> None:
         """End the process with -9."""
         self.process.kill()
@@ -248,6 +253,12 @@ class Run:
         if terminal is not None and terminal.parent in ready:
             terminal.take()
         return ready
+
+
+def still_there(processes: list[psutil.Process]) -> list[str]:
+    """Return which processes don't end by themselves, after giving them time to."""
+    alive = psutil.wait_procs(processes, timeout=_ENDING_SECONDS)[1]
+    return [f"process {process.pid} is left" for process in alive]
 
 
 def start(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:

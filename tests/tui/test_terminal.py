@@ -6,8 +6,11 @@ import pty
 import shlex
 import signal
 import subprocess
+import sys
 import termios
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -208,6 +211,29 @@ def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
     os.write(headless.child, b"the end")
     headless.read_until(b"the end")
     assert headless.output.rindex(b"\x1b[?25h") > headless.output.rindex(b"\x1b[?25l")
+
+
+def test_a_terminal_that_is_slow_gets_its_cursor_back() -> None:
+    parent, child = pty.openpty()
+    os.set_blocking(child, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(child, b"drawn before " * 100)
+    os.set_blocking(child, True)
+    code = "import os; from tui.terminal import show_cursor; os.write(2, b'.'); show_cursor()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(), stdout=child, stderr=subprocess.PIPE
+    )
+    os.close(child)
+    assert process.stderr is not None
+    assert process.stderr.read(1) == b"."
+    time.sleep(0.1)  # as slow as that
+    output = b""
+    with suppress(OSError):  # what Linux says once nobody has the other end
+        while chunk := os.read(parent, 65536):
+            output += chunk
+    assert process.wait(60) == 0
+    assert output.endswith(b"\x1b[?25h")
 
 
 def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_path: Path) -> None:
