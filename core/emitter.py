@@ -36,6 +36,11 @@ class Emitter:
             self._listeners.append(queue)
         return queue
 
+    def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
+        """Give this queue nothing any more: one that nobody reads would grow for days."""
+        with self._lock:
+            self._listeners = [other for other in self._listeners if other is not queue]
+
     def go_on_after(self, past: Iterable[Record]) -> None:
         """Let listeners have what a run has told so far, and count on from there."""
         with self._lock:

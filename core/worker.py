@@ -87,6 +87,10 @@ class EngineThread:
         """Return a queue that gets every record from now on; call it before `start` for all."""
         return self._emitter.subscribe()
 
+    def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
+        """Give this queue nothing any more."""
+        self._emitter.unsubscribe(queue)
+
     def send(self, command: Command) -> None:
         """Leave a command for the engine; the answer comes as an event."""
         if isinstance(command, Stop):

@@ -317,7 +317,7 @@ def _run_app(
         rates = rates_for(bandwidth)
         app = ui.ConvNextApp(runs_dir, session.start_run, launched, show=show, rates=rates)
         left, failed = _closed(app)
-        session.has_screen = False
+        session.screen_closed()
     if failed:
         folder = session.engine.folder if session.engine else None
         log = folder.log if folder else terminal.stray

@@ -25,6 +25,7 @@ class Session:
         self.engine: EngineThread | None = None
         self.has_screen = False
         """Whether an app holds the terminal, so that stray output belongs into the run's log."""
+        self._source: EngineSource | None = None
 
     @property
     def training(self) -> bool:
@@ -39,9 +40,15 @@ class Session:
         self.engine = EngineThread(
             config, self.runs_dir, resumption=resumption, on_folder=self._keep_output
         )
-        source = EngineSource(self.engine)
+        self._source = EngineSource(self.engine)
         self.engine.start()
-        return Launched(source)
+        return Launched(self._source)
+
+    def screen_closed(self) -> None:
+        """The app has left, whatever becomes of the run."""
+        self.has_screen = False
+        if self._source is not None:
+            self._source.close()
 
     def _keep_output(self, folder: RunFolder) -> None:
         # Only while the app has the screen; headless, descriptors 1 and 2 are the output itself.

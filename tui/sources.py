@@ -57,6 +57,9 @@ class Engine(Protocol):
     def subscribe(self) -> "SimpleQueue[Record]":
         """Return a queue that gets every record from the first one on."""
 
+    def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
+        """Give this queue nothing any more."""
+
     def send(self, command: Command) -> None:
         """Leave a command for the engine."""
 
@@ -89,6 +92,10 @@ class EngineSource:
 
     def keep(self, state: RunState) -> None:
         """The engine writes the journal; nothing else is needed."""
+
+    def close(self) -> None:
+        """Nobody reads any more, though the engine may go on."""
+        self._engine.unsubscribe(self._queue)
 
     @property
     def live(self) -> bool:

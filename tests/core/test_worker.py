@@ -117,3 +117,13 @@ def test_other_runs_stay_when_one_cannot_begin(photos: Path, tmp_path: Path) -> 
 def test_what_is_known_to_be_wrong_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no such folder"):
         EngineThread(small_config(tmp_path / "nowhere"), tmp_path / "runs")
+
+
+def test_a_listener_that_has_left_gets_nothing_more(photos: Path, tmp_path: Path) -> None:
+    engine = EngineThread(small_config(photos), tmp_path)
+    left, stayed = engine.subscribe(), engine.subscribe()
+    engine.unsubscribe(left)
+    engine.start()
+    engine.join()
+    assert left.empty()
+    assert isinstance(drain(stayed)[-1].event, ev.RunEnded)
