@@ -1,6 +1,7 @@
 """The form for a new run: a folder, a preset, a few keys; errors stand beside their field."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -8,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Input, Select, Static
@@ -126,7 +128,8 @@ class NewRunScreen(Screen[None]):
             return
         error = await asyncio.to_thread(forms.check_data, text)
         if number == self._checks:
-            self._say(forms.DATA, error or "✓ class folders found", bad=bool(error))
+            with suppress(NoMatches):  # the screen was taken down meanwhile
+                self._say(forms.DATA, error or "✓ class folders found", bad=bool(error))
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
