@@ -24,7 +24,7 @@ from core.keys import key
 from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.optimizers import build_optimizer, build_scheduler, step_where
+from core.optimizers import build_optimizer, build_scheduler, step_if_finite
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch
@@ -195,6 +195,8 @@ class Engine:
         end = self.make_ready(state)
         if end is not None:
             return end
+        # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
+        first_seed = key(self.config.seed, "step", state.phase, state.epoch)
         self.meter = Meter()
         for batch in train.epoch(state.phase, state.epoch, order, state.step):
             self.meter.data_arrived()
@@ -202,8 +204,8 @@ class Engine:
             if end is not None:
                 return end
             self._warn_of_unreadable(batch, train)
-            self.step(state, batch)
-            self.meter.step_done(len(batch.labels))
+            self.step(state, batch, first_seed + state.step)
+            self.meter.step_done(batch.labels.shape[0])
             self._tell_progress(state, "train", state.step, train.steps, state.metrics)
             self.failure = self.failure or self.log.verdict(state)
             if self.failure:
@@ -224,15 +226,14 @@ class Engine:
                 return PhaseEnd.FAILED
         return None
 
-    def step(self, state: TrainState, batch: Batch) -> None:
+    def step(self, state: TrainState, batch: Batch, seed: int) -> None:
         """One training step, but for a batch of which nothing could be read.
 
         Where the device's memory is too small, the batch is worked through in smaller parts and
-        the gradient accumulated; the step is the same but for the order of sums.
+        the gradient accumulated; the step is the same but for the order of sums. What the network
+        draws at random depends on `seed`.
         """
-        # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
-        seed = key(self.config.seed, "step", state.phase, state.epoch, state.step + 1)
-        while len(batch.labels) and not self._try_step(state, batch, seed):
+        while batch.labels.shape[0] and not self._try_step(state, batch, seed):
             if not self._use_smaller_parts(state):
                 return
         state.step += 1
@@ -253,8 +254,8 @@ class Engine:
             return False
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
-        figures = torch.stack([loss, norm, hits.to(loss.dtype)])
-        step_where(state.optimizer, torch.isfinite(figures).all())
+        figures = torch.stack([loss, norm, hits])
+        step_if_finite(state.optimizer, figures)
         self.log.add(state.step + 1, batch, figures)
         return True
 
@@ -289,7 +290,7 @@ class Engine:
             self.validation_step(state, batch, metrics)
             if self.failure:
                 return metrics.result(), PhaseEnd.FAILED
-            self.meter.step_done(len(batch.labels))
+            self.meter.step_done(batch.labels.shape[0])
             self._tell_progress(state, "val", step, val.steps, metrics)
             self.meter.next_step()
         self.meter = meter

@@ -30,8 +30,13 @@ class RunningMetrics:
 
     def count(self, mean_loss: float, top1: float, top5: float, pictures: int) -> None:
         """Take in a batch by its figures: mean loss, and how many were hit."""
-        batch = (mean_loss * pictures, top1, top5, pictures)
-        self.sums = [total + value for total, value in zip(self.sums, batch, strict=True)]
+        loss_sum, top1_sum, top5_sum, count = self.sums
+        self.sums = [
+            loss_sum + mean_loss * pictures,
+            top1_sum + top1,
+            top5_sum + top5,
+            count + pictures,
+        ]
 
     def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Take in a batch that nobody has read yet: its mean loss (), logits (N, classes) and
@@ -60,5 +65,6 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return for how many of N pictures the largest logit is the label's: (), on the device."""
-    return (logits.argmax(dim=1) == labels).sum()
+    """Return for how many of N pictures the largest logit is the label's: () float, on the
+    device."""
+    return (logits.argmax(dim=1) == labels).sum(dtype=torch.float32)

@@ -18,22 +18,30 @@ def backward(net: Net, compute: Compute, batch: Batch, size: int) -> tuple[Tenso
     Returns the loss () and the number of hits (), both on the device. Raises
     torch.cuda.OutOfMemoryError when even the parts are too large.
     """
-    count = len(batch.labels)
-    losses, right = [], []
+    count = batch.labels.shape[0]
     labels = batch.labels.to(compute.device, non_blocking=True)
-    for first in range(0, count, size):
-        part = slice(first, first + size)
-        with compute.autocast():
-            output = net(compute.place_images(batch.images[part]))
-        loss = cross_entropy(output, labels[part])
-        if len(output) < count:
-            loss = loss * (len(output) / count)
-        loss.backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.detach())
-        right.append(hits(output.detach(), labels[part]))
-    if len(losses) == 1:
-        return losses[0], right[0]
+    if count <= size:
+        return _backward_part(net, compute, batch.images, labels, 1.0)
+    losses, right = [], []
+    both = zip(torch.split(batch.images, size), torch.split(labels, size), strict=True)
+    for images, wanted in both:
+        share = wanted.shape[0] / count
+        loss, hit = _backward_part(net, compute, images, wanted, share)
+        losses.append(loss)
+        right.append(hit)
     return torch.stack(losses).sum(), torch.stack(right).sum()
+
+
+def _backward_part(
+    net: Net, compute: Compute, images: Tensor, labels: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
+    with compute.autocast():
+        output = net(compute.place_images(images))
+    loss = cross_entropy(output, labels)
+    if share < 1:
+        loss = loss * share
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.detach(), hits(output.detach(), labels)
 
 
 @torch.inference_mode()

@@ -1,7 +1,7 @@
 """What training steps came to, looked at now and then: reading a number waits for the device."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,7 @@ from core.meter import Meter
 from core.train_state import MOST_ROLLBACKS, TrainState
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     number: int
     figures: Tensor
     """Loss, gradient norm, hits: (3,), on the device."""
@@ -38,13 +37,14 @@ class StepLog:
     def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
         """Read the steps since the last look: count those that were taken, warn of the others
         with the files of their batch."""
+        if not self._unseen:
+            return
         unseen, self._unseen = self._unseen, []
-        figures = torch.stack([step.figures for step in unseen]).tolist() if unseen else []
-        for step, (loss, norm, hits) in zip(unseen, figures, strict=True):
+        for step, (loss, norm, hits) in zip(unseen, _read(unseen), strict=True):
             meter.saw(loss, norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
-                state.metrics.count(loss, hits, math.nan, len(step.indices))
+                state.metrics.count(loss, hits, math.nan, step.indices.shape[0])
                 continue
             state.nonfinite_steps += 1
             files = [paths[place] for place in step.indices.tolist()]
@@ -52,6 +52,8 @@ class StepLog:
 
     def verdict(self, state: TrainState) -> str:
         """Once too many steps in a row could not be taken, go back, or return why the run fails."""
+        if not state.nonfinite_steps:
+            return ""
         policy = self._config.nonfinite
         limit = 1 if policy == "stop" else self._config.nonfinite_limit
         if state.nonfinite_steps < limit:
@@ -62,3 +64,10 @@ class StepLog:
             return ""
         steps = f" in {limit} steps in a row" if limit > 1 else ""
         return f"the loss was not finite{steps}"
+
+
+def _read(steps: list[_Step]) -> list[list[float]]:
+    """Return the steps' figures, waiting for a GPU once and not for each."""
+    if steps[0].figures.is_cuda:
+        return torch.stack([step.figures for step in steps]).tolist()
+    return [step.figures.tolist() for step in steps]

@@ -1,17 +1,21 @@
 """Optimizers: the notebook's, and a step that is only taken where everything is finite."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from core.config import Config
 from core.config_io import with_values
-from core.optimizers import build_optimizer, step_where
+from core.optimizers import build_optimizer, step_if_finite, step_judged_on_device
 
 
+@pytest.mark.parametrize("take", [step_if_finite, step_judged_on_device])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(name: str) -> None:
+def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(
+    name: str, take: Callable[[torch.optim.Optimizer, torch.Tensor], None]
+) -> None:
     phase = with_values(Config(), {"phases.full.optimizer": name}).phases.full
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 3)
@@ -23,7 +27,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(name
         before = [p.detach().clone() for p in model.parameters()]
         for p, gradient in zip(model.parameters(), gradients, strict=True):
             p.grad = gradient if good else gradient * float("nan")
-        step_where(ours, torch.tensor(good))
+        take(ours, torch.tensor([1.0, 1.0 if good else float("nan")]))
         if not good:
             assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
             continue

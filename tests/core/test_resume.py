@@ -64,10 +64,10 @@ def crash_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     step = Engine.step
 
-    def dying(self: Engine, state, batch):
+    def dying(self: Engine, state, batch, seed):
         if self.global_step == steps:
             raise RuntimeError("the process dies here")
-        return step(self, state, batch)
+        return step(self, state, batch, seed)
 
     monkeypatch.setattr(Engine, "step", dying)
 

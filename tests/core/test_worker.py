@@ -80,7 +80,7 @@ def test_an_error_of_the_engine_fails_the_run_and_is_logged(
 ) -> None:
     from core.engine import Engine
 
-    def broken(self: Engine, state: object, batch: object) -> tuple[float, float]:
+    def broken(self: Engine, state: object, batch: object, seed: int) -> tuple[float, float]:
         raise RuntimeError("the device caught fire")
 
     monkeypatch.setattr(Engine, "step", broken)
