@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from core.data.dataset import PLAIN_EPOCH, Batch, PictureDataset
 from core.data.load import Loader, in_batches
 from core.feature_store import FeatureStore
+from core.pixels import PixelNet
 
 _RESIDENT_BYTES = 1 << 30
 
@@ -50,9 +51,9 @@ class FrozenNet:
     """A network with a frozen backbone: pictures (N, C, H, W) go through all of it, features
     (N, F) through the classifier alone."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.classifier: nn.Linear = model.get_classifier()  # type: ignore[operator]
+    def __init__(self, net: PixelNet) -> None:
+        self.net = net
+        self.classifier: nn.Linear = net.model.get_classifier()  # type: ignore[operator]
         self.captured: list[Tensor] | None = None
         """What reached the classifier, a tensor a call; None while nobody wants it."""
 
@@ -62,12 +63,12 @@ class FrozenNet:
             return self.classifier(inputs)  # type: ignore[no-any-return]
         captured = self.captured
         if captured is None:
-            return self.model(inputs)  # type: ignore[no-any-return]
+            return self.net(inputs)  # type: ignore[no-any-return]
         hook = self.classifier.register_forward_pre_hook(
             lambda module, arguments: captured.append(arguments[0].detach())
         )
         try:
-            return self.model(inputs)  # type: ignore[no-any-return]
+            return self.net(inputs)  # type: ignore[no-any-return]
         finally:
             hook.remove()
 

@@ -17,32 +17,34 @@ from core.events import Warned
 from core.feature_store import FeatureStore
 from core.features import FeatureLoader, Feed, FrozenNet, is_function, store_name, weights_digest
 from core.model import head_names, train_mode
+from core.pixels import PixelNet
 
 _MAKERS_OF_PIXELS = ("torch", "torchvision", "timm", "pillow")
 
 
 def make_feeds(
     config: Config,
-    model: nn.Module,
+    net: PixelNet,
     loaders: tuple[Loader, Loader],
     compute: Compute,
     emit: Emit,
 ) -> Mapping[str, Feed]:
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
-    pictures = Feed(model, *loaders)
-    full = Feed(torch.compile(model), *loaders) if config.compile else pictures
+    pictures = Feed(net, *loaders)
+    full = Feed(torch.compile(net), *loaders) if config.compile else pictures
     if config.phases.head.epochs == 0:
         return {"head": pictures, "full": full}
-    reason = _why_not(config, model, compute)
+    reason = _why_not(config, net, compute)
     if reason:
         text = f"phase head computes its features anew in every epoch: {reason}"
         emit(Warned(code="features", message=text))
         return {"head": pictures, "full": full}
-    return {"head": _head_feed(config, model, loaders, compute), "full": full}
+    return {"head": _head_feed(config, net, loaders, compute), "full": full}
 
 
-def _why_not(config: Config, model: nn.Module, compute: Compute) -> str:
+def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
+    model = net.model
     if not isinstance(model.get_classifier(), nn.Linear):  # type: ignore[operator]
         return "the classifier of this model isn't a linear layer"
     train_mode(model, frozen=True)
@@ -50,20 +52,21 @@ def _why_not(config: Config, model: nn.Module, compute: Compute) -> str:
     generator = torch.Generator().manual_seed(0)
     pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
     with compute.autocast():
-        same = is_function(FrozenNet(model), pictures)
+        same = is_function(FrozenNet(net), pictures)
     return "" if same else "its frozen backbone gives other features for the same picture"
 
 
 def _head_feed(
-    config: Config, model: nn.Module, loaders: tuple[Loader, Loader], compute: Compute
+    config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], compute: Compute
 ) -> Feed:
-    net = FrozenNet(model)
+    model, net = pixel_net.model, FrozenNet(pixel_net)
     train, val = loaders
     views, seed = config.phases.head.views, config.seed
     common = {
         "weights": weights_digest(model, head_names(model)),
         "model": config.model.name,
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
+        "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
         "versions": [version(package) for package in _MAKERS_OF_PIXELS],
         "batch_size": config.data.batch_size,
     }

@@ -22,6 +22,7 @@ from core.events import ModelReady, Preparing, Record, RunEnded, RunResumed, War
 from core.feeds import make_feeds
 from core.history import History
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
+from core.pixels import PixelNet
 from core.run_state import fold
 from core.runs import RunFolder
 from core.start import FRESH, Start
@@ -81,7 +82,8 @@ def prepare(
     model, weights = _model(config, plan, start)
     model = compute.place_model(model)
     data_config = model_data_config(model)
-    loaders = make_loaders(config, plan, data_config, pin_memory=compute.device.type == "cuda")
+    net = PixelNet(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
+    loaders = make_loaders(config, plan, data_config, compute.device)
     emit(Preparing(stage="starting the processes that read pictures"))
     for loader in loaders:
         loader.start()
@@ -100,7 +102,7 @@ def prepare(
     engine = Engine(
         config=config,
         model=model,
-        feeds=make_feeds(config, model, loaders, compute, emit),
+        feeds=make_feeds(config, net, loaders, compute, emit),
         compute=compute,
         checkpoints=checkpoints,
         history=history,

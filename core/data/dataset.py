@@ -45,7 +45,8 @@ class Batch(NamedTuple):
     """Pictures that could be read, in order, and those that could not."""
 
     images: Tensor
-    """(N, C, H, W), float32, normalised; or (N, F), the features of a frozen backbone."""
+    """(N, C, H, W), uint8, or float32 and normalised; or (N, F), the features of a frozen
+    backbone."""
     labels: Tensor
     """(N,), int64."""
     indices: Tensor

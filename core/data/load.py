@@ -16,6 +16,7 @@ from core.config import Config
 from core.data.cores import resolve_workers
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
+from core.data.placing import on_device
 from core.data.split import DataPlan
 from core.data.workers import start_server
 from core.keys import key
@@ -33,9 +34,10 @@ def in_batches(places: list[int], size: int) -> list[list[int]]:
 
 
 def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Transform, Transform]:
-    """Return timm's transforms for training and validation.
+    """Return timm's transforms for training and validation: from a picture to uint8 (C, H, W).
 
-    `data_config` is the model's own, from `timm.data.resolve_data_config`: mean, std,
+    Erased rectangles are zero after normalising: with them training pictures are float32 and
+    normalised. `data_config` is the model's own, from `timm.data.resolve_data_config`: mean, std,
     interpolation and crop are the ones it was trained with.
     """
     side, augment = config.data.image_size, config.data.augment
@@ -51,6 +53,7 @@ def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Tra
         color_jitter=augment.color_jitter or None,
         auto_augment=augment.auto_augment,
         re_prob=augment.erase,
+        normalize=augment.erase > 0,
     )
     val = create_transform(
         **common,
@@ -58,6 +61,7 @@ def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Tra
         interpolation=interpolation,
         crop_pct=data_config["crop_pct"],
         crop_mode=data_config["crop_mode"],
+        normalize=False,
     )
     return train, val
 
@@ -88,8 +92,9 @@ class Loader:
     """One side of the data as batches, pass after pass, from workers that stay alive."""
 
     def __init__(
-        self, dataset: PictureDataset, batch_size: int, workers: int, pin_memory: bool
+        self, dataset: PictureDataset, batch_size: int, workers: int, device: torch.device
     ) -> None:
+        self.device = device
         self.dataset = dataset
         self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
@@ -99,7 +104,7 @@ class Loader:
             batch_sampler=self._batches,
             collate_fn=collate,
             num_workers=workers,
-            pin_memory=pin_memory,
+            pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
             worker_init_fn=_init_worker if workers else None,
             multiprocessing_context=start_server() if workers else None,
@@ -123,7 +128,7 @@ class Loader:
         augmentation. Raises LoaderError when a worker has died."""
         assert self._loader is not None, "the loader was closed"
         self._batches.begin(phase, epoch, places)
-        return _named_death(self._loader)
+        return on_device(_named_death(self._loader), self.device)
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Pictures need nothing before an epoch can begin."""
@@ -149,7 +154,7 @@ def _named_death(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def make_loaders(
-    config: Config, plan: DataPlan, data_config: dict[str, object], pin_memory: bool
+    config: Config, plan: DataPlan, data_config: dict[str, object], device: torch.device
 ) -> tuple[Loader, Loader]:
     """Return the loaders of training and validation pictures."""
     workers = resolve_workers(config.data.workers)
@@ -162,7 +167,7 @@ def make_loaders(
             PictureDataset(plan, part, transform, config.seed, val, pictures),
             config.data.batch_size,
             count,
-            pin_memory,
+            device,
         )
         for part, transform, count in sides
     ]

@@ -127,7 +127,7 @@ def compare(name: str, pictures: Path, work: Path, steps: int, rounds: int) -> S
     try:
         engine = prepared.engine
         source = _training_source(engine)
-        batches = list(islice(source.epoch("full", 1), _IN_MEMORY))
+        batches = [_normalised(b) for b in islice(source.epoch("full", 1), _IN_MEMORY)]
         state = engine.begin_phase("full")
         loops: dict[str, Callable[[int], None]] = {
             "bare": _bare(engine, batches),
@@ -166,6 +166,11 @@ def _difference(of: list[float], to: list[float]) -> str:
 
 def _repeated(batches: list[Batch], steps: int) -> Iterator[Batch]:
     return islice(cycle(batches), steps)
+
+
+def _normalised(batch: Batch) -> Batch:
+    """Return what a bare step takes, so that both loops leave the same out."""
+    return batch._replace(images=batch.images.float().div_(255))
 
 
 def _training_source(engine: Engine) -> Any:

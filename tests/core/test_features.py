@@ -18,6 +18,7 @@ from core.data.dataset import PLAIN_EPOCH
 from core.feature_store import FeatureStore
 from core.features import FeatureLoader, FrozenNet, is_function
 from core.model import build_model, train_mode
+from core.pixels import PixelNet
 from core.worker import EngineThread
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.core.test_faults import SmallMemory, pictures_of
@@ -200,9 +201,9 @@ def test_a_backbone_that_is_no_function_is_noticed_and_told(
     model, _ = build_model(small_config(photos).model, 3, seed=1)
     train_mode(model, frozen=True)
     pictures = torch.randn(2, 3, 32, 32)
-    assert is_function(FrozenNet(model), pictures)
+    assert is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
     model.stem.append(Restless())
-    assert not is_function(FrozenNet(model), pictures)
+    assert not is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
     monkeypatch.setattr("core.prepare._model", lambda *_: (model, ""))
     monkeypatch.setattr("core.prepare._warn_of_weights", lambda *_: None)
     count = Forwards()

@@ -21,7 +21,13 @@ def notebook(config, plan):
     """Losses of every epoch as (phase, train, val), by the recipe's own numbers."""
     torch.manual_seed(0)
     model, _ = build_model(config.model, len(plan.classes), config.seed)
-    train, val = make_loaders(config, plan, model_data_config(model), pin_memory=False)
+    about = model_data_config(model)
+    train, val = make_loaders(config, plan, about, torch.device("cpu"))
+    mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
+
+    def normalised(images):
+        return (images / 255 - mean) / std
+
     criterion = nn.CrossEntropyLoss()
     losses = []
     recipe = [
@@ -42,7 +48,7 @@ def notebook(config, plan):
             order = epoch_order(len(plan.train), config.seed, phase, epoch)
             for batch in train.epoch(phase, epoch, order):
                 optimizer.zero_grad()
-                loss = criterion(model(batch.images), batch.labels)
+                loss = criterion(model(normalised(batch.images)), batch.labels)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -51,7 +57,7 @@ def notebook(config, plan):
             val_total, hits, val_seen = 0.0, 0, 0
             with torch.no_grad():
                 for batch in val.epoch(phase, epoch):
-                    logits = model(batch.images)
+                    logits = model(normalised(batch.images))
                     val_total += criterion(logits, batch.labels).item() * len(batch.labels)
                     hits += int((logits.argmax(1) == batch.labels).sum())
                     val_seen += len(batch.labels)
