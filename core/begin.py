@@ -15,7 +15,7 @@ from core import __version__
 from core.commands import Mailbox
 from core.config import Config
 from core.config_io import to_yaml
-from core.data.cores import resolve_workers
+from core.data.cores import may_read_elsewhere
 from core.data.recheck import Differences, recheck
 from core.data.scan import DataError
 from core.data.split import DataPlan, plan_data
@@ -61,7 +61,7 @@ class Beginning:
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
         self._opened(self._folder)
-        if resolve_workers(self._config.data.workers):
+        if may_read_elsewhere(self._config.data.workers):
             start_server()
         self._emitter.emit(
             RunStarted(
@@ -157,7 +157,6 @@ class Beginning:
                 train_per_class=plan.per_class("train"),
                 val_per_class=plan.per_class("val"),
                 damaged=len(plan.damaged),
-                workers=resolve_workers(self._config.data.workers),
             )
         )
         if plan.damaged:

@@ -48,18 +48,25 @@ class DataConfig(_Section):
     """Share of each class that is held out for validation; unused with `train/` and `val/`."""
     image_size: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the square that the model sees, in pixels."""
-    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
-    """Pictures a training or validation step."""
+    batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 64
+    """Pictures a training step; auto = as many as the GPU's memory holds, 64 without one."""
     micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Pictures that go through the model at once, their gradients accumulated to a step's; null =
     all of a step, halved by itself where the memory is too small."""
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
-    """Processes that read pictures; 0 = in the engine's own thread, auto = by the cores at hand."""
+    """Processes that read pictures; 0 = in the engine's own thread, auto = as many as keep up with
+    the network, by measuring both at the start."""
     decode_once: bool = True
     """Reduce each picture once to what the crops need, and keep it in the cache; false = decode
     the whole file every time, as a plain ImageFolder does."""
     augment: AugmentConfig = AugmentConfig()
     """Variation of the training pictures."""
+
+    @property
+    def step_pictures(self) -> int:
+        """`batch_size` once it is a number; what `auto` comes to is settled as a run begins."""
+        assert self.batch_size != "auto", "the batch size has not been settled yet"
+        return self.batch_size
 
 
 class ModelConfig(_Section):
@@ -170,11 +177,13 @@ class Config(_Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes CUDA, then Apple's MPS, then the CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Autocast type; auto = bf16 on CUDA devices that have it, fp32 elsewhere."""
+    """Autocast type; auto = bf16 on CUDA devices that have it, on CPUs where it measures clearly
+    faster in a phase, fp32 elsewhere."""
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
-    """Layout of the weights and pictures; auto = channels_last on CUDA, contiguous elsewhere."""
+    """Layout of the weights and pictures; auto = what measures faster on the device in a phase."""
     deterministic: bool = False
-    """Only algorithms that give the same bits every time; slower on a GPU, no change on a CPU."""
+    """Only algorithms that give the same bits every time, and no choice of number format or layout
+    by measuring; slower."""
     compile: bool = False
     """Compile the network of phase full with torch.compile: its first steps take minutes, the
     others are faster on most GPUs."""

@@ -51,6 +51,10 @@ def _data_ready(e: ev.DataReady) -> Line:
     return Line("info", text)
 
 
+def _chosen(e: ev.Chosen) -> Line:
+    return Line("info", f"{printable(e.what)}: {printable(e.value)} ({printable(e.reason)})")
+
+
 def _model_ready(e: ev.ModelReady) -> Line:
     return Line(
         "info",
@@ -126,6 +130,7 @@ def _run_ended(e: ev.RunEnded) -> Line:
 _WRITERS: dict[type[Any], Callable[[Any], Line | None]] = {
     ev.RunStarted: _run_started,
     ev.DataReady: _data_ready,
+    ev.Chosen: _chosen,
     ev.ModelReady: _model_ready,
     ev.PhaseStarted: _phase_started,
     ev.EpochEnded: _epoch_ended,

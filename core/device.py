@@ -56,26 +56,43 @@ class Compute:
         elif self.device.type == "mps":
             torch.mps.manual_seed(number)
 
+    def __str__(self) -> str:
+        precision = "bf16" if self.bf16 else "fp32"
+        return f"{precision}, {'channels_last' if self.channels_last else 'contiguous'}"
 
-def choose_compute(config: Config) -> Compute:
-    """Return what `device`, `precision` and `memory_format` come to on this machine.
+
+def ways_to_compute(config: Config) -> list[Compute]:
+    """Return what `device`, `precision` and `memory_format` allow on this machine, the usual way
+    first. Where several are left, which one is fastest is for measuring.
 
     Raises DeviceError when a device is asked for that torch can't use here.
     """
     device = torch.device(_device_type(config.device))
     cuda = device.type == "cuda"
-    bf16 = config.precision == "bf16" or (
-        config.precision == "auto" and cuda and torch.cuda.is_bf16_supported()
-    )
-    channels_last = config.memory_format == "channels_last" or (
-        config.memory_format == "auto" and cuda
-    )
     name = torch.cuda.get_device_name(device) if cuda else device.type
-    return Compute(device, name, bf16, channels_last)
+    precisions = {"fp32": [False], "bf16": [True], "auto": _usual_precisions(device)}
+    layouts = {"contiguous": [False], "channels_last": [True], "auto": _usual_layouts(device)}
+    ways = [
+        Compute(device, name, bf16, channels_last)
+        for bf16 in precisions[config.precision]
+        for channels_last in layouts[config.memory_format]
+    ]
+    # What is chosen by the clock may be chosen otherwise the next time.
+    return ways[:1] if config.deterministic else ways
+
+
+def _usual_precisions(device: torch.device) -> list[bool]:
+    if device.type == "cuda":
+        return [torch.cuda.is_bf16_supported()]
+    return [False, True] if device.type == "cpu" else [False]
+
+
+def _usual_layouts(device: torch.device) -> list[bool]:
+    return {"cuda": [True, False], "cpu": [False, True]}.get(device.type, [False])
 
 
 def set_deterministic(wanted: bool) -> None:
-    """Let torch use only algorithms that give the same bits every time, or any.
+    """Let torch use only algorithms that give the same bits every time, or the fastest ones.
 
     Follows torch's notes on reproducibility. An operation that has no such algorithm then raises
     RuntimeError with its name.
@@ -85,6 +102,7 @@ def set_deterministic(wanted: bool) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
     torch.backends.cudnn.deterministic = wanted
+    torch.backends.cudnn.benchmark = not wanted
 
 
 def _device_type(wanted: str) -> str:

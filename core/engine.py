@@ -12,8 +12,7 @@ from core.checkpoint import Checkpoints
 from core.commands import Mailbox
 from core.config import PHASES, Config
 from core.data.dataset import Batch
-from core.data.load import LoaderError, epoch_order
-from core.device import Compute
+from core.data.load import EVALUATED, LoaderError, epoch_order
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
@@ -43,7 +42,6 @@ class Engine:
         config: Config,
         model: nn.Module,
         feeds: Mapping[str, Feed],
-        compute: Compute,
         checkpoints: Checkpoints,
         history: History,
         emit: Emit,
@@ -52,11 +50,11 @@ class Engine:
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
     ) -> None:
-        """`model` stands on its device already; `feeds` are what each phase trains on."""
+        """`model` stands on its device already; `feeds` are what each phase trains on. `config`
+        has numbers for what was left to this program."""
         self.config = config
         self.model = model
         self.feeds = feeds
-        self.compute = compute
         self.checkpoints = checkpoints
         self.history = history
         self.emit = emit
@@ -69,6 +67,8 @@ class Engine:
         self.unreadable: set[str] = set()
         self.failure = ""
         """Why the run can't go on."""
+        self.evaluated = EVALUATED
+        """How many parts of training an evaluation takes at once, while the memory holds them."""
         self.meter = Meter()
         self.log = StepLog(config, emit)
         self.phase_began = self.epoch_began = 0.0
@@ -167,6 +167,7 @@ class Engine:
         config = self.config.phases.get(phase)
         parameters = (freeze_backbone if phase == "head" else unfreeze)(self.model)
         optimizer = build_optimizer(config, parameters)
+        self.feeds[phase].compute.place_model(self.model)
         self.phase_began = self.epoch_began = self.watch.seconds
         return TrainState(
             phase=phase,
@@ -180,7 +181,7 @@ class Engine:
             scheduler=build_scheduler(config, optimizer),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
             metrics=RunningMetrics(),
-            part_size=self.config.data.micro_batch_size or self.config.data.batch_size,
+            part_size=self.config.data.micro_batch_size or self.config.data.step_pictures,
             best=self.best,
             fingerprint=self.fingerprint,
             frozen=copy_frozen(self.model) if phase == "head" else {},
@@ -245,11 +246,11 @@ class Engine:
 
         Nothing here waits for the device: whether loss and gradient are finite is judged there.
         """
-        self.compute.seed(seed)
+        feed = self.feeds[state.phase]
+        feed.compute.seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            net = self.feeds[state.phase].net
-            loss, hits = parts.backward(net, self.compute, batch, state.part_size)
+            loss, hits = parts.backward(feed.net, feed.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return False
         clip = self.config.clip_grad_norm or math.inf
@@ -262,16 +263,17 @@ class Engine:
     def _use_smaller_parts(self, state: TrainState) -> bool:
         """Halve the parts that a batch is worked through in; returns whether that was possible."""
         state.optimizer.zero_grad(set_to_none=True)
-        if self.compute.device.type == "cuda":
+        compute = self.feeds[state.phase].compute
+        if compute.device.type == "cuda":
             torch.cuda.empty_cache()
         if state.part_size == 1:
             self.failure = (
-                f"the memory of {self.compute.name} is too small for a single picture; "
+                f"the memory of {compute.name} is too small for a single picture; "
                 "take a smaller model.name or data.image_size"
             )
             return False
-        state.part_size = -(-min(state.part_size, self.config.data.batch_size) // 2)
-        self.emit(reports.smaller_parts(self.compute.name, state.part_size))
+        state.part_size = -(-min(state.part_size, self.config.data.step_pictures) // 2)
+        self.emit(reports.smaller_parts(compute.name, state.part_size))
         return True
 
     def validate(self, state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
@@ -300,19 +302,21 @@ class Engine:
         """Evaluate one batch, but for one of which nothing could be read."""
         logits = self.logits(state, batch) if len(batch.labels) else None
         if logits is not None:
-            labels = batch.labels.to(self.compute.device, non_blocking=True)
+            labels = batch.labels.to(logits.device, non_blocking=True)
             metrics.add(cross_entropy(logits, labels), logits, labels)
 
     def logits(self, state: TrainState, batch: Batch) -> Tensor | None:
         """Return the logits of a batch, in parts where the memory is too small for it at once;
         None when it is too small for a single picture."""
-        net = self.feeds[state.phase].net
+        feed = self.feeds[state.phase]
         while len(batch.labels):
             try:
-                return parts.forward(net, self.compute, batch.images, state.part_size)
+                size = self.evaluated * state.part_size
+                return parts.forward(feed.net, feed.compute, batch.images, size)
             except torch.cuda.OutOfMemoryError:
-                smaller = self._use_smaller_parts(state)
-            if not smaller:
+                too_many = self.evaluated > 1
+                self.evaluated = 1
+            if not too_many and not self._use_smaller_parts(state):
                 return None
         return torch.empty(0)
 
@@ -384,7 +388,7 @@ class Engine:
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
     ) -> None:
-        if self.compute.device.type == "cpu":  # its numbers cost no waiting
+        if self.feeds[state.phase].compute.device.type == "cpu":  # its numbers cost no waiting
             self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
         if step in (1, steps) or self.meter.due(self.watch.seconds):
             self._stamp(state)

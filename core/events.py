@@ -66,8 +66,15 @@ class DataReady:
     train_per_class: Counts = field(default_factory=dict)
     val_per_class: Counts = field(default_factory=dict)
     damaged: int = 0
-    workers: int = 0
-    """Loader processes for training pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the configuration left to this program, how it was settled and by which figures."""
+
+    what: str
+    value: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +293,7 @@ Event = (
     | RunResumed
     | Preparing
     | DataReady
+    | Chosen
     | ModelReady
     | PhaseStarted
     | Progress

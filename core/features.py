@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.data.dataset import PLAIN_EPOCH, Batch, PictureDataset
 from core.data.load import Loader, in_batches
+from core.device import Compute
 from core.feature_store import FeatureStore
 from core.pixels import PixelNet
 
@@ -45,6 +46,8 @@ class Feed:
     net: Callable[[Tensor], Tensor]
     train: Source
     val: Source
+    compute: Compute
+    """How the phase computes."""
 
 
 class FrozenNet:

@@ -26,21 +26,28 @@ def make_feeds(
     config: Config,
     net: PixelNet,
     loaders: tuple[Loader, Loader],
-    compute: Compute,
+    computes: Mapping[str, Compute],
     emit: Emit,
 ) -> Mapping[str, Feed]:
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
-    pictures = Feed(net, *loaders)
-    full = Feed(torch.compile(net), *loaders) if config.compile else pictures
+    full = Feed(torch.compile(net) if config.compile else net, *loaders, computes["full"])
+    return {"head": _head_feed(config, net, loaders, computes["head"], emit), "full": full}
+
+
+def _head_feed(
+    config: Config, net: PixelNet, loaders: tuple[Loader, Loader], compute: Compute, emit: Emit
+) -> Feed:
+    pictures = Feed(net, *loaders, compute)
     if config.phases.head.epochs == 0:
-        return {"head": pictures, "full": full}
+        return pictures
+    compute.place_model(net)
     reason = _why_not(config, net, compute)
     if reason:
         text = f"phase head computes its features anew in every epoch: {reason}"
         emit(Warned(code="features", message=text))
-        return {"head": pictures, "full": full}
-    return {"head": _head_feed(config, net, loaders, compute), "full": full}
+        return pictures
+    return _feature_feed(config, net, loaders, compute)
 
 
 def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
@@ -56,7 +63,7 @@ def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
     return "" if same else "its frozen backbone gives other features for the same picture"
 
 
-def _head_feed(
+def _feature_feed(
     config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], compute: Compute
 ) -> Feed:
     model, net = pixel_net.model, FrozenNet(pixel_net)
@@ -68,17 +75,17 @@ def _head_feed(
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
         "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
         "versions": [version(package) for package in _MAKERS_OF_PIXELS],
-        "batch_size": config.data.batch_size,
     }
 
     def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
-        open_store = partial(_open_store, config, net, pictures.dataset, {**common, "part": part})
+        about = {**common, "part": part, "batch_size": pictures.batch_size}
+        open_store = partial(_open_store, config, net, pictures.dataset, about)
         count = len(pictures.dataset)
         order = partial(epoch_order, count, seed, "head") if part == "train" else None
         return FeatureLoader(pictures, net, views, order, open_store, compute.device)
 
     train_source = feature_loader(train, "train", views) if views else train
-    return Feed(net, train_source, feature_loader(val, "val", 1))
+    return Feed(net, train_source, feature_loader(val, "val", 1), compute)
 
 
 def _open_store(

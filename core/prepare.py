@@ -10,15 +10,19 @@ from torch import nn
 
 from core import __version__
 from core.checkpoint import Checkpoints, newest_good
+from core.choices import Choices, choose
 from core.commands import Mailbox
 from core.config import PHASES, Config
-from core.data.load import Loader, make_loaders
+from core.config_io import with_values
+from core.data.cores import usable_cores, workers_that_keep_up
+from core.data.dataset import PictureDataset
+from core.data.load import Loader, make_datasets, make_loaders, seconds_to_read
 from core.data.split import DataPlan
-from core.device import Compute, choose_compute, set_deterministic
+from core.device import Compute, set_deterministic, ways_to_compute
 from core.disk import Disk
 from core.emitter import Emit, Emitter
 from core.engine import Engine
-from core.events import ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
+from core.events import Chosen, ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
 from core.feeds import make_feeds
 from core.history import History
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
@@ -77,18 +81,24 @@ def prepare(
     """
     emit = emitter.emit
     set_deterministic(config.deterministic)
-    compute = choose_compute(config)
+    device = ways_to_compute(config)[0].device
     emit(Preparing(stage="building the model"))
     model, weights = _model(config, plan, start)
-    model = compute.place_model(model)
     data_config = model_data_config(model)
     net = PixelNet(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
-    loaders = make_loaders(config, plan, data_config, compute.device)
+    net.to(device)
+    kept = start.content.get("choices") if start.content else None
+    choices = choose(config, net, len(plan.train), kept, emit)
+    config = with_values(config, {"data.batch_size": choices.batch_size})
+    datasets = make_datasets(config, plan, data_config)
+    workers = _workers(config, datasets[0], choices, emit)
+    loaders = make_loaders(datasets, choices.batch_size, workers, device)
     emit(Preparing(stage="starting the processes that read pictures"))
     for loader in loaders:
         loader.start()
     about = {
         "config": config.model_dump(),
+        "choices": choices.plain(),
         "classes": plan.classes,
         "transform": {
             "image_size": config.data.image_size,
@@ -102,8 +112,7 @@ def prepare(
     engine = Engine(
         config=config,
         model=model,
-        feeds=make_feeds(config, net, loaders, compute, emit),
-        compute=compute,
+        feeds=make_feeds(config, net, loaders, choices.computes, emit),
         checkpoints=checkpoints,
         history=history,
         emit=emit,
@@ -112,10 +121,10 @@ def prepare(
         fingerprint=plan.fingerprint,
         changes=start.changes,
     )
-    emit(_model_ready(config, engine, weights))
+    emit(_model_ready(config, model, choices, weights))
     _warn_of_weights(weights, emit)
     saved = start.content["train_state"] if start.content else None
-    return Prepared(engine, _probe(compute), loaders, checkpoints, saved)
+    return Prepared(engine, _probe(choices.computes["full"]), loaders, checkpoints, saved)
 
 
 def find_start(
@@ -158,11 +167,30 @@ def _model(config: Config, plan: DataPlan, start: Start) -> tuple[nn.Module, Wei
     return model, WeightsReport(f"checkpoint {start.checkpoint}")
 
 
-def _model_ready(config: Config, engine: Engine, weights: WeightsReport) -> ModelReady:
-    compute = engine.compute
+def _workers(config: Config, train: PictureDataset, choices: Choices, emit: Emit) -> int:
+    cores = usable_cores()
+    if config.data.workers != "auto":
+        return config.data.workers
+    if choices.seconds == 0 or cores == 1:
+        return min(1, cores - 1)
+    reading = seconds_to_read(train)
+    shared = choices.computes["full"].device.type == "cpu"
+    count = workers_that_keep_up(reading, choices.seconds, cores, shared)
+    reason = (
+        f"a picture takes {1e3 * reading:.2g} ms to read and {1e3 * choices.seconds:.2g} ms in the "
+        f"network, on {cores} cores"
+    )
+    emit(Chosen(what="data.workers", value=str(count), reason=reason))
+    return count
+
+
+def _model_ready(
+    config: Config, model: nn.Module, choices: Choices, weights: WeightsReport
+) -> ModelReady:
+    compute = choices.computes["full"]
     return ModelReady(
         name=config.model.name,
-        parameters=count_parameters(engine.model.parameters()),
+        parameters=count_parameters(model.parameters()),
         weights=str(weights),
         device=str(compute.device),
         device_name=compute.name,

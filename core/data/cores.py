@@ -1,6 +1,9 @@
 """How many processes may read pictures: by the cores that this process may really use."""
 
+import math
 import os
+
+_RESERVE = 1.25
 
 
 def usable_cores() -> int:
@@ -12,9 +15,19 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def resolve_workers(workers: int | str) -> int:
-    """Return the number of loader processes; `auto` takes one a usable core, at most 8."""
-    if workers != "auto":
-        return int(workers)
-    cores = usable_cores()
-    return 0 if cores == 1 else min(8, cores)
+def may_read_elsewhere(workers: int | str) -> bool:
+    """Whether other processes will read pictures, by the configuration's `data.workers`."""
+    return usable_cores() > 1 if workers == "auto" else int(workers) > 0
+
+
+def workers_that_keep_up(reading: float, network: float, cores: int, shared: bool) -> int:
+    """Return how many processes must read pictures so that the network need not wait for them.
+
+    `reading` and `network` are the seconds that a picture takes in one process and in the network;
+    with `shared` the network computes on all of the same `cores`, and work is divided as it takes.
+    """
+    if cores == 1:
+        return 0
+    if shared:
+        return max(1, math.ceil(cores * reading / (reading + cores * network)))
+    return max(1, min(cores - 1, math.ceil(_RESERVE * reading / network)))

@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from statistics import median
 
 import numpy as np
 import torch
@@ -13,13 +15,18 @@ from torch.utils.data import DataLoader, Sampler
 
 from core.cache import place_for
 from core.config import Config
-from core.data.cores import resolve_workers
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.placing import on_device
 from core.data.split import DataPlan
 from core.data.workers import start_server
 from core.keys import key
+
+EVALUATED = 4
+"""How many times the pictures of a training step an evaluation puts through the network at once:
+it keeps nothing for a gradient, which is by far the most of what training needs."""
+_READ_AT_MOST = 16
+_READ_SECONDS = 0.3
 
 
 def epoch_order(count: int, seed: int, phase: str, epoch: int) -> list[int]:
@@ -153,25 +160,45 @@ def _named_death(batches: Iterable[Batch]) -> Iterator[Batch]:
         ) from error
 
 
+def make_datasets(
+    config: Config, plan: DataPlan, data_config: dict[str, object]
+) -> tuple[PictureDataset, PictureDataset]:
+    """Return the training and validation pictures."""
+    train, val = make_transforms(config, data_config)
+    pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
+    return (
+        PictureDataset(plan, "train", train, config.seed, val, pictures),
+        PictureDataset(plan, "val", val, config.seed, val, pictures),
+    )
+
+
 def make_loaders(
-    config: Config, plan: DataPlan, data_config: dict[str, object], device: torch.device
+    datasets: tuple[PictureDataset, PictureDataset],
+    batch_size: int,
+    workers: int,
+    device: torch.device,
 ) -> tuple[Loader, Loader]:
     """Return the loaders of training and validation pictures."""
-    workers = resolve_workers(config.data.workers)
-    train, val = make_transforms(config, data_config)
+    train, val = datasets
     # Validation has fewer pictures and a cheaper transform: half the workers keep up.
-    sides = [("train", train, workers), ("val", val, -(-workers // 2))]
-    pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
-    loaders = [
-        Loader(
-            PictureDataset(plan, part, transform, config.seed, val, pictures),
-            config.data.batch_size,
-            count,
-            device,
-        )
-        for part, transform, count in sides
-    ]
-    return loaders[0], loaders[1]
+    half = -(-workers // 2)
+    # A GPU is idle between two batches, the less the larger they are. A CPU isn't, and a person's
+    # command waits for a batch.
+    val_size = (EVALUATED if device.type == "cuda" else 1) * batch_size
+    return Loader(train, batch_size, workers, device), Loader(val, val_size, half, device)
+
+
+def seconds_to_read(dataset: PictureDataset) -> float:
+    """Return what it takes to make a training picture in one process, by a few of them."""
+    step = max(1, len(dataset) // _READ_AT_MOST)
+    times: list[float] = []
+    for place in range(0, len(dataset), step):
+        began = time.perf_counter()
+        dataset[SampleKey("head", 1, place)]
+        times.append(time.perf_counter() - began)
+        if sum(times) > _READ_SECONDS and len(times) > 1:
+            break
+    return median(times[1:] or times)  # the first one also loads what reads it
 
 
 def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureCache:

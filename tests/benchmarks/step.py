@@ -182,7 +182,7 @@ def _training_source(engine: Engine) -> Any:
 def _bare(engine: Engine, batches: list[Batch], counting: bool = False) -> Bare:
     model = copy.deepcopy(engine.model).train().requires_grad_(True)
     optimizer = build_optimizer(engine.config.phases.full, list(model.parameters()))
-    placed = [(engine.compute.place_images(batch.images), batch.labels) for batch in batches]
+    placed = [(batch.images, batch.labels) for batch in batches]
     return Bare(model, optimizer, engine.config.clip_grad_norm or 1.0, placed, counting)
 
 
@@ -196,6 +196,8 @@ def _prepare(name: str, pictures: Path, work: Path) -> Prepared:
             "data.image_size=32",
             f"data.batch_size={_BATCH}",
             "data.workers=0",
+            "precision=fp32",
+            "memory_format=contiguous",
             "phases.head.epochs=0",
             f"data.root={pictures}",
         ],

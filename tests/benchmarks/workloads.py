@@ -58,6 +58,8 @@ def launch_bound(work: Path) -> Training:
         "data.root": root,
         "data.image_size": 32,
         "data.workers": 0,
+        "precision": "fp32",
+        "memory_format": "contiguous",
         "data.augment.min_scale": 1.0,
         "data.augment.color_jitter": 0.0,
         "model.name": "test_convnext",

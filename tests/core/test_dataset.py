@@ -14,9 +14,16 @@ from torchvision.transforms.functional import to_tensor
 
 from core.config import Config
 from core.config_io import load_config
-from core.data.cores import resolve_workers
+from core.data.cores import may_read_elsewhere, workers_that_keep_up
 from core.data.dataset import Batch, PictureDataset, SampleKey, collate
-from core.data.load import Loader, epoch_order, make_loaders, make_transforms
+from core.data.load import (
+    Loader,
+    epoch_order,
+    make_datasets,
+    make_loaders,
+    make_transforms,
+    seconds_to_read,
+)
 from core.data.split import DataPlan, plan_data
 from core.pixels import PixelNet
 from tests.pictures import make_pictures
@@ -203,13 +210,42 @@ def test_the_order_is_a_keyed_permutation() -> None:
     assert all(other != order for other in others)
 
 
-@pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 2), (6, 6), (64, 8)])
-def test_workers_are_as_many_as_this_process_may_use(
-    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int
+@pytest.mark.parametrize(
+    ("reading", "network", "cores", "shared", "workers"),
+    [
+        (8e-3, 1e-3, 1, True, 0),
+        (8e-3, 1e-3, 1, False, 0),
+        (8e-3, 1e-3, 16, False, 10),
+        (8e-3, 1e-3, 4, False, 3),
+        (1e-6, 1e-3, 16, False, 1),
+        (2e-3, 1e-3, 2, True, 1),
+        (100e-3, 1e-3, 2, True, 2),
+        (2e-3, 1e-3, 64, True, 2),
+    ],
+)
+def test_workers_are_as_many_as_keep_up_with_the_network(
+    reading: float, network: float, cores: int, shared: bool, workers: int
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    assert resolve_workers("auto") == workers
-    assert resolve_workers(3) == 3
+    assert workers_that_keep_up(reading, network, cores, shared) == workers
+
+
+def test_whether_others_read_is_known_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3}, raising=False)
+    assert not may_read_elsewhere("auto")
+    assert may_read_elsewhere(1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3, 5}, raising=False)
+    assert may_read_elsewhere("auto")
+    assert not may_read_elsewhere(0)
+
+
+def test_reading_is_timed_by_pictures_of_the_data_that_leave_no_trace(
+    train_set: PictureDataset,
+) -> None:
+    before = image(train_set, 0)
+    assert 0 < seconds_to_read(train_set) < 60
+    assert torch.equal(image(train_set, 0), before)
 
 
 def passes(loader: Loader, count: int) -> Iterator[list[Batch]]:
@@ -259,7 +295,7 @@ def test_batches_do_not_depend_on_the_workers_nor_on_a_pass_left_half_way(
 def test_the_loaders_of_a_run_have_its_batch_size_and_seed(
     config: Config, plan: DataPlan, data_config: dict[str, object]
 ) -> None:
-    train, val = make_loaders(config, plan, data_config, device=CPU)
+    train, val = make_loaders(make_datasets(config, plan, data_config), 4, 0, CPU)
     assert (train.steps, val.steps) == (3, 1)
     batch = next(iter(train.epoch("head", 1, list(range(12)))))
     transform, _ = make_transforms(config, data_config)

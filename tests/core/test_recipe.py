@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from core.config_io import load_config
-from core.data.load import epoch_order, make_loaders
+from core.data.load import epoch_order, make_datasets, make_loaders
 from core.data.split import plan_data
 from core.events import EpochEnded
 from core.model import build_model, model_data_config
@@ -22,7 +22,8 @@ def notebook(config, plan):
     torch.manual_seed(0)
     model, _ = build_model(config.model, len(plan.classes), config.seed)
     about = model_data_config(model)
-    train, val = make_loaders(config, plan, about, torch.device("cpu"))
+    datasets = make_datasets(config, plan, about)
+    train, val = make_loaders(datasets, config.data.step_pictures, 0, torch.device("cpu"))
     mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
 
     def normalised(images):

@@ -21,6 +21,8 @@ SMALL: Mapping[str, object] = {
     "data.image_size": 32,
     "data.batch_size": 8,
     "data.workers": 0,
+    "precision": "fp32",
+    "memory_format": "contiguous",
     "phases.head.early_stopping.patience": 1000,
     "phases.full.early_stopping.patience": 1000,
 }

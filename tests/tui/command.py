@@ -14,6 +14,8 @@ SMALL = [
     *("--set", "data.image_size=32"),
     *("--set", "data.batch_size=8"),
     *("--set", "data.workers=0"),
+    *("--set", "precision=fp32"),
+    *("--set", "memory_format=contiguous"),
     *("--set", "phases.head.epochs=2"),
     *("--set", "phases.full.epochs=1"),
 ]

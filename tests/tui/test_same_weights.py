@@ -30,6 +30,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
             "data.image_size=32",
             "data.batch_size=4",
             "data.workers=1",
+            "precision=fp32",
+            "memory_format=contiguous",
             "model.name=test_convnext",
             "model.pretrained=false",
             "phases.head.epochs=2",

@@ -1,0 +1,136 @@
+"""What is left to the program: measured once, told, remembered, and kept when a run goes on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import choices
+from core import events as ev
+from core.config import Config
+from core.config_io import with_values
+from core.device import Compute
+from core.model import build_model
+from core.pixels import PixelNet
+from tests.core.engine_kit import load, small_config, train
+from tests.pictures import make_pictures
+
+AUTO = ("precision=auto", "memory_format=auto")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return make_pictures(tmp_path / "photos", classes=3, per_class=10, size=32)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "cache"))
+
+
+class Clock:
+    """Stands in for the trials: bf16 wins in phase head, nothing in phase full."""
+
+    def __init__(self) -> None:
+        self.trials = 0
+
+    def __call__(self, net: PixelNet, way: Compute, side: int, training: bool) -> float:
+        self.trials += 1
+        return 0.001 if way.bf16 and not training else 0.002
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(choices, "seconds_a_picture", clock)
+    return clock
+
+
+def settle(config: Config, kept: object = None) -> tuple[choices.Choices, list[ev.Event]]:
+    model, _ = build_model(config.model, 3, seed=1)
+    told: list[ev.Event] = []
+    net = PixelNet(model, (0.5,) * 3, (0.25,) * 3)
+    return choices.choose(config, net, 200, kept, told.append), told  # type: ignore[arg-type]
+
+
+def test_each_phase_computes_in_the_way_that_is_fastest_for_it(photos: Path, clock: Clock) -> None:
+    found, told = settle(small_config(photos, *AUTO))
+    assert found.computes["head"].bf16
+    assert not found.computes["full"].bf16
+    assert found.batch_size == 8
+    texts = [f"{e.what}: {e.value} ({e.reason})" for e in told if isinstance(e, ev.Chosen)]
+    assert texts[0].startswith("computing in phase head: bf16, contiguous (a picture takes fp32")
+    assert texts[1].startswith("computing in phase full: fp32, contiguous (")
+
+
+def test_the_next_run_of_the_network_here_need_not_measure(photos: Path, clock: Clock) -> None:
+    first, _ = settle(small_config(photos, *AUTO))
+    trials = clock.trials
+    again, told = settle(small_config(photos, *AUTO))
+    assert again == first
+    assert clock.trials == trials
+    assert sum(isinstance(e, ev.Chosen) for e in told) == 2
+    settle(small_config(photos, *AUTO, "data.image_size=48"))
+    assert clock.trials == 2 * trials
+
+
+def test_what_is_named_or_must_come_out_the_same_is_not_measured(
+    photos: Path, clock: Clock
+) -> None:
+    settle(small_config(photos))
+    settle(small_config(photos, *AUTO, "deterministic=true"))
+    assert clock.trials == 0
+    settle(small_config(photos, "data.workers=auto"))
+    assert clock.trials == 1, "how fast pictures are wanted"
+
+
+def test_a_run_goes_on_in_the_way_it_began(photos: Path, clock: Clock) -> None:
+    began, _ = settle(small_config(photos, *AUTO, "data.batch_size=auto"))
+    clock.trials = 0
+    kept = began.plain()
+    kept["batch_size"] = 23
+    found, told = settle(small_config(photos, *AUTO, "data.batch_size=auto"), kept)
+    assert (found.computes, found.batch_size) == (began.computes, 23)
+    assert (told, clock.trials) == ([], 0)
+    for compute in kept["computes"].values():
+        compute["device"] = "cuda"
+    found, _ = settle(small_config(photos, *AUTO), kept)
+    assert (found.computes, found.batch_size) == (began.computes, 23)
+
+
+def test_without_a_gpu_the_automatic_batch_is_the_usual_one(photos: Path, tmp_path: Path) -> None:
+    config = small_config(photos, "data.batch_size=auto", "phases.full.epochs=0")
+    trained = train(config, tmp_path)
+    assert trained.of(ev.PhaseStarted)[0].steps == 1
+    assert [(e.what, e.value) for e in trained.of(ev.Chosen)] == [("data.batch_size", "64")]
+    checkpoint = load(trained.folder.checkpoints / "last.pt")
+    assert checkpoint["config"]["data"]["batch_size"] == 64
+    assert checkpoint["choices"]["batch_size"] == 64
+
+
+def test_a_run_trains_in_two_ways_and_reaches_what_plain_arithmetic_does(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickest = {"head": Compute(CPU, "cpu", True, True), "full": Compute(CPU, "cpu", False, True)}
+    ways = iter(quickest.values())
+    monkeypatch.setattr(choices, "seconds_a_picture", lambda *_, **__: 1.0)
+    monkeypatch.setattr(choices, "fastest", lambda taken: next(ways))
+    rows = ("phases.head.epochs=4", "phases.full.epochs=2")
+    quick = train(small_config(photos, *AUTO, *rows, "phases.head.views=1"), tmp_path / "quick")
+    plain = train(small_config(photos, *rows, "phases.head.views=1"), tmp_path / "plain")
+    assert quick.ended.outcome == "finished"
+    assert {p: f.compute for p, f in quick.engine.feeds.items()} == quickest
+    for one, other in zip(quick.of(ev.EpochEnded), plain.of(ev.EpochEnded), strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
+        assert one.val_loss == pytest.approx(other.val_loss, rel=0.02)
+
+
+def test_what_the_trials_find_is_used(photos: Path, tmp_path: Path) -> None:
+    config = with_values(
+        small_config(photos, *AUTO), {"data.workers": "auto", "phases.head.epochs": 1}
+    )
+    trained = train(config, tmp_path)
+    told = [event.what for event in trained.of(ev.Chosen)]
+    assert told == ["computing in phase head", "computing in phase full", "data.workers"]
+    assert trained.ended.outcome == "finished"

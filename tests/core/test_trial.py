@@ -1,0 +1,87 @@
+"""Trials: the fastest way that is clearly faster, the most pictures that fit, and no traces."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.config import ModelConfig
+from core.device import Compute
+from core.model import build_model
+from core.pixels import PixelNet
+from core.trial import fastest, largest_that_fits, seconds_a_picture
+
+CPU = torch.device("cpu")
+PLAIN, LAST = Compute(CPU, "cpu", False, False), Compute(CPU, "cpu", False, True)
+HALF = Compute(CPU, "cpu", True, False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({PLAIN: 1.0}, PLAIN),
+        ({PLAIN: 1.0, LAST: 0.95, HALF: 0.85}, PLAIN),
+        ({PLAIN: 1.0, LAST: 0.90, HALF: 0.85}, LAST),
+        ({PLAIN: 1.0, LAST: 0.90, HALF: 0.60}, HALF),
+        ({PLAIN: 1.0, LAST: 0.50, HALF: 0.60}, LAST),
+        ({HALF: 1.0, PLAIN: 0.90}, PLAIN),
+    ],
+)
+def test_another_way_than_the_usual_must_be_clearly_faster(
+    seconds: dict[Compute, float], chosen: Compute
+) -> None:
+    assert fastest(seconds) == chosen
+
+
+@given(
+    base=st.integers(0, 500),
+    cost=st.integers(1, 40),
+    room=st.integers(1, 4000),
+    most=st.integers(1, 400),
+    wasted=st.integers(0, 30),
+    raises=st.booleans(),
+)
+def test_the_largest_batch_fits_and_no_much_larger_one_would(
+    base: int, cost: int, room: int, most: int, wasted: int, raises: bool
+) -> None:
+    tried: list[int] = []
+
+    def peak(count: int) -> int:
+        tried.append(count)
+        # What an allocator keeps in blocks comes on top, more or less of it each time.
+        needed = base + cost * count + (wasted * count) % 7
+        if raises and needed > room:
+            raise torch.cuda.OutOfMemoryError
+        return needed
+
+    found = largest_that_fits(peak, room, most)
+    assert 1 <= found <= most
+    assert found == 1 or peak(found) <= room
+    larger = min(most, 2 * found + 16)
+    assert larger == most or base + cost * larger + 7 > room, "half of the room is used"
+    assert len(tried) <= 3 + 40
+
+
+def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
+    tried: list[int] = []
+
+    def peak(count: int) -> int:
+        tried.append(count)
+        return 1000 + 10 * count
+
+    assert largest_that_fits(peak, room=1000 + 10 * 205, most=1024) == 200
+    assert tried == [16, 2, 200]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("way", [PLAIN, LAST, HALF])
+def test_a_trial_changes_no_weight_and_leaves_no_gradient(way: Compute, training: bool) -> None:
+    config = ModelConfig(name="test_convnext", pretrained=False)
+    model, _ = build_model(config, 3, seed=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    net = PixelNet(model, (0.5,) * 3, (0.25,) * 3)
+    random = torch.random.get_rng_state()
+    assert seconds_a_picture(net, way, 32, training) > 0
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
