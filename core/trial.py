@@ -33,22 +33,29 @@ def fastest(seconds: Mapping[Compute, float]) -> Compute:
 
 def seconds_a_picture(net: PixelNet, way: Compute, side: int, training: bool) -> float:
     """Return what a picture (`side` pixels square) takes in the network; `training` with the
-    gradient of all weights. The weights are not changed."""
+    gradient of all weights. The weights are not changed. Infinite where the memory holds none."""
     way.place_model(net)
     net.eval()
     net.requires_grad_(training)
     call = _train if training else _evaluate
-    count = _MOST_ON_A_GPU if way.device.type == "cuda" else 1
-    if count == 1:
-        took = min(_timed(call, net, way, _pictures(1, side)) for _ in range(2))
-        count = max(1, min(_MOST_ON_A_CPU, int(_CALL_SECONDS / took)))
-    images = _pictures(count, side)
-    _timed(call, net, way, images)
+
+    def timed(count: int) -> float:
+        return _timed(call, net, way, _pictures(count, side)) / count
+
+    if way.device.type == "cpu":
+        count = max(1, min(_MOST_ON_A_CPU, int(_CALL_SECONDS / min(timed(1), timed(1)))))
+    else:
+        count = _MOST_ON_A_GPU
     times: list[float] = []
-    while len(times) < _FEWEST_CALLS or (sum(times) < _CALLS_SECONDS and len(times) < 20):
-        times.append(_timed(call, net, way, images))
+    while len(times) <= _FEWEST_CALLS or (count * sum(times) < _CALLS_SECONDS and len(times) < 20):
+        try:
+            times.append(timed(count))
+        except torch.cuda.OutOfMemoryError:
+            if count == 1:
+                return math.inf
+            count //= 2
     net.zero_grad(set_to_none=True)
-    return min(times) / count
+    return min(times)
 
 
 def peak_bytes(net: PixelNet, way: Compute, side: int) -> Callable[[int], int]:

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "answer": True,
     "ui": True,
     "peers": True,
+    "views": True,
     "gpu": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

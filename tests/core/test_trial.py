@@ -1,5 +1,7 @@
 """Trials: the fastest way that is clearly faster, the most pictures that fit, and no traces."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -71,6 +73,21 @@ def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
 
     assert largest_that_fits(peak, room=1000 + 10 * 205, most=1024) == 200
     assert tried == [16, 2, 200]
+
+
+@pytest.mark.parametrize(("memory", "seconds"), [(4, 0.25), (0, math.inf)])
+def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
+    monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float
+) -> None:
+    def short_memory(call: object, net: object, way: object, images: torch.Tensor) -> float:
+        if len(images) > memory:
+            raise torch.cuda.OutOfMemoryError
+        return 1.0
+
+    monkeypatch.setattr("core.trial._timed", short_memory)
+    gpu = Compute(torch.device("meta"), "a GPU", True, True)
+    net = PixelNet(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
+    assert seconds_a_picture(net, gpu, 32, training=True) == seconds
 
 
 @pytest.mark.parametrize("training", [True, False])
