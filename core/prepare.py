@@ -11,7 +11,7 @@ from torch import nn
 from core import __version__
 from core.checkpoint import Checkpoints, newest_good
 from core.commands import Mailbox
-from core.config import PHASES, Config
+from core.config import Config
 from core.data.load import Loader, make_loaders
 from core.data.split import DataPlan
 from core.device import Compute, choose_compute, set_deterministic
@@ -22,6 +22,7 @@ from core.events import ModelReady, Preparing, Record, RunEnded, RunResumed, War
 from core.feeds import make_feeds
 from core.history import History
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
+from core.phases import PHASES
 from core.run_state import fold
 from core.runs import RunFolder
 from core.start import FRESH, Start
