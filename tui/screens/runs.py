@@ -15,12 +15,12 @@ from textual.screen import Screen
 from textual.widgets import Button, DataTable, Footer, Static
 from textual.widgets.data_table import CellDoesNotExist
 
-from core.runs import RunList, RunSummary
 from core.text import printable
 from tui import listing
 from tui.widgets.run_rows import RunRows
 
 if TYPE_CHECKING:
+    from core.runs import RunList, RunSummary
     from tui.app import ConvNextApp
 
 _LOOK_SECONDS = 2.0
@@ -38,7 +38,8 @@ class RunsScreen(Screen[None]):
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__()
-        self._list = RunList(runs_dir)
+        self._runs_dir = runs_dir
+        self._list: RunList | None = None
         self._runs: list[RunSummary] = []
         self._shown: tuple[object, ...] = ()
         self._looking = False
@@ -54,7 +55,7 @@ class RunsScreen(Screen[None]):
         )
         self._detail = Static(id="detail", markup=False)
         self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
-        self._head = Static(Content(self._title_text), id="title")
+        self._head = Static(Content(f"{self._title_text} · reading them…"), id="title")
 
     @property
     def _host(self) -> "ConvNextApp":
@@ -69,13 +70,12 @@ class RunsScreen(Screen[None]):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Look into the directory at once."""
+        """Nothing is known of the directory yet."""
         self._empty.display = False
-        self.look()
 
     def on_screen_resume(self) -> None:
-        """Look again after another screen."""
-        self.look()
+        """Look into the directory once this screen is drawn, and again after another one."""
+        self.call_after_refresh(self.look)
 
     def on_resize(self, event: Resize) -> None:
         """Other widths have other columns."""
@@ -99,7 +99,7 @@ class RunsScreen(Screen[None]):
     async def _look(self) -> None:
         problem = ""
         try:
-            self._runs = await asyncio.to_thread(self._list.refresh)
+            self._runs = await asyncio.to_thread(self._read)
         except OSError as error:
             problem = f" · can't be read: {printable(error.strerror or str(error))}"
         finally:
@@ -107,6 +107,14 @@ class RunsScreen(Screen[None]):
         self._head.update(Content(self._title_text + problem), layout=False)
         self._looked = True
         self._show()
+
+    def _read(self) -> "list[RunSummary]":
+        if self._list is None:
+            # In this thread too: what reads runs takes longer to import than a frame to draw.
+            from core.runs import RunList
+
+            self._list = RunList(self._runs_dir)
+        return self._list.refresh()
 
     def _show(self) -> None:
         if not self.is_mounted:
@@ -145,7 +153,7 @@ class RunsScreen(Screen[None]):
         except CellDoesNotExist:
             return ""
 
-    def _chosen(self) -> RunSummary | None:
+    def _chosen(self) -> "RunSummary | None":
         id = self._chosen_id()
         return next((run for run in self._runs if run.id == id), None)
 
