@@ -231,14 +231,21 @@ class ConvNextApp(App[Exit]):
             return str(error)
         self._own = _model_of(launched)
         show = self.push_screen if isinstance(self.screen, RunsScreen) else self.switch_screen
-        self._show_run(self._own, show)
+        self._show_run(self._own, show, launched.shown)
         return ""
 
-    def _show_run(self, model: "RunModel", show: Callable[[Screen[None]], object]) -> None:
+    def _show_run(
+        self,
+        model: "RunModel",
+        show: Callable[[Screen[None]], object],
+        shown: Callable[[], object] = lambda: None,
+    ) -> None:
         from tui.screens.run import RunScreen
 
         model.pump()
-        show(RunScreen(model))
+        screen = RunScreen(model)
+        show(screen)
+        screen.call_after_refresh(shown)
 
     def action_help(self) -> None:
         """Show keys and ideas."""

@@ -1,5 +1,7 @@
 """What `main()` owns: at most one engine thread, whether an app watches it or not."""
 
+import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from core.runs import RunFolder
     from core.worker import EngineThread
     from tui.sources import EngineSource, Launched
+
+_LONGEST_DRAWING = 1.0
+"""Seconds."""
 
 
 class Session:
@@ -41,18 +46,29 @@ class Session:
             raise SetupError(self._stopping)
         if self.training:
             raise SetupError("a run is training in this process; stop it or wait for its end")
+        shown = threading.Event()
         self.engine = EngineThread(
-            config, self.runs_dir, resumption=resumption, on_folder=self._keep_output
+            config,
+            self.runs_dir,
+            resumption=resumption,
+            on_folder=self._keep_output,
+            first=partial(self._let_draw, shown),
         )
         self._source = EngineSource(self.engine)
         self.engine.start()
-        return Launched(self._source)
+        return Launched(self._source, shown=shown.set)
 
     def screen_closed(self) -> None:
         """The app has left, whatever becomes of the run."""
         self.has_screen = False
         if self._source is not None:
             self._source.close()
+
+    def _let_draw(self, shown: threading.Event) -> None:
+        # The engine's first imports hold the interpreter's lock for half a second: a screen that
+        # is just being laid out would stand still that long.
+        if self.has_screen:
+            shown.wait(_LONGEST_DRAWING)
 
     def _keep_output(self, folder: "RunFolder") -> None:
         # Only while the app has the screen; headless, descriptors 1 and 2 are the output itself.
