@@ -144,7 +144,7 @@ class ConvNextApp(App[Exit]):
         """The run list lies under everything."""
         return RunsScreen(self.runs_dir)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Open the run that the command line has started, and start the one timer."""
         self._listen_for_hangup()
         if self._own:
@@ -152,7 +152,8 @@ class ConvNextApp(App[Exit]):
         elif self._plan:
             from tui.screens.starting import StartingScreen
 
-            self.push_screen(StartingScreen(self._plan))
+            # Awaited: otherwise the first frame is one without its widgets.
+            await self.push_screen(StartingScreen(self._plan))
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)

@@ -17,6 +17,7 @@ from textual.widgets.data_table import CellDoesNotExist
 
 from core.text import printable
 from tui import listing
+from tui.widgets.first_line import FirstLine
 from tui.widgets.run_rows import RunRows
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class RunsScreen(Screen[None]):
         self._shown: tuple[object, ...] = ()
         self._looking = False
         self._looked = False
+        self._drawn = False
         self._ticks = 0
         self._told = ""
         # Held, not looked up: the directory may be read while the app takes the screen down.
@@ -55,27 +57,25 @@ class RunsScreen(Screen[None]):
         )
         self._detail = Static(id="detail", markup=False)
         self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
-        self._head = Static(Content(f"{self._title_text} · reading them…"), id="title")
+        self._head = FirstLine(Content(f"{self._title_text} · reading them…"), id="title")
 
     @property
     def _host(self) -> "ConvNextApp":
         return cast("ConvNextApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Lay the table above the lines about the chosen run."""
+        """A frame; what fills it comes when the directory was read."""
         yield self._head
-        yield self._table
-        yield self._empty
-        yield self._detail
         yield Footer(compact=True, show_command_palette=False)
 
-    def on_mount(self) -> None:
-        """Nothing is known of the directory yet."""
-        self._empty.display = False
+    @on(FirstLine.Drawn)
+    def _first_frame(self) -> None:
+        self._drawn = True
+        self._look_if_seen()
 
     def on_screen_resume(self) -> None:
-        """Look into the directory once this screen is drawn, and again after another one."""
-        self.call_after_refresh(self.look)
+        """Look again after another screen."""
+        self._look_if_seen()
 
     def on_resize(self, event: Resize) -> None:
         """Other widths have other columns."""
@@ -84,9 +84,12 @@ class RunsScreen(Screen[None]):
     def tick(self, now: float, charts: bool) -> None:
         """Look into the directory now and then, while this screen is the one in use."""
         self._ticks += 1
+        if self._ticks % self._host.rates.ticks_in(_LOOK_SECONDS) == 0:
+            self._look_if_seen()
+
+    def _look_if_seen(self) -> None:
         # Not `is_current`: Textual says so of a screen behind another one, too.
-        often = self._host.rates.ticks_in(_LOOK_SECONDS)
-        if self.app.screen is self and self._ticks % often == 0:
+        if self._drawn and self.app.screen is self:
             self.look()
 
     def look(self) -> None:
@@ -105,7 +108,11 @@ class RunsScreen(Screen[None]):
         finally:
             self._looking = False
         self._head.update(Content(self._title_text + problem), layout=False)
-        self._looked = True
+        if not self._looked:
+            self._looked = True
+            # The table above the lines about the chosen run.
+            await self.mount(self._table, self._empty, self._detail, after=self._head)
+            self.set_focus(self._table)
         self._show()
 
     def _read(self) -> "list[RunSummary]":
@@ -117,7 +124,7 @@ class RunsScreen(Screen[None]):
         return self._list.refresh()
 
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not (self.is_mounted and self._looked):
             return
         table = self._table
         columns = listing.columns_for(self.size.width)
@@ -133,7 +140,7 @@ class RunsScreen(Screen[None]):
                     if table.get_cell(id, column) != cell:
                         table.update_cell(id, column, cell, update_width=True)
         table.display = bool(rows)
-        self._empty.display = self._looked and not rows
+        self._empty.display = not rows
         self._show_detail()
 
     def _rebuild(self, table: RunRows, columns: list[str], rows: dict[str, list[Text]]) -> None:

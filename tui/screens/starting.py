@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, cast
 
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tui.signs import SYMBOLS
+from tui.widgets.first_line import FirstLine
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp, Plan
@@ -23,14 +24,11 @@ class StartingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The first lines as the run's screen will have them."""
-        yield Static(Content(f"{SYMBOLS['preparing']} preparing"), id="headline", classes="line")
+        yield FirstLine(Content(f"{SYMBOLS['preparing']} preparing"), id="headline", classes="line")
         yield Static(Content("reading the configuration"), classes="line")
         yield Footer(compact=True, show_command_palette=False)
 
-    def on_mount(self) -> None:
-        """Begin once this is drawn."""
-        self.call_after_refresh(self._begin)
-
+    @on(FirstLine.Drawn)
     @work
     async def _begin(self) -> None:
         await cast("ConvNextApp", self.app).begin(self._plan)
