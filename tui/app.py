@@ -141,19 +141,18 @@ class ConvNextApp(App[Exit]):
         self._hangup_before: Any = None
 
     def get_default_screen(self) -> Screen[None]:
-        """The run list lies under everything."""
+        """The run list lies under everything, as soon as there is something above it."""
+        if self._plan:
+            from tui.screens.starting import StartingScreen
+
+            return StartingScreen(self._plan)
         return RunsScreen(self.runs_dir)
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Open the run that the command line has started, and start the one timer."""
         self._listen_for_hangup()
         if self._own:
             self._show_run(self._own, self.push_screen)
-        elif self._plan:
-            from tui.screens.starting import StartingScreen
-
-            # Awaited: otherwise the first frame is one without its widgets.
-            await self.push_screen(StartingScreen(self._plan))
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
@@ -202,6 +201,8 @@ class ConvNextApp(App[Exit]):
         except (OSError, ValueError) as error:
             self.refused = str(error)
         else:
+            # Over the starting screen: Textual can't take a default screen away.
+            self.push_screen(RunsScreen(self.runs_dir))
             self.refused = self._launch(lambda: self._start_run(config, resumption))
         if self.refused:
             self.exit(Exit.DONE)
