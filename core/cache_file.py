@@ -8,13 +8,14 @@ import threading
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from core import __version__
 from core.codec import plain
 from core.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
@@ -58,7 +59,9 @@ class CacheFile(Generic[T]):
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter  # as in core.codec: not before there is something to read
+
     return TypeAdapter(kind)
 
 

@@ -11,10 +11,11 @@ import torch
 
 from core.cache import cache_dir
 from core.cache_file import CacheFile
-from core.config import PHASES, Config
+from core.config import Config
 from core.device import Compute, ways_to_compute
 from core.emitter import Emit
 from core.events import Chosen, Preparing
+from core.phases import PHASES
 from core.pixels import PixelNet
 from core.trial import fastest, largest_that_fits, peak_bytes, seconds_a_picture
 

@@ -4,12 +4,10 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
 _MANY_DIGITS = re.compile(rb"\d{20}")
@@ -44,17 +42,27 @@ def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str
     cls: Any = types.get(str(payload.get("type")))
     if cls is None:
         raise DecodeError(f"unknown type {str(payload.get('type'))[:80]!r}")
-    try:
-        return _adapter(cls).validate_python(payload), payload
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DecodeError(f"{cls.__name__}.{where}: {first['msg']}") from None
+    return _checker(cls)(payload), payload
 
 
 @cache
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+def _checker(cls: type[T]) -> Callable[[dict[str, Any]], T]:
+    """Return what makes an item of a JSON object's fields, or raises DecodeError."""
+    # Not with the module: it takes longer to import than a first frame to draw, and whoever only
+    # writes or looks at an empty list never needs it.
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(cls)
+
+    def check(payload: dict[str, Any]) -> T:
+        try:
+            return adapter.validate_python(payload)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DecodeError(f"{cls.__name__}.{where}: {first['msg']}") from None
+
+    return check
 
 
 def _counted(digits: str) -> int:

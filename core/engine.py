@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core import parts, reports
 from core.checkpoint import Checkpoints
 from core.commands import Mailbox
-from core.config import PHASES, Config
+from core.config import Config
 from core.data.dataset import Batch
 from core.data.load import EVALUATED, LoaderError, epoch_order
 from core.disk import Disk
@@ -24,6 +24,7 @@ from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
 from core.optimizers import build_optimizer, build_scheduler, step_if_finite
+from core.phases import PHASES
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch

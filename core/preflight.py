@@ -4,10 +4,11 @@ import importlib.util
 import os
 from pathlib import Path
 
-from core.config import PHASES, Config
+from core.config import Config
 from core.config_io import ConfigError
 from core.data.scan import check_root
 from core.demo_run import is_demo
+from core.phases import PHASES
 from core.text import printable
 
 

@@ -12,7 +12,7 @@ from core import __version__
 from core.checkpoint import Checkpoints, newest_good
 from core.choices import Choices, choose
 from core.commands import Mailbox
-from core.config import PHASES, Config
+from core.config import Config
 from core.config_io import with_values
 from core.data.cores import usable_cores, workers_that_keep_up
 from core.data.dataset import PictureDataset
@@ -26,6 +26,7 @@ from core.events import Chosen, ModelReady, Preparing, Record, RunEnded, RunResu
 from core.feeds import make_feeds
 from core.history import History
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
+from core.phases import PHASES
 from core.pixels import PixelNet
 from core.run_state import fold
 from core.runs import RunFolder

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core import events as ev
-from core.config import PHASES
 from core.describe import describe, phase_reason
 from core.early_stopping import EarlyStopping
+from core.phases import PHASES
 from core.series import Series
 
 LOG_LINES = 2000

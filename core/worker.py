@@ -56,16 +56,18 @@ class EngineThread:
         clock: Callable[[], float] = time.time,
         resumption: Resumption | None = None,
         on_folder: Callable[[RunFolder], None] = lambda folder: None,
+        first: Callable[[], object] = lambda: None,
     ) -> None:
         """Nothing happens before `start`. With a `resumption` that run goes on instead of a new
-        one. `on_folder` is called, in the engine's thread, once the run has its folder. Raises
-        SetupError for what is known to be wrong already."""
+        one. In the engine's thread `first` is called before anything else, and `on_folder` once
+        the run has its folder. Raises SetupError for what is known to be wrong already."""
         preflight.check(config)
         self.config = config
         self.replayed = 0
         """Records that a resumed run brings along; listeners get them first."""
         self._resumption = resumption
         self._on_folder = on_folder
+        self._first = first
         self.folder: RunFolder | None = None
         self.result: Result | None = None
         self._runs_dir = runs_dir
@@ -115,6 +117,7 @@ class EngineThread:
         return self.result
 
     def _work(self) -> None:
+        self._first()
         created_dir = not self._runs_dir.exists()
         try:
             folder, lock = self._take_folder()

@@ -24,6 +24,15 @@ def test_torch_is_not_imported(module: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
 
 
+def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:
+    code = (
+        "import sys, tui.cli, tui.app, tui.session, tui.screens.starting\n"
+        "late = {'pydantic', 'yaml', 'plotext', 'PIL', 'psutil', 'core.run_state', 'core.worker'}\n"
+        "assert not late & sys.modules.keys(), late & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+
+
 def test_the_engine_knows_no_screen() -> None:
     code = (
         "import sys, core.worker, core.prepare\n"

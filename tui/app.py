@@ -16,31 +16,20 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
-from core.commands import Stop
-from core.resume import Resumption, plan_resumption
-from core.runs import RunFolder
 from core.text import printable
 from tui.rates import BANDWIDTHS, Rates
-from tui.screens.dialogs import Choice, ChoiceDialog
-from tui.screens.help import HelpScreen
-from tui.screens.new_run import NewRunScreen
-from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
-from tui.sources import JournalSource, Launched, RunModel
 from tui.terminal import let_go
 
+# The other screens, and what knows of runs, are imported where they are first wanted: together
+# they take longer than everything else up to the first frame.
 if TYPE_CHECKING:
     from core.config import Config
+    from core.resume import Resumption
+    from tui.sources import Launched, RunModel
 
-# All with the app: Textual doesn't load the style sheet that a default screen names.
-_STYLE_SHEETS: list[str | PurePath] = [
-    "app.tcss",
-    "runs.tcss",
-    "run.tcss",
-    "dialogs.tcss",
-    "new_run.tcss",
-    "help.tcss",
-]
+# The first screen's is here: Textual doesn't load the style sheet that a default screen names.
+_STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "runs.tcss"]
 _WIDTHS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]
 _HEIGHTS = [(0, "-short"), (34, "-tall")]
 
@@ -76,8 +65,20 @@ class Exit(Enum):
 class StartRun(Protocol):
     """How the app asks the owner of the engine for a run."""
 
-    def __call__(self, config: "Config", resumption: Resumption | None = None) -> Launched:
+    def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "Launched":
         """Begin a run, or go on with one; raises OSError or ValueError when it can't begin."""
+
+
+class Plan(Protocol):
+    """How the app learns which run the command line has asked for."""
+
+    def __call__(self) -> "tuple[Config, Resumption | None]":
+        """Read it all; raises OSError or ValueError when it can't begin. Takes a moment."""
+
+
+@runtime_checkable
+class _OfARun(Protocol):
+    model: "RunModel"
 
 
 @runtime_checkable
@@ -113,35 +114,45 @@ class ConvNextApp(App[Exit]):
         self,
         runs_dir: Path,
         start_run: StartRun,
-        launched: Launched | None = None,
+        launched: "Launched | None" = None,
         clock: Callable[[], float] = time.time,
         show: Path | None = None,
         rates: Rates = BANDWIDTHS["full"],
+        plan: Plan | None = None,
     ) -> None:
-        """`launched` is a run that this process trains, `show` one on the disk to open first."""
+        """`launched` is a run that this process trains, `plan` one that it is to begin at once,
+        `show` one on the disk to open first."""
         super().__init__()
+        self.register_theme(_THEME)
+        if "TEXTUAL_THEME" not in os.environ:
+            # Not by assignment: that would parse all style sheets twice before the first frame.
+            self.set_reactive(App.theme, _THEME.name)
+            self.stylesheet.set_variables(self.get_css_variables())
+        self.refused = ""
+        """Why the planned run could not begin; the app has closed itself then."""
         self.rates = rates
+        self._plan = plan
         self._show_first = show
         self.runs_dir = runs_dir
         self.clock = clock
         self._start_run = start_run
-        self._own = RunModel(launched.source, launched.path) if launched else None
+        self._own = _model_of(launched) if launched else None
         self._ticks = 0
         self._hangup_before: Any = None
 
     def get_default_screen(self) -> Screen[None]:
-        """The run list lies under everything."""
+        """The run list lies under everything, as soon as there is something above it."""
+        if self._plan:
+            from tui.screens.starting import StartingScreen
+
+            return StartingScreen(self._plan)
         return RunsScreen(self.runs_dir)
 
     def on_mount(self) -> None:
         """Open the run that the command line has started, and start the one timer."""
-        self.register_theme(_THEME)
-        if "TEXTUAL_THEME" not in os.environ:
-            self.theme = _THEME.name
         self._listen_for_hangup()
         if self._own:
-            self._own.pump()
-            self.push_screen(RunScreen(self._own))
+            self._show_run(self._own, self.push_screen)
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
@@ -151,7 +162,7 @@ class ConvNextApp(App[Exit]):
         self._ticks += 1
         charts = self._ticks % self.rates.ticks_a_chart == 0
         screens = list(self.screen_stack)
-        models = {id(s.model): s.model for s in screens if isinstance(s, RunScreen)}
+        models = {id(s.model): s.model for s in screens if isinstance(s, _OfARun)}
         if self._own:
             models[id(self._own)] = self._own
         for model in models.values():
@@ -168,17 +179,33 @@ class ConvNextApp(App[Exit]):
 
     def open_run(self, path: Path) -> None:
         """Show a run of the list; the one that trains here can be steered."""
+        from tui.sources import JournalSource, RunModel
+
         own = self._own
         if own and path.name == own.state.run_id:
             model = own
         else:
             model = RunModel(JournalSource(path), path)
-        model.pump()
-        self.push_screen(RunScreen(model))
+        self._show_run(model, self.push_screen)
 
     def open_form(self) -> None:
         """Ask for a new run."""
+        from tui.screens.new_run import NewRunScreen
+
         self.push_screen(NewRunScreen())
+
+    async def begin(self, plan: Plan) -> None:
+        """Start the planned run and show it; when that can't be, close and say why in `refused`."""
+        try:
+            config, resumption = await asyncio.to_thread(plan)
+        except (OSError, ValueError) as error:
+            self.refused = str(error)
+        else:
+            # Over the starting screen: Textual can't take a default screen away.
+            self.push_screen(RunsScreen(self.runs_dir))
+            self.refused = self._launch(lambda: self._start_run(config, resumption))
+        if self.refused:
+            self.exit(Exit.DONE)
 
     def launch(self, config: "Config") -> str:
         """Start a run and show it; returns why not, or nothing."""
@@ -187,13 +214,16 @@ class ConvNextApp(App[Exit]):
     def resume(self, path: Path) -> str:
         """Go on with a past run and show it; returns why not, or nothing."""
 
-        def start() -> Launched:
+        from core.resume import plan_resumption
+        from core.runs import RunFolder
+
+        def start() -> "Launched":
             resumption = plan_resumption(RunFolder(path))
             return self._start_run(resumption.config, resumption)
 
         return self._launch(start)
 
-    def _launch(self, start: Callable[[], Launched]) -> str:
+    def _launch(self, start: "Callable[[], Launched]") -> str:
         if self.training:
             name = self._own.state.name if self._own else ""
             return f"a run trains already ({name}): wait for it, or stop it first"
@@ -201,25 +231,43 @@ class ConvNextApp(App[Exit]):
             launched = start()
         except (OSError, ValueError) as error:
             return str(error)
-        self._own = RunModel(launched.source, launched.path)
-        self._own.pump()
+        self._own = _model_of(launched)
         show = self.push_screen if isinstance(self.screen, RunsScreen) else self.switch_screen
-        show(RunScreen(self._own))
+        self._show_run(self._own, show, launched.shown)
         return ""
+
+    def _show_run(
+        self,
+        model: "RunModel",
+        show: Callable[[Screen[None]], object],
+        shown: Callable[[], object] = lambda: None,
+    ) -> None:
+        from tui.screens.run import RunScreen
+
+        model.pump()
+        screen = RunScreen(model)
+        show(screen)
+        screen.call_after_refresh(shown)
 
     def action_help(self) -> None:
         """Show keys and ideas."""
+        from tui.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
     async def action_quit(self) -> None:
         """Close the app; while a run trains here, ask what becomes of it."""
+        from tui.screens.dialogs import ChoiceDialog
+
         if not self.training:
             self.exit(Exit.DONE)
         elif not (isinstance(self.screen, ChoiceDialog) and self.screen.id == "quit"):
             self._ask_about_training()
 
     def _ask_about_training(self) -> None:
+        from tui.screens.dialogs import Choice, ChoiceDialog
+
         dialog = ChoiceDialog(
             "training goes on: what now?",
             f"{printable(self._own.state.name if self._own else '')} trains in this process.",
@@ -242,6 +290,8 @@ class ConvNextApp(App[Exit]):
         if answer == "detach":
             self.exit(Exit.DETACH if self.training else Exit.DONE)
         elif answer == "stop":
+            from core.commands import Stop
+
             asked = self._own is not None and self._own.send(Stop())
             self.exit(Exit.STOP if asked else Exit.DONE)
 
@@ -284,3 +334,9 @@ class ConvNextApp(App[Exit]):
         """Hand the signal back."""
         if self._hangup_before is not None:
             signal.signal(signal.SIGHUP, self._hangup_before)
+
+
+def _model_of(launched: "Launched") -> "RunModel":
+    from tui.sources import RunModel
+
+    return RunModel(launched.source, launched.path)

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from core.errors import SetupError
 if TYPE_CHECKING:
     from core.config import Config
     from core.resume import Resumption
-    from tui.app import ConvNextApp, Exit
+    from tui.app import ConvNextApp, Exit, Plan
 
 DEFAULT_RUNS_DIR = "runs"
 ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
@@ -119,7 +120,7 @@ def attach(context: click.Context, run: str | None, runs_dir: str | None) -> Non
     assert context.parent is not None
     options = context.parent.params
     bandwidth = "low" if options["low_bandwidth"] else options["bandwidth"]
-    sys.exit(_run_app(None, folder, None, bandwidth, show=found.path))
+    sys.exit(_run_app(None, folder, bandwidth, show=found.path))
 
 
 @cli.command()
@@ -216,49 +217,66 @@ def _run(
 ) -> int:
     folder = Path(runs_dir)
     bandwidth = "low" if low_bandwidth else bandwidth
-    resumption = None
-    if resume is not None:
-        resumption = _resumption(folder, resume, accept_data_changes, options)
-    given = [name for name in _RUN_OPTIONS if options.get(name) not in (None, (), False)]
-    config = resumption.config if resumption else _config(**options) if given else None
+    plan = _plan(folder, resume, accept_data_changes, options)
     if detach:
-        return _detach(config)
+        return _detach(plan)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    if config is not None and (no_ui or not on_terminal):
-        from tui.session import run_headless
+    if plan is not None and (no_ui or not on_terminal):
+        from tui.unattended import run_headless
 
+        config, resumption = plan()
         return run_headless(config, folder, log_format, resumption)
     if no_ui:
         raise SetupError("--no-ui needs a run to do: give --data DIR, --demo or --resume RUN")
     _need_terminal()
-    return _run_app(config, folder, resumption, bandwidth)
+    return _run_app(plan, folder, bandwidth)
 
 
-def _detach(config: "Config | None") -> int:
+def _plan(
+    runs_dir: Path, resume: str | None, accept_data_changes: bool, options: dict[str, Any]
+) -> "Plan | None":
+    """Return what works out the run that is asked for, if one is; raises SetupError for options
+    that exclude each other."""
+    if resume is not None:
+        _refuse_beside_resume(options)
+        return partial(_resumed, runs_dir, resume, accept_data_changes, options)
+    if all(options.get(name) in (None, (), False) for name in _RUN_OPTIONS):
+        return None
+    if options["demo"] and (options["data"] is not None or options["preset"] is not None):
+        raise SetupError("--demo brings its own data and preset: leave out --data and --config")
+    return partial(_new, **options)
+
+
+def _detach(plan: "Plan | None") -> int:
     from tui.remote import start_detached
 
-    if config is None:
+    if plan is None:
         raise SetupError("--detach needs a run to do: give --data DIR, --demo or --resume RUN")
+    plan()  # what is wrong with it is told here
     code, words = start_detached([text for text in sys.argv[1:] if text != "--detach"])
     click.echo(words, err=code != 0)
     return code
 
 
-def _resumption(
-    runs_dir: Path, text: str, accept_data_changes: bool, options: dict[str, Any]
-) -> "Resumption":
-    from core.resume import find_run, plan_resumption
-
+def _refuse_beside_resume(options: dict[str, Any]) -> None:
     for name in ("data", "demo", "preset", "name", "seed"):
         if options.get(name) not in (None, False):
             option = "--config" if name == "preset" else f"--{name}"
             raise SetupError(f"{option} belongs to a new run: leave it out with --resume")
+
+
+def _resumed(
+    runs_dir: Path, text: str, accept_data_changes: bool, options: dict[str, Any]
+) -> "tuple[Config, Resumption]":
+    from core.resume import find_run, plan_resumption
+
     device = [f"device={options['device']}"] if options.get("device") else []
     folder = find_run(runs_dir, text)
-    return plan_resumption(folder, [*options["overrides"], *device], accept_data_changes)
+    resumption = plan_resumption(folder, [*options["overrides"], *device], accept_data_changes)
+    return resumption.config, resumption
 
 
-def _config(
+def _new(
     demo: bool,
     data: str | None,
     preset: str | None,
@@ -266,13 +284,11 @@ def _config(
     name: str | None,
     device: str | None,
     seed: int | None,
-) -> "Config":
+) -> "tuple[Config, None]":
     from core import preflight
     from core.config_io import load_config
     from core.demo_run import demo_config
 
-    if demo and (data is not None or preset is not None):
-        raise SetupError("--demo brings its own data and preset: leave out --data and --config")
     given = {"name": name, "device": device, "seed": seed, "data.root": data}
     values = {key: value for key, value in given.items() if value is not None}
     if demo:
@@ -280,20 +296,14 @@ def _config(
     else:
         config = load_config(preset or "default", overrides, values)
     preflight.check(config)
-    return config
+    return config, None
 
 
-def _run_app(
-    config: "Config | None",
-    runs_dir: Path,
-    resumption: "Resumption | None",
-    bandwidth: str,
-    show: Path | None = None,
-) -> int:
+def _run_app(plan: "Plan | None", runs_dir: Path, bandwidth: str, show: Path | None = None) -> int:
     from tui import app as ui
     from tui.interrupts import Interrupts
     from tui.rates import rates_for
-    from tui.session import Session, finish_headless
+    from tui.session import Session
     from tui.terminal import own_terminal, show_cursor
 
     session = Session(runs_dir)
@@ -313,17 +323,35 @@ def _run_app(
     session.has_screen = True
     with own_terminal() as terminal:
         interrupts = Interrupts(interrupted, at_once)
-        launched = session.start_run(config, resumption) if config is not None else None
         rates = rates_for(bandwidth)
-        app = ui.ConvNextApp(runs_dir, session.start_run, launched, show=show, rates=rates)
+        ready = partial(_ready, plan) if plan else None
+        app = ui.ConvNextApp(runs_dir, session.start_run, plan=ready, show=show, rates=rates)
         left, failed = _closed(app)
         session.screen_closed()
+    engine = session.engine
     if failed:
-        folder = session.engine.folder if session.engine else None
-        log = folder.log if folder else terminal.stray
+        log = engine.folder.log if engine and engine.folder else terminal.stray
         click.echo(f"the app ended with an error, see {log}", err=True)
+    if app.refused and interrupts.exit_code is None:
+        raise SetupError(app.refused)
+    if engine is None:
+        return interrupts.exit_code or 0
+    from tui.unattended import finish_headless
+
     # Whatever ended the app, an error of its own included: the run is not its to end.
-    return finish_headless(session, interrupts, hung_up=left is ui.Exit.HUNG_UP)
+    return finish_headless(engine, interrupts, hung_up=left is ui.Exit.HUNG_UP)
+
+
+def _ready(plan: "Plan") -> "tuple[Config, Resumption | None]":
+    """Return what is planned, with everything imported that trains and shows it.
+
+    The app calls this in a thread: its loop would stand still meanwhile.
+    """
+    planned = plan()
+    import core.worker  # noqa: F401
+    import tui.screens.run  # noqa: F401
+
+    return planned
 
 
 def _closed(app: "ConvNextApp") -> "tuple[Exit | None, bool]":

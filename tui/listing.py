@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from core import format as fmt
-from core.runs import RunSummary
 from core.text import printable
-from tui.wording import SYMBOLS, sparkline
+from tui.signs import SYMBOLS, sparkline
+
+if TYPE_CHECKING:  # the list stands before anything of the runs is read
+    from core.runs import RunSummary
 
 _COLOURS = {
     "preparing": "#56b4e9",
@@ -42,7 +45,7 @@ def columns_for(width: int) -> list[str]:
     return [name for name, least in _COLUMNS if width >= least]
 
 
-def cells(run: RunSummary, columns: Sequence[str], now: float) -> list[Text]:
+def cells(run: "RunSummary", columns: Sequence[str], now: float) -> list[Text]:
     """Return a run's row; text from outside is shown as it is, never as markup."""
     status = f"{SYMBOLS.get(run.status, '?')} {run.status}"
     made = {
@@ -66,13 +69,13 @@ def _cut(text: str, cells: int) -> Text:
     return shown
 
 
-def epochs(run: RunSummary) -> str:
+def epochs(run: "RunSummary") -> str:
     """Return the epochs of the phases, as `12+3`."""
     counts = [str(number) for number in run.epochs.values() if number]
     return "+".join(counts) or "0"
 
 
-def note(run: RunSummary) -> str:
+def note(run: "RunSummary") -> str:
     """Return what is out of the ordinary about a run; empty when nothing is."""
     said = []
     if run.error:
@@ -86,7 +89,7 @@ def note(run: RunSummary) -> str:
     return "; ".join(said)
 
 
-def detail(run: RunSummary, now: float) -> str:
+def detail(run: "RunSummary", now: float) -> str:
     """Return the lines about the chosen run: all that the columns had no room for."""
     loss = fmt.loss(run.best_val_loss)
     best = f"best val top-1 {fmt.percent(run.best_val_top1)}, val loss {loss}"

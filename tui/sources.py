@@ -166,6 +166,8 @@ class Launched:
 
     source: RunSource
     path: Path | None = None
+    shown: Callable[[], object] = lambda: None
+    """To be called when the run is on the screen: its engine lets that be drawn first."""
 
 
 class RunModel:

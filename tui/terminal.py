@@ -14,26 +14,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tui.thrift import thrifty
+
 _OUTPUTS = (1, 2)
 _PATIENT_SECONDS = 0.5
 
 
 # Out of everything that Textual switches on: alternate screen, hidden cursor, mouse, focus, paste,
 # kitty's keyboard, size reports, no line wrap.
-_PLAIN_SCREEN = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+_PLAIN_SCREEN = (
+    b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+)
 _PLAIN_SCREEN += b"\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[?2048l\x1b[?7h"
 
 
 class _Screen(io.TextIOWrapper):
-    """The terminal that Textual writes to. One that can't be written to any more has hung up,
-    also where no SIGHUP tells so; the writing thread must not die of it."""
+    """The terminal that Textual writes to, in fewer bytes. One that can't be written to any more
+    has hung up, also where no SIGHUP tells so; the writing thread must not die of it."""
 
     def write(self, text: str) -> int:
         try:
-            return super().write(text)
+            super().write(thrifty(text))
         except OSError:
             os.kill(os.getpid(), signal.SIGHUP)
-            return len(text)
+        return len(text)
 
     def flush(self) -> None:
         try:

@@ -13,17 +13,8 @@ from core import format as fmt
 from core.eta import overdue
 from core.run_state import PhaseState, RunState
 from core.text import printable
+from tui.signs import SYMBOLS, sparkline
 
-SYMBOLS = {
-    "preparing": "○",
-    "running": "●",
-    "paused": "‖",
-    "finished": "✓",
-    "stopped": "■",
-    "failed": "✗",
-    "interrupted": "!",
-    "unreadable": "?",
-}
 STYLES = {
     "preparing": "$text-primary",
     "running": "$text-primary",
@@ -248,22 +239,6 @@ def _rate_rule(phase: PhaseState) -> str:
     assert phase.started is not None
     left = max(1, phase.started.scheduler_patience + 1 - phase.scheduler_bad_epochs)
     return f"× {phase.started.scheduler_factor:g} after {left} more without improvement"
-
-
-def sparkline(values: list[float], width: int) -> str:
-    """Return numbers as small bars, the latest `width` of them; × stands for not a number."""
-    shown = values[-width:]
-    finite = [value for value in shown if math.isfinite(value)]
-    if not finite:
-        return "×" * len(shown)
-    low, high = min(finite), max(finite)
-    span = high - low
-    if not 0 < span < math.inf:
-        return "".join("▁" if math.isfinite(value) else "×" for value in shown)
-    return "".join(
-        "▁▂▃▄▅▆▇█"[round(7 * ((value - low) / span))] if math.isfinite(value) else "×"
-        for value in shown
-    )
 
 
 def log_line(time: float, level: str, text: str) -> Text:

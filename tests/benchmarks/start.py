@@ -4,7 +4,8 @@
 
 On a terminal, from the moment before the program is executed to the frame with its title on it;
 in turns with the smallest app that Textual makes possible, and with `import textual` alone, which
-no program that draws with it can beat. A first round warms up the disk's cache and is not counted.
+no program that draws with it can beat. Then to the list's rows and to the panels of the run. A
+first round warms up the disk's cache and is not counted.
 """
 
 import argparse
@@ -50,11 +51,14 @@ SMALLEST, LIST, TRAINING = "smallest Textual app", "app, list of runs", "app, st
 IMPORT, HELP, RUNS = "python -c 'import textual'", "--help", "runs"
 _BESIDE = {LIST: SMALLEST, TRAINING: SMALLEST, HELP: IMPORT, RUNS: IMPORT}
 
+Seconds = tuple[float, ...]
+"""To the first frame or the end of the command, and to what the frame is for where that differs."""
+
 
 def measure(options: Options, work: Path) -> Report:
     """Start everything in turns."""
     ways = _ways(work)
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[str, list[Seconds]] = defaultdict(list)
     for number in range(-1, options.rounds):
         for name in in_turn(list(ways), number):
             taken = ways[name]()
@@ -64,17 +68,19 @@ def measure(options: Options, work: Path) -> Report:
     table = Table(
         f"seconds to the first frame at {_SIZE}, or to the end of the command; {options.rounds} "
         "rounds (median, lowest to highest)",
-        ["", "s", "times", "beside"],
+        ["", "s", "times", "beside", "to rows or panels, s"],
     )
+    firsts = {name: [times[0] for times in taken] for name, taken in found.items()}
     for name in ways:
         beside = _BESIDE.get(name)
-        times = spread(ratios(found[name], found[beside])) if beside else NOTHING
-        table.add(name, spread(found[name]), times, beside or NOTHING)
-    medians = {name: median(values) for name, values in found.items()}
+        times = spread(ratios(firsts[name], firsts[beside])) if beside else NOTHING
+        rest = spread(times[1] for times in found[name] if len(times) > 1)
+        table.add(name, spread(firsts[name]), times, beside or NOTHING, rest)
+    medians = {name: median(values) for name, values in firsts.items()}
     return Report([table], values={"seconds": dict(found), "medians": medians})
 
 
-def _ways(work: Path) -> dict[str, Callable[[], float]]:
+def _ways(work: Path) -> dict[str, Callable[[], Seconds]]:
     python, past = sys.executable, work / "past"
     for number in range(_PAST_RUNS):
         script = scripted.finished()
@@ -84,27 +90,27 @@ def _ways(work: Path) -> dict[str, Callable[[], float]]:
     there = ["--runs-dir", str(past)]
     new = ["--runs-dir", str(work / "new"), *arguments(small)]
     return {
-        SMALLEST: lambda: _first_frame([python, "-c", _SMALLEST_APP], "the smallest app", work),
-        LIST: lambda: _first_frame(command(*there), "convnext-tui", work),
-        TRAINING: lambda: _first_frame(command(*new), "preparing", work),
+        SMALLEST: lambda: _frames([python, "-c", _SMALLEST_APP], work, "the smallest app"),
+        LIST: lambda: _frames(command(*there), work, "convnext-tui", "finished"),
+        TRAINING: lambda: _frames(command(*new), work, "preparing", "early stopping"),
         IMPORT: lambda: _to_the_end([python, "-c", "import textual"], work),
         HELP: lambda: _to_the_end(command("--help"), work),
         RUNS: lambda: _to_the_end(command("runs", *there), work),
     }
 
 
-def _first_frame(program: list[str], title: str, work: Path) -> float:
+def _frames(program: list[str], work: Path, *texts: str) -> Seconds:
     screen = OnScreen(program, _SIZE, environment(work / "cache"), work)
     try:
-        return screen.wait_for(title) - screen.began
+        return tuple(screen.wait_for(text) - screen.began for text in texts)
     finally:
         screen.end()
 
 
-def _to_the_end(program: list[str], work: Path) -> float:
+def _to_the_end(program: list[str], work: Path) -> Seconds:
     began = time.time()
     subprocess.run(program, cwd=work, env=environment(), check=True, stdout=subprocess.DEVNULL)
-    return time.time() - began
+    return (time.time() - began,)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Protocol
 
 from core import events as ev
-from core.config import PHASES
 from core.events import Event, Record
+from core.phases import PHASES
 from core.runs import RunFolder
 from tests.pictures import make_pictures
 from tests.stress.common import (

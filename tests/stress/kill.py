@@ -21,9 +21,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.config import PHASES
 from core.events import EpochEnded, Event, PhaseStarted, Progress
 from core.journal import replay
+from core.phases import PHASES
 from core.run_state import fold
 from core.runs import RunFolder
 from tests.pictures import make_pictures

@@ -9,7 +9,7 @@ from textual.widgets._toast import Toast
 from core.config import Config
 from core.resume import Resumption
 from tests.tui import scripted
-from tui.app import ConvNextApp, Exit
+from tui.app import ConvNextApp, Exit, Plan
 from tui.sources import Launched
 
 NOWHERE = Path("/nowhere/runs")
@@ -37,9 +37,10 @@ def make_app(
     runs_dir: Path = NOWHERE,
     starter: Starter | None = None,
     now: float = scripted.START + 900,
+    plan: Plan | None = None,
 ) -> ConvNextApp:
     launched = Launched(source) if source else None
-    return ConvNextApp(runs_dir, starter or Starter(), launched, clock=lambda: now)
+    return ConvNextApp(runs_dir, starter or Starter(), launched, clock=lambda: now, plan=plan)
 
 
 async def settle(pilot: Pilot[Exit]) -> None:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,19 @@ from textual.screen import Screen
 from textual.widgets import Button, OptionList
 
 from core import commands
+from core.config import Config
+from core.config_io import load_config
+from core.errors import SetupError
 from tests.tui import scripted
 from tests.tui.disk import write_run
-from tests.tui.kit import Starter, make_app, press, settle
+from tests.tui.kit import Starter, make_app, press, settle, text
 from tui.app import ConvNextApp, Exit
 from tui.screens.dialogs import ChoiceDialog, ValueDialog
 from tui.screens.help import HelpScreen
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.starting import StartingScreen
 from tui.screens.steering import SteeringScreen
 
 SIZE = (80, 24)
@@ -37,6 +42,51 @@ async def test_without_training_the_app_just_closes(key: str) -> None:
     assert await leave(make_app(), key) is Exit.DONE
     source = scripted.finished().source(live=True)
     assert await leave(make_app(source), key) is Exit.DONE
+
+
+async def test_a_planned_run_is_read_behind_a_first_frame_and_takes_its_place(
+    starter: Starter,
+) -> None:
+    config, drawn = load_config("default", ["name=planned"]), threading.Event()
+
+    def plan() -> tuple[Config, None]:
+        drawn.wait(10)
+        return config, None
+
+    app = make_app(starter=starter, plan=plan)
+    async with app.run_test(size=SIZE) as pilot:
+        assert isinstance(app.screen, StartingScreen)
+        assert "preparing" in text(pilot, "#headline")
+        drawn.set()
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert isinstance(app.screen, RunScreen)
+        assert starter.configs == [config]
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_a_planned_run_that_cannot_begin_closes_the_app_with_the_reason() -> None:
+    def plan() -> tuple[Config, None]:
+        raise SetupError("no such folder")
+
+    app = make_app(plan=plan)
+    assert await leave(app) is Exit.DONE
+    assert app.refused == "no such folder"
+
+
+async def test_a_planned_run_does_not_begin_after_the_app_was_left(starter: Starter) -> None:
+    left = threading.Event()
+
+    def plan() -> tuple[Config, None]:
+        left.wait(10)
+        return load_config("default"), None
+
+    app = make_app(starter=starter, plan=plan)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("q")
+        left.set()
+    assert (app.return_value, app.refused, starter.configs) == (Exit.DONE, "", [])
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])

@@ -8,6 +8,7 @@ from core import events as ev
 from core.run_state import PhaseState, RunState, fold
 from tests.tui import scripted
 from tui import devices, previews, progress, wording
+from tui.signs import sparkline
 
 START = scripted.START
 
@@ -186,16 +187,16 @@ def test_the_learning_rate_says_when_it_falls() -> None:
 
 
 def test_sparklines() -> None:
-    assert wording.sparkline([3.0, 1.0, 2.75], 8) == "█▁▇"
-    assert wording.sparkline([1.0, math.nan, 2.0], 8) == "▁×█"
-    assert wording.sparkline([1.0, 1.0], 8) == "▁▁"
-    assert wording.sparkline([], 8) == ""
-    assert wording.sparkline([math.inf], 8) == "×"
+    assert sparkline([3.0, 1.0, 2.75], 8) == "█▁▇"
+    assert sparkline([1.0, math.nan, 2.0], 8) == "▁×█"
+    assert sparkline([1.0, 1.0], 8) == "▁▁"
+    assert sparkline([], 8) == ""
+    assert sparkline([math.inf], 8) == "×"
 
 
 @given(st.lists(st.floats()), st.integers(1, 20))
 def test_a_sparkline_is_never_too_long(values: list[float], width: int) -> None:
-    assert len(wording.sparkline(values, width)) == min(len(values), width)
+    assert len(sparkline(values, width)) == min(len(values), width)
 
 
 def test_what_is_wrong_with_the_record_is_said() -> None:

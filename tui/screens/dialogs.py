@@ -28,6 +28,7 @@ class Choice:
 class ChoiceDialog(ModalScreen[str | None]):
     """Asks; each answer names its consequence. Esc answers nothing."""
 
+    CSS_PATH = "../dialogs.tcss"
     # No button has the focus: Enter must not give the first answer by accident.
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,6 +73,7 @@ class ChoiceDialog(ModalScreen[str | None]):
 class ValueDialog(ModalScreen[float | None]):
     """Asks for a number and says, while it is typed, what it would do."""
 
+    CSS_PATH = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave as is", tooltip="Close this; nothing changes"),
     ]

@@ -51,6 +51,7 @@ def help_text(bindings: list[tuple[str, str, str]]) -> Content:
 class HelpScreen(ModalScreen[None]):
     """Shows the bindings as they are declared, so that they can't differ from the truth."""
 
+    CSS_PATH = "../help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,enter", "dismiss", "close", tooltip="Close the help"),
     ]

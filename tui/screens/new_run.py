@@ -31,6 +31,7 @@ def _id(key: str) -> str:
 class NewRunScreen(Screen[None]):
     """Asks what to train on; starts it when everything typed makes sense."""
 
+    CSS_PATH = "../new_run.tcss"
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "start", tooltip="Check everything and begin to train (or Enter)"),

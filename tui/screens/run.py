@@ -28,6 +28,7 @@ _LINES = ("headline", "facts", "notice", "phases", "progress")
 class RunScreen(SteeringScreen):
     """Draws the state that its model holds; what keys ask for is `SteeringScreen`'s part."""
 
+    CSS_PATH = "../run.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "chart", "chart", show=False, tooltip="Show the other chart"),

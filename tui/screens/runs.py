@@ -15,12 +15,13 @@ from textual.screen import Screen
 from textual.widgets import Button, DataTable, Footer, Static
 from textual.widgets.data_table import CellDoesNotExist
 
-from core.runs import RunList, RunSummary
 from core.text import printable
 from tui import listing
+from tui.widgets.first_line import FirstLine
 from tui.widgets.run_rows import RunRows
 
 if TYPE_CHECKING:
+    from core.runs import RunList, RunSummary
     from tui.app import ConvNextApp
 
 _LOOK_SECONDS = 2.0
@@ -38,11 +39,13 @@ class RunsScreen(Screen[None]):
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__()
-        self._list = RunList(runs_dir)
+        self._runs_dir = runs_dir
+        self._list: RunList | None = None
         self._runs: list[RunSummary] = []
         self._shown: tuple[object, ...] = ()
         self._looking = False
         self._looked = False
+        self._drawn = False
         self._ticks = 0
         self._told = ""
         # Held, not looked up: the directory may be read while the app takes the screen down.
@@ -54,28 +57,25 @@ class RunsScreen(Screen[None]):
         )
         self._detail = Static(id="detail", markup=False)
         self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
-        self._head = Static(Content(self._title_text), id="title")
+        self._head = FirstLine(Content(f"{self._title_text} · reading them…"), id="title")
 
     @property
     def _host(self) -> "ConvNextApp":
         return cast("ConvNextApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Lay the table above the lines about the chosen run."""
+        """A frame; what fills it comes when the directory was read."""
         yield self._head
-        yield self._table
-        yield self._empty
-        yield self._detail
         yield Footer(compact=True, show_command_palette=False)
 
-    def on_mount(self) -> None:
-        """Look into the directory at once."""
-        self._empty.display = False
-        self.look()
+    @on(FirstLine.Drawn)
+    def _first_frame(self) -> None:
+        self._drawn = True
+        self._look_if_seen()
 
     def on_screen_resume(self) -> None:
         """Look again after another screen."""
-        self.look()
+        self._look_if_seen()
 
     def on_resize(self, event: Resize) -> None:
         """Other widths have other columns."""
@@ -84,9 +84,12 @@ class RunsScreen(Screen[None]):
     def tick(self, now: float, charts: bool) -> None:
         """Look into the directory now and then, while this screen is the one in use."""
         self._ticks += 1
+        if self._ticks % self._host.rates.ticks_in(_LOOK_SECONDS) == 0:
+            self._look_if_seen()
+
+    def _look_if_seen(self) -> None:
         # Not `is_current`: Textual says so of a screen behind another one, too.
-        often = self._host.rates.ticks_in(_LOOK_SECONDS)
-        if self.app.screen is self and self._ticks % often == 0:
+        if self._drawn and self.app.screen is self:
             self.look()
 
     def look(self) -> None:
@@ -99,17 +102,29 @@ class RunsScreen(Screen[None]):
     async def _look(self) -> None:
         problem = ""
         try:
-            self._runs = await asyncio.to_thread(self._list.refresh)
+            self._runs = await asyncio.to_thread(self._read)
         except OSError as error:
             problem = f" · can't be read: {printable(error.strerror or str(error))}"
         finally:
             self._looking = False
         self._head.update(Content(self._title_text + problem), layout=False)
-        self._looked = True
+        if not self._looked:
+            self._looked = True
+            # The table above the lines about the chosen run.
+            await self.mount(self._table, self._empty, self._detail, after=self._head)
+            self.set_focus(self._table)
         self._show()
 
+    def _read(self) -> "list[RunSummary]":
+        if self._list is None:
+            # In this thread too: what reads runs takes longer to import than a frame to draw.
+            from core.runs import RunList
+
+            self._list = RunList(self._runs_dir)
+        return self._list.refresh()
+
     def _show(self) -> None:
-        if not self.is_mounted:
+        if not (self.is_mounted and self._looked):
             return
         table = self._table
         columns = listing.columns_for(self.size.width)
@@ -125,7 +140,7 @@ class RunsScreen(Screen[None]):
                     if table.get_cell(id, column) != cell:
                         table.update_cell(id, column, cell, update_width=True)
         table.display = bool(rows)
-        self._empty.display = self._looked and not rows
+        self._empty.display = not rows
         self._show_detail()
 
     def _rebuild(self, table: RunRows, columns: list[str], rows: dict[str, list[Text]]) -> None:
@@ -145,7 +160,7 @@ class RunsScreen(Screen[None]):
         except CellDoesNotExist:
             return ""
 
-    def _chosen(self) -> RunSummary | None:
+    def _chosen(self) -> "RunSummary | None":
         id = self._chosen_id()
         return next((run for run in self._runs if run.id == id), None)
 

@@ -1,0 +1,30 @@
+"""Signs that stand for a run's status and for the course of a figure."""
+
+import math
+
+SYMBOLS = {
+    "preparing": "○",
+    "running": "●",
+    "paused": "‖",
+    "finished": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "interrupted": "!",
+    "unreadable": "?",
+}
+
+
+def sparkline(values: list[float], width: int) -> str:
+    """Return numbers as small bars, the latest `width` of them; × stands for not a number."""
+    shown = values[-width:]
+    finite = [value for value in shown if math.isfinite(value)]
+    if not finite:
+        return "×" * len(shown)
+    low, high = min(finite), max(finite)
+    span = high - low
+    if not 0 < span < math.inf:
+        return "".join("▁" if math.isfinite(value) else "×" for value in shown)
+    return "".join(
+        "▁▂▃▄▅▆▇█"[round(7 * ((value - low) / span))] if math.isfinite(value) else "×"
+        for value in shown
+    )
