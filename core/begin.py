@@ -25,6 +25,7 @@ from core.emitter import Emitter
 from core.events import DataReady, Preparing, Record, RunStarted, Warned
 from core.files import remove_leftovers, write_text_atomically
 from core.journal import JournalWriter
+from core.math_threads import share_the_cores
 from core.resume import Resumption, refuse_finished
 from core.run_state import fold
 from core.runs import RunFolder
@@ -85,7 +86,7 @@ class Beginning:
             return None
         plan.write_csv(self._folder.split)
         self._tell_of_data(plan)
-        self._emitter.emit(Preparing(stage="loading torch"))
+        self._before_torch()
         from core.prepare import prepare
 
         if self._stop_asked():
@@ -104,7 +105,7 @@ class Beginning:
         if checked is None or self._stop_asked():
             return None
         plan, differences = checked
-        self._emitter.emit(Preparing(stage="loading torch"))
+        self._before_torch()
         from core.prepare import find_start, prepare
 
         start, resumed, problems = find_start(self._folder, past, self._config, resumption.changes)
@@ -142,6 +143,10 @@ class Beginning:
 
     def _write_config(self) -> None:
         write_text_atomically(self._folder.config, to_yaml(self._config))
+
+    def _before_torch(self) -> None:
+        share_the_cores()
+        self._emitter.emit(Preparing(stage="loading torch"))
 
     def _draw_demo(self) -> None:
         if is_demo(self._config):

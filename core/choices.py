@@ -110,7 +110,7 @@ def _measured(
     if remembered is not None:
         return remembered
     emit(Preparing(stage=f"measuring how phase {phase} computes fastest"))
-    taken = {way: seconds_a_picture(net, way, side, training=phase == "full") for way in ways}
+    taken = seconds_a_picture(net, ways, side, training=phase == "full")
     best = fastest(taken)
     figures = "; ".join(f"{way} {1e3 * value:.2g} ms" for way, value in taken.items())
     found = Measured(best.bf16, best.channels_last, taken[best], f"a picture takes {figures}")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,9 +10,9 @@ from torch import Tensor
 from core.device import Compute
 from core.pixels import PixelNet
 
-_CALL_SECONDS = 0.15
-_CALLS_SECONDS = 0.3
-_FEWEST_CALLS = 2
+_CALL_SECONDS = 0.1
+_MOST_SECONDS = 3.0
+_FEWEST_ROUNDS, _ROUNDS = 3, 8
 _MOST_ON_A_CPU, _MOST_ON_A_GPU = 8, 32
 _FEW = (2, 16)
 _CLEARLY = 1 / 1.1
@@ -31,31 +31,39 @@ def fastest(seconds: Mapping[Compute, float]) -> Compute:
     return min(filter(is_worth_it, seconds), key=seconds.__getitem__, default=usual)
 
 
-def seconds_a_picture(net: PixelNet, way: Compute, side: int, training: bool) -> float:
-    """Return what a picture (`side` pixels square) takes in the network; `training` with the
-    gradient of all weights. The weights are not changed. Infinite where the memory holds none."""
-    way.place_model(net)
+def seconds_a_picture(
+    net: PixelNet, ways: Sequence[Compute], side: int, training: bool
+) -> dict[Compute, float]:
+    """Return what a picture (`side` pixels square) takes in the network in each way; `training`
+    with the gradient of all weights. The weights are not changed. Infinite where the memory holds
+    none.
+
+    The ways take turns, and the best of each counts: what else the machine does comes and goes.
+    """
     net.eval()
     net.requires_grad_(training)
     call = _train if training else _evaluate
 
-    def timed(count: int) -> float:
+    def timed(way: Compute, count: int) -> float:
+        way.place_model(net)
         return _timed(call, net, way, _pictures(count, side)) / count
 
-    if way.device.type == "cpu":
-        count = max(1, min(_MOST_ON_A_CPU, int(_CALL_SECONDS / min(timed(1), timed(1)))))
-    else:
-        count = _MOST_ON_A_GPU
-    times: list[float] = []
-    while len(times) <= _FEWEST_CALLS or (count * sum(times) < _CALLS_SECONDS and len(times) < 20):
-        try:
-            times.append(timed(count))
-        except torch.cuda.OutOfMemoryError:
-            if count == 1:
-                return math.inf
-            count //= 2
+    count = _MOST_ON_A_GPU
+    if ways[0].device.type == "cpu":
+        took = min(timed(ways[0], 1) for _ in range(2))
+        count = max(1, min(_MOST_ON_A_CPU, int(_CALL_SECONDS / took)))
+    found = dict.fromkeys(ways, math.inf)
+    began = time.perf_counter()
+    for number in range(_ROUNDS):
+        if number >= _FEWEST_ROUNDS and time.perf_counter() - began > _MOST_SECONDS:
+            break
+        for way in ways:
+            try:
+                found[way] = min(found[way], timed(way, count))
+            except torch.cuda.OutOfMemoryError:
+                count = max(1, count // 2)
     net.zero_grad(set_to_none=True)
-    return min(times)
+    return found
 
 
 def peak_bytes(net: PixelNet, way: Compute, side: int) -> Callable[[int], int]:

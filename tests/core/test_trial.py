@@ -87,7 +87,7 @@ def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
     monkeypatch.setattr("core.trial._timed", short_memory)
     gpu = Compute(torch.device("meta"), "a GPU", True, True)
     net = PixelNet(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
-    assert seconds_a_picture(net, gpu, 32, training=True) == seconds
+    assert seconds_a_picture(net, [gpu], 32, training=True) == {gpu: seconds}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -98,7 +98,7 @@ def test_a_trial_changes_no_weight_and_leaves_no_gradient(way: Compute, training
     before = {name: value.clone() for name, value in model.state_dict().items()}
     net = PixelNet(model, (0.5,) * 3, (0.25,) * 3)
     random = torch.random.get_rng_state()
-    assert seconds_a_picture(net, way, 32, training) > 0
+    assert seconds_a_picture(net, [way], 32, training)[way] > 0
     assert torch.equal(torch.random.get_rng_state(), random)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
