@@ -37,6 +37,10 @@ def real(options: Options, work: Path) -> Training:
         "data.batch_size": 32,
         "model.name": "test_convnext" if quick else "convnext_atto",
         "model.pretrained": False,
+        # What is measured at a start may come out otherwise at the next.
+        "data.workers": 1,
+        "precision": "fp32",
+        "memory_format": "contiguous",
         **to_the_last_epoch("full", _ENDLESS),
     }
     if options.weights and not quick:
