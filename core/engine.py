@@ -197,6 +197,8 @@ class Engine:
         end = self.make_ready(state)
         if end is not None:
             return end
+        # On a CPU the figures of a step cost no waiting; a GPU's are read with the next progress.
+        is_cheap = self.feeds[state.phase].compute.device.type == "cpu"
         # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
         first_seed = key(self.config.seed, "step", state.phase, state.epoch)
         self.meter = Meter()
@@ -208,6 +210,8 @@ class Engine:
             self._warn_of_unreadable(batch, train)
             self.step(state, batch, first_seed + state.step)
             self.meter.step_done(batch.labels.shape[0])
+            if is_cheap or self.log.is_full:
+                self.log.look(state, self.meter, train.dataset.paths)
             self._tell_progress(state, "train", state.step, train.steps, state.metrics)
             self.failure = self.failure or self.log.verdict(state)
             if self.failure:
@@ -251,14 +255,14 @@ class Engine:
         feed.compute.seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            loss, hits = parts.backward(feed.net, feed.compute, batch, state.part_size)
+            passed = parts.backward(feed.net, feed.compute, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return False
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
-        figures = torch.stack([loss, norm, hits])
+        figures = torch.stack([passed.loss, norm])
         step_if_finite(state.optimizer, figures)
-        self.log.add(state.step + 1, batch, figures)
+        self.log.add(state.step + 1, batch, passed, figures)
         return True
 
     def _use_smaller_parts(self, state: TrainState) -> bool:
@@ -389,8 +393,6 @@ class Engine:
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
     ) -> None:
-        if self.feeds[state.phase].compute.device.type == "cpu":  # its numbers cost no waiting
-            self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
         if step in (1, steps) or self.meter.due(self.watch.seconds):
             self._stamp(state)
             sofar = metrics.result()

@@ -1,6 +1,7 @@
 """Loss and accuracy over a pass: a step leaves its figures on the device, they are read later."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 TOP_K = 5
+MOST_VALUES = 1 << 22
+"""Logits that may wait on the device before they are looked at: 16 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,50 +24,73 @@ class PassResult:
 
 
 class RunningMetrics:
-    """Sums of loss and hits over the pictures of one pass, weighted by sample."""
+    """Sums of loss and hits over the pictures of one pass, weighted by sample.
+
+    Logits wait and are looked at together: that costs hardly more than looking at one batch.
+    """
 
     def __init__(self) -> None:
-        self.sums = [0.0, 0.0, 0.0, 0.0]
-        """Sum of losses, top-1 hits, top-5 hits, pictures."""
-        self._unread: list[tuple[Tensor, int]] = []
+        self._sums = [0.0, 0.0, 0.0, 0.0]
+        self._losses: list[tuple[Tensor, int]] = []
+        self._waiting: list[tuple[Tensor, Tensor]] = []
+        self._values = 0
 
-    def count(self, mean_loss: float, top1: float, top5: float, pictures: int) -> None:
-        """Take in a batch by its figures: mean loss, and how many were hit."""
-        loss_sum, top1_sum, top5_sum, count = self.sums
-        self.sums = [
-            loss_sum + mean_loss * pictures,
-            top1_sum + top1,
-            top5_sum + top5,
-            count + pictures,
-        ]
+    def count(self, mean_loss: float, logits: Tensor, labels: Tensor) -> None:
+        """Take in a batch whose mean loss is known, with its logits (N, classes) and labels (N,)
+        as they lie on the device."""
+        pictures = labels.shape[0]
+        self._sums[0] += mean_loss * pictures
+        self._sums[3] += pictures
+        self._let_wait(logits, labels)
 
     def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take in a batch that nobody has read yet: its mean loss (), logits (N, classes) and
-        labels (N,)."""
-        top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
-        hits = top == labels[:, None]
-        figures = torch.stack([mean_loss.float(), hits[:, 0].sum().float(), hits.sum().float()])
-        self._unread.append((figures, len(labels)))
+        """Take in a batch of which nobody has read anything yet: its mean loss () too is on the
+        device."""
+        self._losses.append((mean_loss, labels.shape[0]))
+        self._let_wait(logits, labels)
+
+    @property
+    def sums(self) -> list[float]:
+        """Sum of losses, top-1 hits, top-5 hits, pictures; this waits for the device."""
+        self._settle()
+        return list(self._sums)
+
+    @sums.setter
+    def sums(self, values: Iterable[float]) -> None:
+        self._settle()
+        self._sums = list(values)
 
     def result(self) -> PassResult:
         """Return the means so far; this waits for the device."""
-        unread, self._unread = self._unread, []
-        if unread:
-            read = torch.stack([figures for figures, _ in unread]).tolist()
-            for (loss, top1, top5), (_, pictures) in zip(read, unread, strict=True):
-                self.count(loss, top1, top5, pictures)
         loss, top1, top5, count = self.sums
         if not count:
             return PassResult(math.nan, math.nan, math.nan, 0)
         return PassResult(loss / count, top1 / count, top5 / count, int(count))
 
+    def _let_wait(self, logits: Tensor, labels: Tensor) -> None:
+        self._waiting.append((logits, labels))
+        self._values += logits.numel()
+        if self._values > MOST_VALUES:
+            self._settle()
+
+    def _settle(self) -> None:
+        losses, self._losses = self._losses, []
+        waiting, self._waiting, self._values = self._waiting, [], 0
+        if losses:
+            read = torch.stack([loss for loss, _ in losses]).tolist()
+            for loss, (_, pictures) in zip(read, losses, strict=True):
+                self._sums[0] += loss * pictures
+                self._sums[3] += pictures
+        if waiting:
+            logits = torch.cat([logits for logits, _ in waiting])
+            labels = torch.cat([labels for _, labels in waiting])
+            top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
+            hits = top == labels[:, None]
+            top1, top5 = torch.stack([hits[:, 0].sum(), hits.sum()]).tolist()
+            self._sums[1] += top1
+            self._sums[2] += top5
+
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross entropy () of logits (N, classes), computed in float32."""
     return F.cross_entropy(logits.float(), labels)
-
-
-def hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return for how many of N pictures the largest logit is the label's: () float, on the
-    device."""
-    return (logits.argmax(dim=1) == labels).sum(dtype=torch.float32)

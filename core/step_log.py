@@ -11,13 +11,16 @@ from core.config import Config
 from core.data.dataset import Batch
 from core.emitter import Emit
 from core.meter import Meter
+from core.metrics import MOST_VALUES
+from core.parts import Passed
 from core.train_state import MOST_ROLLBACKS, TrainState
 
 
 class _Step(NamedTuple):
     number: int
     figures: Tensor
-    """Loss, gradient norm, hits: (3,), on the device."""
+    """Loss, gradient norm: (2,), on the device."""
+    passed: Passed
     indices: Tensor
     """(N,): the batch's places in the data set."""
 
@@ -29,22 +32,29 @@ class StepLog:
         self._config = config
         self._emit = emit
         self._unseen: list[_Step] = []
+        self._values = 0
 
-    def add(self, number: int, batch: Batch, figures: Tensor) -> None:
-        """Note a step by its loss, gradient norm and hits (3,); it was taken if all are finite."""
-        self._unseen.append(_Step(number, figures, batch.indices))
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits on the device that it is time to look."""
+        return self._values > MOST_VALUES
+
+    def add(self, number: int, batch: Batch, passed: Passed, figures: Tensor) -> None:
+        """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
+        self._unseen.append(_Step(number, figures, passed, batch.indices))
+        self._values += passed.logits.numel()
 
     def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
         """Read the steps since the last look: count those that were taken, warn of the others
         with the files of their batch."""
         if not self._unseen:
             return
-        unseen, self._unseen = self._unseen, []
-        for step, (loss, norm, hits) in zip(unseen, _read(unseen), strict=True):
+        unseen, self._unseen, self._values = self._unseen, [], 0
+        for step, (loss, norm) in zip(unseen, _read(unseen), strict=True):
             meter.saw(loss, norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
-                state.metrics.count(loss, hits, math.nan, step.indices.shape[0])
+                state.metrics.count(loss, step.passed.logits, step.passed.labels)
                 continue
             state.nonfinite_steps += 1
             files = [paths[place] for place in step.indices.tolist()]

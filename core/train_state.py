@@ -136,7 +136,7 @@ class TrainState:
                 "optimizer": _copied(self.optimizer.state_dict()),
                 "scheduler": _copied(self.scheduler.state_dict()),
                 "stopping": asdict(self.stopping),
-                "metrics": list(self.metrics.sums),
+                "metrics": self.metrics.sums,
                 "phase_best": asdict(self.phase_best) if self.phase_best else None,
                 "best": asdict(self.best) if self.best else None,
                 "best_weights": self.best_weights,
@@ -151,7 +151,7 @@ class TrainState:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.stopping = EarlyStopping(**saved["stopping"])
-        self.metrics.sums = list(saved["metrics"])
+        self.metrics.sums = saved["metrics"]
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None
         self.best = Best(**saved["best"]) if saved["best"] else None
         self.best_weights = dict(saved["best_weights"])
