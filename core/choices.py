@@ -4,6 +4,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,8 +115,9 @@ def _measured(
     best = fastest(taken)
     figures = "; ".join(f"{way} {1e3 * value:.2g} ms" for way, value in taken.items())
     found = Measured(best.bf16, best.channels_last, taken[best], f"a picture takes {figures}")
-    memory.path.parent.mkdir(parents=True, exist_ok=True)
-    memory.write(found)
+    with suppress(OSError):  # a cache folder that can't be made: it is measured again next time
+        memory.path.parent.mkdir(parents=True, exist_ok=True)
+        memory.write(found)
     return found
 
 

@@ -77,6 +77,18 @@ def test_the_next_run_of_the_network_here_need_not_measure(photos: Path, clock: 
     assert clock.trials == 2 * trials
 
 
+def test_without_a_cache_folder_it_is_measured_every_time(
+    photos: Path, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "file" / "cache"))
+    first, _ = settle(small_config(photos, *AUTO))
+    trials = clock.trials
+    again, _ = settle(small_config(photos, *AUTO))
+    assert again == first
+    assert clock.trials == 2 * trials
+
+
 def test_what_is_named_or_must_come_out_the_same_is_not_measured(
     photos: Path, clock: Clock
 ) -> None:
