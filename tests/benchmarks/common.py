@@ -90,6 +90,18 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Let the training that is compared be another one."""
+    parser.add_argument(
+        "--limit", type=int, default=100, help="pictures a class and side at most, 0 = all"
+    )
+    parser.add_argument("--model", default="convnext_atto", help="a timm model")
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="for this program alone"
+    )
+
+
 def main(parser: argparse.ArgumentParser, measure: Measure) -> int:
     """Measure in a folder of its own, print, write the JSON file; returns the exit code."""
     options = parser.parse_args()

@@ -19,6 +19,7 @@ from tests.benchmarks.common import (
     Report,
     Table,
     add_data_options,
+    add_recipe_options,
     image_folder,
     main,
     mean,
@@ -78,12 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--views", default="0,1,2,4,8", help="which, with commas between")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--limit", type=int, default=100, help="pictures a class and side at most")
-    parser.add_argument("--model", default="convnext_atto", help="a timm model")
-    parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="for all of them"
-    )
+    add_recipe_options(parser)
     return parser
 
 

@@ -28,6 +28,7 @@ from tests.benchmarks.common import (
     Report,
     Table,
     add_data_options,
+    add_recipe_options,
     image_folder,
     in_turn,
     main,
@@ -177,15 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3, help="different seeds, one a round")
     parser.add_argument("--head-epochs", type=int, default=30, help="0 = leave the phase out")
     parser.add_argument("--full-epochs", type=int, default=2, help="0 = leave the phase out")
-    parser.add_argument(
-        "--limit", type=int, default=100, help="pictures a class and side at most, 0 = all"
-    )
-    parser.add_argument("--model", default="convnext_atto", help="a timm model")
-    parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="for this program alone"
-    )
+    add_recipe_options(parser)
     return parser
 
 
