@@ -1,0 +1,117 @@
+"""What a run query compares with: numbers, shares, durations and days, as people type them."""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+_NUMBER = re.compile(
+    r"[-+]?(\d+(?P<decimals>\.\d*)?|(?P<bare>\.\d+))([eE](?P<power>[-+]?\d{1,3}))?"
+)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{2})")
+_WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+class ValueProblem(ValueError):
+    """A text is no such value; the message says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A value as it was typed: from where to where it reaches, and what counts as equal to it."""
+
+    low: float
+    high: float
+    equal: tuple[float, float]
+
+    def compare(self, sign: str, value: float) -> bool:
+        """Return whether `value` stands to this in the relation `sign`."""
+        return {
+            "<": value < self.low,
+            "<=": value <= self.high,
+            ">": value > self.high,
+            ">=": value >= self.low,
+        }.get(sign, self._equals(value))
+
+    def _equals(self, value: float) -> bool:
+        if math.isnan(self.low):
+            return math.isnan(value)
+        return self.equal[0] <= value <= self.equal[1]
+
+
+def _exact(value: float, tolerance: float = 0.0) -> Span:
+    return Span(value, value, (value - tolerance, value + tolerance))
+
+
+def number(text: str, whole_unit: float = 0.0) -> Span:
+    """Read a number; one equals all that round to it at the digits typed.
+
+    Without any behind the point, `whole_unit` is what it counts in; 0 = 3 is 3 and nothing beside.
+    """
+    if text.lower() in _WORDS:
+        return _exact(_WORDS[text.lower()])
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        raise ValueProblem("takes a number")
+    decimals = len((match["decimals"] or match["bare"] or ".")[1:])
+    power = int(match["power"] or 0)
+    unit = 10.0 ** max(-300, min(300, power - decimals)) if decimals or power else whole_unit
+    return _exact(float(text), 0.5 * unit * (1 + 1e-9))
+
+
+def share(text: str) -> Span:
+    """Read a fraction from 0 to 1, or a percentage."""
+    expected = "takes a fraction from 0 to 1 or a percentage, such as 0.95 or 95%"
+    try:
+        percent = text.endswith("%")
+        span = number(text.removesuffix("%").rstrip(), whole_unit=1.0 if percent else 0.0)
+    except ValueProblem:
+        raise ValueProblem(expected) from None
+    scale = 0.01 if percent else 1.0
+    if not (math.isnan(span.low) or 0 <= span.low * scale <= 1):
+        raise ValueProblem(expected)
+    low, high = span.equal
+    return Span(span.low * scale, span.high * scale, (low * scale - 1e-12, high * scale + 1e-12))
+
+
+def duration(text: str) -> Span:
+    """Read seconds, `90`, `5m`, `1h30m` or `1:30:00`."""
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        total = 3600.0 * hours + 60.0 * minutes + seconds
+        return Span(total, total, (total - 0.5, total + 0.5))
+    parts = _DURATION.findall(text.lower())
+    if parts and "".join(amount + unit for amount, unit in parts) == text.lower():
+        total = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
+        return Span(total, total, (total - 0.5, total + 0.5))
+    try:
+        return number(text)
+    except ValueProblem:
+        raise ValueProblem("takes a time, such as 90 (seconds), 5m, 1h30m or 1:30:00") from None
+
+
+def day(text: str, now: float) -> Span:
+    """Read `today`, `yesterday`, `7d` (as many days ago), a date, or a date with a time."""
+    expected = "takes a day, such as 2026-11-24, 2026-11-24T13:20, today, yesterday or 7d (ago)"
+    try:
+        begin, length = _begin_and_length(text.lower(), datetime.fromtimestamp(now))
+        low, high = begin.timestamp(), (begin + length).timestamp() - 1e-3
+    except (ValueError, OverflowError, OSError):
+        raise ValueProblem(expected) from None
+    return Span(low, high, (low, high))
+
+
+def _begin_and_length(text: str, now: datetime) -> tuple[datetime, timedelta]:
+    today = datetime.combine(now.date(), datetime.min.time())
+    ago = {"today": 0, "yesterday": 1}.get(text)
+    if ago is None and re.fullmatch(r"\d{1,5}d", text):
+        ago = int(text[:-1])
+    if ago is not None:
+        return today - timedelta(days=ago), timedelta(days=1)
+    if "t" in text:
+        moment = datetime.fromisoformat(text.upper())
+        return moment.replace(tzinfo=None), timedelta(minutes=1)
+    return datetime.combine(date.fromisoformat(text), datetime.min.time()), timedelta(days=1)
