@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import stat
 import threading
 from contextlib import suppress
 from functools import cache
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from core import __version__
 from core.codec import plain
-from core.files import write_text_atomically
+from core.files import read_regular, write_text_atomically
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -39,7 +37,7 @@ class CacheFile(Generic[T]):
     def read(self) -> T | None:
         """Return what the file holds; None where it is missing, damaged or foreign."""
         try:
-            whole = json.loads(_bytes(self.path))
+            whole = json.loads(read_regular(self.path, _LARGEST))
             if whole["made_by"] != _maker(self._kind, self._form):
                 return None
             content: T = _adapter(self._kind).validate_python(whole["content"])
@@ -69,15 +67,3 @@ def _adapter(kind: Any) -> "TypeAdapter[Any]":
 def _maker(kind: Any, form: int) -> str:
     fields = json.dumps(_adapter(kind).json_schema(), sort_keys=True)
     return f"{__version__}, form {form}, {hashlib.sha256(fields.encode()).hexdigest()[:16]}"
-
-
-def _bytes(path: Path) -> bytes:
-    # Without waiting for the other end of a pipe.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
-            raise OSError(f"{path} is no file of a sensible size")
-        return os.read(file, status.st_size)
-    finally:
-        os.close(file)

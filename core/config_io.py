@@ -2,17 +2,17 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from core import safe_yaml
 from core.config import Config
 from core.errors import SetupError
+from core.flat import flatten
 from core.text import printable
 
 Tree = dict[str, Any]
@@ -20,47 +20,6 @@ Tree = dict[str, Any]
 
 class ConfigError(SetupError):
     """A configuration that can't be used; the message is one line that says what to do."""
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads `1e-3` as a number (YAML 1.2) and refuses a key given twice.
-
-    Aliases are refused too: a few of them in each other unfold to billions of values.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            alias = self.get_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(
-                None, None, f"write the value of *{alias.anchor} out", alias.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be plain text", key.start_mark
-                )
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes every text which _Loader would read as a number."""
-
-
-for _side in (_Loader, _Dumper):
-    _side.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-        list("-+.0123456789"),
-    )
 
 
 def preset_names() -> list[str]:
@@ -90,6 +49,17 @@ def load_config(
     """
     tree = Config().model_dump()
     _merge(tree, _read(source), origin=str(source))
+    return _changed(tree, overrides, values)
+
+
+def changed(
+    config: Config, overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
+) -> Config:
+    """Return a configuration with changes on top of it, as `load_config` has them."""
+    return _changed(config.model_dump(), overrides, values)
+
+
+def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) -> Config:
     for text in overrides:
         key, value = parse_override(text)
         _put(tree, key, value)
@@ -118,18 +88,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 def to_yaml(config: Config) -> str:
     """Return the resolved configuration, every key included, as YAML that load_config reads."""
-    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by dotted key, in order."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    return safe_yaml.dump(config.model_dump())
 
 
 def all_keys() -> list[str]:
@@ -171,7 +130,7 @@ def _preset_text(name: str) -> str:
 def _read(source: str | Path) -> Tree:
     text = _source_text(source)
     try:
-        tree = yaml.load(text, Loader=_Loader)
+        tree = safe_yaml.load(text)
     except Exception as error:  # a malformed scalar with a tag raises nearly anything
         raise ConfigError(f"{source}: not valid YAML: {_one_line(error)}") from None
     if tree is None:
@@ -231,7 +190,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if key not in all_keys():
         raise _unknown(key, "")
     try:
-        value = yaml.load(raw, Loader=_Loader)
+        value = safe_yaml.load(raw)
     except Exception:  # as in _read; what is no YAML is text, and judged as such
         value = raw
     takes_text = "text" in allowed(key)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -81,3 +82,16 @@ def put_same_content(source: Path, target: Path) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def read_regular(path: Path, largest: int) -> bytes:
+    """Return what a file of a sensible size holds; raises OSError, for a folder or a pipe too."""
+    # Without waiting for the other end of a pipe.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
+            raise OSError(f"{path} is no file of a sensible size")
+        return os.read(file, status.st_size)
+    finally:
+        os.close(file)

@@ -10,13 +10,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.annotations import Annotations, Noted, look
 from core.bookmark import WORTH_BYTES, Bookmark
 from core.cache_file import CacheFile
+from core.flat import recorded
 from core.journal import JournalReader, Skipped
 from core.run_state import OVER, RunState
 from core.text import printable, slug
 
 DEFAULT_DIR = "runs"
+_NOTES_WORTH = WORTH_BYTES // 20
+"""Bytes of a journal that take as long to read as what a person has added to a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ class RunFolder:
     def log(self) -> Path:
         """Tracebacks and what libraries said."""
         return self.path / "log.txt"
+
+    @property
+    def notes(self) -> Path:
+        """What a person has added; may be missing."""
+        return self.path / "notes.yaml"
 
 
 def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:
@@ -174,6 +183,14 @@ class RunSummary:
     skipped_lines: int = 0
     error: str = ""
     """Why the run could not be read."""
+    config: dict[str, str] = field(default_factory=dict)
+    """The recorded configuration by dotted key, its values as they are written."""
+    tags: list[str] = field(default_factory=list)
+    note: str = ""
+    starred: bool = False
+    archived: bool = False
+    notes_problem: str = ""
+    """Why what a person has added can't be understood."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; numbers that are not finite become text."""
@@ -207,6 +224,7 @@ def summarize(folder: RunFolder, state: RunState, skipped: Skipped, locked: bool
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
         val_losses=[point.result.val_loss for point in state.epochs],
         skipped_lines=skipped.count,
+        config=recorded(state.config),
     )
 
 
@@ -227,6 +245,8 @@ class _Listed:
     modified: int
     """In nanoseconds."""
     row: RunSummary
+    noted: Noted | None = None
+    """What a person has added, as it was last read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +267,7 @@ class RunList:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._index = CacheFile(runs_dir / ".runs.json", dict[str, _Listed], form=1)
+        self._index = CacheFile(runs_dir / ".runs.json", dict[str, _Listed], form=2)
         self._listed: dict[str, _Listed] | None = None
         self._open: dict[str, _Open] = {}
         self._unsaved = 0
@@ -267,17 +287,22 @@ class RunList:
 
     def _row(self, folder: RunFolder, listed: dict[str, _Listed]) -> RunSummary:
         locked = is_locked(folder)
+        item = listed.get(folder.id)
+        noted = look(folder.notes, item.noted if item else None)
+        if noted is not None and (item is None or noted != item.noted):
+            self._unsaved += _NOTES_WORTH
         try:
             size, modified = _size_and_time(folder.journal)
-            item = listed.get(folder.id)
             if item is None or (item.size, item.modified) != (size, modified):
                 self._unsaved += size - (item.size if item else 0)
-                item = listed[folder.id] = _Listed(size, modified, self._read(folder))
+                item = _Listed(size, modified, self._read(folder))
         except OSError as error:
-            return _unreadable(folder, error)
+            return _annotated(_unreadable(folder, error), noted)
+        item = listed[folder.id] = replace(item, noted=noted)
         # The folder may have been moved since.
         status = _with_lock(item.row.status, locked)
-        return replace(item.row, id=folder.id, path=str(folder.path), status=status)
+        row = replace(item.row, id=folder.id, path=str(folder.path), status=status)
+        return _annotated(row, noted)
 
     def _read(self, folder: RunFolder) -> RunSummary:
         run = self._open.get(folder.id)
@@ -290,6 +315,19 @@ class RunList:
         if write:
             write()
         return summarize(folder, run.state, run.reader.skipped, locked=True)
+
+
+def _annotated(row: RunSummary, noted: Noted | None) -> RunSummary:
+    added = noted.content if noted else Annotations()
+    return replace(
+        row,
+        name=added.name or row.name,
+        tags=list(added.tags),
+        note=added.note,
+        starred=added.starred,
+        archived=added.archived,
+        notes_problem=noted.problem if noted else "",
+    )
 
 
 def _size_and_time(journal: Path) -> tuple[int, int]:

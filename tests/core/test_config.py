@@ -12,13 +12,13 @@ from core.config_io import (
     config_from_tree,
     default_value,
     describe_key,
-    flatten,
     load_config,
     preset_comment,
     preset_names,
     to_yaml,
 )
 from core.files import write_text_atomically
+from core.flat import flatten
 
 FIXED_KEYS = [
     *("name", "seed", "device", "clip_grad_norm"),

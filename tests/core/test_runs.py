@@ -174,6 +174,7 @@ def test_a_row_tells_of_a_finished_run(tmp_path: Path) -> None:
         started=NOW + 1,
         seconds=4.0,
         val_losses=[0.5, 0.7],
+        config={"model.name": "convnext_atto"},
     )
 
 

@@ -1,0 +1,87 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from core.run_actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
+from core.runs import RunFolder, RunList, RunLock
+from tests.core.test_runs import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
+
+
+def test_what_a_person_adds_is_in_the_row_at_once(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
+    runs = RunList(tmp_path)
+    assert runs.refresh()[0].name == "zebras [red]"
+    change(folder, name="stripes", tags=("small",), note="good", starred=True, archived=True)
+    for rows in (runs.refresh(), RunList(tmp_path).refresh()):
+        (row,) = rows
+        assert (row.name, row.tags, row.note) == ("stripes", ["small"], "good")
+        assert (row.starred, row.archived) == (True, True)
+    change(folder, name="", tags=(), note="", starred=False, archived=False)
+    for rows in (runs.refresh(), RunList(tmp_path).refresh()):
+        (row,) = rows
+        assert (row.name, row.tags, row.note, row.starred) == ("zebras [red]", [], "", False)
+
+
+def test_a_row_has_the_recorded_configuration(tmp_path: Path) -> None:
+    make_run(tmp_path, STARTED)
+    (row,) = RunList(tmp_path).refresh()
+    assert row.config == {"model.name": "convnext_atto"}
+
+
+def test_damaged_notes_are_said_in_the_row(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED)
+    folder.notes.write_text("[")
+    (row,) = RunList(tmp_path).refresh()
+    assert row.name == "zebras [red]"
+    assert "not valid YAML" in row.notes_problem
+
+
+def test_a_deleted_run_comes_back_as_it_was(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED, HEAD, FINISHED)
+    (folder.checkpoints / "best.pt").write_bytes(b"weights")
+    before = rows_by_id(tmp_path)
+    trashed = delete(folder)
+    assert rows_by_id(tmp_path) == {}
+    assert trashed.path.parent == trash_dir(tmp_path)
+    assert in_trash(tmp_path) == [trashed]
+    assert restore(trashed).path == folder.path
+    assert rows_by_id(tmp_path) == before
+    assert (folder.checkpoints / "best.pt").read_bytes() == b"weights"
+    assert in_trash(tmp_path) == []
+
+
+def test_the_trash_holds_several_runs_of_one_id_and_the_last_comes_first(tmp_path: Path) -> None:
+    first = delete(make_run(tmp_path, STARTED))
+    os.utime(first.path, (1, 1))
+    second = delete(make_run(tmp_path, STARTED))
+    assert [item.id for item in in_trash(tmp_path)] == [first.id, first.id]
+    assert in_trash(tmp_path)[0] == second
+    restore(second)
+    with pytest.raises(ActionError, match="can't come back"):
+        restore(first)
+
+
+def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED)
+    lock = RunLock(folder)
+    with pytest.raises(ActionError, match=f"in use by process {os.getpid()} on .*: stop it first"):
+        delete(folder)
+    lock.release()
+    delete(folder)
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ActionError, match=r"can't write to .*gone: No such file"):
+        change(RunFolder(tmp_path / "gone"), starred=True)
+    with pytest.raises(ActionError, match=r"can't move .*gone: No such file"):
+        delete(RunFolder(tmp_path / "gone"))
+
+
+def test_the_size_of_a_folder_counts_all_files(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x").write_bytes(b"x" * 10)
+    (tmp_path / "y").write_bytes(b"y" * 5)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert size_of(tmp_path) - (tmp_path / "link").lstat().st_size == 15
+    assert size_of(tmp_path / "gone") == 0
