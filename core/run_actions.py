@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,20 @@ def restore(trashed: Trashed) -> RunFolder:
     except OSError as error:
         raise ActionError(_cannot("move", trashed.path, error)) from None
     return RunFolder(target)
+
+
+def empty_trash(runs_dir: Path) -> int:
+    """Delete all runs of the trash for good; returns the bytes that were freed. Raises
+    ActionError."""
+    trash = trash_dir(runs_dir)
+    size = size_of(trash)
+    try:
+        shutil.rmtree(trash)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise ActionError(_cannot("delete", trash, error)) from None
+    return size
 
 
 def size_of(folder: Path) -> int:

@@ -194,6 +194,33 @@ class ConvNextApp(App[Exit]):
 
         self.push_screen(NewRunScreen())
 
+    def open_form_like(self, path: Path, name: str) -> str:
+        """Ask for a new run with a past one's configuration; returns why not, or nothing."""
+        from core.config_io import load_config
+        from core.runs import RunFolder
+        from tui.forms import Base
+        from tui.screens.new_run import NewRunScreen
+
+        try:
+            base = Base(name, load_config(RunFolder(path).config))
+        except (OSError, ValueError) as error:
+            return str(error)
+        self.push_screen(NewRunScreen(base))
+        return ""
+
+    def open_replay(self, path: Path) -> None:
+        """Show a past run as it went, faster."""
+        from tui.replay import ReplayModel
+        from tui.screens.replay import ReplayScreen
+
+        self.push_screen(ReplayScreen(ReplayModel(path, self.clock)))
+
+    def open_comparison(self, paths: list[Path]) -> None:
+        """Show some runs side by side."""
+        from tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(paths, self.runs_dir))
+
     async def begin(self, plan: Plan) -> None:
         """Start the planned run and show it; when that can't be, close and say why in `refused`."""
         try:

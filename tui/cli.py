@@ -16,6 +16,7 @@ import click
 
 from core import __version__
 from core.errors import SetupError
+from tui.cli_runs import trash
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -87,22 +88,38 @@ def cli(context: click.Context, /, **options: Any) -> None:
         sys.exit(_run(**options))
 
 
-@cli.command()
+# A query may begin with a minus: what is no option is part of it.
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("query", nargs=-1)
 @click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
 @click.pass_context
-def runs(context: click.Context, runs_dir: str | None, as_json: bool) -> None:
-    """List past and running runs, newest first."""
+def runs(
+    context: click.Context, query: tuple[str, ...], runs_dir: str | None, as_json: bool
+) -> None:
+    """List past and running runs, newest first; with QUERY those that fit it.
+
+    \b
+      convnext-tui runs status:finished 'top1>0.95' sort:-top1
+      convnext-tui runs model:atto -tag:old 'data.batch_size=64' 'started>7d'
+      convnext-tui runs is:archived
+    """
+    from core.run_query import QueryError, parse
     from core.runs import RunList
 
     folder = _runs_dir(context, runs_dir)
-    rows = RunList(folder).refresh()
+    try:
+        wanted = parse(" ".join(query))
+    except QueryError as error:
+        raise SetupError(str(error)) from None
+    everything = RunList(folder).refresh()
+    rows = wanted.apply(everything)
     if as_json:
         click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return
     from tui.run_table import print_runs
 
-    print_runs(rows, folder)
+    print_runs(rows, folder, len(everything))
 
 
 @cli.command()
@@ -178,6 +195,9 @@ def cache(clear: bool) -> None:
         name = entry.path.relative_to(kept.cache_dir())
         click.echo(f"{size(entry.bytes):>8}  {name}")
     click.echo(f"{size(sum(entry.bytes for entry in found)):>8}  in all, in {kept.cache_dir()}")
+
+
+cli.add_command(trash)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core import config_io
 from core.config import Config
+from core.flat import flatten
 from core.text import printable
 
 
@@ -37,6 +38,15 @@ FIELDS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A past run whose configuration a new one begins with."""
+
+    name: str
+    """What the list calls it."""
+    config: Config
+
+
 class FormError(ValueError):
     """Something typed can't be used; `key` says beside which field the message belongs."""
 
@@ -45,17 +55,21 @@ class FormError(ValueError):
         self.key = key
 
 
-def placeholders(preset: str) -> dict[str, str]:
+def placeholders(preset: str, base: Base | None = None) -> dict[str, str]:
     """Return what each field stands for while it is empty."""
-    flat = config_io.flatten(config_io.load_config(preset).model_dump())
+    config = base.config if base else config_io.load_config(preset)
+    flat = flatten(config.model_dump())
     shown = {f.key: flat.get(f.key) for f in FIELDS}
     return {key: "" if value is None else printable(str(value)) for key, value in shown.items()}
 
 
-def build(preset: str, typed: Mapping[str, str], demo: bool) -> Config:
-    """Return the configuration that the form describes; raises FormError."""
+def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None = None) -> Config:
+    """Return the configuration that the form describes; raises FormError.
+
+    With a `base` all that is not typed is as in that run, the preset counts for nothing.
+    """
     data = typed.get(DATA, "").strip()
-    if not demo and not data:
+    if not demo and not data and not (base and base.config.data.root):
         raise FormError(DATA, "needed: a folder of pictures")
     overrides = [*_typed(typed), *_more(typed.get(MORE, ""))]
     try:
@@ -63,7 +77,10 @@ def build(preset: str, typed: Mapping[str, str], demo: bool) -> Config:
             from core.demo_run import demo_config  # it makes the form wait if it is read earlier
 
             return demo_config(overrides)
-        return config_io.load_config(preset, overrides, {DATA: str(Path(data).expanduser())})
+        values = {DATA: data} if data else {}
+        if base:
+            return config_io.changed(base.config, overrides, values)
+        return config_io.load_config(preset, overrides, values)
     except config_io.ConfigError as error:
         raise _placed(str(error), typed) from None
 

@@ -14,11 +14,14 @@ from core.text import printable
 _WIDTH_WITHOUT_TERMINAL = 160
 
 
-def print_runs(rows: list[RunSummary], folder: Path) -> None:
-    """Print a table, or what to do when there is none."""
+def print_runs(rows: list[RunSummary], folder: Path, total: int) -> None:
+    """Print a table, or what to do when there is none; `total` counts those left out, too."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    if not rows and total:
+        console.print(Text(f"none of {total} runs fits; is:archived shows archived ones"))
+        return
     if not rows:
         console.print(Text(f"no runs in {printable(str(folder))} yet; try: convnext-tui --demo"))
         return
@@ -27,10 +30,18 @@ def print_runs(rows: list[RunSummary], folder: Path) -> None:
         table.add_column(title, overflow="fold" if title == "run" else "ellipsis", no_wrap=True)
     for title in ("epochs", "best top-1", "time", "started"):
         table.add_column(title, justify="right", no_wrap=True)
+    added = any(row.tags or row.starred for row in rows)
+    if added:
+        table.add_column("tags", no_wrap=True, overflow="ellipsis")
     now = time.time()
     for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row, now)))
+        cells = _cells(row, now) + ([_added(row)] if added else [])
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
+
+
+def _added(row: RunSummary) -> str:
+    return printable(" ".join([*(["★"] if row.starred else []), *(f"#{tag}" for tag in row.tags)]))
 
 
 def _cells(row: RunSummary, now: float) -> list[str]:

@@ -26,7 +26,8 @@ async def look(pilot: Pilot[Exit]) -> DataTable[object]:
 
 
 def rows(table: DataTable[object]) -> list[list[str]]:
-    return [[str(cell) for cell in table.get_row_at(i)] for i in range(table.row_count)]
+    """Without the marks in front."""
+    return [[str(cell) for cell in table.get_row_at(i)][1:] for i in range(table.row_count)]
 
 
 async def test_every_run_is_a_row_with_its_status_as_sign_and_word(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ async def test_every_run_is_a_row_with_its_status_as_sign_and_word(tmp_path: Pat
     async with make_app(runs_dir=tmp_path).run_test(size=(140, 45)) as pilot:
         shown = rows(await look(pilot))
     assert [row[0] for row in shown] == ["✓ finished", "✗ failed"] + ["! interrupted"] * 4
-    assert shown[0][1:6] == ["animals20", "convnext_tiny.in12k_ft_in1k", "full", "8+2", "99.57 %"]
+    assert shown[0][1:6] == ["animals20", "convnext_tiny.in12k_ft_in1k", "full", "8+2", "★ 99.57 %"]
     assert shown[0][7:] == ["7:41", "today 14:13"]
     assert shown[3][6] == "▁×"
     assert shown[5][1] == "20261124-070000-empty"
@@ -87,7 +88,7 @@ async def test_the_chosen_row_survives_what_happens_around_it(tmp_path: Path) ->
         assert table.cursor_row == 3
         await pilot.resize_terminal(140, 45)
         await pilot.pause()
-        assert len(table.columns) == 9
+        assert len(table.columns) == 10
         assert table.cursor_row == 3
 
 

@@ -16,12 +16,17 @@ from textual.widgets import Button, Footer, Input, Select, Static
 
 from core.config import Config
 from core.config_io import preset_comment, preset_names
+from core.text import printable
 from tui import forms
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
 
 _TYPING_PAUSE = 0.3
+_LIKE = (
+    "What is left empty stays as it was recorded when that run began; more keys can be changed in "
+    "the last line."
+)
 
 
 def _id(key: str) -> str:
@@ -39,10 +44,12 @@ class NewRunScreen(Screen[None]):
         Binding("escape", "back", "back", tooltip="Back to the list; nothing is started"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, base: forms.Base | None = None) -> None:
+        """`base` is a past run whose configuration takes the place of a preset's."""
         super().__init__()
         self._pause: Timer | None = None
         self._checks = 0
+        self._base = base
 
     @property
     def _host(self) -> "ConvNextApp":
@@ -50,20 +57,13 @@ class NewRunScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay one field a line: label, value, hint or error."""
-        yield Static(Content("a new run"), id="title")
+        title = f"a new run like {printable(self._base.name)}" if self._base else "a new run"
+        yield Static(Content(title), id="title")
         with VerticalScroll(id="form", can_focus=False):
             yield from self._field(forms.FIELDS[0])
             with Horizontal(classes="field"):
-                yield Static(Content("preset"), classes="label")
-                names = preset_names()
-                yield Select(
-                    [(name, name) for name in names],
-                    value="default" if "default" in names else names[0],
-                    allow_blank=False,
-                    compact=True,
-                    id="preset",
-                )
-                yield Static(Content("where the other values come from"), classes="hint")
+                yield Static(Content("like" if self._base else "preset"), classes="label")
+                yield from self._origin()
             yield Static("", id="preset-comment", classes="hint", markup=False)
             for field in forms.FIELDS[1:]:
                 yield from self._field(field)
@@ -73,6 +73,21 @@ class NewRunScreen(Screen[None]):
             yield Button("demo instead", id="demo", compact=True)
             yield Button("back", id="back", compact=True)
         yield Footer(compact=True, show_command_palette=False)
+
+    def _origin(self) -> ComposeResult:
+        """What the values come from that nobody types: a past run, or a preset."""
+        if self._base:
+            yield Static(Content(printable(self._base.name)), classes="origin")
+            return
+        names = preset_names()
+        yield Select(
+            [(name, name) for name in names],
+            value="default" if "default" in names else names[0],
+            allow_blank=False,
+            compact=True,
+            id="preset",
+        )
+        yield Static(Content("where the other values come from"), classes="hint")
 
     def _field(self, field: forms.FormField) -> ComposeResult:
         with Horizontal(classes="field"):
@@ -89,12 +104,13 @@ class NewRunScreen(Screen[None]):
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
         preset = self._preset()
-        self.query_one("#preset-comment", Static).update(Content(preset_comment(preset)))
-        for key, value in forms.placeholders(preset).items():
+        comment = _LIKE if self._base else preset_comment(preset)
+        self.query_one("#preset-comment", Static).update(Content(comment))
+        for key, value in forms.placeholders(preset, self._base).items():
             self.query_one(f"#{_id(key)}", Input).placeholder = value
 
     def _preset(self) -> str:
-        return str(self.query_one("#preset", Select).value)
+        return "default" if self._base else str(self.query_one("#preset", Select).value)
 
     def _typed(self) -> dict[str, str]:
         return {f.key: self.query_one(f"#{_id(f.key)}", Input).value for f in forms.FIELDS}
@@ -137,7 +153,8 @@ class NewRunScreen(Screen[None]):
     def action_start(self) -> None:
         """Check everything and begin to train."""
         typed = self._typed()
-        self._begin(demo=self._preset() == "demo" and not typed[forms.DATA].strip())
+        demo = self._base is None and self._preset() == "demo"
+        self._begin(demo=demo and not typed[forms.DATA].strip())
 
     @on(Button.Pressed, "#demo")
     def action_demo(self) -> None:
@@ -151,7 +168,7 @@ class NewRunScreen(Screen[None]):
 
     def _begin(self, demo: bool) -> None:
         try:
-            config = forms.build(self._preset(), self._typed(), demo)
+            config = forms.build(self._preset(), self._typed(), demo, self._base)
         except forms.FormError as error:
             self._say(error.key, str(error))
             return

@@ -106,12 +106,16 @@ class RunScreen(SteeringScreen):
             self._show_charts()
         self._show_panels(status, speed=charts)
 
+    def headline(self, status: str, now: float) -> Content:
+        """Return what the first line says of the run."""
+        return wording.headline(self.model.state, status, now)
+
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source
         rows = 2 if self._roomy else 1
         width = max(40, self.size.width - 2)
         waiting = wording.waiting(self.waiting_for)
-        self._set("headline", wording.headline(state, status, now) + Content(waiting))
+        self._set("headline", self.headline(status, now) + Content(waiting))
         self._set("facts", wording.facts(state))
         note = wording.notice(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live

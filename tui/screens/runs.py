@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -11,57 +11,66 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Button, DataTable, Footer, Static
 from textual.widgets.data_table import CellDoesNotExist
 
 from core.text import printable
 from tui import listing
+from tui.screens.filtering import FilteringScreen
 from tui.widgets.first_line import FirstLine
 from tui.widgets.run_rows import RunRows
 
 if TYPE_CHECKING:
     from core.runs import RunList, RunSummary
-    from tui.app import ConvNextApp
 
 _LOOK_SECONDS = 2.0
 
 
-class RunsScreen(Screen[None]):
-    """Lists the runs, opens one, begins a new one."""
+class RunsScreen(FilteringScreen):
+    """Lists the runs, opens one; the classes below it filter them and manage them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", tooltip="Open the chosen run", priority=True),
-        Binding("n", "new", "new run", tooltip="Train on a folder of pictures, or the demo"),
-        Binding("r", "resume", "resume", tooltip="Go on with the chosen run where it stopped"),
-        Binding("f5", "reload", "look again", tooltip="Read the runs directory now"),
+        Binding("j", "cursor('down')", "down", show=False, tooltip="To the next run"),
+        Binding("k", "cursor('up')", "up", show=False, tooltip="To the run above"),
+        Binding("f5", "reload", "look again", show=False, tooltip="Read the runs directory now"),
     ]
 
     def __init__(self, runs_dir: Path) -> None:
-        super().__init__()
-        self._runs_dir = runs_dir
+        super().__init__(runs_dir)
         self._list: RunList | None = None
+        self._all: list[RunSummary] = []
         self._runs: list[RunSummary] = []
+        """Those that fit the filter, in its order."""
+        self._best = ""
         self._shown: tuple[object, ...] = ()
         self._looking = False
+        self._look_again = False
         self._looked = False
         self._drawn = False
         self._ticks = 0
         self._told = ""
+        self._problem = ""
+        """Why the directory can't be read, for the title."""
         # Held, not looked up: the directory may be read while the app takes the screen down.
         self._table = RunRows(id="table", cursor_type="row")
-        self._empty = Vertical(
-            Static(Content(listing.empty_text(runs_dir)), id="empty-text"),
-            Button("n  new run", id="new", variant="primary"),
-            id="empty",
-        )
+        self._empty_text = Static(Content(listing.empty_text(runs_dir)), id="empty-text")
+        self._new_button = Button("n  new run", id="new", variant="primary")
+        self._empty = Vertical(self._empty_text, self._new_button, id="empty")
         self._detail = Static(id="detail", markup=False)
         self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
         self._head = FirstLine(Content(f"{self._title_text} · reading them…"), id="title")
 
     @property
-    def _host(self) -> "ConvNextApp":
-        return cast("ConvNextApp", self.app)
+    def list_widget(self) -> Widget:
+        """The table."""
+        return self._table
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that fit into the terminal."""
+        return listing.columns_for(self.size.width)
 
     def compose(self) -> ComposeResult:
         """A frame; what fills it comes when the directory was read."""
@@ -79,12 +88,12 @@ class RunsScreen(Screen[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Other widths have other columns."""
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self.show_runs)
 
     def tick(self, now: float, charts: bool) -> None:
         """Look into the directory now and then, while this screen is the one in use."""
         self._ticks += 1
-        if self._ticks % self._host.rates.ticks_in(_LOOK_SECONDS) == 0:
+        if self._ticks % self.host.rates.ticks_in(_LOOK_SECONDS) == 0:
             self._look_if_seen()
 
     def _look_if_seen(self) -> None:
@@ -94,64 +103,99 @@ class RunsScreen(Screen[None]):
 
     def look(self) -> None:
         """Read what is new, off the event loop; never twice at the same time."""
-        if not self._looking and self.is_mounted:
+        if self._looking:
+            self._look_again = True
+        elif self.is_mounted:
             self._looking = True
             self._look()
 
     @work
     async def _look(self) -> None:
-        problem = ""
+        self._problem = ""
         try:
-            self._runs = await asyncio.to_thread(self._read)
+            self._all = await asyncio.to_thread(self._read)
         except OSError as error:
-            problem = f" · can't be read: {printable(error.strerror or str(error))}"
+            self._problem = f" · can't be read: {printable(error.strerror or str(error))}"
         finally:
             self._looking = False
-        self._head.update(Content(self._title_text + problem), layout=False)
         if not self._looked:
             self._looked = True
             # The table above the lines about the chosen run.
             await self.mount(self._table, self._empty, self._detail, after=self._head)
             self.set_focus(self._table)
-        self._show()
+        self.show_runs()
+        if self._look_again:
+            self._look_again = False
+            self.look()
 
     def _read(self) -> "list[RunSummary]":
         if self._list is None:
             # In this thread too: what reads runs takes longer to import than a frame to draw.
+            from core.run_query import Query
             from core.runs import RunList
 
-            self._list = RunList(self._runs_dir)
+            self._query = Query()
+            self._list = RunList(self.runs_dir)
         return self._list.refresh()
 
-    def _show(self) -> None:
+    def _show_title(self) -> None:
+        shown, total = len(self._runs), len(self._all)
+        counted = f" · {shown} of {total}" if shown != total else ""
+        self._head.update(Content(self._title_text + counted + self._problem), layout=False)
+
+    def show_runs(self) -> None:
+        """Draw the runs that fit the filter."""
         if not (self.is_mounted and self._looked):
             return
-        table = self._table
-        columns = listing.columns_for(self.size.width)
-        now = self._host.clock()
-        rows = {run.id: listing.cells(run, columns, now) for run in self._runs}
-        shape = (tuple(columns), tuple(rows))
-        if shape != self._shown:
-            self._rebuild(table, columns, rows)
-            self._shown = shape
-        else:
-            for id, cells in rows.items():
-                for column, cell in zip(columns, cells, strict=True):
-                    if table.get_cell(id, column) != cell:
-                        table.update_cell(id, column, cell, update_width=True)
-        table.display = bool(rows)
-        self._empty.display = not rows
+        self._runs = self.fitting(self._all)
+        self._best = listing.best_of(self._runs)
+        columns = self.columns
+        titles = [listing.column_title(column, self.sort) for column in columns]
+        now = self.host.clock()
+        rows = {
+            run.id: listing.cells(run, columns, now, self._letter(run.id), run.id == self._best)
+            for run in self._runs
+        }
+        self._draw(columns, titles, rows)
+        self._show_title()
+        self._show_empty()
         self._show_detail()
 
-    def _rebuild(self, table: RunRows, columns: list[str], rows: dict[str, list[Text]]) -> None:
-        chosen = self._chosen_id()
+    def _draw(self, columns: list[str], titles: list[str], rows: dict[str, list[Text]]) -> None:
+        table = self._table
+        shape = (tuple(titles), tuple(rows))
+        if shape != self._shown:
+            self._rebuild(columns, titles, rows)
+            self._shown = shape
+            return
+        for id, cells in rows.items():
+            for column, cell in zip(columns, cells, strict=True):
+                if table.get_cell(id, column) != cell:
+                    table.update_cell(id, column, cell, update_width=True)
+
+    def _rebuild(self, columns: list[str], titles: list[str], rows: dict[str, list[Text]]) -> None:
+        table, chosen = self._table, self._chosen_id()
         table.clear(columns=True)
-        for column in columns:
-            table.add_column(column, key=column)
+        for column, title in zip(columns, titles, strict=True):
+            table.add_column(title, key=column)
         for id, cells in rows.items():
             table.add_row(*cells, key=id)
         if chosen in rows:
             table.move_cursor(row=list(rows).index(chosen))
+
+    def _show_empty(self) -> None:
+        none = not self._runs
+        self._table.display = not none
+        self._empty.display = none
+        self._new_button.display = not self._all
+        if none and self._all:
+            archived = sum(run.archived for run in self._all)
+            self._empty_text.update(Content(listing.none_fit_text(len(self._all), archived)))
+        elif none:
+            self._empty_text.update(Content(listing.empty_text(self.runs_dir)))
+
+    def _letter(self, id: str) -> str:
+        return listing.LETTERS[self.marked.index(id)] if id in self.marked else ""
 
     def _chosen_id(self) -> str:
         table = self._table
@@ -160,13 +204,26 @@ class RunsScreen(Screen[None]):
         except CellDoesNotExist:
             return ""
 
-    def _chosen(self) -> "RunSummary | None":
+    def chosen(self) -> "RunSummary | None":
+        """Return the run under the cursor."""
         id = self._chosen_id()
         return next((run for run in self._runs if run.id == id), None)
 
+    def beside(self) -> "RunSummary | None":
+        """Return the run below the cursor, or above where there is none below."""
+        row = self._table.cursor_row
+        near = self._runs[row + 1 : row + 2] or self._runs[max(0, row - 1) : row]
+        return near[0] if near else None
+
+    def known(self, id: str) -> "RunSummary | None":
+        """Return a run of the directory by id."""
+        return next((run for run in self._all if run.id == id), None)
+
     def _show_detail(self) -> None:
-        run = self._chosen()
-        text = listing.detail(run, self._host.clock()) if run else ""
+        run = self.chosen()
+        text = ""
+        if run:
+            text = listing.detail(run, self.host.clock(), run.id == self._best, self.beside())
         if text != self._told:
             self._told = text
             self._detail.update(Content(text))
@@ -177,26 +234,25 @@ class RunsScreen(Screen[None]):
 
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
-        """Open the chosen run."""
-        run = self._chosen()
-        if run:
-            self._host.open_run(Path(run.path))
-        elif not self._runs:
-            self._host.open_form()
+        """Open the chosen run; from the filter, go to the list."""
+        run = self.chosen()
+        if self.typing:
+            self.set_focus(self._table)
+        elif run:
+            self.host.open_run(Path(run.path))
+        elif not self._all:
+            self.host.open_form()
 
     @on(Button.Pressed, "#new")
-    def action_new(self) -> None:
-        """Open the form for a new run."""
-        self._host.open_form()
+    def _new_pressed(self) -> None:
+        self.action_new()
 
-    def action_resume(self) -> None:
-        """Go on with the chosen run from its last checkpoint."""
-        run = self._chosen()
-        if run is None:
-            return
-        refused = self._host.resume(Path(run.path))
-        if refused:
-            self.notify(refused, severity="warning", markup=False)
+    def action_cursor(self, way: str) -> None:
+        """Move in the list."""
+        if way == "down":
+            self._table.action_cursor_down()
+        else:
+            self._table.action_cursor_up()
 
     def action_reload(self) -> None:
         """Read the directory now."""

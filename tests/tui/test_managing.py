@@ -1,0 +1,365 @@
+"""What keys do with the runs of the list: filter, sort, star, tag, rename, archive, delete."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input, Static
+
+from core.annotations import Annotations, annotate, read
+from core.config_io import load_config, to_yaml
+from core.run_actions import in_trash
+from core.runs import RunFolder, RunLock
+from tests.tui import scripted
+from tests.tui.disk import ODD_NAME, some_runs, write_run
+from tests.tui.kit import Starter, make_app, press, settle, text, toasts
+from tests.tui.test_runs_screen import look, rows
+from tui.app import Exit
+from tui.screens.dialogs import ChoiceDialog
+from tui.screens.new_run import NewRunScreen
+from tui.screens.runs import RunsScreen
+from tui.screens.text_dialog import TextDialog
+
+DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
+
+
+async def done(pilot: Pilot[Exit]) -> DataTable[object]:
+    """Let everything that keys have set off come to its end."""
+    for _ in range(4):
+        await pilot.app.workers.wait_for_complete()
+        await settle(pilot)
+    return pilot.app.screen_stack[0].query_one(DataTable)
+
+
+async def type_in(pilot: Pilot[Exit], value: str) -> None:
+    field = pilot.app.screen.query_one(Input)
+    field.value = value
+    await done(pilot)
+
+
+def names(table: DataTable[object]) -> list[str]:
+    return [row[1] for row in rows(table)]
+
+
+def ids(table: DataTable[object]) -> list[str]:
+    return [str(key.value).rsplit("-", 1)[-1] for key in table.rows]
+
+
+def marks(table: DataTable[object]) -> list[str]:
+    return [str(table.get_row_at(row)[0]) for row in range(table.row_count)]
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    some_runs(tmp_path)
+    return tmp_path
+
+
+async def test_a_query_filters_while_it_is_typed(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "slash")
+        await type_in(pilot, "status:failed")
+        assert ids(table) == ["failed"]
+        assert text(pilot, "#title").endswith("· 1 of 6")
+        await type_in(pilot, "status:nothing top1>0.9")
+        assert not table.display
+        assert "None of 6 runs fits" in text(pilot, "#empty-text")
+        await press(pilot, "escape")
+        await done(pilot)
+        assert table.row_count == 6
+        assert not pilot.app.screen.query_one("#filter").display
+        assert pilot.app.focused is table
+
+
+async def test_a_query_that_is_not_understood_says_what_was_expected(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "slash", "t", "o", "p", "1", ">", "9")
+        await done(pilot)
+        assert "takes a fraction from 0 to 1" in text(pilot, "#query-problem")
+        await type_in(pilot, "top1>0.9")
+        assert not pilot.app.screen.query_one("#query-problem").display
+        assert table.row_count == 3
+        await press(pilot, "enter")
+        assert pilot.app.focused is table
+
+
+async def test_s_sorts_by_the_next_column_and_shift_s_turns_it_round(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        newest = ids(table)
+        query = ""
+        for wanted in ("status", "name", "model", "phase", "-epochs", "-top1"):
+            await press(pilot, "s")
+            await done(pilot)
+            query = pilot.app.screen.query_one("#query", Input).value
+            assert query == f"sort:{wanted}"
+        assert [str(c.label) for c in table.columns.values()][6] == "best top-1 ▼"
+        best_first = ids(table)
+        await press(pilot, "S")
+        await done(pilot)
+        assert ids(table)[0] == "nan"
+        assert best_first[0] != ids(table)[0]
+        for _ in range(4):
+            await press(pilot, "s")
+            await done(pilot)
+        assert ids(table) == newest
+        await press(pilot, "S")
+        await done(pilot)
+        assert ids(table) == newest[::-1]
+
+
+async def test_a_click_on_a_header_sorts(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await pilot.click(DataTable, offset=(8, 0))
+        await done(pilot)
+        assert [row[0] for row in rows(table)][:2] == ["✗ failed", "✓ finished"]
+        await pilot.click(DataTable, offset=(8, 0))
+        await done(pilot)
+        assert [row[0] for row in rows(table)][-1] == "✗ failed"
+
+
+async def test_the_chosen_row_moves_with_j_and_k(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "j", "j", "k")
+        assert table.cursor_row == 1
+
+
+async def test_a_star_is_set_and_taken_away(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "down", "*")
+        await done(pilot)
+        assert read(runs_dir / FAILED / "notes.yaml") == Annotations(starred=True)
+        assert marks(table)[1].strip() == "★"
+        await press(pilot, "asterisk")
+        await done(pilot)
+        assert read(runs_dir / FAILED / "notes.yaml") == Annotations()
+        assert marks(table)[1].strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "kept"),
+    [
+        ("t", "small #base,line", Annotations(tags=("small", "base", "line"))),
+        ("e", "[b]worth a look", Annotations(note="[b]worth a look")),
+        ("f2", "zebras [x", Annotations(name="zebras [x")),
+    ],
+)
+async def test_a_person_adds_something(
+    runs_dir: Path, key: str, typed: str, kept: Annotations
+) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, key)
+        assert isinstance(pilot.app.screen, TextDialog)
+        await press(pilot, "escape")
+        assert not (runs_dir / DONE / "notes.yaml").exists()
+        await press(pilot, key)
+        pilot.app.screen.query_one(Input).value = typed
+        await press(pilot, "enter")
+        await done(pilot)
+        assert read(runs_dir / DONE / "notes.yaml") == kept
+        detail = text(pilot, "#detail")
+        assert (kept.name or kept.note or "#small #base #line") in detail
+
+
+async def test_what_cannot_be_kept_is_said_while_it_is_typed(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, "t")
+        pilot.app.screen.query_one(Input).value = "x" * 41
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, TextDialog)
+        assert "41 characters: at most 40" in text(pilot, "#hint")
+        await pilot.click("#leave")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, RunsScreen)
+
+
+async def test_an_archived_run_leaves_the_list_and_can_come_back(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "a")
+        await done(pilot)
+        assert "done" not in ids(table)
+        assert "is:archived" in toasts(pilot)
+        await press(pilot, "slash")
+        await type_in(pilot, "is:archived")
+        assert ids(table) == ["done"]
+        await press(pilot, "enter", "a")
+        await done(pilot)
+        assert "None of 6 runs fits" in text(pilot, "#empty-text")
+        await press(pilot, "escape")
+        await done(pilot)
+        assert "done" in ids(table)
+
+
+@pytest.mark.parametrize("key", ["d", "delete"])
+async def test_a_deleted_run_goes_to_the_trash_and_comes_back(runs_dir: Path, key: str) -> None:
+    (runs_dir / DONE / "checkpoint.pt").write_bytes(b"x" * 2_500_000)
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, key)
+        await done(pilot)
+        dialog = pilot.app.screen
+        assert isinstance(dialog, ChoiceDialog)
+        said = str(dialog.query_one(".question", Static).render())
+        assert "2.5" in said
+        assert str(runs_dir / ".trash") in said
+        await press(pilot, "escape")
+        assert "done" in ids(table)
+        await press(pilot, key)
+        await done(pilot)
+        await press(pilot, "enter")
+        await done(pilot)
+        assert "done" not in ids(table)
+        assert [trashed.id for trashed in in_trash(runs_dir)] == [DONE]
+        await press(pilot, "u")
+        await done(pilot)
+        assert "done" in ids(table)
+        await press(pilot, "u")
+        await done(pilot)
+        assert "the trash is empty" in toasts(pilot)
+
+
+async def test_a_run_that_trains_is_not_deleted(runs_dir: Path) -> None:
+    lock = RunLock(RunFolder(runs_dir / DONE))
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        table = await look(pilot)
+        await press(pilot, "d")
+        await done(pilot)
+        await press(pilot, "enter")
+        await done(pilot)
+        assert "stop it first" in toasts(pilot)
+        assert "done" in ids(table)
+    lock.release()
+
+
+async def test_a_folder_that_cannot_be_written_is_said(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        await look(pilot)
+        monkeypatch.setattr("core.annotations.write_text_atomically", refuse)
+        await press(pilot, "*")
+        await done(pilot)
+        assert "Permission denied" in toasts(pilot)
+
+
+async def test_marks_have_letters_and_at_most_eight(tmp_path: Path) -> None:
+    for number in range(10):
+        write_run(tmp_path, f"20261124-12000{number}-x", scripted.Script("x").records)
+    async with make_app(runs_dir=tmp_path).run_test(size=(80, 30), notifications=True) as pilot:
+        table = await look(pilot)
+        for _ in range(9):
+            await press(pilot, "space", "down")
+        assert [mark.strip() for mark in marks(table)] == [*"ABCDEFGH", "", ""]
+        assert "at most 8 runs" in toasts(pilot)
+        await press(pilot, "up", "up", "space")
+        assert [mark.strip() for mark in marks(table)][-3:] == ["", "", ""]
+        await press(pilot, "escape")
+        assert {mark.strip() for mark in marks(table)} == {""}
+
+
+async def test_the_detail_tells_how_a_run_is_configured_differently(tmp_path: Path) -> None:
+    for number, batch in enumerate((32, 64)):
+        script = scripted.Script("x", data={"batch_size": batch}, seed=7)
+        write_run(tmp_path, f"20261124-12000{number}-x", script.records)
+    async with make_app(runs_dir=tmp_path).run_test(size=(80, 30), notifications=True) as pilot:
+        await look(pilot)
+        assert "unlike 20261124-120000-x: data.batch_size 32 → 64" in text(pilot, "#detail")
+        await press(pilot, "down")
+        assert "unlike 20261124-120001-x: data.batch_size 64 → 32" in text(pilot, "#detail")
+
+
+async def test_the_best_run_in_view_has_a_sign(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 30), notifications=True) as pilot:
+        table = await look(pilot)
+        assert [row[3].startswith("★") for row in rows(table)] == [True] + [False] * 5
+        assert "the best in view" in text(pilot, "#detail")
+
+
+async def test_damaged_notes_are_told_in_the_detail(runs_dir: Path) -> None:
+    (runs_dir / DONE / "notes.yaml").write_text("[")
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 30), notifications=True) as pilot:
+        await look(pilot)
+        assert "notes.yaml can't be understood" in text(pilot, "#detail")
+
+
+async def test_odd_names_are_shown_as_text_everywhere(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "20261124-080000-odd", scripted.Script("x").records)
+    annotate(folder / "notes.yaml", name=ODD_NAME, tags=("[red]", "\x1b[2J"), note=ODD_NAME)
+    async with make_app(runs_dir=tmp_path).run_test(size=(200, 50), notifications=True) as pilot:
+        table = await look(pilot)
+        assert r"#[red] #\x1b[2J" in rows(table)[0]
+        assert "\x1b" not in text(pilot, "#detail")
+        for key in ("t", "e", "f2", "d"):
+            await press(pilot, key)
+            await done(pilot)
+            assert not isinstance(pilot.app.screen, RunsScreen)
+            await press(pilot, "escape")
+
+
+@pytest.fixture
+def like(tmp_path: Path) -> Callable[..., Path]:
+    def make(**values: object) -> Path:
+        folder = write_run(tmp_path, "20261124-120000-old", scripted.finished().records)
+        (tmp_path / "photos" / "cats").mkdir(parents=True)
+        (tmp_path / "photos" / "dogs").mkdir()
+        for name in ("cats", "dogs"):
+            for number in range(4):
+                (tmp_path / "photos" / name / f"{number}.png").write_bytes(b"x")
+        root = {"data.root": str(tmp_path / "photos")}
+        (folder / "config.yaml").write_text(to_yaml(load_config(values={**root, **values})))
+        return folder
+
+    return make
+
+
+async def test_a_new_run_begins_with_an_old_ones_configuration(
+    tmp_path: Path, starter: Starter, like: Callable[..., Path]
+) -> None:
+    like(**{"data.batch_size": 7, "seed": 5, "name": "old [x"})
+    app = make_app(runs_dir=tmp_path, starter=starter)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, "b")
+        assert isinstance(app.screen, NewRunScreen)
+        assert text(pilot, "#title") == "a new run like animals20"
+        assert app.screen.query_one("#data-batch-size", Input).placeholder == "7"
+        app.screen.query_one("#name", Input).value = "new"
+        app.screen.query_one("#more", Input).value = "phases.full.lr=3e-5"
+        await press(pilot, "f5")
+        await done(pilot)
+    (config,) = starter.configs
+    assert (config.name, config.data.batch_size, config.seed) == ("new", 7, 5)
+    assert config.phases.full.lr == 3e-5
+    assert config.data.root == str(tmp_path / "photos")
+
+
+async def test_a_configuration_that_cannot_be_used_is_said(runs_dir: Path) -> None:
+    async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, "b")
+        assert isinstance(pilot.app.screen, RunsScreen)
+        assert "can be read" in toasts(pilot)
+
+
+@pytest.mark.parametrize(
+    "key", ["b", "v", "*", "t", "e", "f2", "a", "d", "u", "c", "space", "s", "S", "r", "j", "k"]
+)
+async def test_keys_do_no_harm_where_there_is_no_run(tmp_path: Path, key: str) -> None:
+    async with make_app(runs_dir=tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
+        await press(pilot, key)
+        await look(pilot)
+        await press(pilot, key)
+        await done(pilot)
+        assert isinstance(pilot.app.screen, RunsScreen)
