@@ -24,6 +24,9 @@ from tui.widgets.run_rows import RunRows
 if TYPE_CHECKING:
     from core.runs import RunList, RunSummary
 
+    _Row = tuple[RunSummary, str, bool, int]
+    """A run, its letter, whether it is the best, and the minute: all that its cells depend on."""
+
 _LOOK_SECONDS = 2.0
 
 
@@ -44,7 +47,9 @@ class RunsScreen(FilteringScreen):
         self._runs: list[RunSummary] = []
         """Those that fit the filter, in its order."""
         self._best = ""
-        self._shown: tuple[object, ...] = ()
+        self._shape: tuple[object, ...] = ()
+        """Titles and ids in the table."""
+        self._rows: dict[str, _Row] = {}
         self._looking = False
         self._look_again = False
         self._looked = False
@@ -149,37 +154,42 @@ class RunsScreen(FilteringScreen):
             return
         self._runs = self.fitting(self._all)
         self._best = listing.best_of(self._runs)
-        columns = self.columns
-        titles = [listing.column_title(column, self.sort) for column in columns]
-        now = self.host.clock()
-        rows = {
-            run.id: listing.cells(run, columns, now, self._letter(run.id), run.id == self._best)
-            for run in self._runs
-        }
-        self._draw(columns, titles, rows)
+        self._draw()
         self._show_title()
         self._show_empty()
         self._show_detail()
 
-    def _draw(self, columns: list[str], titles: list[str], rows: dict[str, list[Text]]) -> None:
-        table = self._table
+    def _draw(self) -> None:
+        columns, now = self.columns, self.host.clock()
+        titles = [listing.column_title(column, self.sort) for column in columns]
+        rows = {
+            run.id: (run, self._letter(run.id), run.id == self._best, int(now // 60))
+            for run in self._runs
+        }
         shape = (tuple(titles), tuple(rows))
-        if shape != self._shown:
-            self._rebuild(columns, titles, rows)
-            self._shown = shape
-            return
-        for id, cells in rows.items():
-            for column, cell in zip(columns, cells, strict=True):
-                if table.get_cell(id, column) != cell:
-                    table.update_cell(id, column, cell, update_width=True)
+        if shape != self._shape:
+            self._rebuild(columns, titles, rows, now)
+        else:
+            # Only what is different: there may be a thousand rows.
+            changed = {id: row for id, row in rows.items() if row != self._rows[id]}
+            for id, (run, letter, best, _) in changed.items():
+                self._update(id, columns, listing.cells(run, columns, now, letter, best))
+        self._shape, self._rows = shape, rows
 
-    def _rebuild(self, columns: list[str], titles: list[str], rows: dict[str, list[Text]]) -> None:
+    def _update(self, id: str, columns: list[str], cells: list[Text]) -> None:
+        for column, cell in zip(columns, cells, strict=True):
+            if self._table.get_cell(id, column) != cell:
+                self._table.update_cell(id, column, cell, update_width=True)
+
+    def _rebuild(
+        self, columns: list[str], titles: list[str], rows: "dict[str, _Row]", now: float
+    ) -> None:
         table, chosen = self._table, self._chosen_id()
         table.clear(columns=True)
         for column, title in zip(columns, titles, strict=True):
             table.add_column(title, key=column)
-        for id, cells in rows.items():
-            table.add_row(*cells, key=id)
+        for id, (run, letter, best, _) in rows.items():
+            table.add_row(*listing.cells(run, columns, now, letter, best), key=id)
         if chosen in rows:
             table.move_cursor(row=list(rows).index(chosen))
 
