@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.config import Config
-from core.config_io import describe_key, flatten
+from core.config_io import describe_key
+from core.flat import flatten
 from core.run_state import RunState
 from core.text import printable
 from tui import wording
