@@ -43,6 +43,9 @@ MEANINGS = {
     "motion": "whether scrolling glides",
 }
 
+CALLS = {"bell": "the terminal's bell", "message": "a message on the desktop", "off": "nothing"}
+"""What each value of `notify` means."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -13,6 +13,7 @@ from textual.widgets import Footer, Static
 
 from tui import progress, wording
 from tui.screens.steering import SteeringScreen
+from tui.settings import CALLS, CHOICES
 from tui.sources import RunModel
 from tui.tabs.charts import ChartsTab
 from tui.tabs.tab import RunTab
@@ -55,6 +56,13 @@ class RunScreen(SteeringScreen):
             for number, name in enumerate(_TABS, 1)
         ),
         Binding("r", "resume", "resume", show=False, tooltip="Go on with a run that stopped"),
+        Binding(
+            "b",
+            "call",
+            "call me",
+            show=False,
+            tooltip="When a phase ends: ring the bell, send a message, nothing",
+        ),
         Binding("escape", "back", "runs", tooltip="Back to the list; training goes on"),
     ]
 
@@ -126,7 +134,7 @@ class RunScreen(SteeringScreen):
         self.take_answers()
         self._show_lines(status, now)
         tab = self._tabs[self._tab]
-        if tab.is_mounted:
+        if tab.is_mounted and tab.is_attached:
             tab.show(self.model.state, status, charts)
 
     def headline(self, status: str, now: float) -> Content:
@@ -180,6 +188,14 @@ class RunScreen(SteeringScreen):
         refused = "this run is training" if self.model.source.live else app.resume(path)
         if refused:
             self.notify(refused, severity="warning", markup=False)
+
+    def action_call(self) -> None:
+        """Change how the person is called when a phase ends."""
+        app = cast("ConvNextApp", self.app)
+        values = CHOICES["notify"]
+        following = values[(values.index(app.habits.settings.notify) + 1) % len(values)]
+        app.set_habit("notify", following)
+        self.notify(f"when a phase ends: {CALLS[following]}", markup=False)
 
     def action_back(self) -> None:
         """Back to the list; a run of this process goes on."""

@@ -164,7 +164,7 @@ class ChartsTab(RunTab):
 
     def _arrange(self) -> None:
         """Show the charts that the layout wants; those that were never seen are made now."""
-        if not self.is_mounted:
+        if not self.is_attached:
             return
         seen = {metric.key for metric in self._seen()}
         missing = [key for key in seen if key not in self._charts]
@@ -182,11 +182,13 @@ class ChartsTab(RunTab):
         self.call_after_refresh(self._show_charts)
 
     def _show_charts(self) -> None:
+        if not self.is_attached:
+            return
         state, view = self._state, self.view
         seen = self._seen()
         dark = self.app.current_theme.dark
         now = (state.seq, view, dark, tuple(metric.key for metric in seen))
-        if now == self._drawn or not self.is_mounted:
+        if now == self._drawn:
             return
         self._drawn = now
         palette = palette_for(dark)

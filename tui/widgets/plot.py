@@ -172,7 +172,7 @@ class _Clean:
 
 def _cleaned(spec: ChartSpec) -> _Clean:
     """The one place where values that are not finite are taken out and become marks."""
-    start = spec.start if math.isfinite(spec.start) else 0.0
+    start = spec.start if abs(spec.start) < 1e15 else 0.0
     end = spec.end if math.isfinite(spec.end) and spec.end > start else start + 1.0
     bad: set[float] = set()
     lines: list[tuple[Line, list[Point]]] = []

@@ -27,7 +27,7 @@ class Scale:
         log = is_log(values, scale)
         drawn = [math.log10(v) for v in values if v > 0] if log else values
         low, high = min(drawn), max(drawn)
-        margin = 0.05 * (high - low) or max(abs(high) * 0.05, 0.01)
+        margin = 0.05 * (high - low) or abs(high) * 0.05 or 0.01
         floor = 0.0 if low >= 0 and not log else -math.inf
         low, high = max(floor, low - margin), high + margin
         if limits and not log:
