@@ -16,7 +16,7 @@ import click
 
 from core import __version__
 from core.errors import SetupError
-from tui.cli_runs import trash
+from tui.cli_runs import compare, trash
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -224,6 +224,7 @@ def cache(clear: bool) -> None:
     click.echo(f"{size(sum(entry.bytes for entry in found)):>8}  in all, in {kept.cache_dir()}")
 
 
+cli.add_command(compare)
 cli.add_command(trash)
 
 

@@ -1,11 +1,17 @@
 """Subcommands that look at past runs without the app."""
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from core.errors import SetupError
+
+if TYPE_CHECKING:
+    from core.compare import ComparedRun
 
 
 @click.command()
@@ -36,6 +42,92 @@ def trash(context: click.Context, run: str | None, runs_dir: str | None, empty: 
     except ActionError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN…")
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.option("--json", "as_json", is_flag=True, help="The table as JSON.")
+@click.option("--csv", "table", metavar="FILE", help="Write the table as CSV.")
+@click.option("--curves", metavar="FILE", help="Write the curves as CSV: a line an epoch.")
+@click.option("--svg", metavar="FILE", help="Write a chart as SVG.")
+@click.option(
+    "--figure", default="val_top1", show_default=True, metavar="NAME", help="What the chart draws."
+)
+@click.option(
+    "--x",
+    "axis",
+    type=click.Choice(["epoch", "step", "time", "unfreeze"]),
+    default="epoch",
+    show_default=True,
+    help="By what the chart's lines are aligned.",
+)
+@click.pass_context
+def compare(
+    context: click.Context,
+    runs: tuple[str, ...],
+    runs_dir: str | None,
+    as_json: bool,
+    table: str | None,
+    curves: str | None,
+    svg: str | None,
+    figure: str,
+    axis: str,
+) -> None:
+    """Compare two to eight runs: results with each figure's winner, configuration differences.
+
+    \b
+      convnext-tui compare 20261124-12 20261124-13
+      convnext-tui compare RUN RUN --svg loss.svg --figure val_loss --x unfreeze
+
+    A file name of - is standard output.
+    """
+    from core.compare_export import curves_csv, table_csv, to_plain
+    from tui.compare_chart import svg as svg_of
+    from tui.compare_chart import view_of
+    from tui.compare_table import print_comparison
+    from tui.svg_chart import draw_svg
+
+    view = view_of(figure, axis)
+    compared = _read(folder_of(context, runs_dir), runs)
+    if table:
+        _write(table, table_csv(compared))
+    if curves:
+        _write(curves, curves_csv(compared))
+    if svg:
+        _write(svg, draw_svg(svg_of(compared, view)))
+    if as_json:
+        click.echo(json.dumps(to_plain(compared), indent=2))
+    elif not (table or curves or svg):
+        print_comparison(compared)
+
+
+def _read(folder: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
+    from core.compare import FEWEST, MOST
+    from core.resume import find_run
+    from tui.comparison import Comparison
+
+    paths = list(dict.fromkeys(find_run(folder, name).path for name in names))
+    if not FEWEST <= len(paths) <= MOST:
+        raise SetupError(f"{len(paths)} different runs: {FEWEST} to {MOST} can be compared")
+    comparison = Comparison(paths)
+    compared = comparison.read()
+    if comparison.trouble:
+        click.echo(comparison.trouble, err=True)
+    return compared
+
+
+def _write(name: str, text: str) -> None:
+    from core.files import write_text_atomically
+
+    if name == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        write_text_atomically(Path(name), text)
+    except OSError as error:
+        raise SetupError(f"{name} can't be written: {error.strerror or error}") from None
+    click.echo(f"written: {name}", err=True)
 
 
 def folder_of(context: click.Context, given: str | None) -> Path:

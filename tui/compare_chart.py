@@ -16,6 +16,7 @@ from core.compare import (
     curve,
     unfreeze_x,
 )
+from core.errors import SetupError
 from core.text import printable
 from tui.colours import LIGHT, Colour, Palette
 from tui.svg_chart import SvgChart, SvgLine
@@ -60,6 +61,16 @@ class CompareView:
     def next_scale(self) -> "CompareView":
         """Draw the y axis in another way."""
         return replace(self, scale=SCALES[(SCALES.index(self.scale) + 1) % len(SCALES)])
+
+
+def view_of(figure: str, axis: str) -> CompareView:
+    """Return the view of a figure over an axis, by their keys; raises SetupError."""
+    figures = [kind.key for kind in CURVES]
+    if figure not in figures:
+        known = ", ".join(figures)
+        raise SetupError(f"no figure {printable(figure)!r}; there are {known}")
+    axes = [alignment.key for alignment in ALIGNMENTS]
+    return CompareView(curve=figures.index(figure), alignment=axes.index(axis))
 
 
 Runs = Sequence[ComparedRun]
@@ -128,15 +139,18 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
     """Return the chart of the runs' curves."""
     start, end = seen(runs, view)
     lines, signs = [], []
-    for run in runs:
+    for number, run in enumerate(runs):
         colour = colour_of(run, palette)
-        lines.append(Line(curve(run, view.kind, view.axis), colour, "line", run.letter))
+        points = curve(run, view.kind, view.axis)
+        lines.append(Line(points, colour))
         best = best_point(run, view.kind, view.axis)
         if best:
             signs.append(Sign(best[0], BEST_SIGN, colour, best[1]))
         begins = unfreeze_x(run, view.axis)
         if begins is not None and view.axis.key != "unfreeze":
             signs.append(Sign(begins, UNFREEZE_SIGN, colour))
+        visible = [p for p in points if start <= p[0] <= end and math.isfinite(p[1])]
+        signs += _letters(run.letter, colour, visible, (number + 1) / (len(runs) + 1))
     values = round_values(start, end, 8)
     return ChartSpec(
         lines=lines,
@@ -153,6 +167,17 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
         bad=palette.bad,
         empty="the first points come with the first epoch",
     )
+
+
+def _letters(
+    letter: str, colour: Colour, points: Sequence[tuple[float, float]], share: float
+) -> list[Sign]:
+    """Return a run's letter on its line: at its beginning, and at another place than the letters of
+    other runs, which may lie on the same line."""
+    if not points:
+        return []
+    places = {points[int(share * (len(points) - 1))], points[0]}
+    return [Sign(x, letter, colour, y) for x, y in sorted(places)]
 
 
 def _scale(view: CompareView) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 from core import format as fmt
 from core.compare import ComparedRun, Row, differences, results
 from core.text import printable
-from tui.colours import Colour
+from tui.colours import DARK, Colour
 from tui.signs import SYMBOLS
 
 WINNER = "★"
@@ -59,8 +59,9 @@ def _difference(row: Row) -> list[Text]:
     return [Text(printable(row.label)), *cells]
 
 
-def print_comparison(runs: Sequence[ComparedRun], palette: Sequence[Colour]) -> None:
+def print_comparison(runs: Sequence[ComparedRun]) -> None:
     """Print the table."""
+    palette = DARK.runs
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)

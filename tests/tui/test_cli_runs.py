@@ -60,3 +60,46 @@ def test_the_trash_is_listed_and_gives_back(tmp_path: Path) -> None:
     delete(RunFolder(tmp_path / "runs" / DONE))
     assert "freed" in run("trash", "--empty", cwd=tmp_path).stdout
     assert "0 deleted runs" in run("trash", cwd=tmp_path).stdout
+
+
+def test_runs_are_compared_in_a_table(folder: Path) -> None:
+    result = run("compare", DONE, "20261124-10", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "A animals20" in result.stdout
+    assert "best val top-1 ↑" in result.stdout
+    assert "all configured alike" in result.stdout
+    assert "A changed by hand: patience 7 → 5" in result.stdout
+
+
+def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:
+    files = {name: str(tmp_path / name) for name in ("table.csv", "curves.csv", "loss.svg")}
+    result = run(
+        *("compare", DONE, "20261124-09", "--csv", files["table.csv"]),
+        *("--curves", files["curves.csv"], "--svg", files["loss.svg"]),
+        *("--figure", "val_loss", "--x", "unfreeze"),
+        cwd=folder,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert "kind,key,goal" in Path(files["table.csv"]).read_text()
+    assert len(Path(files["curves.csv"]).read_text().splitlines()) == 13
+    assert "val loss over epochs from the unfreeze on" in Path(files["loss.svg"]).read_text()
+    tree = json.loads(run("compare", DONE, "20261124-09", "--json", cwd=folder).stdout)
+    assert tree["results"][0]["winners"] == [DONE]
+    assert run("compare", DONE, "20261124-09", "--csv", "-", cwd=folder).stdout.startswith("kind,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([DONE], "1 different runs: 2 to 8 can be compared"),
+        ([DONE, DONE], "1 different runs"),
+        ([DONE, "nothing"], "no run 'nothing'"),
+        ([DONE, "20261124-10", "--svg", "x.svg", "--figure", "beauty"], "no figure 'beauty'"),
+        ([DONE, "20261124-10", "--svg", "no/x.svg"], "no/x.svg can't be written"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(folder: Path, arguments: list[str], said: str) -> None:
+    result = run("compare", *arguments, cwd=folder)
+    assert result.returncode == 2
+    assert said in result.stderr

@@ -14,8 +14,18 @@ class ReplayScreen(RunScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "hold", tooltip="Hold the replay; again: go on"),
-        Binding("plus,equals_sign", "speed(1)", "faster", key_display="+", tooltip="Play faster"),
-        Binding("minus", "speed(-1)", "slower", key_display="-", tooltip="Play slower"),
+        # Before the charts' own plus and minus: these zoom, which the mouse wheel does, too.
+        Binding(
+            "plus,equals_sign",
+            "speed(1)",
+            "faster",
+            key_display="+",
+            priority=True,
+            tooltip="Play faster",
+        ),
+        Binding(
+            "minus", "speed(-1)", "slower", key_display="-", priority=True, tooltip="Play slower"
+        ),
         Binding("escape", "back", "runs", tooltip="Back to the list"),
     ]
     model: ReplayModel
