@@ -10,6 +10,8 @@ from tests.tui.command import environment
 TORCH_FREE = [
     *("core.config_io", "core.events", "core.commands", "core.journal", "core.run_state"),
     *("core.runs", "core.eta", "core.describe", "core.early_stopping", "core.telemetry"),
+    *("core.compare_export", "core.run_query", "core.run_actions", "core.annotations"),
+    *("tui.comparison", "tui.replay", "tui.screens.compare", "tui.screens.replay"),
     *("core.worker", "core.preflight", "core.demo_run", "core.data.split"),
     *("tui.app", "tui.headless", "tui.session", "tui.cli"),
 ]

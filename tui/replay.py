@@ -25,7 +25,7 @@ class ReplaySource:
     """Plays a journal by the clock it is given; it can only be watched."""
 
     skipped_lines = 0
-    read_only_reason = "this is a replay: it can only be watched"
+    read_only_reason = "this is a replay; nothing is at work here"
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self.folder = RunFolder(path)

@@ -113,14 +113,23 @@ def _grid(svg: ET.Element, chart: SvgChart, axes: _Axes) -> None:
         x = _LEFT + (value - axes.x[0]) / (axes.x[1] - axes.x[0]) * (right - _LEFT)
         _rule(svg, (x, _TOP), (x, bottom))
         _text(svg, (x, bottom + 20), axis_label(value, values), anchor="middle")
-    values = round_values(*axes.y, 6)
-    shown = [10**value if axes.log else value for value in values]
+    shown = _log_values(*axes.y) if axes.log else round_values(*axes.y, 6)
     labels = [value / chart.y_unit for value in shown]
-    for value, label in zip(values, labels, strict=True):
-        y = bottom - (value - axes.y[0]) / (axes.y[1] - axes.y[0]) * (bottom - _TOP)
+    for value, label in zip(shown, labels, strict=True):
+        place = math.log10(value) if axes.log else value
+        y = bottom - (place - axes.y[0]) / (axes.y[1] - axes.y[0]) * (bottom - _TOP)
         _rule(svg, (_LEFT, y), (right, y))
         text = f"{label:.3g}" if axes.log else axis_label(label, labels)
         _text(svg, (_LEFT - 8, y + 4), text, anchor="end")
+
+
+def _log_values(low: float, high: float) -> list[float]:
+    """Return powers of ten between two exponents, with 2 and 5 times each where there is room."""
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    step = max(1, math.ceil(len(exponents) / 8))
+    factors = (1, 2, 5) if len(exponents) <= 4 else (1,)
+    values = [factor * 10.0**exponent for exponent in exponents[::step] for factor in factors]
+    return [value for value in values if value > 0 and low <= math.log10(value) <= high]
 
 
 def _line(svg: ET.Element, line: SvgLine, axes: _Axes, dashes: str) -> None:

@@ -150,7 +150,7 @@ async def test_a_run_is_played_from_the_list(tmp_path: Path, clock: Clock) -> No
         assert app.screen.model.state.seq == before
         for key in ("x", "r"):
             await press(pilot, key)
-            assert "this is a replay: it can only be watched" in toasts(pilot)
+            assert "this is a replay; nothing is at work here" in toasts(pilot)
         await press(pilot, "space", "+", "+", "+")
         for _ in range(3):
             await settle(pilot)

@@ -238,8 +238,8 @@ class ManagingScreen(Screen[None]):
         trash = printable(str(trash_dir(self.runs_dir)))
         question = (
             f"{printable(run.name)} ({printable(run.id)}), {fmt.size(size)} with its checkpoints, "
-            f"moves to {trash}. u brings the last one back, so does `convnext-tui trash`; "
-            "the disk space is free once the trash is emptied."
+            f"moves to {trash}. u brings the last one back, `convnext-tui trash RUN` any of them; "
+            "their disk space is free after `convnext-tui trash --empty`."
         )
         yes = Choice("enter", "Enter", "move it to the trash", "yes")
         dialog = ChoiceDialog("delete this run?", question, [yes], "leave it where it is")

@@ -1,5 +1,6 @@
 """A run played again: the run's screen with keys for the speed."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -7,6 +8,7 @@ from textual.content import Content
 
 from tui.replay import ReplayModel
 from tui.screens.run import RunScreen
+from tui.screens.steering import SteeringScreen
 
 
 class ReplayScreen(RunScreen):
@@ -27,6 +29,12 @@ class ReplayScreen(RunScreen):
             "minus", "speed(-1)", "slower", key_display="-", priority=True, tooltip="Play slower"
         ),
         Binding("escape", "back", "runs", tooltip="Back to the list"),
+        # They still say why nothing comes of them, but not in the footer.
+        *(
+            replace(binding, show=False)
+            for binding in SteeringScreen.BINDINGS
+            if isinstance(binding, Binding) and binding.key != "space"
+        ),
     ]
     model: ReplayModel
 

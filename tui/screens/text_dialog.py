@@ -28,7 +28,7 @@ class TextDialog(ModalScreen[str | None]):
         self._title = title
         self._hint = hint
         self._check = check
-        self._field = Input(text, id="text", compact=True)
+        self._field = Input(text, id="text", compact=True, select_on_focus=False)
         self._line = Static(Content(hint), id="hint", markup=False)
         self._keep = Button("Enter  keep", id="keep", variant="primary", compact=True)
 
