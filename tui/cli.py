@@ -3,7 +3,6 @@
 Nothing heavy is imported before the arguments are understood: `--help` answers at once.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -16,7 +15,7 @@ import click
 
 from core import __version__
 from core.errors import SetupError
-from tui.cli_runs import compare, trash
+from tui.cli_runs import compare, runs, trash
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -88,40 +87,6 @@ def cli(context: click.Context, /, **options: Any) -> None:
     """
     if context.invoked_subcommand is None:
         sys.exit(_run(**options))
-
-
-# A query may begin with a minus: what is no option is part of it.
-@cli.command(context_settings={"ignore_unknown_options": True})
-@click.argument("query", nargs=-1)
-@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
-@click.pass_context
-def runs(
-    context: click.Context, query: tuple[str, ...], runs_dir: str | None, as_json: bool
-) -> None:
-    """List past and running runs, newest first; with QUERY those that fit it.
-
-    \b
-      convnext-tui runs status:finished 'top1>0.95' sort:-top1
-      convnext-tui runs model:atto -tag:old 'data.batch_size=64' 'started>7d'
-      convnext-tui runs is:archived
-    """
-    from core.run_query import QueryError, parse
-    from core.runs import RunList
-
-    folder = _runs_dir(context, runs_dir)
-    try:
-        wanted = parse(" ".join(query))
-    except QueryError as error:
-        raise SetupError(str(error)) from None
-    everything = RunList(folder).refresh()
-    rows = wanted.apply(everything)
-    if as_json:
-        click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
-        return
-    from tui.run_table import print_runs
-
-    print_runs(rows, folder, len(everything))
 
 
 @cli.command()
@@ -224,8 +189,8 @@ def cache(clear: bool) -> None:
     click.echo(f"{size(sum(entry.bytes for entry in found)):>8}  in all, in {kept.cache_dir()}")
 
 
-cli.add_command(compare)
-cli.add_command(trash)
+for _command in (runs, compare, trash):
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

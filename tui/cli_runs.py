@@ -14,6 +14,40 @@ if TYPE_CHECKING:
     from core.compare import ComparedRun
 
 
+# A query may begin with a minus: what is no option is part of it.
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("query", nargs=-1)
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
+@click.pass_context
+def runs(
+    context: click.Context, query: tuple[str, ...], runs_dir: str | None, as_json: bool
+) -> None:
+    """List past and running runs, newest first; with QUERY those that fit it.
+
+    \b
+      convnext-tui runs status:finished 'top1>0.95' sort:-top1
+      convnext-tui runs model:atto -tag:old 'data.batch_size=64' 'started>7d'
+      convnext-tui runs is:archived
+    """
+    from core.run_query import QueryError, parse
+    from core.runs import RunList
+
+    folder = folder_of(context, runs_dir)
+    try:
+        wanted = parse(" ".join(query))
+    except QueryError as error:
+        raise SetupError(str(error)) from None
+    everything = RunList(folder).refresh()
+    rows = wanted.apply(everything)
+    if as_json:
+        click.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        return
+    from tui.run_table import print_runs
+
+    print_runs(rows, folder, len(everything))
+
+
 @click.command()
 @click.argument("run", required=False)
 @click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
