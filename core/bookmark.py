@@ -95,6 +95,7 @@ def _packed(state: RunState) -> RunState:
         step_loss=replace(state.step_loss, buckets=list(state.step_loss)),
         step_top1=replace(state.step_top1, buckets=list(state.step_top1)),
         marks=list(state.marks),
+        samples=dict(state.samples),
         log=deque(state.log),
         answers=deque(state.answers),
     )

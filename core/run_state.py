@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core import evaluation_fold
 from core import events as ev
 from core.describe import describe, phase_reason
 from core.early_stopping import EarlyStopping
-from core.phases import PHASES
+from core.phases import PHASES, is_later
 from core.series import Series
 
 LOG_LINES = 2000
@@ -99,6 +100,13 @@ class RunState:
     """Where the running epoch stands; None between epochs."""
     epochs: list[EpochPoint] = field(default_factory=list)
     best: EpochPoint | None = None
+    evaluation: ev.Evaluated | None = None
+    """The latest one that stands, and the one before it."""
+    evaluation_before: ev.Evaluated | None = None
+    best_evaluation: ev.Evaluated | None = None
+    """Of the best epoch."""
+    samples: dict[str, ev.SamplesSaved] = field(default_factory=dict)
+    """The first pictures of each phase."""
     step_loss: Series = field(default_factory=Series)
     """Training loss within epochs, over x."""
     step_top1: Series = field(default_factory=Series)
@@ -191,6 +199,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     x = len(kept) + e.step / max(1, _steps(state, e.phase))
     state.epochs = kept
     state.best = last_point(kept, lambda result: result.best)
+    evaluation_fold.rewind(state, e.phase, lambda evaluated: _stands(evaluated, e))
     for phase in state.phases.values():
         _rewind(phase, kept, e.phase)
     state.step_loss.cut(x)
@@ -216,7 +225,7 @@ def _rewind(phase: PhaseState, kept: list[EpochPoint], resumed: str) -> None:
         phase.stopping = EarlyStopping(phase.started.patience, phase.started.min_delta)
     if phase.name == resumed:
         phase.status, phase.reason = "running", ""
-    elif _is_later(phase.name, resumed) and phase.status != "skipped":
+    elif is_later(phase.name, resumed) and phase.status != "skipped":
         phase.status, phase.reason, phase.started, phase.stopping = "waiting", "", None, None
 
 
@@ -229,11 +238,6 @@ def last_point(
 
 def _stopping(e: ev.EpochEnded) -> EarlyStopping:
     return EarlyStopping(e.patience, e.min_delta, e.monitor_best, e.bad_epochs)
-
-
-def _is_later(phase: str, than: str) -> bool:
-    order = [*PHASES, phase, than]
-    return order.index(phase) > order.index(than)
 
 
 def _apply_change(state: RunState, key: str, value: Any) -> None:
@@ -253,10 +257,10 @@ def _apply_change(state: RunState, key: str, value: Any) -> None:
         phase.stopping = replace(phase.stopping, min_delta=float(value))
 
 
-def _stands(epoch: ev.EpochEnded, resumed: ev.RunResumed) -> bool:
+def _stands(epoch: ev.EpochEnded | ev.Evaluated, resumed: ev.RunResumed) -> bool:
     if epoch.phase == resumed.phase:
         return epoch.epoch < resumed.epoch
-    return _is_later(resumed.phase, epoch.phase)
+    return is_later(resumed.phase, epoch.phase)
 
 
 def _steps(state: RunState, phase: str) -> int:
@@ -312,7 +316,7 @@ def _epoch_ended(state: RunState, e: ev.EpochEnded, time: float) -> None:
     if e.phase_best:
         phase.best = point
     if e.best:
-        state.best = point
+        state.best, state.best_evaluation = point, None
 
 
 def _checkpoint_saved(state: RunState, e: ev.CheckpointSaved, time: float) -> None:
@@ -374,6 +378,8 @@ _HANDLERS: dict[type[Any], Callable[[RunState, Any, float], None]] = {
     ev.PhaseStarted: _phase_started,
     ev.Progress: _progress,
     ev.EpochEnded: _epoch_ended,
+    ev.Evaluated: evaluation_fold.evaluated,
+    ev.SamplesSaved: evaluation_fold.samples_saved,
     ev.CheckpointSaved: _checkpoint_saved,
     ev.CommandApplied: _command_applied,
     ev.CommandRefused: _command_refused,
