@@ -64,7 +64,8 @@ class Evaluation:
 
     def name(self, label: int) -> str:
         """Return a class's name as it is, not yet fit for a terminal."""
-        return self._classes[label] if 0 <= label < len(self._classes) else f"class {label}"
+        known = self._classes[label] if 0 <= label < len(self._classes) else ""
+        return known or f"class {label}"
 
     @cached_property
     def rows(self) -> list[ClassRow]:

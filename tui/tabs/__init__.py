@@ -1,0 +1,1 @@
+"""What a run's screen shows one at a time."""
