@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.cache_file import CacheFile
+from core.course import Course
 from core.journal import JournalReader, Place
-from core.run_state import LOG_LINES, RunState, last_point
-from core.series import Series
+from core.run_parts import last_point
+from core.run_state import CURVES, LOG_LINES, RunState
 from core.text import printable
 
 WORTH_BYTES = 1 << 20
 """Bytes of a journal that are worth not being read again: some hundredths of a second."""
 _CATCHING_UP = 32
 _PROBE_BYTES = 4096
-_FORM = 1  # to be raised when the same journal folds to other values in the same fields
+_FORM = 2  # to be raised when the same journal folds to other values in the same fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def _packed(state: RunState) -> RunState:
         phases={name: replace(p, epochs=[], best=None) for name, p in state.phases.items()},
         epochs=list(state.epochs),
         best=None,
-        step_loss=replace(state.step_loss, buckets=list(state.step_loss)),
-        step_top1=replace(state.step_top1, buckets=list(state.step_top1)),
+        curves={name: replace(s, buckets=list(s)) for name, s in state.curves.items()},
+        course=replace(state.course, moments=list(state.course.moments)),
         marks=list(state.marks),
         samples=dict(state.samples),
         log=deque(state.log),
@@ -115,7 +116,7 @@ def _unpacked(state: RunState) -> RunState:
 def _could_be(kept: _Kept) -> bool:
     """Whether some journal leads to this: what fold and views rely on beyond the types."""
     state = kept.state
-    series = (state.step_loss, state.step_top1)
+    series, course = state.curves, state.course
     times = (state.started, state.last_time, state.ended, state.paused_since, state.idle)
     numbers = [
         *(time for time in times if time is not None),
@@ -123,11 +124,15 @@ def _could_be(kept: _Kept) -> bool:
         *(number for point in state.epochs for number in (point.x, point.time)),
         *(number for mark in state.marks for number in (mark.x, mark.time)),
         *(line.time for line in state.log),
-        *(bucket.x for buckets in series for bucket in buckets),
+        *(bucket.x for buckets in series.values() for bucket in buckets),
+        *(number for moment in course.moments for number in moment),
     ]
-    limit = Series().limit
     return (
         0 < kept.place.offset < 1 << 62
         and all(abs(number) < 1e300 for number in numbers)
-        and all(s.limit == limit and s.width > 0 and len(s) <= limit for s in series)
+        and {name: s.limit for name, s in series.items()} == CURVES
+        and all(s.width > 0 and len(s) <= s.limit for s in series.values())
+        and course.limit == Course().limit
+        and course.stride > 0
+        and len(course.moments) <= course.limit
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core import events as ev
-from core.phases import is_later
+from core.run_parts import is_later
 
 if TYPE_CHECKING:
     from core.run_state import RunState

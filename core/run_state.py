@@ -3,14 +3,17 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from core import evaluation_fold
 from core import events as ev
+from core import format as fmt
+from core.course import Course
 from core.describe import describe, phase_reason
 from core.early_stopping import EarlyStopping
-from core.phases import PHASES, is_later
+from core.phases import PHASES
+from core.run_parts import EpochPoint, LogLine, Mark, PhaseState, is_later, last_point
 from core.series import Series
 
 LOG_LINES = 2000
@@ -18,59 +21,21 @@ OVER = ("finished", "stopped", "failed")
 _SPIKE = 2.0
 """A single step counts as a spike when its loss is this many times the mean around it."""
 Answer = ev.CommandApplied | ev.CommandRefused
+CURVES = {
+    "loss": 2048,
+    "top1": 2048,
+    "lr": 512,
+    "grad_norm": 512,
+    "images_per_second": 512,
+    "data_wait": 512,
+    "memory": 512,
+}
+"""The curves of a run, each with the most points that are kept of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpochPoint:
-    """An epoch that ended, with its place on the run's x axis (epochs over all phases)."""
-
-    x: int
-    time: float
-    result: ev.EpochEnded
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Something worth a mark on the charts; `kind` is `phase`, `command` or `warning`."""
-
-    x: float
-    time: float
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One line of the event log."""
-
-    time: float
-    level: str
-    text: str
-
-
-@dataclass
-class PhaseState:
-    """One of the run's phases as far as it has come."""
-
-    name: str
-    status: str = "waiting"
-    """`waiting`, `running`, `done` or `skipped`."""
-    max_epochs: int = 0
-    epochs: list[EpochPoint] = field(default_factory=list)
-    started: ev.PhaseStarted | None = None
-    start_x: float = 0.0
-    stopping: EarlyStopping | None = None
-    """The verdict after the last epoch, with the patience that holds now."""
-    lr: float = 0.0
-    scheduler_bad_epochs: int = 0
-    reason: str = ""
-    """Why it ended, in words."""
-    best: EpochPoint | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Time that its epochs took, without pauses."""
-        return sum(point.result.seconds for point in self.epochs)
+def new_curves() -> dict[str, Series]:
+    """Return a run's curves before its first step."""
+    return {name: Series(limit) for name, limit in CURVES.items()}
 
 
 @dataclass
@@ -107,10 +72,11 @@ class RunState:
     """Of the best epoch."""
     samples: dict[str, ev.SamplesSaved] = field(default_factory=dict)
     """The first pictures of each phase."""
-    step_loss: Series = field(default_factory=Series)
-    """Training loss within epochs, over x."""
-    step_top1: Series = field(default_factory=Series)
-    """Running training accuracy within epochs, over x."""
+    curves: dict[str, Series] = field(default_factory=new_curves)
+    """What is told within epochs, over x; `top1` is the running mean of its epoch, `memory` what
+    this run holds on its device, or its processes on the host."""
+    course: Course = field(default_factory=Course)
+    """Steps and seconds over x."""
     marks: list[Mark] = field(default_factory=list)
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     device: ev.DeviceSample | None = None
@@ -196,76 +162,31 @@ def _run_started(state: RunState, e: ev.RunStarted, time: float) -> None:
 def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     """Undo what came after the checkpoint: every epoch is shown once."""
     kept = [point for point in state.epochs if _stands(point.result, e)]
-    x = len(kept) + e.step / max(1, _steps(state, e.phase))
+    started = state.phase_state(e.phase).started
+    x = len(kept) + e.step / max(1, started.steps if started else 1)
     state.epochs = kept
     state.best = last_point(kept, lambda result: result.best)
     evaluation_fold.rewind(state, e.phase, lambda evaluated: _stands(evaluated, e))
     for phase in state.phases.values():
-        _rewind(phase, kept, e.phase)
-    state.step_loss.cut(x)
-    state.step_top1.cut(x)
+        phase.rewind(kept, e.phase)
+    for series in state.curves.values():
+        series.cut(x)
+    state.course.cut(x)
     state.marks = [mark for mark in state.marks if mark.x <= x]
     state.marks.append(Mark(x, time, "resume", "resumed"))
     state.phase, state.progress = e.phase, None
     state.status, state.reason, state.preparing = "running", "", None
     state.ended = state.paused_since = None
     for key, value in e.changes.items():
-        _apply_change(state, key, value)
-
-
-def _rewind(phase: PhaseState, kept: list[EpochPoint], resumed: str) -> None:
-    phase.epochs = [point for point in kept if point.result.phase == phase.name]
-    phase.best = last_point(phase.epochs, lambda result: result.phase_best)
-    if phase.epochs:
-        last = phase.epochs[-1].result
-        phase.lr, phase.scheduler_bad_epochs = last.next_lr, last.scheduler_bad_epochs
-        phase.stopping = _stopping(last)
-    elif phase.started:
-        phase.lr = phase.started.lr
-        phase.stopping = EarlyStopping(phase.started.patience, phase.started.min_delta)
-    if phase.name == resumed:
-        phase.status, phase.reason = "running", ""
-    elif is_later(phase.name, resumed) and phase.status != "skipped":
-        phase.status, phase.reason, phase.started, phase.stopping = "waiting", "", None, None
-
-
-def last_point(
-    points: list[EpochPoint], fits: Callable[[ev.EpochEnded], bool]
-) -> EpochPoint | None:
-    """Return the latest epoch whose result fits."""
-    return next((point for point in reversed(points) if fits(point.result)), None)
-
-
-def _stopping(e: ev.EpochEnded) -> EarlyStopping:
-    return EarlyStopping(e.patience, e.min_delta, e.monitor_best, e.bad_epochs)
-
-
-def _apply_change(state: RunState, key: str, value: Any) -> None:
-    """Show what was set anew on resume in the phase that runs and those to come."""
-    _, _, rest = key.partition("phases.")
-    name, _, item = rest.partition(".")
-    phase = state.phases.get(name)
-    if phase is None:
-        return
-    if item == "epochs" and isinstance(value, int):
-        phase.max_epochs = value
-    elif item == "lr" and isinstance(value, int | float):
-        phase.lr = float(value)
-    elif item == "early_stopping.patience" and isinstance(value, int) and phase.stopping:
-        phase.stopping = replace(phase.stopping, patience=value)
-    elif item == "early_stopping.min_delta" and isinstance(value, int | float) and phase.stopping:
-        phase.stopping = replace(phase.stopping, min_delta=float(value))
+        name, _, item = key.removeprefix("phases.").partition(".")
+        if key.startswith("phases.") and name in state.phases:
+            state.phases[name].change(item, value)
 
 
 def _stands(epoch: ev.EpochEnded | ev.Evaluated, resumed: ev.RunResumed) -> bool:
     if epoch.phase == resumed.phase:
         return epoch.epoch < resumed.epoch
     return is_later(resumed.phase, epoch.phase)
-
-
-def _steps(state: RunState, phase: str) -> int:
-    started = state.phase_state(phase).started
-    return started.steps if started else 1
 
 
 def _preparing(state: RunState, e: ev.Preparing, time: float) -> None:
@@ -295,23 +216,41 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
 def _progress(state: RunState, e: ev.Progress, time: float) -> None:
     state.progress, state.preparing = e, None
     state.phase_state(e.phase).lr = e.lr  # a rollback lowers it without a command
-    if e.stage == "train":
-        state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds
-        state.step_loss.add(state.x, e.recent_loss)
-        if not e.peak_loss <= _SPIKE * e.recent_loss:
-            # There and back again: a spike of its own, not a slope to the next point.
-            state.step_loss.add(state.x, e.peak_loss)
-            state.step_loss.add(state.x, e.recent_loss)
-        state.step_top1.add(state.x, e.top1)
+    _note_place(state, e.global_step, time)
+    if e.stage != "train":
+        return
+    x, curves = state.x, state.curves
+    state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds
+    curves["loss"].add(x, e.recent_loss)
+    if not e.peak_loss <= _SPIKE * e.recent_loss:
+        # There and back again: a spike of its own, not a slope to the next point.
+        curves["loss"].add(x, e.peak_loss)
+        curves["loss"].add(x, e.recent_loss)
+    curves["top1"].add(x, e.top1)
+    curves["lr"].add(x, e.lr)
+    # Not a number may mean that it isn't known, which is no news.
+    if not math.isnan(e.grad_norm) or not math.isfinite(e.recent_loss):
+        curves["grad_norm"].add(x, e.grad_norm)
+    for name in ("images_per_second", "data_wait"):
+        if math.isfinite(getattr(e, name)):
+            curves[name].add(x, getattr(e, name))
+
+
+def _note_place(state: RunState, step: int, time: float) -> None:
+    state.course.note(state.x, step, state.elapsed(time) or 0.0)
 
 
 def _epoch_ended(state: RunState, e: ev.EpochEnded, time: float) -> None:
     point = EpochPoint(len(state.epochs) + 1, time, e)
     state.progress = None
     state.epochs.append(point)
+    _note_place(state, e.global_step, time)
+    if e.next_lr < e.lr:
+        note = f"lr {fmt.rate(e.lr)} → {fmt.rate(e.next_lr)} on a plateau"
+        state.marks.append(Mark(float(point.x), time, "lr", note))
     phase = state.phase_state(e.phase)
     phase.epochs.append(point)
-    phase.stopping = _stopping(e)
+    phase.stopping = phase.verdict
     phase.lr, phase.scheduler_bad_epochs = e.next_lr, e.scheduler_bad_epochs
     if e.phase_best:
         phase.best = point
@@ -350,6 +289,10 @@ def _resumed(state: RunState, e: ev.Resumed, time: float) -> None:
 
 def _device_sample(state: RunState, e: ev.DeviceSample, time: float) -> None:
     state.device = e
+    for held in (e.reserved, e.allocated, e.process_rss):
+        if held is not None:
+            state.curves["memory"].add(state.x, float(held))
+            break
 
 
 def _warned(state: RunState, e: ev.Warned, time: float) -> None:

@@ -1,6 +1,5 @@
 """What all tests share: property tests draw the same examples every time."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,11 +15,10 @@ settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or fills the cache of the person who runs the tests."""
-    before = os.environ.get("CONVNEXT_TUI_CACHE")
-    os.environ["CONVNEXT_TUI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the cache and the settings of the person who runs the tests."""
+    own = pytest.MonkeyPatch()
+    own.setenv("CONVNEXT_TUI_CACHE", str(tmp_path_factory.mktemp("cache")))
+    own.setenv("CONVNEXT_TUI_CONFIG", str(tmp_path_factory.mktemp("config")))
     yield
-    del os.environ["CONVNEXT_TUI_CACHE"]
-    if before is not None:
-        os.environ["CONVNEXT_TUI_CACHE"] = before
+    own.undo()

@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import Enum
-from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import Theme
 
 from core.text import printable
+from tui.habits import Caller, Habits
 from tui.rates import BANDWIDTHS, Rates
 from tui.screens.runs import RunsScreen
+from tui.settings import OWN_THEME
 from tui.terminal import let_go
+from tui.themes import THEMES
 
 # The other screens, and what knows of runs, are imported where they are first wanted: together
 # they take longer than everything else up to the first frame.
@@ -32,21 +33,6 @@ if TYPE_CHECKING:
 _STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "runs.tcss"]
 _WIDTHS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]
 _HEIGHTS = [(0, "-short"), (34, "-tall")]
-
-_THEME = Theme(
-    name="convnext",
-    primary="#56b4e9",
-    secondary="#cc79a7",
-    success="#009e73",
-    warning="#e69f00",
-    error="#d55e00",
-    accent="#f0e442",
-    foreground="#d8dee4",
-    background="#101418",
-    surface="#171c22",
-    panel="#222a33",
-    dark=True,
-)
 
 
 class Exit(Enum):
@@ -86,6 +72,11 @@ class _Ticking(Protocol):
     def tick(self, now: float, charts: bool) -> None: ...
 
 
+@runtime_checkable
+class _Habitual(Protocol):
+    def take_habits(self) -> None: ...
+
+
 class ConvNextApp(App[Exit]):
     """The run list, a run's screen on top of it, and dialogs on top of that."""
 
@@ -119,15 +110,22 @@ class ConvNextApp(App[Exit]):
         show: Path | None = None,
         rates: Rates = BANDWIDTHS["full"],
         plan: Plan | None = None,
+        habits: Habits | None = None,
     ) -> None:
         """`launched` is a run that this process trains, `plan` one that it is to begin at once,
         `show` one on the disk to open first."""
         super().__init__()
-        self.register_theme(_THEME)
+        self.habits = habits or Habits()
+        self._caller = Caller(self.habits)
+        for theme in THEMES:
+            self.register_theme(theme)
         if "TEXTUAL_THEME" not in os.environ:
+            theme_name = self.habits.settings.theme
+            known = theme_name in self.available_themes
             # Not by assignment: that would parse all style sheets twice before the first frame.
-            self.set_reactive(App.theme, _THEME.name)
+            self.set_reactive(App.theme, theme_name if known else OWN_THEME)
             self.stylesheet.set_variables(self.get_css_variables())
+        self.animation_level = "none" if self.habits.settings.motion == "off" else "full"
         self.refused = ""
         """Why the planned run could not begin; the app has closed itself then."""
         self.rates = rates
@@ -156,6 +154,8 @@ class ConvNextApp(App[Exit]):
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
+        self._tell_terminal(self._caller.begin())
+        self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
     def tick(self) -> None:
         """Take in what the runs have said, and let the screens show it."""
@@ -171,6 +171,32 @@ class ConvNextApp(App[Exit]):
         for screen in screens:
             if isinstance(screen, _Ticking):
                 screen.tick(now, charts)
+        if charts:
+            self._attend(list(models.values()))
+
+    def _attend(self, models: "list[RunModel]") -> None:
+        """Let the terminal tell how the uppermost run is, and call the person when one is over."""
+        shown = next((s.model for s in reversed(self.screen_stack) if isinstance(s, _OfARun)), None)
+        news = self._caller.news(models)
+        self._tell_terminal(self._caller.retitle(shown or self._own) + self._caller.call(news))
+        if self.habits.trouble:
+            self.notify(self.habits.trouble, severity="warning", markup=False)
+            self.habits.trouble = ""
+
+    def _tell_terminal(self, sequences: str) -> None:
+        if sequences and self._driver is not None:
+            self._driver.write(sequences)
+
+    def _theme_changed(self, name: str) -> None:
+        self.habits.change("theme", name)
+
+    def set_habit(self, name: str, value: str) -> None:
+        """Change a setting; screens take it from their next look on."""
+        self.habits.change(name, value)
+        self.animation_level = "none" if self.habits.settings.motion == "off" else "full"
+        for screen in self.screen_stack:
+            if isinstance(screen, _Habitual):
+                screen.take_habits()
 
     @property
     def training(self) -> bool:
@@ -296,22 +322,13 @@ class ConvNextApp(App[Exit]):
             self.exit(Exit.STOP if asked else Exit.DONE)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every binding of the screen that the palette was opened on, then Textual's own."""
-        seen = {"command_palette"}
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            action = binding.action.removeprefix("app.")
-            if binding.tooltip and active.enabled and not binding.system and action not in seen:
-                seen.add(action)
-                yield SystemCommand(
-                    f"{binding.description}: {binding.tooltip}",
-                    f"key {self.get_key_display(binding)}",
-                    partial(self.run_action, binding.action, active.node),
-                )
-        yield SystemCommand("theme: Choose other colours", "", self.action_change_theme)
-        yield SystemCommand("picture: Save this screen as SVG", "", self._deliver_picture)
+        """Every action there is where the palette was opened."""
+        from tui.actions import palette_commands
 
-    def _deliver_picture(self) -> None:
+        return palette_commands(self, screen)
+
+    def save_picture(self) -> None:
+        """Save the screen as SVG, once the palette is gone from it."""
         self.set_timer(0.1, self.deliver_screenshot)
 
     def _listen_for_hangup(self) -> None:
@@ -331,7 +348,8 @@ class ConvNextApp(App[Exit]):
         self.exit(Exit.HUNG_UP if self.training else Exit.DONE)
 
     def on_unmount(self) -> None:
-        """Hand the signal back."""
+        """Hand the signal and the terminal's title back."""
+        self._tell_terminal(self._caller.end())
         if self._hangup_before is not None:
             signal.signal(signal.SIGHUP, self._hangup_before)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.config import Config
     from core.resume import Resumption
     from tui.app import ConvNextApp, Exit, Plan
+    from tui.habits import Habits
 
 DEFAULT_RUNS_DIR = "runs"
 ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
@@ -66,6 +67,7 @@ _RUN_OPTIONS = ("preset", "data", "demo", "overrides", "name", "device", "seed")
     show_default=True,
     help="How often the app draws; auto = half of it over SSH.",
 )
+@click.option("--theme", metavar="NAME", help="Colours of the app; the palette lists them.")
 @click.option("--low-bandwidth", is_flag=True, help="The same as --bandwidth low.")
 @click.version_option(__version__, prog_name="convnext-tui")
 @click.pass_context
@@ -120,7 +122,7 @@ def attach(context: click.Context, run: str | None, runs_dir: str | None) -> Non
     assert context.parent is not None
     options = context.parent.params
     bandwidth = "low" if options["low_bandwidth"] else options["bandwidth"]
-    sys.exit(_run_app(None, folder, bandwidth, show=found.path))
+    sys.exit(_run_app(None, folder, bandwidth, options["theme"], show=found.path))
 
 
 @cli.command()
@@ -161,6 +163,31 @@ def keys() -> None:
 
     for key in all_keys():
         click.echo(f"{key} = {default_value(key)}\n    {describe_key(key)} ({allowed(key)})")
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.argument("value", required=False)
+def settings(name: str | None, value: str | None) -> None:
+    """Show the app's settings, or set NAME to VALUE; keys in the app change most of them too."""
+    from tui.settings import CHOICES, MEANINGS, NAMES, SettingsFile, changed
+
+    file = SettingsFile()
+    now = file.read()
+    if name is not None:
+        if value is None:
+            raise SetupError(f"settings {name} needs a value; `convnext-tui settings` lists them")
+        now = changed(now, name, value)
+        try:
+            file.write(now)
+        except OSError as error:
+            raise SetupError(f"{file.path} can't be written: {error.strerror or error}") from None
+    for each in NAMES:
+        allowed = f" ({', '.join(CHOICES[each])})" if each in CHOICES else ""
+        click.echo(f"{each} = {getattr(now, each)}\n    {MEANINGS[each]}{allowed}")
+    click.echo(f"kept in {file.path}")
+    if file.trouble:
+        click.echo(f"warning: {file.trouble}", err=True)
 
 
 @cli.command()
@@ -213,6 +240,7 @@ def _run(
     accept_data_changes: bool,
     bandwidth: str,
     low_bandwidth: bool,
+    theme: str | None,
     **options: Any,
 ) -> int:
     folder = Path(runs_dir)
@@ -229,7 +257,7 @@ def _run(
     if no_ui:
         raise SetupError("--no-ui needs a run to do: give --data DIR, --demo or --resume RUN")
     _need_terminal()
-    return _run_app(plan, folder, bandwidth)
+    return _run_app(plan, folder, bandwidth, theme)
 
 
 def _plan(
@@ -299,13 +327,20 @@ def _new(
     return config, None
 
 
-def _run_app(plan: "Plan | None", runs_dir: Path, bandwidth: str, show: Path | None = None) -> int:
+def _run_app(
+    plan: "Plan | None",
+    runs_dir: Path,
+    bandwidth: str,
+    theme: str | None,
+    show: Path | None = None,
+) -> int:
     from tui import app as ui
     from tui.interrupts import Interrupts
     from tui.rates import rates_for
     from tui.session import Session
     from tui.terminal import own_terminal, show_cursor
 
+    habits = _habits(theme)
     session = Session(runs_dir)
     app: ConvNextApp | None = None
 
@@ -325,7 +360,9 @@ def _run_app(plan: "Plan | None", runs_dir: Path, bandwidth: str, show: Path | N
         interrupts = Interrupts(interrupted, at_once)
         rates = rates_for(bandwidth)
         ready = partial(_ready, plan) if plan else None
-        app = ui.ConvNextApp(runs_dir, session.start_run, plan=ready, show=show, rates=rates)
+        app = ui.ConvNextApp(
+            runs_dir, session.start_run, plan=ready, show=show, rates=rates, habits=habits
+        )
         left, failed = _closed(app)
         session.screen_closed()
     engine = session.engine
@@ -340,6 +377,23 @@ def _run_app(plan: "Plan | None", runs_dir: Path, bandwidth: str, show: Path | N
 
     # Whatever ended the app, an error of its own included: the run is not its to end.
     return finish_headless(engine, interrupts, hung_up=left is ui.Exit.HUNG_UP)
+
+
+def _habits(theme: str | None) -> "Habits":
+    from textual.theme import BUILTIN_THEMES
+
+    from tui.habits import Habits
+    from tui.settings import SettingsFile
+    from tui.themes import THEMES
+
+    file = SettingsFile()
+    habits = Habits(file.read(), file)
+    if theme is not None:
+        known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
+        if theme not in known:
+            raise SetupError(f"--theme is {theme!r}; expected one of: {', '.join(known)}")
+        habits.change("theme", theme)
+    return habits
 
 
 def _ready(plan: "Plan") -> "tuple[Config, Resumption | None]":

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 from core import format as fmt
-from core.run_state import PhaseState, RunState
+from core.run_parts import PhaseState
+from core.run_state import RunState
 from core.text import printable
 
 

@@ -6,7 +6,8 @@ from textual.content import Content
 
 from core import format as fmt
 from core.eta import epoch_eta, phase_eta
-from core.run_state import PhaseState, RunState
+from core.run_parts import PhaseState
+from core.run_state import RunState
 from core.text import printable
 
 _BAR = "$primary"

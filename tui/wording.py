@@ -11,7 +11,8 @@ from textual.content import Content
 
 from core import format as fmt
 from core.eta import overdue
-from core.run_state import PhaseState, RunState
+from core.run_parts import PhaseState
+from core.run_state import RunState
 from core.text import printable
 from tui.signs import SYMBOLS, sparkline
 

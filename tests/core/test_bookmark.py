@@ -248,12 +248,12 @@ SPOILT: dict[str, Callable[[Tree], object]] = {
     "a list for an object": in_state(phases=[]),
     "a number for an event": in_state(progress=5),
     "no log": in_state(log=None),
-    "a width of zero": at("step_loss", "width", value=0),
-    "another limit": at("step_top1", "limit", value=10**9),
+    "a width of zero": at("curves", "loss", "width", value=0),
+    "another limit": at("curves", "top1", "limit", value=10**9),
     "buckets without end": at(
-        "step_loss", "buckets", value=[{"x": 1, "low": 0, "high": 0, "last": 0}] * 5000
+        "curves", "loss", "buckets", value=[{"x": 1, "low": 0, "high": 0, "last": 0}] * 5000
     ),
-    "a bucket nowhere": at("step_loss", "buckets", 0, "x", value="nan"),
+    "a bucket nowhere": at("curves", "loss", "buckets", 0, "x", value="nan"),
     "an epoch nowhere": at("epochs", 0, "x", value=10**400),
     "an epoch at no time": at("epochs", 0, "time", value="inf"),
     "a mark nowhere": at("marks", 0, "x", value="-inf"),

@@ -101,7 +101,7 @@ def test_a_phase_with_no_epochs_is_left_out() -> None:
 
 def test_a_loss_that_is_not_a_number_is_a_mark_in_the_series() -> None:
     state = fold(scripted.with_nan().records)
-    assert any(bucket.nonfinite for bucket in state.step_loss)
+    assert any(bucket.nonfinite for bucket in state.curves["loss"])
     assert state.warnings == 1
     assert state.marks[-1].kind == "warning"
     assert state.best is not None
@@ -121,6 +121,6 @@ def test_the_log_forgets_its_oldest_lines_but_counts_them() -> None:
 def test_a_spike_between_two_reports_is_kept() -> None:
     script = scripted.Script().prepare().phase("head")
     script.progress("head", 1, 21, 0.5, peak_loss=40.0)
-    assert max(bucket.high for bucket in fold(script.records).step_loss) == 40.0
+    assert max(bucket.high for bucket in fold(script.records).curves["loss"]) == 40.0
     # The mean, up to the spike, and back.
-    assert len(fold(script.records).step_loss) == 3
+    assert len(fold(script.records).curves["loss"]) == 3

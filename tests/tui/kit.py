@@ -10,6 +10,7 @@ from core.config import Config
 from core.resume import Resumption
 from tests.tui import scripted
 from tui.app import ConvNextApp, Exit, Plan
+from tui.habits import Habits
 from tui.sources import Launched
 
 NOWHERE = Path("/nowhere/runs")
@@ -38,9 +39,11 @@ def make_app(
     starter: Starter | None = None,
     now: float = scripted.START + 900,
     plan: Plan | None = None,
+    habits: Habits | None = None,
 ) -> ConvNextApp:
     launched = Launched(source) if source else None
-    return ConvNextApp(runs_dir, starter or Starter(), launched, clock=lambda: now, plan=plan)
+    start = starter or Starter()
+    return ConvNextApp(runs_dir, start, launched, clock=lambda: now, plan=plan, habits=habits)
 
 
 async def settle(pilot: Pilot[Exit]) -> None:

@@ -112,6 +112,7 @@ class Script:
             "images_per_second": 2310.0,
             "step_seconds": 0.0277,
             "data_wait": 0.03,
+            "grad_norm": 0.4 + loss,
         }
         values.update(more)
         return self.add(

@@ -5,53 +5,78 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from core import curves as figures
 from core.run_state import fold
 from tests.tui import scripted
+from tui.chart_view import View
+from tui.colours import DARK
 from tui.widgets import curves
 from tui.widgets.plot import (
     BEST_SIGN,
     COMMAND_SIGN,
+    CURSOR_SIGN,
+    LEVEL_SIGN,
     NAN_SIGN,
     PHASE_SIGN,
     VAL_SIGN,
     WARNING_SIGN,
     Boundary,
     ChartSpec,
+    Level,
+    Line,
+    Sign,
     Tick,
     draw,
-    is_log,
-    round_values,
+    drawn_log,
     thin,
 )
+from tui.widgets.scale import round_seconds, round_values
 
+LOSS, TOP1, RATE = figures.metric("loss"), figures.metric("top1"), figures.metric("lr")
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 places = st.floats(0, 3) | numbers
 points = st.lists(st.tuples(places, numbers), max_size=40)
+colours = st.just(DARK.train)
+lines = st.builds(
+    Line, points, colours, st.sampled_from(["line", "cloud", "dots"]), st.sampled_from(["", "●"])
+)
 specs = st.builds(
     ChartSpec,
-    train=points,
-    val=points,
-    best=st.none() | st.tuples(places, numbers),
-    nan_x=st.lists(places, max_size=4),
+    lines=st.lists(lines, max_size=3),
+    signs=st.lists(
+        st.builds(Sign, places, st.sampled_from("★▼"), colours, st.none() | numbers, st.booleans()),
+        max_size=4,
+    ),
+    levels=st.lists(st.builds(Level, numbers, places, places), max_size=2),
     boundaries=st.lists(st.builds(Boundary, places, st.just("head"), st.just("full")), max_size=2),
-    commands=st.lists(places, max_size=4),
-    warnings=st.lists(places, max_size=4),
-    x_end=places,
+    start=places,
+    end=places,
+    cursor=st.none() | places,
     ticks=st.lists(st.builds(Tick, places, st.just("12")), max_size=4),
     y_limits=st.none() | st.just((0.0, 1.0)),
     names_below=st.booleans(),
-    log=st.booleans(),
+    scale=st.sampled_from(["linear", "log", "auto"]),
 )
 
 
-@settings(max_examples=120, deadline=None)
+def plain(spec: ChartSpec, width: int = 60, height: int = 14) -> str:
+    return draw(spec, width, height).text.plain
+
+
+def line(points: list[tuple[float, float]], **more: object) -> ChartSpec:
+    return ChartSpec(lines=[Line(points)], **more)  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
 @given(specs, st.integers(0, 90), st.integers(0, 30))
 def test_drawing_never_fails_and_keeps_to_its_size(
     spec: ChartSpec, width: int, height: int
 ) -> None:
-    lines = draw(spec, width, height).plain.split("\n")
-    assert len(lines) == max(1, height) if width else True
-    assert all(cell_len(line) <= width for line in lines)
+    drawing = draw(spec, width, height)
+    rows = drawing.text.plain.split("\n")
+    assert len(rows) == max(1, height) if width else True
+    assert all(cell_len(row) <= width for row in rows)
+    assert drawing.left + drawing.columns <= width
 
 
 @pytest.mark.parametrize(
@@ -67,45 +92,51 @@ def test_drawing_never_fails_and_keeps_to_its_size(
         [(math.nan, 1.0), (math.inf, 1.0)],
     ],
 )
-@pytest.mark.parametrize("log", [False, True])
-def test_odd_curves_can_be_drawn(train: list[tuple[float, float]], log: bool) -> None:
+@pytest.mark.parametrize("scale", ["auto", "log", "linear"])
+def test_odd_curves_can_be_drawn(train: list[tuple[float, float]], scale: str) -> None:
     for width, height in ((10, 3), (1, 1), (12, 4), (60, 12)):
-        assert len(draw(ChartSpec(train=train, log=log), width, height).plain.split("\n")) == height
+        assert len(plain(line(train, scale=scale), width, height).split("\n")) == height
 
 
 def test_the_chart_uses_all_its_room_whatever_the_terminal_is() -> None:
-    lines = draw(ChartSpec(train=[(0.0, 1.0), (1.0, 2.0)]), 180, 60).plain.split("\n")
-    assert max(map(cell_len, (line.rstrip() for line in lines))) >= 178
-    assert lines[-2].strip()
+    rows = plain(line([(0.0, 1.0), (1.0, 2.0)]), 180, 60).split("\n")
+    assert max(map(cell_len, (row.rstrip() for row in rows))) >= 178
+    assert rows[-2].strip()
 
 
 def test_an_empty_chart_says_so() -> None:
-    assert "nothing yet" in draw(ChartSpec(empty="nothing yet"), 40, 10).plain
+    assert "nothing yet" in plain(ChartSpec(empty="nothing yet"), 40, 10)
 
 
-def test_train_is_a_braille_line_and_val_has_its_own_sign() -> None:
-    spec = ChartSpec(
-        train=[(i / 50, 1 / (1 + i)) for i in range(50)], val=[(1.0, 0.4), (2.0, 0.3)], x_end=2.0
-    )
-    plain = draw(spec, 60, 14).plain
-    assert any("\u2801" <= sign <= "\u28ff" for sign in plain)
-    assert plain.count(VAL_SIGN) == 2
+def test_a_line_is_braille_and_dots_have_their_own_sign() -> None:
+    train = Line([(i / 50, 1 / (1 + i)) for i in range(50)])
+    val = Line([(1.0, 0.4), (2.0, 0.3)], DARK.val, "dots", VAL_SIGN)
+    drawn = plain(ChartSpec(lines=[train, val], end=2.0))
+    assert any("\u2801" <= sign <= "\u28ff" for sign in drawn)
+    assert drawn.count(VAL_SIGN) == 2
+
+
+def test_a_drawing_tells_where_its_x_axis_lies() -> None:
+    ends = [Sign(0.0, "A", DARK.mark), Sign(1.0, "Z", DARK.mark)]
+    drawing = draw(ChartSpec(lines=[Line([(0.0, 100.0), (1.0, 250.0)])], signs=ends), 60, 14)
+    row = next(row for row in drawing.text.plain.split("\n") if "A" in row)
+    assert (row.index("A"), row.index("Z")) == (drawing.left, drawing.left + drawing.columns - 1)
 
 
 def test_nan_is_marked_at_its_place_and_leaves_the_rest_alone() -> None:
-    clean = ChartSpec(train=[(x / 10, float(x)) for x in range(11)])
-    dirty = ChartSpec(train=[*clean.train, (0.5, math.nan)], nan_x=[0.9])
-    assert NAN_SIGN not in draw(clean, 60, 14).plain
-    first_line = draw(dirty, 60, 14).plain.split("\n")[0]
+    clean = [(x / 10, float(x)) for x in range(11)]
+    dirty = line([*clean, (0.5, math.nan)], signs=[Sign(0.9, NAN_SIGN, DARK.bad, top=True)])
+    assert NAN_SIGN not in plain(line(clean))
+    first_line = plain(dirty).split("\n")[0]
     assert first_line.count(NAN_SIGN) == 2
-    assert all(f" {n}┤" in draw(dirty, 60, 14).plain for n in (0, 2, 4, 6, 8, 10) if n < 10)
+    assert all(f" {n}┤" in plain(dirty) for n in (0, 2, 4, 6, 8))
 
 
 def test_a_spike_among_thousands_of_points_stays() -> None:
     many = [(i / 10_000, 1.0) for i in range(10_000)]
     many[4321] = (0.4321, 50.0)
     many[8000] = (0.8, -50.0)
-    kept = thin(many, 100, 1.0)
+    kept = thin(many, 100, 0.0, 1.0)
     assert len(kept) <= 200
     assert (0.4321, 50.0) in kept
     assert (0.8, -50.0) in kept
@@ -119,19 +150,28 @@ def test_a_spike_among_thousands_of_points_stays() -> None:
 def test_thinning_keeps_the_extremes_in_at_most_two_points_a_column(
     many: list[tuple[float, float]], columns: int
 ) -> None:
-    kept = thin(many, columns, 1.0)
+    kept = thin(many, columns, 0.0, 1.0)
     assert len(kept) <= max(2, 2 * columns)
     assert min(y for _, y in kept) == min(y for _, y in many)
     assert max(y for _, y in kept) == max(y for _, y in many)
 
 
-def test_loss_becomes_logarithmic_only_over_a_wide_range() -> None:
-    assert is_log(ChartSpec(train=[(0, 10.0), (1, 0.01)], log=True))
-    assert not is_log(ChartSpec(train=[(0, 10.0), (1, 1.0)], log=True))
-    assert not is_log(ChartSpec(train=[(0, 10.0), (1, 0.0)], log=True))
-    assert not is_log(ChartSpec(train=[(0, 10.0), (1, 0.01)], log=False))
-    plain = draw(ChartSpec(train=[(0, 10.0), (1, 0.01)], log=True), 60, 14).plain
-    assert all(f"{label}┤" in plain for label in ("10", " 1", "0.1", "0.01"))
+def test_a_line_is_cut_where_it_leaves_what_is_seen() -> None:
+    drawn = plain(line([(0.0, 0.0), (10.0, 10.0)], start=4.0, end=6.0))
+    assert "4.0┤" in drawn
+    assert "6.0┤" in drawn
+    assert "10" not in drawn
+    assert any("\u2801" <= sign <= "\u28ff" for sign in drawn)
+
+
+def test_loss_becomes_logarithmic_only_over_a_wide_range_or_when_asked() -> None:
+    wide, narrow = [(0.0, 10.0), (1.0, 0.01)], [(0.0, 10.0), (1.0, 1.0)]
+    assert drawn_log(line(wide, scale="auto"))
+    assert not drawn_log(line(narrow, scale="auto"))
+    assert not drawn_log(line([(0.0, 10.0), (1.0, 0.0)], scale="auto"))
+    assert not drawn_log(line(wide))
+    assert drawn_log(line(narrow, scale="log"))
+    assert all(f"{label}┤" in plain(line(wide, scale="auto")) for label in ("10", "0.1", "0.01"))
 
 
 @pytest.mark.parametrize(
@@ -142,34 +182,101 @@ def test_ticks_are_round(low: float, high: float, values: list[float]) -> None:
     assert round_values(low, high, 5) == pytest.approx(values)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [
+        (0, 50, [0, 10, 20, 30, 40, 50]),
+        (100, 1000, [300, 600, 900]),
+        (0, 100_000, [0, 21600, 43200, 64800, 86400]),
+    ],
+)
+def test_times_are_round_on_a_clock(low: float, high: float, values: list[float]) -> None:
+    assert round_seconds(low, high, 5) == values
+
+
 def test_a_run_has_all_its_marks() -> None:
     state = fold(scripted.running().records)
-    loss = curves.loss_chart(state)
+    loss = curves.chart(state, LOSS, View())
     assert [(b.x, b.before, b.after) for b in loss.boundaries] == [(8.0, "head", "full")]
-    assert loss.x_end == 11.0
+    assert loss.end == 11.0
     assert [tick.label for tick in loss.ticks] == [*map(str, range(1, 9)), "1", "2", "3"]
-    assert loss.best is not None
-    assert loss.best[0] == 8.0
-    plain = draw(loss, 70, 20).plain
-    for sign in (PHASE_SIGN, COMMAND_SIGN, BEST_SIGN, VAL_SIGN, "head full"):
-        assert sign in plain
-    assert "▼ patience 7 → 5" in curves.legend(state)
+    drawn = plain(loss, 70, 20)
+    for sign in (PHASE_SIGN, COMMAND_SIGN, BEST_SIGN, VAL_SIGN, LEVEL_SIGN, "head full"):
+        assert sign in drawn
+    legend = curves.legend(state, LOSS)
+    assert "▼ patience 7 → 5" in legend
+    assert "╌ to beat: 0.0291" in legend
     assert curves.best_note(state) == "★ best val 99.57 % (head, epoch 8)"
+
+
+def test_the_cursor_is_a_line_from_top_to_bottom() -> None:
+    state = fold(scripted.running().records)
+    assert CURSOR_SIGN not in plain(curves.chart(state, LOSS, View()))
+    rows = plain(curves.chart(state, LOSS, View(cursor=4.0)), 70, 20).split("\n")
+    assert sum(CURSOR_SIGN in row for row in rows) >= 16
 
 
 def test_a_nan_run_has_its_marks_in_both_charts() -> None:
     state = fold(scripted.with_nan().records)
-    plain = draw(curves.loss_chart(state), 70, 20).plain
-    assert NAN_SIGN in plain
-    assert WARNING_SIGN in plain
-    assert "× not a number" in curves.legend(state)
-    assert curves.loss_title(state, False) == "loss · train nan · val nan"
-    assert draw(curves.accuracy_chart(state), 70, 20).plain.strip()
+    drawn = plain(curves.chart(state, LOSS, View()), 70, 20)
+    assert NAN_SIGN in drawn
+    assert WARNING_SIGN in drawn
+    assert "× not a number" in curves.legend(state, LOSS)
+    assert curves.title(state, LOSS, View(), False) == "loss · train nan · val nan"
+    assert plain(curves.chart(state, TOP1, View()), 70, 20).strip()
+
+
+@pytest.mark.parametrize("window", [None, (1.0, 1.2), (0.9, 2.1)])
+def test_nan_and_spikes_stay_at_any_zoom(window: tuple[float, float] | None) -> None:
+    script = scripted.Script().prepare().phase("head", 30)
+    script.epoch("head", 1, 0.9, 0.5)
+    script.progress("head", 2, 8, math.nan)
+    script.progress("head", 2, 12, 0.5, peak_loss=70.0)
+    state = fold(script.records)
+    spec = curves.chart(state, LOSS, View(window=window, scale="linear"))
+    drawn = plain(spec, 100, 16)
+    assert NAN_SIGN in drawn.split("\n")[0]
+    assert "60┤" in drawn or "70┤" in drawn
+
+
+def test_a_plateau_is_a_step_of_the_learning_rate_with_a_mark() -> None:
+    script = scripted.Script().prepare().phase("head", 30)
+    script.epoch("head", 1, 0.9, 0.5).epoch("head", 2, 0.9, 0.5, bad=1, next_lr=5e-4)
+    script.progress("head", 3, 21, 0.8, lr=5e-4)
+    state = fold(script.records)
+    assert "↓ lr 0.001 → 0.0005 on a plateau" in curves.legend(state, RATE)
+    train = figures.train_points(state, RATE)
+    assert [y for _, y in train[-3:]] == [1e-3, 1e-3, 5e-4]
+    assert train[-1][0] == train[-2][0]
+    assert "↓" in plain(curves.chart(state, RATE, View()), 70, 12)
+    assert "↓" not in plain(curves.chart(state, LOSS, View()), 70, 12)
 
 
 def test_many_epochs_are_not_all_named() -> None:
     script = scripted.Script().prepare().phase("head", 200)
     for number in range(1, 101):
         script.epoch("head", number, 1 / number, 0.5)
-    labels = [tick.label for tick in curves.epoch_ticks(fold(script.records))]
+    labels = [tick.label for tick in curves.ticks(fold(script.records), View())]
     assert labels == ["1", *map(str, range(10, 101, 10))]
+
+
+def test_steps_and_time_have_axes_of_their_own() -> None:
+    state = fold(scripted.running().records)
+    by_step = curves.chart(state, LOSS, View(axis="step"))
+    assert by_step.end == state.progress.global_step if state.progress else False
+    assert "1,000" in [tick.label for tick in by_step.ticks]
+    by_time = curves.chart(state, LOSS, View(axis="time"))
+    assert by_time.end == pytest.approx(state.course.seconds_at(11.0))
+    assert "5:00" in [tick.label for tick in by_time.ticks]
+    assert by_time.boundaries[0].x == pytest.approx(state.course.seconds_at(8.0))
+
+
+def test_smoothing_keeps_the_raw_points_behind_it() -> None:
+    state = fold(scripted.running().records)
+    raw, smooth, val = curves.chart(state, LOSS, View(smoothing=0.9)).lines
+    assert (raw.style, smooth.style, val.style) == ("cloud", "line", "dots")
+    spread = [max(y for _, y in part.points) - min(y for _, y in part.points) for part in
+              (raw, smooth)]  # fmt: skip
+    assert spread[1] < spread[0]
+    assert smooth.points[0] == raw.points[0]
+    assert "smoothed 0.9" in curves.title(state, LOSS, View(smoothing=0.9), False)

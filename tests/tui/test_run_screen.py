@@ -27,7 +27,7 @@ def without_envelope(command: commands.Command) -> tuple[str, dict[str, object]]
         (["space"], ("Pause", {})),
         (["s"], ("SaveCheckpoint", {})),
         (["p", "8", "enter"], ("SetPatience", {"patience": 8, "phase": "full"})),
-        (["l", "5", "e", "-", "5", "enter"], ("SetLearningRate", {"lr": 5e-5, "phase": "full"})),
+        (["L", "5", "e", "-", "5", "enter"], ("SetLearningRate", {"lr": 5e-5, "phase": "full"})),
         (["n", "enter"], ("EndPhase", {"phase": "full"})),
         (["x", "enter"], ("Stop", {"reason": "asked to stop"})),
     ],
@@ -41,7 +41,7 @@ async def test_a_key_sends_its_command(keys: list[str], sent: tuple[str, object]
         assert "asked for" in text(pilot, "#headline")
 
 
-@pytest.mark.parametrize("key", ["p", "l", "n", "x"])
+@pytest.mark.parametrize("key", ["p", "L", "n", "x"])
 async def test_escape_leaves_everything_as_it_is(key: str) -> None:
     source = scripted.running().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
@@ -142,7 +142,7 @@ async def test_every_key_of_the_footer_is_on_the_screen_at_80_columns_and_can_be
         await settle(pilot)
         keys = list(pilot.app.screen.query(FooterKey))
         assert [key.key_display for key in keys] == [
-            *("space", "p", "l", "s", "n", "x", "esc", "?", "q", "^p"),
+            *("space", "p", "L", "s", "n", "x", "esc", "?", "q", "^p"),
         ]
         assert keys[-1].region.right <= 80
         await pilot.click(keys[0])
@@ -158,7 +158,7 @@ async def test_steering_before_the_first_phase_says_that_none_runs() -> None:
         assert source.sent == []
 
 
-@pytest.mark.parametrize("key", ["space", "p", "l", "s", "n", "x"])
+@pytest.mark.parametrize("key", ["space", "p", "L", "s", "n", "x"])
 async def test_a_run_that_can_only_be_watched_says_why(key: str) -> None:
     source = scripted.running().source(read_only="this run belongs to another process")
     async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
@@ -238,13 +238,22 @@ async def test_one_chart_at_a_time_on_a_small_terminal() -> None:
     ) as pilot:
         await settle(pilot)
         loss = pilot.app.screen.query_one("#loss", Chart)
-        accuracy = pilot.app.screen.query_one("#accuracy", Chart)
+        accuracy = pilot.app.screen.query_one("#top1", Chart)
         assert (loss.display, accuracy.display) == (True, False)
         await press(pilot, "c")
         assert (loss.display, accuracy.display) == (False, True)
-        await pilot.click("#accuracy")
+
+
+async def test_a_click_on_a_chart_reads_all_curves_there() -> None:
+    async with make_app(scripted.running().source()).run_test(size=USUAL) as pilot:
         await settle(pilot)
-        assert (loss.display, accuracy.display) == (True, False)
+        loss = pilot.app.screen.query_one("#loss", Chart)
+        assert not pilot.app.screen.query_one("#readout").display
+        await pilot.click("#loss", offset=(loss.size.width // 2, 5))
+        await settle(pilot)
+        assert text(pilot, "#readout").startswith("head epoch 6")
+        await press(pilot, "0")
+        assert not pilot.app.screen.query_one("#readout").display
 
 
 async def test_the_log_holds_every_line_once_and_nothing_as_markup() -> None:
@@ -275,9 +284,9 @@ async def test_charts_are_drawn_once_a_second_at_most(monkeypatch: pytest.Monkey
             script.progress("full", 3, 80 + step, math.nan)
             screen.model.state.apply(script.records[0])
             screen.tick(0.0, charts=step == 3)
-        assert drawn == ["loss", "accuracy"]
+        assert drawn == ["loss", "top1"]
         screen.tick(0.0, charts=True)
-        assert drawn == ["loss", "accuracy"]
+        assert drawn == ["loss", "top1"]
 
 
 async def test_a_past_run_is_read_from_its_journal(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import events as ev
-from core.run_state import PhaseState, RunState, fold
+from core.run_parts import PhaseState
+from core.run_state import RunState, fold
 from tests.tui import scripted
 from tui import devices, previews, progress, wording
 from tui.signs import sparkline

@@ -1,12 +1,14 @@
 """Help: the keys of the screen one came from, and three ideas."""
 
-from collections.abc import Iterator
-from typing import ClassVar
+import textwrap
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -35,16 +37,57 @@ _IDEAS = (
 )
 
 
-def help_text(bindings: list[tuple[str, str, str]]) -> Content:
-    """Return the help as text; `bindings` are key, name and explanation."""
-    key_cells = max((len(key) for key, _, _ in bindings), default=0)
-    name_cells = max((len(name) for _, name, _ in bindings), default=0)
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one place: of the tab or list that has the focus, of the screen, of the app."""
+
+    title: str
+    rows: list[tuple[str, str, str]]
+    """Keys, name, explanation."""
+
+
+def keys_of(screen: Screen[object], app: App[Any]) -> list[Keys]:
+    """Return the bindings that hold on a screen now, each action once with all its keys."""
+    places: dict[str, dict[str, tuple[list[str], Binding]]] = {"here": {}, "run": {}, "app": {}}
+    for active in screen.active_bindings.values():
+        binding, node = active.binding, active.node
+        if binding.tooltip and not binding.system:
+            place = "app" if node is app else "run" if node is screen else "here"
+            actions = places[place]
+            keys, shown = actions.setdefault(binding.action.removeprefix("app."), ([], binding))
+            keys.append(app.get_key_display(binding))
+            if binding.show and not shown.show:
+                actions[binding.action.removeprefix("app.")] = (keys, binding)
+    titles = {"here": "where you are", "run": "on this screen", "app": "everywhere"}
+    return [
+        Keys(titles[place], [_row(keys, binding) for keys, binding in actions.values()])
+        for place, actions in places.items()
+        if actions
+    ]
+
+
+def _row(keys: list[str], binding: Binding) -> tuple[str, str, str]:
+    shown = sorted(dict.fromkeys(keys), key=len)
+    return " ".join(shown), binding.description, binding.tooltip
+
+
+def help_text(places: list[Keys], width: int) -> Content:
+    """Return the help as text of so many cells."""
+    rows = [row for keys in places for row in keys.rows]
+    key_cells = max((len(key) for key, _, _ in rows), default=0)
+    name_cells = max((len(name) for _, name, _ in rows), default=0)
+    room = max(20, width - key_cells - name_cells - 4)
     parts: list[str | tuple[str, str]] = []
-    for key, name, explanation in bindings:
-        parts += [(f"{key:>{key_cells}}", "bold $text-primary"), f"  {name:<{name_cells}}"]
-        parts.append((f"  {explanation}\n", "$foreground 60%"))
+    for keys in places:
+        parts.append((f"{keys.title}\n", "bold"))
+        for key, name, explanation in keys.rows:
+            parts += [(f"{key:>{key_cells}}", "bold $text-primary"), f"  {name:<{name_cells}}"]
+            lines = textwrap.wrap(explanation, room)
+            indent = "\n" + " " * (key_cells + name_cells + 4)
+            parts.append((f"  {indent.join(lines)}\n", "$foreground 60%"))
+        parts.append("\n")
     for title, text in _IDEAS:
-        parts += [(f"\n{title}\n", "bold"), f"{text}\n"]
+        parts += [(f"{title}\n", "bold"), f"{text}\n\n"]
     return Content.assemble(*parts)
 
 
@@ -54,27 +97,30 @@ class HelpScreen(ModalScreen[None]):
     CSS_PATH = "../help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,enter", "dismiss", "close", tooltip="Close the help"),
+        Binding("down,j", "scroll(1)", "down", show=False, tooltip="A line on"),
+        Binding("up,k", "scroll(-1)", "up", show=False, tooltip="A line back"),
     ]
 
     def __init__(self, about: Screen[object]) -> None:
         super().__init__()
         self._about = about
+        self._text = Static()
+        self._box = VerticalScroll(self._text, classes="help")
 
     def compose(self) -> ComposeResult:
         """Lay out one text that scrolls."""
-        with VerticalScroll(classes="help") as box:
-            box.border_title = "keys and ideas"
-            box.border_subtitle = "Esc closes"
-            yield Static(help_text(list(self._bindings_shown())))
+        self._box.border_title = "keys and ideas"
+        self._box.border_subtitle = "Esc closes"
+        yield self._box
 
-    def _bindings_shown(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each action once, with all its keys."""
-        actions: dict[str, tuple[list[str], Binding]] = {}
-        for active in self._about.active_bindings.values():
-            binding = active.binding
-            if binding.tooltip and not binding.system:
-                keys, _ = actions.setdefault(binding.action.removeprefix("app."), ([], binding))
-                keys.append(self.app.get_key_display(binding))
-        for keys, binding in actions.values():
-            shown = sorted(dict.fromkeys(keys), key=len)
-            yield " ".join(shown), binding.description, binding.tooltip
+    def on_resize(self, event: Resize) -> None:
+        """Break the lines for the box's new width."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        width = self._box.scrollable_content_region.width or 80
+        self._text.update(help_text(keys_of(self._about, self.app), width))
+
+    def action_scroll(self, lines: int) -> None:
+        """Move by lines."""
+        self._box.scroll_relative(y=lines, animate=False)

@@ -1,28 +1,48 @@
 """One run, live or past: is it going well, when is it done, what can be done."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.text import Text
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container
 from textual.content import Content
-from textual.events import Click, Resize
-from textual.widgets import Footer, RichLog, Static
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Footer, Static
 
-from tui import devices, progress, wording
+from tui import progress, wording
 from tui.screens.steering import SteeringScreen
+from tui.settings import CALLS, CHOICES
 from tui.sources import RunModel
-from tui.widgets import curves
-from tui.widgets.chart import Chart
-from tui.widgets.panel import Panel
-from tui.widgets.plot import is_log
+from tui.tabs.charts import ChartsTab
+from tui.tabs.tab import RunTab
+from tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
 
 _LINES = ("headline", "facts", "notice", "phases", "progress")
+
+
+def _config_tab() -> RunTab:
+    from tui.tabs.config import ConfigTab
+
+    return ConfigTab()
+
+
+def _log_tab() -> RunTab:
+    from tui.tabs.log import LogTab
+
+    return LogTab()
+
+
+# Made, and most of them imported, when they are first opened: the screen's first frame is sooner.
+_TABS: dict[str, Callable[[], RunTab]] = {
+    "charts": ChartsTab,
+    "config": _config_tab,
+    "log": _log_tab,
+}
 
 
 class RunScreen(SteeringScreen):
@@ -31,80 +51,91 @@ class RunScreen(SteeringScreen):
     CSS_PATH = "../run.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "chart", "chart", show=False, tooltip="Show the other chart"),
+        *(
+            Binding(str(number), f"tab('{name}')", name, show=False, tooltip=f"Tab {name}")
+            for number, name in enumerate(_TABS, 1)
+        ),
         Binding("r", "resume", "resume", show=False, tooltip="Go on with a run that stopped"),
+        Binding(
+            "b",
+            "call",
+            "call me",
+            show=False,
+            tooltip="When a phase ends: ring the bell, send a message, nothing",
+        ),
         Binding("escape", "back", "runs", tooltip="Back to the list; training goes on"),
     ]
 
     def __init__(self, model: RunModel) -> None:
         super().__init__(model)
-        self._drawn_seq = -1
-        self._logged = 0
-        self._log_width = 0
         self._texts: dict[str, Content] = {}
         # Held, not looked up: a tick may still come while the app takes the screen down.
         self._lines = {id: Static(id=id, markup=False, classes="line") for id in _LINES}
-        self._loss, self._accuracy = Chart("loss"), Chart("accuracy")
-        self._stopping, self._device = Panel("stopping", "stopping"), Panel("device", "device")
-        self._speed, self._rate = Panel("speed", "speed"), Panel("lr", "rate")
-        self._log = RichLog(id="log", markup=False, wrap=True, min_width=20, max_lines=2000)
+        self._bar = TabBar(list(_TABS))
+        self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
+        self._tab = "charts"
+        self._body = Container(self._tabs["charts"], id="body")
 
     def compose(self) -> ComposeResult:
         """Lay out all widgets; the style sheet arranges them by the terminal's size."""
-        yield from self._lines.values()
-        with Horizontal(id="charts"):
-            yield self._loss
-            yield self._accuracy
-        with Horizontal(id="panels"):
-            yield self._stopping
-            yield self._device
-            yield self._speed
-            yield self._rate
-        with Vertical(id="log-box") as box:
-            box.border_title = "log"
-            yield self._log
+        lines = list(self._lines.values())
+        yield from lines[:2]
+        yield self._bar
+        yield from lines[2:]
+        yield self._body
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         """Draw what is known already: the first frame says something."""
         self.tick(self.clock(), charts=True)
+        self.set_focus(self._tabs[self._tab])
 
     def on_resize(self, event: Resize) -> None:
         """Lines depend on the width."""
         self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
-        self._drawn_seq = -1
-        if self._log_width != self._line_width:
-            self._log.clear()
-            self._logged = 0
         self.tick(self.clock(), charts=True)
 
-    @property
-    def _line_width(self) -> int:
-        """Cells of a line in the log: it wraps its lines once, when they are written."""
-        return max(20, self.size.width - (6 if self._roomy else 3))
+    def watch_focused(self, focused: Widget | None) -> None:
+        """Keys are the open tab's, also after a click beside it."""
+        if focused is None and self.is_mounted:
+            self.call_later(self._focus_tab)
 
-    @on(Click, "Chart")
-    def action_chart(self) -> None:
-        """Show the other chart where there is room for one only."""
-        self.toggle_class("-second")
-        self._redraw()
+    def _focus_tab(self) -> None:
+        if self.focused is None and self.is_mounted:
+            self.set_focus(self._tabs[self._tab])
+
+    async def action_tab(self, name: str) -> None:
+        """Open a tab."""
+        if name == self._tab:
+            return
+        if name not in self._tabs:
+            self._tabs[name] = _TABS[name]()
+            await self._body.mount(self._tabs[name])
+        self._tab = name
+        for other, tab in self._tabs.items():
+            tab.display = other == name
+        self._bar.show(name)
+        self.set_focus(self._tabs[name])
+        self.tick(self.clock(), charts=True)
+
+    async def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
+        """Open the tab that was clicked."""
+        await self.action_tab(event.name)
 
     def tick(self, now: float, charts: bool) -> None:
         """Bring the screen up to date; texts that stay the same are not sent again."""
         if not self.is_mounted:
             return
-        state, status = self.model.state, self.model.status
+        status = self.model.status
         self.set_class(status == "paused", "-paused")
         self.set_class(status in ("failed", "interrupted"), "-broken")
         self.take_answers()
         self._show_lines(status, now)
-        self._show_log()
-        if charts and state.seq != self._drawn_seq:
-            self._drawn_seq = state.seq
-            self._show_charts()
-        self._show_panels(status, speed=charts)
+        tab = self._tabs[self._tab]
+        if tab.is_mounted and tab.is_attached:
+            tab.show(self.model.state, status, charts)
 
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source
@@ -134,50 +165,13 @@ class RunScreen(SteeringScreen):
             self._texts[id] = content
             # A new layout repaints everything: only where a line comes, goes or grows.
             self._lines[id].update(content, layout=rows != rows_before or id == "notice")
-            if (rows < 0) != (rows_before < 0) or before is None:
-                self._lines[id].display = rows >= 0
+            self._lines[id].set_class(rows < 0, "-empty")
 
-    def _show_charts(self) -> None:
-        state = self.model.state
-        alone = self.has_class("-narrow") and self.has_class("-short")
-        loss = curves.loss_chart(state)
-        self._loss.show(
-            loss,
-            curves.loss_title(state, is_log(loss)),
-            curves.legend(state) + (" │ c accuracy" if alone else ""),
-        )
-        self._accuracy.show(
-            curves.accuracy_chart(state),
-            curves.accuracy_title(state),
-            curves.best_note(state) + (" │ c loss" if alone else ""),
-        )
-
-    def _show_panels(self, status: str, speed: bool) -> None:
-        state, flat = self.model.state, not self._roomy
-        sample = state.device
-        lines = wording.stopping_lines(state, status, short=flat)
-        self._stopping.show(lines, flat, "early stopping")
-        lines = [devices.device_line(sample)] if flat else devices.device_lines(sample)
-        self._device.show(lines, flat, devices.device_title(state))
-        if speed:
-            self._speed.show(wording.speed_lines(state), flat)
-        self._rate.show(wording.rate_lines(state, status), flat, "learning rate")
-
-    def _show_log(self) -> None:
-        state = self.model.state
-        new = state.log_count - self._logged
-        if not new:
-            return
-        self._logged = state.log_count
-        self._log_width = self._line_width
-        lines = []
-        for line in list(state.log)[-min(new, len(state.log)) :]:
-            text = wording.log_line(line.time, line.level, line.text)
-            if not self._roomy:  # three rows: one for a sentence, cut off rather than wrapped
-                text.truncate(self._log_width, overflow="ellipsis")
-            lines.append(text)
-        # At once: each writing scrolls, and the log of a long run has two thousand lines.
-        self._log.write(Text("\n").join(lines), width=self._log_width)
+    def take_habits(self) -> None:
+        """Look at the run the way the settings say from now on."""
+        charts = self._tabs["charts"]
+        if isinstance(charts, ChartsTab):
+            charts.take_habits()
 
     def refresh_now(self) -> None:
         """Show that something was asked for."""
@@ -190,6 +184,14 @@ class RunScreen(SteeringScreen):
         refused = "this run is training" if self.model.source.live else app.resume(path)
         if refused:
             self.notify(refused, severity="warning", markup=False)
+
+    def action_call(self) -> None:
+        """Change how the person is called when a phase ends."""
+        app = cast("ConvNextApp", self.app)
+        values = CHOICES["notify"]
+        following = values[(values.index(app.habits.settings.notify) + 1) % len(values)]
+        app.set_habit("notify", following)
+        self.notify(f"when a phase ends: {CALLS[following]}", markup=False)
 
     def action_back(self) -> None:
         """Back to the list; a run of this process goes on."""

@@ -22,7 +22,7 @@ class SteeringScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "pause", tooltip="Pause after this step; again: go on"),
         Binding("p", "patience", "patience", tooltip="Change this phase's early stopping"),
-        Binding("l", "rate", "lr", tooltip="Change this phase's learning rate"),
+        Binding("L", "rate", "lr", tooltip="Change this phase's learning rate"),
         Binding("s", "save", "save", tooltip="Write a checkpoint now, also while paused"),
         Binding("n", "next_phase", "next", tooltip="End this phase, begin the next one"),
         Binding("x", "stop", "stop", tooltip="Save a checkpoint and end the run"),

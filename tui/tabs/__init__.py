@@ -1,1 +1,1 @@
-"""What a run's screen shows one at a time."""
+"""The tabs of a run's screen."""

@@ -1,22 +1,46 @@
 """A chart on the screen: sends only the rows that changed since it was last drawn."""
 
+from dataclasses import dataclass
+
 from rich.text import Text
 from textual.content import Content
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
+from textual.message import Message
 from textual.widget import Widget
 
-from tui.widgets.plot import ChartSpec, draw
+from tui.widgets.plot import ChartSpec, Drawing, draw
 
 
 class Chart(Widget):
     """A plotext chart with a border that names it."""
 
+    @dataclass
+    class Pointed(Message):
+        """Someone clicked at a share (0 to 1) of the x axis."""
+
+        share: float
+
+    @dataclass
+    class Scrolled(Message):
+        """Someone turned the wheel at a share of the x axis; `factor` is what the window becomes
+        of its size."""
+
+        share: float
+        factor: float
+
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._spec = ChartSpec()
         self._drawn: tuple[ChartSpec, int, int] | None = None
+        self._drawing = Drawing(Text())
         self._rows: list[Text] = []
         self._titles = ("", "")
+
+    @property
+    def columns(self) -> int:
+        """Cells of the x axis, as last drawn."""
+        return self._drawing.columns
 
     def show(self, spec: ChartSpec, title: str, legend: str) -> None:
         """Draw this from now on; the caller sees to it that this isn't too often."""
@@ -41,9 +65,32 @@ class Chart(Widget):
         key = (self._spec, self.content_size.width, self.content_size.height)
         if key != self._drawn:
             self._drawn = key
-            self._rows = list(draw(*key).split("\n", allow_blank=True))
+            self._drawing = draw(*key)
+            self._rows = list(self._drawing.text.split("\n", allow_blank=True))
 
     def render(self) -> Text:
         """Return the chart as text."""
         self._draw()
         return Text("\n").join(self._rows)
+
+    def _share(self, x: int) -> float:
+        """Return where on the x axis a column of the widget lies; 1 is for its border."""
+        return (x - 1 - self._drawing.left) / max(1, self.columns - 1)
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor there."""
+        if self.columns:
+            self.post_message(self.Pointed(self._share(event.x)))
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Look closer."""
+        self._scrolled(event, 0.8)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Step back."""
+        self._scrolled(event, 1.25)
+
+    def _scrolled(self, event: MouseScrollUp | MouseScrollDown, factor: float) -> None:
+        event.stop()
+        if self.columns:
+            self.post_message(self.Scrolled(self._share(event.x), factor))

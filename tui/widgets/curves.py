@@ -1,81 +1,110 @@
-"""The run's charts: from its state to what is drawn and what the titles say."""
+"""The run's charts: from its state and the person's view to what is drawn, and the titles."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
+from core import curves
 from core import format as fmt
+from core.curves import Metric
+from core.run_parts import Mark
 from core.run_state import RunState
-from core.series import Series
 from core.text import printable
+from tui.chart_view import Place, View, run_end, seen, to_axis
+from tui.colours import DARK, Palette
 from tui.widgets.plot import (
     BEST_SIGN,
     COMMAND_SIGN,
+    LEVEL_SIGN,
+    LOWER_SIGN,
     NAN_SIGN,
+    RESUME_SIGN,
     VAL_SIGN,
     WARNING_SIGN,
     Boundary,
     ChartSpec,
-    Point,
+    Level,
+    Line,
+    Sign,
     Tick,
 )
+from tui.widgets.scale import axis_label, round_seconds, round_values
+
+MARK_SIGNS = {
+    "command": COMMAND_SIGN,
+    "warning": WARNING_SIGN,
+    "resume": RESUME_SIGN,
+    "lr": LOWER_SIGN,
+}
+_MOST_TICKS = 12
 
 
-def loss_chart(state: RunState) -> ChartSpec:
-    """Return the chart of train and val loss."""
-    best = state.best
-    return _chart(
-        state,
-        train=_extremes(state.step_loss),
-        val=[(float(p.x), p.result.val_loss) for p in state.epochs],
-        best=(float(best.x), best.result.val_loss) if best else None,
-        nan_x=[b.x for b in state.step_loss if b.nonfinite],
-        log=True,
-    )
-
-
-def accuracy_chart(state: RunState) -> ChartSpec:
-    """Return the chart of train and val top-1.
-
-    Epochs that ended count with their whole pass; the running mean of an epoch's first steps
-    would draw a saw tooth, so it is shown for the running epoch only.
-    """
-    best = state.best
-    done = [(float(p.x), p.result.train_top1) for p in state.epochs]
-    running = [(b.x, b.last) for b in state.step_top1 if b.x > len(state.epochs)]
-    return _chart(
-        state,
-        train=[*done, *(running[-1:] if done else running)],
-        val=[(float(p.x), p.result.val_top1) for p in state.epochs],
-        best=(float(best.x), best.result.val_top1) if best else None,
-        nan_x=[],
-        log=False,
-    )
-
-
-def _chart(
-    state: RunState,
-    train: list[Point],
-    val: list[Point],
-    best: Point | None,
-    nan_x: list[float],
-    log: bool,
-) -> ChartSpec:
+def chart(state: RunState, metric: Metric, view: View, palette: Palette = DARK) -> ChartSpec:
+    """Return the chart of one metric as the person looks at it."""
+    place = to_axis(state, view)
+    start, end = seen(state, view)
     return ChartSpec(
-        train=train,
-        val=val,
-        best=best,
-        nan_x=nan_x,
-        boundaries=boundaries(state),
-        commands=[mark.x for mark in state.marks if mark.kind == "command"],
-        warnings=[mark.x for mark in state.marks if mark.kind == "warning"],
-        x_end=float(max(1, len(state.epochs) + 1 if state.progress else len(state.epochs))),
-        ticks=epoch_ticks(state),
-        names_below=not log,
-        y_limits=None if log else (0.0, 1.0),
-        y_unit=1.0 if log else 0.01,
-        log=log,
+        lines=_lines(state, metric, view, palette, place),
+        signs=_signs(state, metric, palette, place),
+        levels=_levels(state, metric, palette, place),
+        boundaries=[
+            Boundary(place(b.x), b.before, b.after) if view.axis != "epoch" else b
+            for b in boundaries(state)
+        ],
+        start=place(start),
+        end=place(end),
+        cursor=None if view.cursor is None else place(view.cursor),
+        ticks=ticks(state, view),
+        names_below=metric.goal == "max",
+        y_limits=metric.limits,
+        y_unit=metric.in_unit,
+        scale=metric.scale if view.scale == "auto" or metric.limits else view.scale,
+        bad=palette.bad,
         empty="the first figures come with the first steps",
     )
+
+
+def _lines(
+    state: RunState, metric: Metric, view: View, palette: Palette, place: Place
+) -> list[Line]:
+    def placed(points: Sequence[curves.Point]) -> list[curves.Point]:
+        return [(place(x), y) for x, y in points]
+
+    raw = placed(curves.train_points(state, metric))
+    val = placed(curves.val_points(state, metric))
+    lines = [Line(raw, palette.train)]
+    if view.smoothing and metric.key != "lr":
+        lines = [Line(raw, palette.faint, "cloud")]
+        lines.append(Line(curves.smoothed(raw, view.smoothing), palette.train))
+    return [*lines, Line(val, palette.val, "dots", VAL_SIGN)] if val else lines
+
+
+def _signs(state: RunState, metric: Metric, palette: Palette, place: Place) -> list[Sign]:
+    signs = [
+        Sign(place(x), NAN_SIGN, palette.bad, top=True)
+        for x in curves.nonfinite_places(state, metric)
+    ]
+    for mark in state.marks:
+        if mark.kind in MARK_SIGNS and (mark.kind != "lr" or metric.key == "lr"):
+            colour = palette.bad if mark.kind == "warning" else palette.mark
+            signs.append(Sign(place(mark.x), MARK_SIGNS[mark.kind], colour))
+    if state.best and metric.val:
+        value = metric.val(state.best.result)
+        if math.isfinite(value):
+            signs.append(Sign(place(float(state.best.x)), BEST_SIGN, palette.best, value))
+    return signs
+
+
+def _levels(state: RunState, metric: Metric, palette: Palette, place: Place) -> list[Level]:
+    """Return what the loss must fall below for early stopping to count it."""
+    phase = state.current
+    if metric.key != "loss" or phase is None or phase.status != "running" or not phase.epochs:
+        return []
+    if phase.stopping is None or not math.isfinite(phase.stopping.threshold):
+        return []
+    since = phase.start_x + max(1, len(phase.epochs) - phase.stopping.bad_epochs)
+    level = Level(phase.stopping.threshold, place(since), place(run_end(state)), palette.mark)
+    return [level]
 
 
 def boundaries(state: RunState) -> list[Boundary]:
@@ -87,13 +116,21 @@ def boundaries(state: RunState) -> list[Boundary]:
     ]
 
 
-def _extremes(series: Series) -> list[Point]:
-    points: list[Point] = []
-    for bucket in series:
-        # Both ends of a bucket, the last one last: the line goes on from where it was.
-        low, high = (bucket.low, bucket.high)
-        points += [(bucket.x, low)] if low == high else [(bucket.x, high), (bucket.x, low)]
-    return [point for point in points if not math.isnan(point[1])]
+def ticks(state: RunState, view: View) -> list[Tick]:
+    """Return the labels of the x axis for what is seen."""
+    place = to_axis(state, view)
+    start, end = map(place, seen(state, view))
+    if view.axis == "time":
+        values = round_seconds(start, end, 8)
+        return [Tick(x, fmt.duration(x)) for x in values]
+    if view.axis == "step":
+        values = [x for x in round_values(start, end, 8) if x == int(x)]
+        return [Tick(x, fmt.count(int(x))) for x in values]
+    inside = [tick for tick in epoch_ticks(state) if start <= tick.x <= end]
+    if len(inside) > 1:
+        return _even(inside)
+    values = round_values(start, end, 8)
+    return [Tick(x, axis_label(x, values)) for x in values]
 
 
 def epoch_ticks(state: RunState) -> list[Tick]:
@@ -102,56 +139,89 @@ def epoch_ticks(state: RunState) -> list[Tick]:
     phase = state.current
     if state.progress and phase:
         ticks.append(Tick(float(len(state.epochs) + 1), str(len(phase.epochs) + 1)))
-    return _even(ticks)
+    return ticks
 
 
-def _even(ticks: list[Tick], most: int = 12) -> list[Tick]:
+def _even(ticks: list[Tick]) -> list[Tick]:
     """Keep firsts and round numbers where there are too many epochs to name them all."""
-    if len(ticks) <= most:
+    if len(ticks) <= _MOST_TICKS:
         return ticks
-    step = next(s for s in (2, 5, 10, 20, 50, 100, 1000, 10**9) if len(ticks) / s <= most)
+    steps = (2, 5, 10, 20, 50, 100, 1000, 10**9)
+    step = next(s for s in steps if len(ticks) / s <= _MOST_TICKS)
     return [tick for tick in ticks if tick.label == "1" or int(tick.label) % step == 0]
 
 
-def loss_title(state: RunState, log: bool) -> str:
-    """Return the loss chart's title with the figures of the last epoch."""
-    figures = ""
-    if state.epochs:
-        last = state.epochs[-1].result
-        figures = f" · train {fmt.loss(last.train_loss)} · val {fmt.loss(last.val_loss)}"
-    return f"loss{' (log)' if log else ''}{figures}"
+def title(state: RunState, metric: Metric, view: View, log: bool) -> str:
+    """Return a chart's title: what it shows in which unit, and the figures of the last epoch."""
+    told = metric.train is not None and metric.val is not None and bool(state.epochs)
+    about = [f"in {metric.unit}"] if metric.unit and not told else []
+    about += ["log"] if log else []
+    if view.smoothing and metric.key != "lr":
+        about.append(f"smoothed {view.smoothing:g}")
+    name = metric.title + (f" ({', '.join(about)})" if about else "")
+    if metric.train is None or metric.val is None or not state.epochs:
+        return name + latest(state, metric)
+    last = state.epochs[-1].result
+    shown = [figure_text(metric, figure(last)) for figure in (metric.train, metric.val)]
+    return f"{name} · train {shown[0]} · val {shown[1]}"
 
 
-def accuracy_title(state: RunState) -> str:
-    """Return the accuracy chart's title with the figures of the last epoch."""
-    figures = ""
-    if state.epochs:
-        last = state.epochs[-1].result
-        figures = f" · train {fmt.percent(last.train_top1)} · val {fmt.percent(last.val_top1)}"
-    return f"accuracy top-1 in %{figures}"
+def latest(state: RunState, metric: Metric) -> str:
+    """Return the newest figure of a metric that no epoch sums up."""
+    points = curves.train_points(state, metric)
+    return f" · {figure_text(metric, points[-1][1])}" if points else ""
 
 
-def legend(state: RunState) -> str:
-    """Return what the signs of the charts mean; rare signs only where they occur."""
-    parts = ["⠒⠒ train", f"{VAL_SIGN} val"]
-    if state.best:
+def figure_text(metric: Metric, value: float) -> str:
+    """Return a figure of a metric with its unit."""
+    if metric.key == "top1":
+        return fmt.percent(value)
+    if metric.key == "memory":
+        return fmt.size(value)
+    if metric.key == "lr":
+        return fmt.rate(value)
+    if metric.key == "images_per_second":
+        return f"{value:,.0f} img/s" if value >= 100 else f"{value:.1f} img/s"
+    return fmt.loss(value)
+
+
+def legend(state: RunState, metric: Metric) -> str:
+    """Return what the signs of a chart mean; rare signs only where they occur."""
+    parts = ["⠒⠒ train", f"{VAL_SIGN} val"] if metric.val else []
+    if state.best and metric.val:
         parts.append(f"{BEST_SIGN} best")
-    commands = [mark for mark in state.marks if mark.kind == "command"]
-    if commands:
-        parts.append(f"{COMMAND_SIGN} {printable(commands[-1].text)}")
-    if any(mark.kind == "warning" for mark in state.marks):
+    level = _levels(state, metric, DARK, float)
+    if level:
+        parts.append(f"{LEVEL_SIGN} to beat: {fmt.loss(level[0].y)}")
+    kinds = {mark.kind: mark for mark in state.marks}
+    if "command" in kinds:
+        parts.append(f"{COMMAND_SIGN} {printable(kinds['command'].text)}")
+    if metric.key == "lr" and "lr" in kinds:
+        parts.append(f"{LOWER_SIGN} {printable(kinds['lr'].text)}")
+    if "warning" in kinds:
         parts.append(f"{WARNING_SIGN} warning")
-    if any(b.nonfinite for b in state.step_loss) or any(
-        not math.isfinite(point.result.val_loss) for point in state.epochs
-    ):
+    if "resume" in kinds:
+        parts.append(f"{RESUME_SIGN} resumed")
+    if _has_nonfinite(state, metric):
         parts.append(f"{NAN_SIGN} not a number")
     return "  ".join(parts)
+
+
+def _has_nonfinite(state: RunState, metric: Metric) -> bool:
+    values = [y for _, y in curves.val_points(state, metric)]
+    return bool(curves.nonfinite_places(state, metric)) or not all(map(math.isfinite, values))
 
 
 def best_note(state: RunState) -> str:
     """Return the best epoch so far, for the accuracy chart's lower edge."""
     if state.best is None:
-        return legend(state)
+        return ""
     best = state.best.result
     where = f"{printable(best.phase)}, epoch {best.epoch}"
     return f"{BEST_SIGN} best val {fmt.percent(best.val_top1)} ({where})"
+
+
+def mark_text(mark: Mark) -> str:
+    """Return what a mark tells under the cursor."""
+    sign = MARK_SIGNS.get(mark.kind, "┊")
+    return f"{sign} {printable(mark.text)}, {fmt.clock_time(mark.time)}"

@@ -1,0 +1,79 @@
+"""Where a run was when: from the x axis of its curves (epochs) to steps and to time."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Moment(NamedTuple):
+    """A place of a run: `x` in epochs over all phases, the global step, seconds since its start."""
+
+    x: float
+    step: float
+    seconds: float
+
+
+@dataclass
+class Course:
+    """Moments in their order; past `limit` every second one is forgotten, the newest one never."""
+
+    limit: int = 2048
+    stride: int = 1
+    """Moments that one of the list stands for."""
+    count: int = 0
+    moments: list[Moment] = field(default_factory=list)
+
+    def note(self, x: float, step: int, seconds: float) -> None:
+        """Note where the run is now; at the same x the latest word holds."""
+        if self.moments and x <= self.moments[-1].x:
+            self.cut(x)
+            if self.moments and self.moments[-1].x == x:
+                self.moments.pop()
+        elif self.moments and self.count % self.stride:
+            self.moments.pop()
+        self.moments.append(Moment(x, float(step), seconds))
+        self.count += 1
+        if len(self.moments) > self.limit:
+            self.moments = [*self.moments[:-1:2], self.moments[-1]]
+            self.stride *= 2
+
+    def cut(self, x: float) -> None:
+        """Forget what lies behind `x`."""
+        self.moments = [moment for moment in self.moments if moment.x <= x]
+
+    def step_at(self, x: float) -> float:
+        """Return the global step at `x`, between two moments in proportion."""
+        return self._at(x, lambda moment: moment.step)
+
+    def seconds_at(self, x: float) -> float:
+        """Return the seconds since the run's start at `x`, between two moments in proportion."""
+        return self._at(x, lambda moment: moment.seconds)
+
+    def _at(self, x: float, figure: Callable[[Moment], float]) -> float:
+        place = bisect_left(self.moments, x, key=lambda moment: moment.x)
+        if place == len(self.moments):
+            return figure(self.moments[-1]) if self.moments else 0.0
+        after = self.moments[place]
+        before = self.moments[place - 1] if place else Moment(0.0, 0.0, 0.0)
+        span = after.x - before.x
+        share = (x - before.x) / span if span > 0 else 1.0
+        return figure(before) + share * (figure(after) - figure(before))
+
+    def x_at_step(self, step: float) -> float:
+        """Return the place of a global step."""
+        return self._place(step, lambda moment: moment.step)
+
+    def x_at_seconds(self, seconds: float) -> float:
+        """Return the place where the run was after so many seconds."""
+        return self._place(seconds, lambda moment: moment.seconds)
+
+    def _place(self, value: float, figure: Callable[[Moment], float]) -> float:
+        place = bisect_left(self.moments, value, key=figure)
+        if place == len(self.moments):
+            return self.moments[-1].x if self.moments else 0.0
+        after = self.moments[place]
+        before = self.moments[place - 1] if place else Moment(0.0, 0.0, 0.0)
+        span = figure(after) - figure(before)
+        share = (value - figure(before)) / span if span > 0 else 1.0
+        return before.x + share * (after.x - before.x)

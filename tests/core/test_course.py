@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.course import Course
+
+
+def test_places_between_moments_are_in_proportion() -> None:
+    course = Course()
+    course.note(1.0, 100, 10.0)
+    course.note(2.0, 200, 50.0)
+    assert course.step_at(1.5) == 150
+    assert course.seconds_at(1.5) == 30
+    assert course.seconds_at(0.5) == 5
+    assert course.seconds_at(9.0) == 50
+    assert course.x_at_step(150) == 1.5
+    assert course.x_at_seconds(30.0) == 1.5
+    assert Course().step_at(3.0) == 0
+
+
+def test_the_latest_word_on_a_place_holds() -> None:
+    course = Course()
+    for x, step, seconds in ((1.0, 100, 10.0), (2.0, 200, 20.0), (2.0, 200, 25.0)):
+        course.note(x, step, seconds)
+    assert course.seconds_at(2.0) == 25
+    course.note(1.5, 150, 60.0)  # the run went back
+    assert course.seconds_at(1.5) == 60
+    assert len(course.moments) == 2
+
+
+@given(st.integers(1, 400), st.integers(4, 32))
+def test_a_long_run_keeps_few_moments_and_its_newest(count: int, limit: int) -> None:
+    course = Course(limit)
+    for number in range(1, count + 1):
+        course.note(number / 10, number, float(number))
+    assert len(course.moments) <= limit
+    assert course.moments[-1].step == count
+    assert course.step_at(count / 20) == pytest.approx(count / 2, abs=1e-6)
+    assert [m.x for m in course.moments] == sorted({m.x for m in course.moments})

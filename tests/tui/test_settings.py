@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import SetupError
+from tests.tui import scripted
+from tests.tui.command import run
+from tests.tui.kit import make_app, press, settle, toasts
+from tui.habits import Habits
+from tui.settings import CHOICES, MEANINGS, NAMES, Settings, SettingsFile, changed
+
+
+def test_settings_come_back_and_keys_of_another_version_stay(tmp_path: Path) -> None:
+    file = SettingsFile(tmp_path / "deep" / "settings.json")
+    assert file.read() == Settings()
+    settings = changed(Settings(), "layout", "all")
+    file.write(settings)
+    file.path.write_text(json.dumps({**json.loads(file.path.read_text()), "later": 1}))
+    assert file.read() == settings
+    file.write(changed(settings, "notify", "off"))
+    assert json.loads(file.path.read_text())["later"] == 1
+    assert file.read().notify == "off"
+    assert file.trouble == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(content)
+    file = SettingsFile(path, clock=lambda: 17.0)
+    assert file.read() == Settings()
+    assert "settings.damaged-17.json" in file.trouble
+    assert (tmp_path / "settings.damaged-17.json").read_bytes() == content
+    assert not path.exists()
+
+
+values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=3)
+
+
+@given(st.dictionaries(st.sampled_from([*NAMES, "x"]), values))
+def test_whatever_a_file_holds_each_setting_is_one_that_can_be(tree: dict[str, object]) -> None:
+    taken = SettingsFile(Path("/nowhere/settings.json"))._taken(tree)
+    assert all(getattr(taken, name) in allowed for name, allowed in CHOICES.items())
+    assert isinstance(taken.theme, str)
+
+
+def test_a_value_that_cannot_be_says_what_can() -> None:
+    with pytest.raises(SetupError, match="notify is 'loud'; expected one of: bell, message, off"):
+        changed(Settings(), "notify", "loud")
+    with pytest.raises(SetupError, match="unknown setting 'colour'"):
+        changed(Settings(), "colour", "red")
+    assert set(MEANINGS) == set(NAMES)
+
+
+async def test_the_way_charts_are_looked_at_is_remembered(tmp_path: Path) -> None:
+    file = SettingsFile(tmp_path / "settings.json")
+    app = make_app(scripted.running().source(), habits=Habits(Settings(), file))
+    async with app.run_test(size=(140, 45)) as pilot:
+        await press(pilot, "g", "a", "w")
+        assert (app.habits.settings.layout, app.habits.settings.axis) == ("one", "step")
+    again = make_app(scripted.running().source(), habits=Habits(file.read(), file))
+    async with again.run_test(size=(140, 45)) as pilot:
+        await settle(pilot)
+        shown = [chart for chart in pilot.app.screen.query("Chart") if chart.display]
+        assert [chart.id for chart in shown] == ["loss"]
+        assert "smoothed 0.6" in str(shown[0].border_title)
+
+
+async def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text("{")
+    file = SettingsFile(path)
+    app = make_app(habits=Habits(file.read(), file))
+    async with app.run_test(size=(140, 45), notifications=True) as pilot:
+        await settle(pilot)
+        for _ in range(4):
+            await settle(pilot)
+        assert "could not be understood" in toasts(pilot)
+
+
+async def test_settings_can_be_changed_from_the_palette() -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=(140, 45)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+p", *"layout = all")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.press("down", "enter")
+        await settle(pilot)
+        assert app.habits.settings.layout == "all"
+        assert len([c for c in pilot.app.screen.query("Chart") if c.display]) == 6
+
+
+def test_the_command_shows_and_sets_them(tmp_path: Path) -> None:
+    done = run("settings", "notify", "off", cwd=tmp_path, CONVNEXT_TUI_CONFIG=str(tmp_path))
+    assert done.returncode == 0
+    assert "notify = off" in done.stdout
+    assert json.loads((tmp_path / "settings.json").read_text())["notify"] == "off"
+    bad = run("settings", "notify", "loud", cwd=tmp_path, CONVNEXT_TUI_CONFIG=str(tmp_path))
+    assert bad.returncode == 2
+    assert "expected one of" in bad.stderr

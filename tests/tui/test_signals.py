@@ -1,0 +1,100 @@
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.drivers.headless_driver import HeadlessDriver
+
+from core import events as ev
+from core.run_state import fold
+from tests.tui import scripted
+from tests.tui.kit import make_app, press, settle
+from tui import signals
+from tui.habits import Habits
+from tui.settings import Settings
+
+ENDED = ev.PhaseEnded(phase="full", reason="early stopping", epochs=2, seconds=96.0)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What the app sends to the terminal besides the screen."""
+    written: list[str] = []
+
+    def write(driver: HeadlessDriver, data: str) -> None:
+        if not data.startswith("\x1b]22;"):  # Textual's own: the pointer's shape
+            written.append(data)
+
+    monkeypatch.setattr(HeadlessDriver, "write", write)
+    yield written
+
+
+async def ticks(pilot: object) -> None:
+    for _ in range(4):
+        await settle(pilot)  # type: ignore[arg-type]
+
+
+async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]) -> None:
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=(80, 24)) as pilot:
+        await ticks(pilot)
+        assert sent[0] == signals.KEEP_TITLE
+        assert "\x1b]2;● full 3/10 55 % animals20\x07" in sent
+        before = len(sent)
+        await ticks(pilot)
+        assert len(sent) == before
+        await press(pilot, "escape")
+        await ticks(pilot)
+        assert sent[-1].startswith("\x1b]2;● full 3/10")  # the run goes on
+    assert sent[-1] == signals.GIVE_TITLE_BACK
+
+
+@pytest.mark.parametrize(
+    ("notify", "call"),
+    [
+        ("bell", "\x07"),
+        ("message", "\x1b]9;animals20: phase full is over (early stopping)\x07"),
+        ("off", ""),
+    ],
+)
+async def test_a_phase_that_ends_calls_the_person_once(
+    sent: list[str], notify: str, call: str
+) -> None:
+    script = scripted.running()
+    source = script.source()
+    habits = Habits(Settings(notify=notify, title="off"))
+    async with make_app(source, habits=habits).run_test(size=(80, 24)) as pilot:
+        await ticks(pilot)
+        assert "".join(sent) == ""  # phase head was over before
+        script.records.clear()
+        script.add(ENDED)
+        source.pending = list(script.records)
+        await ticks(pilot)
+        assert "".join(sent) == call
+        await ticks(pilot)
+        assert "".join(sent) == call
+
+
+async def test_the_call_is_switched_by_a_key(sent: list[str]) -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settle(pilot)
+        seen = []
+        for _ in range(3):
+            await press(pilot, "b")
+            seen.append(app.habits.settings.notify)
+        assert seen == ["message", "off", "bell"]
+
+
+@given(st.text(max_size=200))
+def test_nothing_in_a_name_ends_or_begins_a_sequence(name: str) -> None:
+    for made in (signals.title(name), signals.message(name)):
+        inside = made[4:-1]
+        assert made.endswith("\x07")
+        assert all(sign.isprintable() for sign in inside.replace("\u200d", ""))
+
+
+def test_titles_of_runs_that_have_ended() -> None:
+    assert signals.run_title(fold(scripted.finished().records), "finished") == "✓ 99.57 % animals20"
+    assert signals.run_title(fold(scripted.preparing().records), "preparing") == "○ animals20"

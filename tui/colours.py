@@ -1,0 +1,63 @@
+"""The charts' colours: Okabe and Ito's, told apart with every kind of colour vision."""
+
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours by what they stand for; each has a sign beside it wherever it is used."""
+
+    train: Colour
+    val: Colour
+    best: Colour
+    bad: Colour
+    mark: Colour
+    faint: Colour
+    """Raw points behind a smoothed line."""
+    runs: tuple[Colour, ...]
+    """Runs that are compared."""
+
+
+DARK = Palette(
+    train=(86, 180, 233),
+    val=(230, 159, 0),
+    best=(0, 158, 115),
+    bad=(213, 94, 0),
+    mark=(204, 121, 167),
+    faint=(70, 104, 128),
+    runs=(
+        (86, 180, 233),
+        (230, 159, 0),
+        (0, 158, 115),
+        (204, 121, 167),
+        (240, 228, 66),
+        (213, 94, 0),
+        (120, 140, 255),
+        (170, 170, 170),
+    ),
+)
+LIGHT = Palette(
+    train=(0, 114, 178),
+    val=(190, 90, 0),
+    best=(0, 120, 85),
+    bad=(180, 50, 0),
+    mark=(160, 70, 120),
+    faint=(150, 185, 205),
+    runs=(
+        (0, 114, 178),
+        (190, 90, 0),
+        (0, 120, 85),
+        (160, 70, 120),
+        (130, 120, 0),
+        (180, 50, 0),
+        (70, 80, 200),
+        (90, 90, 90),
+    ),
+)
+
+
+def palette_for(dark: bool) -> Palette:
+    """Return the colours that stand out from a dark or a light background."""
+    return DARK if dark else LIGHT
