@@ -49,7 +49,7 @@ def empty_text(state: RunState, status: str, best: bool) -> str:
         where = ""
         if state.best:
             where = f" ({printable(state.best.result.phase)}, epoch {state.best.result.epoch})"
-        return f"No figures by class are kept of the best epoch{where}. b shows the latest one."
+        return f"No figures by class are kept of the best epoch{where}. e shows the latest one."
     if state.epochs:
         text = "This run's journal was written without figures by class."
         return f"{text} They come with the next validation pass." if at_work else text

@@ -1,26 +1,33 @@
 """One tab of a run's screen, alone in an app."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
-from textual.widget import Widget
 
 from tests.tui.scripted import Script
-from tui.app import _THEME
+from tui.habits import Habits
+from tui.settings import Settings
 from tui.sources import RunModel
+from tui.tabs.tab import RunTab
+from tui.themes import THEMES
 
 
 class TabApp(App[None]):
     """Shows a tab as the run's screen does: with the state that its model holds."""
 
-    def __init__(self, make: Callable[[RunModel], Widget], script: Script, live: bool) -> None:
+    def __init__(
+        self, make: Callable[[], RunTab], script: Script, live: bool = True, pictures: str = "auto"
+    ) -> None:
         super().__init__()
-        self.register_theme(_THEME)
-        self.theme = _THEME.name
+        self.habits = Habits(Settings(pictures=pictures))
+        self.runs_dir = Path("/nowhere/runs")
+        self.register_theme(THEMES[0])
+        self.theme = THEMES[0].name
         self.script = script
         self.model = RunModel(script.source(live=live))
-        self.tab = make(self.model)
+        self.tab = make()
 
     def compose(self) -> ComposeResult:
         yield self.tab
@@ -31,7 +38,7 @@ class TabApp(App[None]):
 
     def tick(self) -> None:
         self.model.pump()
-        self.tab.show(self.model.state, self.model.status)  # type: ignore[attr-defined]
+        self.tab.show(self.model.state, self.model.status, slow=True)
 
 
 async def settle(pilot: Pilot[None]) -> None:

@@ -161,16 +161,16 @@ async def test_left_and_right_move_in_the_matrix() -> None:
         assert lines(pilot, "#classes-cell")[0].startswith("birds taken for deer")
 
 
-async def test_b_shows_the_best_epoch_and_the_latest_again() -> None:
+async def test_e_shows_the_best_epoch_and_the_latest_again() -> None:
     script = classes.animals()
     script.epoch("head", 3, 0.9, 0.2, bad=1).add(evaluated([[1, 1], [0, 2]], epoch=3))
     async with app(script).run_test(size=WIDE) as pilot:
         await settle(pilot)
         assert "head, epoch 3" in lines(pilot, "#classes-title")[0]
-        await press(pilot, "b")
+        await press(pilot, "e")
         assert lines(pilot, "#classes-title")[0].startswith("best epoch: head, epoch 2")
         assert "▼" not in lines(pilot, "#classes-table")[1]
-        await press(pilot, "b")
+        await press(pilot, "e")
         assert "head, epoch 3" in lines(pilot, "#classes-title")[0]
 
 
@@ -218,15 +218,15 @@ async def test_a_run_without_evaluations_says_why(
         await settle(pilot)
         assert text in " ".join(lines(pilot, "#classes-empty"))
         assert seen(pilot) == set()
-        await press(pilot, *"vooOmbb", "j", "k", "left", "right", "home", "end")
+        await press(pilot, *"vooOmee", "j", "k", "left", "right", "home", "end")
 
 
 async def test_a_best_epoch_without_figures_says_which_key_leads_back() -> None:
     script = classes.animals().epoch("head", 3, 0.1, 0.99)
     async with app(script).run_test(size=WIDE) as pilot:
-        await press(pilot, "b")
-        assert "b shows the latest one" in lines(pilot, "#classes-empty")[0]
-        await press(pilot, "b")
+        await press(pilot, "e")
+        assert "e shows the latest one" in lines(pilot, "#classes-empty")[0]
+        await press(pilot, "e")
         assert len(seen(pilot)) == 4
 
 
@@ -238,7 +238,7 @@ async def test_any_size_and_any_evaluation_can_be_drawn(size: tuple[int, int]) -
     for script in (classes.odd_names(), classes.thousand(), nothing, damaged):
         async with app(script).run_test(size=size) as pilot:
             await settle(pilot)
-            await press(pilot, "v", "j", "right", "end", "v", "o", "m", "v", "b")
+            await press(pilot, "v", "j", "right", "end", "v", "o", "m", "v", "e")
             await pilot.resize_terminal(100, 30)
             await settle(pilot)
 

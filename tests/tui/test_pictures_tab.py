@@ -32,8 +32,8 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def app(script: scripted.Script, folder: Path, setting: str = "auto") -> TabApp:
-    made = TabApp(lambda model: PicturesTab(model, setting), script, True)
-    made.runs_dir = folder / "runs"  # type: ignore[attr-defined]
+    made = TabApp(lambda: PicturesTab(None), script, pictures=setting)
+    made.runs_dir = folder / "runs"
     return made
 
 
@@ -52,7 +52,7 @@ def names(pilot: Pilot[None]) -> list[str]:
 
 def drawn(pilot: Pilot[None]) -> str:
     """The characters that the picture is made of."""
-    picture = pilot.app.query_one("#pictures-picture")
+    picture = pilot.app.query_one(".picture")
     if not picture.display:
         return ""
     size = picture.size
@@ -73,7 +73,7 @@ async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int
             "ducks/0.png",
         ]
         assert set(drawn(pilot)) == {"▀"}
-        picture = pilot.app.query_one("#pictures-picture").region
+        picture = pilot.app.query_one(".picture").region
         assert pilot.app.query_one("#pictures-place").region.contains_region(picture)
 
 
@@ -114,11 +114,11 @@ async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> Non
         await press(pilot, "v")
         assert text(pilot, "#pictures-title").startswith("samples of phase head")
         assert names(pilot)[:3] == ["all 8 together", "  1  ducks", "  2  ducks"]
-        sheet = pilot.app.query_one("#pictures-picture").size
+        sheet = pilot.app.query_one(".picture").size
         assert sheet.width > 3 * sheet.height
         await press(pilot, "j")
         assert "made of ducks/0.png" in text(pilot, "#pictures-caption")
-        one = pilot.app.query_one("#pictures-picture").size
+        one = pilot.app.query_one(".picture").size
         assert abs(one.width - 2 * one.height) <= 2
         await press(pilot, "v")
         assert text(pilot, "#pictures-title").startswith("most confident mistakes")
@@ -174,14 +174,14 @@ async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
         assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#pictures-caption")
 
 
-async def test_b_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
+async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
     script = classes.with_pictures(tmp_path)
     script.epoch("head", 2, 0.9, 0.1, bad=1).add(evaluated([[1, 0], [0, 1]], epoch=2))
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
         await settle(pilot)
         assert "No picture was taken for another class." in text(pilot, "#pictures-empty")
         assert "v shows training samples." in text(pilot, "#pictures-empty")
-        await press(pilot, "b")
+        await press(pilot, "e")
         assert text(pilot, "#pictures-title").endswith("best epoch: head, epoch 1")
         assert len(names(pilot)) == 7
 
@@ -199,7 +199,7 @@ async def test_a_run_without_pictures_says_why(
     async with app(script, tmp_path).run_test(size=NARROW) as pilot:
         await settle(pilot)
         assert said in text(pilot, "#pictures-empty")
-        await press(pilot, *"vbyjk", "home", "end", "up", "down")
+        await press(pilot, *"veyjk", "home", "end", "up", "down")
         assert said.split()[-1] in text(pilot, "#pictures-empty")
 
 
@@ -212,7 +212,7 @@ async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int], tmp_path
     damaged.add(wrong)
     for script in (damaged, classes.odd_names(), classes.thousand()):
         async with app(script, tmp_path).run_test(size=size) as pilot:
-            await press(pilot, "v", "j", "v", "j", "end", "v", "b", "y")
+            await press(pilot, "v", "j", "v", "j", "end", "v", "e", "y")
             await pilot.resize_terminal(100, 30)
             await settle(pilot)
 
@@ -275,11 +275,21 @@ async def test_sixels_are_drawn_where_the_terminal_has_them(
     shown = app(classes.with_pictures(tmp_path), tmp_path, "sixel")
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        picture = pilot.app.query_one("#pictures-picture")
+        picture = pilot.app.query_one(".picture")
         (child,) = picture.children
         lines = child.render_lines(child.size.region)
         assert any("\x1bP" in segment.text for line in lines for segment in line)
         await press(pilot, "v", "j")
+
+
+async def test_another_way_to_draw_is_taken_at_once(whole: TabApp) -> None:
+    async with whole.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        whole.habits.change("pictures", "kitty")
+        whole.tab.take_habits()
+        await settle(pilot)
+        assert len(pilot.app.query(".picture")) == 1
+        assert "\U0010eeee" in drawn(pilot)
 
 
 def test_names_of_samples_are_no_markup() -> None:

@@ -15,7 +15,7 @@ from core.evaluation import Evaluation
 from core.run_state import RunState
 from tui import evaluation_wording as wording
 from tui.evaluation_wording import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
-from tui.sources import RunModel
+from tui.tabs.tab import RunTab
 from tui.widgets import reliability
 from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap
@@ -25,7 +25,7 @@ _ROOMY = (110, 22)
 _PAGE = 10
 
 
-class ClassesTab(Vertical, can_focus=True):
+class ClassesTab(RunTab):
     """Draws the evaluation of the latest or the best epoch of a run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,15 +33,15 @@ class ClassesTab(Vertical, can_focus=True):
         Binding("o", "sort", "sort", tooltip="Sort the table of classes by the next column"),
         Binding("O", "reverse", "reverse", show=False, tooltip="Sort the table the other way"),
         Binding("m", "matrix", "matrix", tooltip="Confusion matrix by confusion or by name"),
-        Binding("b", "best", "best", tooltip="Classes in the best epoch, or in the latest one"),
+        Binding("e", "best", "best", tooltip="Classes in the best epoch, or in the latest one"),
         Binding("up,k", "move(-1)", "up", show=False, tooltip="The class above"),
         Binding("down,j", "move(1)", "down", show=False, tooltip="The class below"),
         Binding("pageup", f"move({-_PAGE})", "page up", show=False, tooltip="Ten classes up"),
         Binding("pagedown", f"move({_PAGE})", "page down", show=False, tooltip="Ten classes down"),
         Binding("home", "move(-1000000)", "first", show=False, tooltip="The first class"),
         Binding("end", "move(1000000)", "last", show=False, tooltip="The last class"),
-        Binding("left", "across(-1)", "left", show=False, tooltip="The predicted class before"),
-        Binding("right", "across(1)", "right", show=False, tooltip="The predicted class after"),
+        Binding("left,h", "across(-1)", "left", show=False, tooltip="The predicted class before"),
+        Binding("right,l", "across(1)", "right", show=False, tooltip="The predicted class after"),
     ]
     DEFAULT_CSS = """
     ClassesTab {
@@ -66,9 +66,9 @@ class ClassesTab(Vertical, can_focus=True):
     }
     """
 
-    def __init__(self, model: RunModel) -> None:
-        super().__init__()
-        self.model = model
+    def __init__(self) -> None:
+        super().__init__(id="classes-tab")
+        self._run = (RunState(), "")
         self._best = False
         self._view = "all"
         self._sorted = (F1, False)
@@ -100,8 +100,9 @@ class ClassesTab(Vertical, can_focus=True):
         """What is seen at once depends on the room."""
         self.call_after_refresh(self._draw)
 
-    def show(self, state: RunState, status: str) -> None:
+    def show(self, state: RunState, status: str, slow: bool) -> None:
         """Draw this state of the run; does nothing where nothing has changed."""
+        self._run = (state, status)
         event = state.best_evaluation if self._best else state.evaluation
         before = None if self._best else state.evaluation_before
         empty = "" if event else wording.empty_text(state, status, self._best)
@@ -217,7 +218,7 @@ class ClassesTab(Vertical, can_focus=True):
     def action_best(self) -> None:
         """Show the best epoch, or the latest one again."""
         self._best = not self._best
-        self.show(self.model.state, self.model.status)
+        self.show(*self._run, slow=True)
 
     def action_move(self, by: int) -> None:
         """Go to another class, in the order of what is looked at."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,13 +13,15 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.run_state import RunState
-from core.runs import DEFAULT_DIR
 from core.text import printable
 from tui import graphics, picture_entries
 from tui.graphics import PictureView
 from tui.picture_entries import MISTAKES, Entry
 from tui.pictures import Loaded
-from tui.sources import RunModel
+from tui.tabs.tab import RunTab
+
+if TYPE_CHECKING:
+    from tui.app import ConvNextApp
 
 _KEPT = 12
 """Pictures that are kept for a second look."""
@@ -29,12 +31,12 @@ class _Names(OptionList, can_focus=False):
     """The list beside the picture; the tab has the keys."""
 
 
-class PicturesTab(Vertical, can_focus=True):
+class PicturesTab(RunTab):
     """A list of pictures, and the one that the cursor stands on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "view", "view", tooltip="Mistakes, or samples of the training pictures"),
-        Binding("b", "best", "best", tooltip="Mistakes of the best epoch, or of the latest one"),
+        Binding("e", "best", "best", tooltip="Mistakes of the best epoch, or of the latest one"),
         Binding("y", "copy", "copy path", tooltip="Copy the path of this picture's file"),
         Binding("up,k", "move(-1)", "up", show=False, tooltip="The picture before"),
         Binding("down,j", "move(1)", "down", show=False, tooltip="The next picture"),
@@ -59,11 +61,11 @@ class PicturesTab(Vertical, can_focus=True):
     }
     """
 
-    def __init__(self, model: RunModel, setting: str = "auto") -> None:
-        """`setting` is one of `tui.graphics.SETTINGS`: how pictures are drawn."""
-        super().__init__()
-        self.model = model
-        self._kind = graphics.choose(os.environ, setting)
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` is the run's own; None where only its id is known."""
+        super().__init__(id="pictures-tab")
+        self._folder = folder
+        self._run = (RunState(), "")
         self._view = ""
         self._best = False
         self._drawn: tuple[object, ...] = ()
@@ -87,8 +89,9 @@ class PicturesTab(Vertical, can_focus=True):
         yield self._empty
         yield Horizontal(self._names, self._frame)
 
-    def show(self, state: RunState, status: str) -> None:
+    def show(self, state: RunState, status: str, slow: bool) -> None:
         """Draw this state of the run; does nothing where nothing has changed."""
+        self._run = (state, status)
         if not self._view or self._view not in picture_entries.views(state):
             # Samples are there first; whoever looks at them isn't moved on.
             self._view = MISTAKES if state.evaluation or not state.samples else [*state.samples][-1]
@@ -106,7 +109,7 @@ class PicturesTab(Vertical, can_focus=True):
         self._entries = (
             picture_entries.mistakes(state, self._best)
             if mistakes
-            else picture_entries.samples(state, self._view, self._run)
+            else picture_entries.samples(state, self._view, self._folder_of(state))
         )
         self._loaded.clear()
         self.set_class(not self._entries, "-empty")
@@ -127,10 +130,8 @@ class PicturesTab(Vertical, can_focus=True):
             return ""
         return "\nv shows " + ("the mistakes." if others[0] == MISTAKES else "training samples.")
 
-    @property
-    def _run(self) -> Path:
-        runs = getattr(self.app, "runs_dir", Path(DEFAULT_DIR))
-        return self.model.path or runs / self.model.state.run_id
+    def _folder_of(self, state: RunState) -> Path:
+        return self._folder or cast("ConvNextApp", self.app).runs_dir / state.run_id
 
     def _want(self, entry: Entry) -> None:
         """Show a picture as soon as it is there."""
@@ -164,26 +165,35 @@ class PicturesTab(Vertical, can_focus=True):
         self._problem.display = loaded.image is None
         self._problem.update(Content(f"This picture {printable(loaded.problem)}."))
         if self._picture is None:
-            kind = graphics.usable(self._kind)
+            setting = cast("ConvNextApp", self.app).habits.settings.pictures
+            kind = graphics.usable(graphics.choose(os.environ, setting))
             self._picture = graphics.make_picture(kind)
-            self._picture.id = "pictures-picture"
+            self._picture.add_class("picture")
             self._place.mount(self._picture)
         self._picture.display = loaded.image is not None
         self._picture.put(loaded.image)
 
+    def take_habits(self) -> None:
+        """Draw the picture in the way that is set now."""
+        if self._picture is not None:
+            self._picture.remove()
+            self._picture = None
+            if self._wanted is not None and self._wanted in self._loaded:
+                self._put(self._loaded[self._wanted])
+
     def action_view(self) -> None:
         """Show the mistakes, or the samples of the next phase."""
-        views = picture_entries.views(self.model.state)
+        views = picture_entries.views(self._run[0])
         place = views.index(self._view) if self._view in views else -1
         self._view = views[(place + 1) % len(views)]
         self._names.highlighted = None
-        self.show(self.model.state, self.model.status)
+        self.show(*self._run, slow=True)
 
     def action_best(self) -> None:
         """Show the best epoch's mistakes, or the latest one's again."""
         self._best = not self._best
         self._view = MISTAKES
-        self.show(self.model.state, self.model.status)
+        self.show(*self._run, slow=True)
 
     def action_move(self, by: int) -> None:
         """Go to another picture."""
