@@ -96,6 +96,7 @@ def _packed(state: RunState) -> RunState:
         curves={name: replace(s, buckets=list(s)) for name, s in state.curves.items()},
         course=replace(state.course, moments=list(state.course.moments)),
         marks=list(state.marks),
+        samples=dict(state.samples),
         log=deque(state.log),
         answers=deque(state.answers),
     )

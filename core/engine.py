@@ -16,6 +16,7 @@ from core.data.load import EVALUATED, LoaderError, epoch_order
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
+from core.evaluation_metrics import EvaluationMetrics
 from core.events import Preparing, RunEnded
 from core.features import Feed, Source
 from core.history import History
@@ -25,6 +26,7 @@ from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
 from core.optimizers import build_optimizer, build_scheduler, step_if_finite
 from core.phases import PHASES
+from core.samples import Samples
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch
@@ -48,6 +50,7 @@ class Engine:
         emit: Emit,
         mailbox: Mailbox,
         disk: Disk,
+        samples: Samples,
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
     ) -> None:
@@ -65,7 +68,10 @@ class Engine:
         self.changes = changes
         self.best: Best | None = None
         self.global_step = 0
+        self.samples = samples
         self.unreadable: set[str] = set()
+        self.evaluation = EvaluationMetrics([])
+        """The last validation pass, until it is told of."""
         self.failure = ""
         """Why the run can't go on."""
         self.evaluated = EVALUATED
@@ -94,15 +100,7 @@ class Engine:
             if end is PhaseEnd.FAILED:
                 outcome, reason = "failed", self.failure
                 break
-        best = self.best
-        return RunEnded(
-            outcome=outcome,
-            reason=reason,
-            best_val_top1=best.val_top1 if best else math.nan,
-            best_phase=best.phase if best else "",
-            best_epoch=best.epoch if best else 0,
-            seconds=self.watch.seconds,
-        )
+        return reports.run_ended(outcome, reason, self.best, self.watch.seconds)
 
     def phases_from(self, state: TrainState | None) -> list[str]:
         """Return the phases that are still to be trained, in their order."""
@@ -208,6 +206,7 @@ class Engine:
             if end is not None:
                 return end
             self._warn_of_unreadable(batch, train)
+            self.samples.save(state, batch, train)
             self.step(state, batch, first_seed + state.step)
             self.meter.step_done(batch.labels.shape[0])
             if is_cheap or self.log.is_full:
@@ -285,8 +284,8 @@ class Engine:
         """One validation pass. The result is whole only if no end comes with it."""
         state.validation_pending = True
         self.model.eval()
-        metrics = RunningMetrics()
         val = self.feeds[state.phase].val
+        metrics = self.evaluation = EvaluationMetrics(val.dataset.paths)
         meter, self.meter = self.meter, Meter()
         for step, batch in enumerate(val.epoch(state.phase, state.epoch), 1):
             self.meter.data_arrived()
@@ -303,12 +302,13 @@ class Engine:
         self.meter = meter
         return metrics.result(), None
 
-    def validation_step(self, state: TrainState, batch: Batch, metrics: RunningMetrics) -> None:
+    def validation_step(self, state: TrainState, batch: Batch, metrics: EvaluationMetrics) -> None:
         """Evaluate one batch, but for one of which nothing could be read."""
         logits = self.logits(state, batch) if len(batch.labels) else None
         if logits is not None:
             labels = batch.labels.to(logits.device, non_blocking=True)
-            metrics.add(cross_entropy(logits, labels), logits, labels)
+            loss = cross_entropy(logits, labels)
+            metrics.add_pictures(loss, logits, labels, batch.indices)
 
     def logits(self, state: TrainState, batch: Batch) -> Tensor | None:
         """Return the logits of a batch, in parts where the memory is too small for it at once;
@@ -347,6 +347,7 @@ class Engine:
         self.epoch_began = self.watch.seconds
 
         self.emit(event)
+        self.evaluation.tell(state.phase, event.epoch, self.emit)
         self.history.add(event)
         if phase_best:
             self.checkpoints.save_best(state)
@@ -395,5 +396,4 @@ class Engine:
     ) -> None:
         if step in (1, steps) or self.meter.due(self.watch.seconds):
             self._stamp(state)
-            sofar = metrics.result()
-            self.emit(reports.progress(state, stage, step, steps, sofar, self.meter))
+            self.emit(reports.progress(state, stage, step, steps, metrics.result(), self.meter))

@@ -6,7 +6,7 @@ times are Unix seconds. `step` counts within an epoch from 1, `global_step` over
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import codec
 from core.codec import DecodeError
@@ -168,6 +168,78 @@ class EpochEnded:
     data_wait: float = math.nan
 
 
+class Confusion(NamedTuple):
+    """How many validation pictures of one class were taken for another; classes by label."""
+
+    truth: int
+    predicted: int
+    pictures: int
+
+
+class CalibrationBin(NamedTuple):
+    """Validation pictures of about the same confidence."""
+
+    pictures: int
+    confidence: float
+    """Sum over its pictures."""
+    correct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A validation picture that was taken for another class."""
+
+    path: str
+    """Relative to the data root."""
+    truth: int
+    predicted: int
+    confidence: float
+    """Of the wrong prediction, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """What the validation pass of the epoch that has just ended tells of each class.
+
+    Labels are places in `DataReady.classes`. Pictures that could not be read count nowhere.
+    """
+
+    phase: str
+    epoch: int
+    support: list[int]
+    """Validation pictures of each class."""
+    predicted: list[int]
+    """How often each class was predicted."""
+    correct: list[int]
+    """How often that was right."""
+    confusions: list[Confusion]
+    """Off the diagonal, the most frequent first; rare ones are left out where there are many."""
+    confusions_left_out: int
+    """Pictures in those that were left out."""
+    calibration: list[CalibrationBin]
+    """By confidence, in bins of equal width from 0 to 1."""
+    mistakes: list[Mistake]
+    """The most confident ones, most confident first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplesSaved:
+    """The first pictures of a phase, as the network sees them, are on the disk in one picture.
+
+    They stand in rows of `columns`, each `side` pixels wide and high.
+    """
+
+    phase: str
+    epoch: int
+    path: str
+    """Relative to the run's folder."""
+    side: int
+    columns: int
+    files: list[str]
+    """Relative to the data root, in the order of the pictures."""
+    labels: list[int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved:
     """A checkpoint is on the disk; `path` is relative to the run's folder."""
@@ -298,6 +370,8 @@ Event = (
     | PhaseStarted
     | Progress
     | EpochEnded
+    | Evaluated
+    | SamplesSaved
     | CheckpointSaved
     | CommandApplied
     | CommandRefused

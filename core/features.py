@@ -38,6 +38,9 @@ class Source(Protocol):
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Yield pictures that must go through the network before this epoch can begin."""
 
+    def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+        """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:
@@ -126,6 +129,13 @@ class FeatureLoader:
         lacking = self._lacking(self._store(view), batches)
         return self._computed(phase, view, [batches[number] for number in lacking])
 
+    def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+        """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
+        if batch.images.dim() == 4:
+            return self._pictures.pictures(phase, epoch, batch, most)
+        places = batch.indices[:most].tolist()
+        return self._pictures.made_here(phase, self._key_epoch((epoch - 1) % self._views), places)
+
     def _order_of(self, epoch: int) -> list[int]:
         return self._order(epoch) if self._order else list(range(len(self.dataset)))
 
@@ -145,7 +155,7 @@ class FeatureLoader:
         if not batches:
             return
         store = self._store(view)
-        key_epoch = PLAIN_EPOCH if view == 0 else view + 1
+        key_epoch = self._key_epoch(view)
         for batch in self._pictures.batches(phase, key_epoch, batches):
             self._net.captured = []
             try:
@@ -153,6 +163,10 @@ class FeatureLoader:
                 self._keep(store, batch, self._net.captured)
             finally:
                 self._net.captured = None
+
+    @staticmethod
+    def _key_epoch(view: int) -> int:
+        return PLAIN_EPOCH if view == 0 else view + 1
 
     def _keep(self, store: FeatureStore, batch: Batch, captured: list[Tensor]) -> None:
         self._lost.update(place for place, _ in batch.failed)

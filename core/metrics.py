@@ -86,9 +86,14 @@ class RunningMetrics:
             labels = torch.cat([labels for _, labels in waiting])
             top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
             hits = top == labels[:, None]
+            self._look(logits, labels, top)
             top1, top5 = torch.stack([hits[:, 0].sum(), hits.sum()]).tolist()
             self._sums[1] += top1
             self._sums[2] += top5
+
+    def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
+        """Take in what else is of interest, with the classes of the highest logits (N, k); waits
+        for nothing."""
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

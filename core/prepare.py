@@ -30,6 +30,7 @@ from core.phases import PHASES
 from core.pixels import PixelNet
 from core.run_state import fold
 from core.runs import RunFolder
+from core.samples import Samples
 from core.start import FRESH, Start
 from core.telemetry import DeviceMemory, DeviceProbe
 
@@ -119,6 +120,7 @@ def prepare(
         emit=emit,
         mailbox=mailbox,
         disk=Disk(emitter, history, checkpoints.saver),
+        samples=Samples(folder.path, net, emit),
         fingerprint=plan.fingerprint,
         changes=start.changes,
     )

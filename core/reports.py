@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from core import format as fmt
 from core.config import PhaseConfig
-from core.events import EpochEnded, PhaseEnded, PhaseStarted, Progress, Warned
+from core.events import EpochEnded, PhaseEnded, PhaseStarted, Progress, RunEnded, Warned
 from core.meter import Meter
 from core.metrics import PassResult
 from core.model import count_parameters
-from core.train_state import TrainState
+from core.train_state import Best, TrainState
 
 _FILES_A_WARNING = 64
 
@@ -143,4 +143,16 @@ def smaller_parts(device: str, size: int) -> Warned:
             f"the memory of {device} is too small: batches are worked through in parts of "
             f"{size}, the step is done again"
         ),
+    )
+
+
+def run_ended(outcome: str, reason: str, best: Best | None, seconds: float) -> RunEnded:
+    """Return the end of the run."""
+    return RunEnded(
+        outcome=outcome,
+        reason=reason,
+        best_val_top1=best.val_top1 if best else math.nan,
+        best_phase=best.phase if best else "",
+        best_epoch=best.epoch if best else 0,
+        seconds=seconds,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import evaluation_fold
 from core import events as ev
 from core import format as fmt
 from core.course import Course
@@ -64,6 +65,13 @@ class RunState:
     """Where the running epoch stands; None between epochs."""
     epochs: list[EpochPoint] = field(default_factory=list)
     best: EpochPoint | None = None
+    evaluation: ev.Evaluated | None = None
+    """The latest one that stands, and the one before it."""
+    evaluation_before: ev.Evaluated | None = None
+    best_evaluation: ev.Evaluated | None = None
+    """Of the best epoch."""
+    samples: dict[str, ev.SamplesSaved] = field(default_factory=dict)
+    """The first pictures of each phase."""
     curves: dict[str, Series] = field(default_factory=new_curves)
     """What is told within epochs, over x; `top1` is the running mean of its epoch, `memory` what
     this run holds on its device, or its processes on the host."""
@@ -158,6 +166,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     x = len(kept) + e.step / max(1, started.steps if started else 1)
     state.epochs = kept
     state.best = last_point(kept, lambda result: result.best)
+    evaluation_fold.rewind(state, e.phase, lambda evaluated: _stands(evaluated, e))
     for phase in state.phases.values():
         phase.rewind(kept, e.phase)
     for series in state.curves.values():
@@ -174,7 +183,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
             state.phases[name].change(item, value)
 
 
-def _stands(epoch: ev.EpochEnded, resumed: ev.RunResumed) -> bool:
+def _stands(epoch: ev.EpochEnded | ev.Evaluated, resumed: ev.RunResumed) -> bool:
     if epoch.phase == resumed.phase:
         return epoch.epoch < resumed.epoch
     return is_later(resumed.phase, epoch.phase)
@@ -246,7 +255,7 @@ def _epoch_ended(state: RunState, e: ev.EpochEnded, time: float) -> None:
     if e.phase_best:
         phase.best = point
     if e.best:
-        state.best = point
+        state.best, state.best_evaluation = point, None
 
 
 def _checkpoint_saved(state: RunState, e: ev.CheckpointSaved, time: float) -> None:
@@ -312,6 +321,8 @@ _HANDLERS: dict[type[Any], Callable[[RunState, Any, float], None]] = {
     ev.PhaseStarted: _phase_started,
     ev.Progress: _progress,
     ev.EpochEnded: _epoch_ended,
+    ev.Evaluated: evaluation_fold.evaluated,
+    ev.SamplesSaved: evaluation_fold.samples_saved,
     ev.CheckpointSaved: _checkpoint_saved,
     ev.CommandApplied: _command_applied,
     ev.CommandRefused: _command_refused,

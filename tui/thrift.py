@@ -14,7 +14,9 @@ _TOKEN = re.compile(
     r"|(?P<place>\x1b\[\d+;\d+H)"
     r"|(?P<line>\r\n)"
     r"|(?P<text>[^\x1b\r]+)"
-    r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()]?.|.)",
+    # Strings (DCS, SOS, PM, APC) hold pictures: whole, whatever is in them.
+    r"|(?P<other>\x1b[PX^_].*?\x1b\\|\x1b\[[0-?]*[ -/]*[@-~]"
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()]?.|.)",
     re.DOTALL,
 )
 _ADDED = frozenset({"1", "2", "3", "4", "5", "7", "8", "9", "21", "53"})

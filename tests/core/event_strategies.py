@@ -5,9 +5,10 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from core.events import EVENT_TYPES, Event, Record
+from core.events import EVENT_TYPES, CalibrationBin, Confusion, Event, Mistake, Record
 
 words = st.sampled_from(["head", "full", "train", "val", "finished", "stopped", "", "[b]\x1b写"])
+labels = st.integers(-2, 9)
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: words,
     int: st.integers(-5, 10**12),
@@ -16,6 +17,12 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int | None: st.none() | st.integers(0, 10**12),
     float | None: st.none() | st.floats(),
     list[str]: st.lists(words, max_size=4),
+    list[int]: st.lists(st.integers(-5, 10**12), max_size=4),
+    list[Confusion]: st.lists(st.builds(Confusion, labels, labels, labels), max_size=4),
+    list[CalibrationBin]: st.lists(
+        st.builds(CalibrationBin, labels, st.floats() | st.floats(0, 9), labels), max_size=4
+    ),
+    list[Mistake]: st.lists(st.builds(Mistake, words, labels, labels, st.floats()), max_size=4),
     dict[str, int]: st.dictionaries(words, st.integers(0, 9), max_size=3),
     dict[str, Any]: st.dictionaries(
         st.sampled_from(["patience", "lr", "phases", "model"]),

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from core import codec, commands
 from core.codec import DecodeError
 from core.commands import Command
-from core.events import EVENT_TYPES, Event, Paused, Record, Warned
+from core.events import (
+    EVENT_TYPES,
+    CalibrationBin,
+    Confusion,
+    Event,
+    Mistake,
+    Paused,
+    Record,
+    Warned,
+)
 
 COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in typing.get_args(Command)}
 
@@ -38,6 +47,10 @@ _STRATEGIES: dict[Any, st.SearchStrategy[Any]] = {
     str: odd_texts,
     bool: st.booleans(),
     list[str]: st.lists(odd_texts, max_size=3),
+    list[int]: st.lists(integers, max_size=3),
+    list[Confusion]: st.lists(st.builds(Confusion, integers, integers, integers), max_size=3),
+    list[CalibrationBin]: st.lists(st.builds(CalibrationBin, integers, floats, integers)),
+    list[Mistake]: st.lists(st.builds(Mistake, odd_texts, integers, integers, floats)),
     dict[str, int]: st.dictionaries(odd_texts, integers, max_size=3),
     dict[str, Any]: st.dictionaries(odd_texts, plain, max_size=3),
     int | None: st.none() | integers,

@@ -125,7 +125,7 @@ async def test_the_whole_log_scrolls_and_follows_again_at_its_end() -> None:
         script.add(ev.Warned(code="x", message=f"line {number}"))
     async with make_app(script.source()).run_test(size=NARROW) as pilot:
         await settle(pilot)
-        await press(pilot, "3")
+        await press(pilot, "5")
         log = pilot.app.screen.query_one(LogTab).query_one(RichLog)
         assert log.scroll_offset.y == log.max_scroll_y > 50
         await press(pilot, "pageup", "k", "up")
@@ -143,7 +143,7 @@ async def test_the_configuration_says_what_differs_and_can_be_copied() -> None:
     script = scripted.Script("my [b]run", seed=7).prepare()
     async with make_app(script.source()).run_test(size=USUAL, notifications=True) as pilot:
         await settle(pilot)
-        await press(pilot, "2")
+        await press(pilot, "4")
         told = text(pilot, "#config")
         assert "data.batch_size" in told
         assert "● seed" in told

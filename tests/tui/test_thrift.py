@@ -90,3 +90,19 @@ def test_other_sequences_come_in_their_place_and_in_the_plain_style(other: str) 
 def test_styles_that_are_not_known_or_left_open_are_left_alone(end: str) -> None:
     output = f"\x1b[31ma\x1b[0m\x1b[31mb{end}"
     assert thrifty(output) == output
+
+
+PICTURES = [
+    "\x1b_Gi=7,m=1,f=100;iVBORw0KGgo=\x1b\\\x1b_Gi=7,m=0;AAAA\x1b\\",
+    '\x1bP0;0;0q"1;1;2;6#0;2;10;20;30#0!12~-$m\r\n\x1b\\',
+    "\x1bPtmux;\x1b\x1b_Gi=7;AAAA\x1b\x1b\\\x1b\\",
+]
+
+
+@pytest.mark.parametrize("data", PICTURES)
+def test_pictures_pass_unchanged(data: str) -> None:
+    assert thrifty(data) == data
+    styled = f"\x1b[41ma\x1b[0m\x1b[3;4H{data}\x1b[41mb\x1b[0m"
+    assert thrifty(styled) == f"\x1b[41ma\x1b[3;4H\x1b[0m{data}\x1b[41mb\x1b[0m"
+    # Not even a style that is left open gets between its beginning and its end.
+    assert data in thrifty(f"\x1b[41m{data}b\x1b[0m")

@@ -25,21 +25,39 @@ if TYPE_CHECKING:
 _LINES = ("headline", "facts", "notice", "phases", "progress")
 
 
-def _config_tab() -> RunTab:
+def _charts_tab(model: RunModel) -> RunTab:
+    return ChartsTab()
+
+
+def _classes_tab(model: RunModel) -> RunTab:
+    from tui.tabs.classes import ClassesTab
+
+    return ClassesTab()
+
+
+def _pictures_tab(model: RunModel) -> RunTab:
+    from tui.tabs.pictures import PicturesTab
+
+    return PicturesTab(model.path)
+
+
+def _config_tab(model: RunModel) -> RunTab:
     from tui.tabs.config import ConfigTab
 
     return ConfigTab()
 
 
-def _log_tab() -> RunTab:
+def _log_tab(model: RunModel) -> RunTab:
     from tui.tabs.log import LogTab
 
     return LogTab()
 
 
 # Made, and most of them imported, when they are first opened: the screen's first frame is sooner.
-_TABS: dict[str, Callable[[], RunTab]] = {
-    "charts": ChartsTab,
+_TABS: dict[str, Callable[[RunModel], RunTab]] = {
+    "charts": _charts_tab,
+    "classes": _classes_tab,
+    "pictures": _pictures_tab,
     "config": _config_tab,
     "log": _log_tab,
 }
@@ -111,7 +129,7 @@ class RunScreen(SteeringScreen):
         if name == self._tab:
             return
         if name not in self._tabs:
-            self._tabs[name] = _TABS[name]()
+            self._tabs[name] = _TABS[name](self.model)
             await self._body.mount(self._tabs[name])
         self._tab = name
         for other, tab in self._tabs.items():
@@ -173,9 +191,8 @@ class RunScreen(SteeringScreen):
 
     def take_habits(self) -> None:
         """Look at the run the way the settings say from now on."""
-        charts = self._tabs["charts"]
-        if isinstance(charts, ChartsTab):
-            charts.take_habits()
+        for tab in self._tabs.values():
+            tab.take_habits()
 
     def refresh_now(self) -> None:
         """Show that something was asked for."""

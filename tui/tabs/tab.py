@@ -12,3 +12,6 @@ class RunTab(Container, can_focus=True, can_focus_children=True):
         """Bring it up to date, on every tick while it is seen; `slow` says that it is time for
         what is drawn once a second at most."""
         raise NotImplementedError
+
+    def take_habits(self) -> None:
+        """Look at it the way the settings say from now on."""

@@ -1,0 +1,73 @@
+from core import events as ev
+from core.run_state import RunState, fold
+from tests.core.evaluations import evaluated
+from tests.tui.scripted import Script
+
+
+def epoch(script: Script, number: int, top1: float, bad: int = 0, phase: str = "head") -> Script:
+    script.epoch(phase, number, 1 - top1, top1, bad)
+    return script.add(evaluated([[number, 1], [0, 3]], phase=phase, epoch=number))
+
+
+def resumed(script: Script, at: int, phase: str = "head", step: int = 0) -> Script:
+    event = ev.RunResumed(phase=phase, epoch=at, step=step, global_step=0, checkpoint="last.pt")
+    return script.add(event)
+
+
+def where(state: RunState) -> list[int | None]:
+    found = (state.evaluation, state.evaluation_before, state.best_evaluation)
+    return [e.epoch if e else None for e in found]
+
+
+def three_epochs() -> Script:
+    script = Script().prepare().phase("head")
+    epoch(script, 1, 0.5)
+    epoch(script, 2, 0.8)
+    return epoch(script, 3, 0.7, bad=1)
+
+
+def test_the_latest_the_one_before_and_the_best_are_kept() -> None:
+    script = three_epochs()
+    assert where(fold(script.records)) == [3, 2, 2]
+    assert where(fold(script.records[:-1])) == [2, 1, 2]
+    assert where(fold([])) == [None, None, None]
+
+
+def test_a_best_epoch_that_was_not_evaluated_yet_has_no_evaluation() -> None:
+    script = three_epochs().epoch("head", 4, 0.1, 0.9)
+    assert where(fold(script.records)) == [3, 2, None]
+
+
+def test_the_same_epoch_evaluated_again_is_no_other_one() -> None:
+    script = three_epochs().add(evaluated([[3, 1], [0, 3]], epoch=3))
+    assert where(fold(script.records)) == [3, 2, 2]
+
+
+def test_what_a_resume_undoes_is_forgotten() -> None:
+    assert where(fold(resumed(three_epochs(), 4).records)) == [3, 2, 2]
+    assert where(fold(resumed(three_epochs(), 3).records)) == [2, None, 2]
+    assert where(fold(resumed(three_epochs(), 2).records)) == [None, None, None]
+    best_again = epoch(resumed(three_epochs(), 3), 3, 0.9)
+    assert where(fold(best_again.records)) == [3, 2, 3]
+
+
+def samples(phase: str) -> ev.SamplesSaved:
+    return ev.SamplesSaved(
+        phase=phase,
+        epoch=1,
+        path=f"samples/{phase}.png",
+        side=32,
+        columns=1,
+        files=["a.png"],
+        labels=[0],
+    )
+
+
+def test_samples_stand_until_their_phase_begins_anew() -> None:
+    script = Script().prepare().phase("head").add(samples("head"))
+    epoch(script, 1, 0.5)
+    script.phase("full").add(samples("full"))
+    assert list(fold(script.records).samples) == ["head", "full"]
+    in_full = resumed(script, 1, "full", step=3)
+    assert list(fold(in_full.records).samples) == ["head", "full"]
+    assert list(fold(resumed(in_full, 2, "head").records).samples) == ["head"]

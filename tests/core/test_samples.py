@@ -1,0 +1,141 @@
+"""A phase's first pictures on the disk: what the network really gets, and no difference to it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core import events as ev
+from core.data.dataset import Batch, SampleKey
+from core.engine import Engine
+from core.samples import MOST, Samples
+from tests.core.engine_kit import Trained, same, small_config, train
+from tests.pictures import make_pictures
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+
+
+def pictures(run: Trained, event: ev.SamplesSaved) -> list[np.ndarray]:
+    sheet = np.array(Image.open(run.folder.path / event.path))
+    side = event.side
+    return [
+        sheet[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        for row, column in (divmod(n, event.columns) for n in range(len(event.files)))
+    ]
+
+
+def as_seen(run: Trained, event: ev.SamplesSaved, epoch: int) -> list[np.ndarray]:
+    dataset = run.engine.feeds["full"].train.dataset
+    found = []
+    for file in event.files:
+        image = dataset[SampleKey(event.phase, epoch, dataset.paths.index(file))].image
+        assert image is not None
+        found.append(image.permute(1, 2, 0).numpy())
+    return found
+
+
+@pytest.mark.parametrize("views", [0, 1, 2])
+def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views: int) -> None:
+    config = small_config(photos, f"phases.head.views={views}", "data.batch_size=20")
+    first: dict[str, Batch] = {}
+
+    def watch(event: ev.Event, engine: Engine, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            add = engine.log.add
+
+            def spy(number: int, batch: Batch, passed: object, figures: torch.Tensor) -> None:
+                first.setdefault(event.phase, batch)
+                add(number, batch, passed, figures)  # type: ignore[arg-type]
+
+            engine.log.add = spy  # type: ignore[method-assign]
+
+    run = train(config, tmp_path, watch)
+    saved = run.of(ev.SamplesSaved)
+    assert [(e.phase, e.epoch, e.path) for e in saved] == [
+        ("head", 1, "samples/head.png"),
+        ("full", 1, "samples/full.png"),
+    ]
+    for event in saved:
+        batch = first[event.phase]
+        paths = run.engine.feeds["full"].train.dataset.paths
+        assert event.files == [paths[place] for place in batch.indices[:MOST].tolist()]
+        assert event.labels == batch.labels[:MOST].tolist()
+        assert (len(event.files), event.columns, event.side) == (16, 4, 32)
+        # In phase head the first view is the plain one.
+        key_epoch = 0 if views and event.phase == "head" else 1
+        seen = as_seen(run, event, key_epoch)
+        assert all(np.array_equal(a, b) for a, b in zip(pictures(run, event), seen, strict=True))
+
+
+def test_features_that_are_there_already_have_their_pictures_made_again(
+    photos: Path, tmp_path: Path
+) -> None:
+    config = small_config(photos, "phases.head.views=1", "data.batch_size=7")
+    first = train(config, tmp_path / "a")
+    again = train(config, tmp_path / "b")
+    for event in again.of(ev.SamplesSaved):
+        (before,) = (e for e in first.of(ev.SamplesSaved) if e.phase == event.phase)
+        assert event == before
+        files = [run.folder.path / event.path for run in (first, again)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+        assert len(event.files) == 7
+
+
+def test_pictures_that_are_normalised_already_are_shown_as_they_were(
+    photos: Path, tmp_path: Path
+) -> None:
+    config = small_config(photos, "data.augment.erase=1e-9", "phases.head.epochs=0")
+    run = train(config, tmp_path)
+    (event,) = run.of(ev.SamplesSaved)
+    for picture, seen in zip(pictures(run, event), as_seen(run, event, 1), strict=True):
+        assert seen.dtype == np.float32
+        assert 20 < picture.mean() < 235
+        assert np.corrcoef(picture.ravel(), seen.ravel())[0, 1] > 0.9
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*rest: object) -> int:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("core.samples.write_atomically", refuse)
+    run = train(small_config(photos), tmp_path)
+    assert run.ended.outcome == "finished"
+    assert run.of(ev.SamplesSaved) == []
+    warned = [e.message for e in run.of(ev.Warned) if e.code == "samples"]
+    assert len(warned) == 2
+    assert "No space left on device; training goes on" in warned[0]
+
+
+def test_nothing_that_trains_depends_on_them(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(photos, "phases.head.views=2")
+    seen = train(config, tmp_path / "a")
+    monkeypatch.setattr(Samples, "save", lambda *rest: None)
+    monkeypatch.setattr("core.engine.EvaluationMetrics.tell", lambda *rest: None)
+    unseen = train(config, tmp_path / "b")
+    assert unseen.of(ev.SamplesSaved) == unseen.of(ev.Evaluated) == []
+    for name in ("best.pt", "last.pt"):
+        assert same(seen.weights(name), unseen.weights(name))
+
+
+def test_each_epoch_is_evaluated_right_after_its_end(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path)
+    for number, event in enumerate(run.events):
+        if isinstance(event, ev.EpochEnded):
+            told = run.events[number + 1]
+            assert isinstance(told, ev.Evaluated)
+            assert (told.phase, told.epoch) == (event.phase, event.epoch)
+            assert sum(told.correct) == pytest.approx(event.val_top1 * sum(told.support))
+            val = run.engine.feeds["full"].val.dataset
+            assert told.support == [val.labels.count(label) for label in range(3)]
+            for mistake in told.mistakes:
+                assert val.labels[val.paths.index(mistake.path)] == mistake.truth

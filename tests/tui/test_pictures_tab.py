@@ -1,0 +1,304 @@
+"""The tab of pictures: each key, each way to draw, whatever is on the disk."""
+
+import base64
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+from textual.widgets._toast import Toast
+
+from core import events as ev
+from core.events import Mistake
+from core.run_state import RunState
+from tests.core.evaluations import evaluated
+from tests.tui import classes, scripted
+from tests.tui.tab_app import TabApp, press, settle
+from tui import picture_entries
+from tui.pictures import Loaded
+from tui.tabs.pictures import PicturesTab
+
+WIDE, NARROW = (140, 38), (80, 17)
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TMUX", "STY", "ZELLIJ", "KITTY_WINDOW_ID", "TERM_PROGRAM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def app(script: scripted.Script, folder: Path, setting: str = "auto") -> TabApp:
+    made = TabApp(lambda: PicturesTab(None), script, pictures=setting)
+    made.runs_dir = folder / "runs"
+    return made
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> TabApp:
+    return app(classes.with_pictures(tmp_path), tmp_path)
+
+
+def text(pilot: Pilot[None], selector: str) -> str:
+    return str(pilot.app.query_one(selector, Static).render())
+
+
+def names(pilot: Pilot[None]) -> list[str]:
+    return [str(option.prompt) for option in pilot.app.query_one(OptionList).options]
+
+
+def drawn(pilot: Pilot[None]) -> str:
+    """The characters that the picture is made of."""
+    picture = pilot.app.query_one(".picture")
+    if not picture.display:
+        return ""
+    size = picture.size
+    lines = picture.render_lines(size.region) if size else []
+    return "".join(segment.text for line in lines for segment in line)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int, int]) -> None:
+    async with whole.run_test(size=size) as pilot:
+        await settle(pilot)
+        assert text(pilot, "#pictures-title") == (
+            "most confident mistakes · latest epoch: head, epoch 1"
+        )
+        assert names(pilot)[0] == " 99.0 %  ducks taken for birds"
+        assert text(pilot, "#pictures-caption").splitlines() == [
+            "ducks, taken for birds, 99.0 % sure",
+            "ducks/0.png",
+        ]
+        assert set(drawn(pilot)) == {"▀"}
+        picture = pilot.app.query_one(".picture").region
+        assert pilot.app.query_one("#pictures-place").region.contains_region(picture)
+
+
+async def test_keys_and_clicks_go_to_other_pictures(whole: TabApp) -> None:
+    async with whole.run_test(size=WIDE) as pilot:
+        for keys, file in (
+            (("j",), "ducks/1.png"),
+            (("down",), "ducks/2.png"),
+            (("k", "up"), "ducks/0.png"),
+            (("up",), "ducks/0.png"),
+            (("end",), "../../etc/passwd"),
+            (("home",), "ducks/0.png"),
+        ):
+            await press(pilot, *keys)
+            assert text(pilot, "#pictures-caption").endswith(file)
+        await pilot.click(OptionList, offset=(4, 3))
+        await settle(pilot)
+        assert text(pilot, "#pictures-caption").endswith("ducks/2.png")
+
+
+async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
+    async with whole.run_test(size=WIDE) as pilot:
+        for keys, problem in (
+            (("end",), "This picture lies outside of its folder: it is not read."),
+            (("up",), "This picture can't be read: not a whole picture that Pillow knows."),
+            (("up",), "This picture can't be read here: there is no such file"),
+        ):
+            await press(pilot, *keys)
+            assert text(pilot, "#pictures-problem").startswith(problem)
+            assert drawn(pilot) == ""
+        await press(pilot, "home")
+        assert not pilot.app.query_one("#pictures-problem").display
+        assert drawn(pilot)
+
+
+async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> None:
+    async with whole.run_test(size=WIDE) as pilot:
+        await press(pilot, "v")
+        assert text(pilot, "#pictures-title").startswith("samples of phase head")
+        assert names(pilot)[:3] == ["all 8 together", "  1  ducks", "  2  ducks"]
+        sheet = pilot.app.query_one(".picture").size
+        assert sheet.width > 3 * sheet.height
+        await press(pilot, "j")
+        assert "made of ducks/0.png" in text(pilot, "#pictures-caption")
+        one = pilot.app.query_one(".picture").size
+        assert abs(one.width - 2 * one.height) <= 2
+        await press(pilot, "v")
+        assert text(pilot, "#pictures-title").startswith("most confident mistakes")
+
+
+async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> None:
+    script = classes.with_pictures(tmp_path)
+    later = script.records[-2:]
+    del script.records[-2:]
+    shown = app(script, tmp_path)
+    async with shown.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        assert names(pilot)[0] == "all 8 together"
+        shown.model.source.pending = later  # type: ignore[attr-defined]
+        await settle(pilot)
+        # Whoever looks at them stays there.
+        assert names(pilot)[0] == "all 8 together"
+        await press(pilot, "v")
+        assert "ducks taken for birds" in names(pilot)[0]
+
+
+async def test_samples_that_are_gone_say_so(tmp_path: Path) -> None:
+    script = classes.with_pictures(tmp_path)
+    (file,) = (tmp_path / "runs").rglob("head.png")
+    file.unlink()
+    async with app(script, tmp_path).run_test(size=WIDE) as pilot:
+        await press(pilot, "v", "j")
+        assert "there is no such file" in text(pilot, "#pictures-problem")
+
+
+def copied(pilot: Pilot[None]) -> tuple[str, str]:
+    return pilot.app.clipboard, "\n".join(str(t.render()) for t in pilot.app.screen.query(Toast))
+
+
+async def test_y_copies_the_path(whole: TabApp, tmp_path: Path) -> None:
+    async with whole.run_test(size=WIDE, notifications=True) as pilot:
+        await press(pilot, "j", "y")
+        path = str(tmp_path / "photos/ducks/1.png")
+        assert copied(pilot)[0] == path
+        assert "copied: /" in copied(pilot)[1]
+        await press(pilot, "end", "y")
+        assert copied(pilot)[0] == path
+        assert "there is no file to copy the path of" in copied(pilot)[1]
+
+
+async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
+    script = scripted.Script().add(ev.DataReady(root=str(tmp_path), classes=[], train=1, val=1))
+    script.add(evaluated([[1]], mistakes=[Mistake("[b]caf\udce9\x1b[2J.png", 5, 0, 0.9)]))
+    async with app(script, tmp_path).run_test(size=WIDE, notifications=True) as pilot:
+        await press(pilot, "y")
+        assert copied(pilot)[0].endswith("[b]caf\ufffd\x1b[2J.png")
+        assert names(pilot) == [" 90.0 %  class 5 taken for class 0"]
+        assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#pictures-caption")
+
+
+async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
+    script = classes.with_pictures(tmp_path)
+    script.epoch("head", 2, 0.9, 0.1, bad=1).add(evaluated([[1, 0], [0, 1]], epoch=2))
+    async with app(script, tmp_path).run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        assert "No picture was taken for another class." in text(pilot, "#pictures-empty")
+        assert "v shows training samples." in text(pilot, "#pictures-empty")
+        await press(pilot, "e")
+        assert text(pilot, "#pictures-title").endswith("best epoch: head, epoch 1")
+        assert len(names(pilot)) == 7
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (scripted.preparing(), "Mistakes come with the first validation pass"),
+        (scripted.running(), "This run's journal was written without mistakes."),
+    ],
+)
+async def test_a_run_without_pictures_says_why(
+    script: scripted.Script, said: str, tmp_path: Path
+) -> None:
+    async with app(script, tmp_path).run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        assert said in text(pilot, "#pictures-empty")
+        await press(pilot, *"veyjk", "home", "end", "up", "down")
+        assert said.split()[-1] in text(pilot, "#pictures-empty")
+
+
+@pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, (220, 60)])
+async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int], tmp_path: Path) -> None:
+    damaged = classes.with_pictures(tmp_path)
+    wrong = ev.SamplesSaved(
+        phase="[b]full", epoch=1, path="../x", side=-1, columns=-3, files=["a"], labels=[-1, 7]
+    )
+    damaged.add(wrong)
+    for script in (damaged, classes.odd_names(), classes.thousand()):
+        async with app(script, tmp_path).run_test(size=size) as pilot:
+            await press(pilot, "v", "j", "v", "j", "end", "v", "e", "y")
+            await pilot.resize_terminal(100, 30)
+            await settle(pilot)
+
+
+async def test_only_the_picture_that_is_looked_at_is_waited_for(
+    whole: TabApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun, read = threading.Event(), threading.Event(), list[str]()
+
+    def slow(path: Path) -> Loaded:
+        read.append(path.name)
+        begun.set()
+        gate.wait(30)
+        return Loaded(None, "is slow")
+
+    monkeypatch.setattr(picture_entries, "load", slow)
+    async with whole.run_test(size=WIDE) as pilot:
+        while not begun.is_set():
+            await pilot.pause(0.01)
+        await pilot.press("j", "j", "j")
+        gate.set()
+        await settle(pilot)
+        assert read == ["0.png", "3.png"]
+        assert text(pilot, "#pictures-problem") == "This picture is slow."
+
+
+async def test_kitty_gets_the_picture_in_order_with_everything_else(tmp_path: Path) -> None:
+    sent: list[str] = []
+    shown = app(classes.with_pictures(tmp_path), tmp_path, "kitty")
+    async with shown.run_test(size=WIDE) as pilot:
+        shown._driver = _Driver(shown._driver, sent)  # type: ignore[assignment]
+        await settle(pilot)
+        await press(pilot, "j")
+        pictures = [part for part in sent if part.startswith("\x1b_G")]
+        data = "".join(re.findall(r"\x1b_G[^;\x1b]*f=100[^;\x1b]*;([^\x1b]*)\x1b", pictures[-1]))
+        assert base64.b64decode(data).startswith(b"\x89PNG")
+        assert "\U0010eeee" in drawn(pilot)
+        await press(pilot, "end")
+        assert "a=d" in "".join(sent).split("\x1b_G")[-1]
+
+
+class _Driver:
+    """Notes what is written, and does it."""
+
+    def __init__(self, driver: object, sent: list[str]) -> None:
+        self._driver, self._sent = driver, sent
+
+    def write(self, data: str) -> None:
+        self._sent.append(data)
+        self._driver.write(data)  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._driver, name)
+
+
+async def test_sixels_are_drawn_where_the_terminal_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.graphics.cell_pixels", lambda: (10, 20))
+    shown = app(classes.with_pictures(tmp_path), tmp_path, "sixel")
+    async with shown.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        picture = pilot.app.query_one(".picture")
+        (child,) = picture.children
+        lines = child.render_lines(child.size.region)
+        assert any("\x1bP" in segment.text for line in lines for segment in line)
+        await press(pilot, "v", "j")
+
+
+async def test_another_way_to_draw_is_taken_at_once(whole: TabApp) -> None:
+    async with whole.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        whole.habits.change("pictures", "kitty")
+        whole.tab.take_habits()
+        await settle(pilot)
+        assert len(pilot.app.query(".picture")) == 1
+        assert "\U0010eeee" in drawn(pilot)
+
+
+def test_names_of_samples_are_no_markup() -> None:
+    saved = ev.SamplesSaved(
+        phase="head", epoch=1, path="s.png", side=8, columns=1, files=["a\x1b"], labels=[0]
+    )
+    data = ev.DataReady(root="r", classes=["[b]\x1b[2J"], train=1, val=1)
+    state = RunState(samples={"head": saved}, data=data)
+    whole, one = picture_entries.samples(state, "head", Path("run"))
+    assert (whole.path, one.path) == (Path("run/s.png"), Path("r/a\x1b"))
+    assert one.line == r"  1  [b]\x1b[2J"
+    assert os.sep in str(whole.path)

@@ -1,0 +1,158 @@
+"""Precision, recall and F1 of each class: a table that draws only the rows one sees."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click, Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.evaluation_wording import (
+    CHANGE,
+    F1,
+    NAME,
+    PRECISION,
+    SUPPORT,
+    TAKEN_FOR,
+    TITLES,
+    ClassTableData,
+)
+
+_WIDTHS = {SUPPORT: 10, PRECISION: 12, CHANGE: 9}
+_FIGURE = 9
+_SMALLEST_NAME, _LARGEST_NAME = 10, 40
+_ROOM_FOR_TAKEN = 90
+_FEWER_COLUMNS = 40
+
+
+class ClassTable(ScrollView, can_focus=False):
+    """Shows what it is given; who owns it sorts the rows and moves the cursor."""
+
+    COMPONENT_CLASSES = {"class-table--head", "class-table--cursor"}  # noqa: RUF012
+    DEFAULT_CSS = """
+    ClassTable {
+        scrollbar-size: 1 1;
+        overflow-x: hidden;
+        & > .class-table--head { color: $foreground 60%; text-style: bold; }
+        & > .class-table--cursor { background: $primary 30%; text-style: bold; }
+    }
+    """
+
+    class Sorted(Message):
+        """A click on the head of a column asks for another order."""
+
+        def __init__(self, column: int) -> None:
+            super().__init__()
+            self.column = column
+
+    class Picked(Message):
+        """A click on a class."""
+
+        def __init__(self, label: int) -> None:
+            super().__init__()
+            self.label = label
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._data: ClassTableData | None = None
+        self._order: Sequence[int] = ()
+        self._sorted = (NAME, False)
+        self._cursor = 0
+
+    def show(
+        self, data: ClassTableData, order: Sequence[int], sorted_by: tuple[int, bool], cursor: int
+    ) -> None:
+        """Draw these classes in this order, with the cursor in a row of it."""
+        self._data, self._order, self._sorted, self._cursor = data, order, sorted_by, cursor
+        self._fit()
+        self._follow()
+        self.refresh()
+
+    def _fit(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._order) + 1)
+
+    def _follow(self) -> None:
+        """Scroll so that the cursor is seen, below the head that stays."""
+        if not self.size.height:
+            return
+        top = max(0, self._cursor)
+        height = max(1, self.size.height - 1)
+        self.scroll_to_region(
+            Region(0, top, 1, min(2, height)), animate=False, force=True, immediate=True
+        )
+
+    def on_resize(self, event: Resize) -> None:
+        """Columns depend on the width."""
+        self._fit()
+        self.scroll_to(0, 0, animate=False, force=True, immediate=True)
+        self._follow()
+
+    def _columns(self) -> list[tuple[int, int]]:
+        """Return the columns there is room for, with their widths."""
+        width = self.size.width
+        shown = [n for n in range(len(TITLES)) if n not in (NAME, TAKEN_FOR)]
+        if width < _FEWER_COLUMNS:
+            shown = [SUPPORT, F1]
+        widths = {n: _WIDTHS.get(n, _FIGURE) for n in shown}
+        rest = width - sum(widths.values())
+        if width >= _ROOM_FOR_TAKEN:
+            widths[TAKEN_FOR] = rest - min(_LARGEST_NAME, max(_SMALLEST_NAME, rest // 2))
+            rest -= widths[TAKEN_FOR]
+        return [(NAME, max(_SMALLEST_NAME, rest)), *widths.items()]
+
+    def render_line(self, y: int) -> Strip:
+        """Return the head or a row."""
+        style = self.rich_style
+        if self._data is None:
+            return Strip.blank(self.size.width, style)
+        if y == 0:
+            return self._strip(self._heads(), style + self._part("head"))
+        row = self.scroll_offset.y + y - 1
+        if row >= len(self._order):
+            return Strip.blank(self.size.width, style)
+        if row == self._cursor:
+            style += self._part("cursor")
+        return self._strip(self._data.cells(self._order[row]), style)
+
+    def _part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"class-table--{name}")
+
+    def _heads(self) -> list[str]:
+        column, descending = self._sorted
+        sign = "↓" if descending else "↑"
+        return [f"{sign}{title}" if n == column else title for n, title in enumerate(TITLES)]
+
+    def _strip(self, cells: Sequence[str], style: Style) -> Strip:
+        segments = [
+            Segment(_fitted(cells[column], width, left=column in (NAME, TAKEN_FOR)), style)
+            for column, width in self._columns()
+        ]
+        return Strip(segments).adjust_cell_length(self.size.width, style)
+
+    def on_click(self, event: Click) -> None:
+        """Sort by a head, or pick a class."""
+        event.stop()
+        if event.y == 0:
+            left = 0
+            for column, width in self._columns():
+                left += width
+                if event.x < left:
+                    self.post_message(self.Sorted(column))
+                    return
+            return
+        row = self.scroll_offset.y + event.y - 1
+        if 0 <= row < len(self._order):
+            self.post_message(self.Picked(self._order[row]))
+
+
+def _fitted(text: str, width: int, left: bool) -> str:
+    """Return a text in exactly this many cells: cut off where it is too long, a gap behind it."""
+    room = max(0, width - 2)
+    if cell_len(text) > room:
+        text = set_cell_size(text, max(0, room - 1)) + "…"
+    padding = " " * (room - cell_len(text))
+    return set_cell_size(f" {text}{padding} " if left else f" {padding}{text} ", width)

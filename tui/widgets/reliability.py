@@ -1,0 +1,62 @@
+"""Calibration as bars: how often predictions of a confidence are right. Pure text."""
+
+import math
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from core.evaluation import Reliability
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_MARK = "━"
+_AXIS = 5
+_BAR_STYLE = "rgb(86,180,233)"
+_MARK_STYLE = "bold rgb(230,159,0)"
+LEGEND = f"█ how often right   {_MARK} how sure"
+
+
+def draw(bars: Sequence[Reliability], width: int, height: int) -> Text:
+    """Return the bars as `height` lines of at most `width` cells, with their axes; fewer cells a
+    bar where it is narrow, and nothing but a word where it is too small."""
+    column = min(7, (width - _AXIS) // max(1, len(bars)))
+    rows = height - 1
+    if not bars or column < 1 or rows < 2:
+        return Text("no room" if bars and width >= 7 and height >= 1 else "")
+    lines = [_row(bars, row, rows, column) for row in range(rows)]
+    return Text("\n", no_wrap=True).join([*lines, _below(bars, column)])
+
+
+def _row(bars: Sequence[Reliability], row: int, rows: int, column: int) -> Text:
+    """Return one line of the chart, counted from above."""
+    label = {0: "100 %", rows // 2: " 50 %" if rows >= 5 and rows % 2 else ""}.get(row, "")
+    line = Text(f"{label:>{_AXIS}}", style="dim", no_wrap=True)
+    below = rows - 1 - row
+    for bar in bars:
+        gap = " " if column > 2 else ""
+        inked = column - len(gap)
+        if bar.count and _place(bar.confidence, rows) == below:
+            line.append(_MARK * inked, style=_MARK_STYLE)
+        elif bar.count:
+            part = min(8, max(0, round(8 * (bar.accuracy * rows - below))))
+            line.append(_EIGHTHS[part] * inked, style=_BAR_STYLE)
+        else:
+            line.append(" " * inked)
+        line.append(gap)
+    return line
+
+
+def _place(share: float, rows: int) -> int:
+    return min(rows - 1, max(0, math.ceil(share * rows) - 1))
+
+
+def _below(bars: Sequence[Reliability], column: int) -> Text:
+    """Return the labels of the confidences, as many as there is room for."""
+    line = ""
+    for number, bar in enumerate(bars):
+        at = number * column
+        last = number == len(bars) - 1
+        label = f"{100 * bar.low:.0f}"
+        if len(line) <= at - (number > 0) and not last:
+            line = line.ljust(at) + label
+    end = len(bars) * column
+    return Text(f"{'sure':>{_AXIS - 1}} {line.ljust(end - 5)[: end - 5]}100 %", style="dim")
