@@ -12,6 +12,15 @@ from core.files import write_text_atomically
 COLUMNS = [field.name for field in fields(EpochEnded)]
 
 
+def csv_text(rows: Iterable[EpochEnded]) -> str:
+    """Return epochs as the file has them: a line of column names, then one an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue()
+
+
 class History:
     """The epochs of a run, kept in a file that pandas.read_csv opens."""
 
@@ -36,11 +45,7 @@ class History:
             self.error = error
 
     def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self._rows)
-        write_text_atomically(self._path, text.getvalue())
+        write_text_atomically(self._path, csv_text(self._rows))
 
     def epochs(self, phase: str) -> int:
         """Return how many epochs of a phase are done."""

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from core.text import printable
-from tui.habits import Caller, Habits
+from tui.habits import Habits
 from tui.rates import BANDWIDTHS, Rates
 from tui.screens.runs import RunsScreen
 from tui.settings import OWN_THEME
@@ -27,6 +27,7 @@ from tui.themes import THEMES
 if TYPE_CHECKING:
     from core.config import Config
     from core.resume import Resumption
+    from tui.caller import Caller
     from tui.sources import Launched, RunModel
 
 # The first screen's is here: Textual doesn't load the style sheet that a default screen names.
@@ -116,7 +117,7 @@ class ConvNextApp(App[Exit]):
         `show` one on the disk to open first."""
         super().__init__()
         self.habits = habits or Habits()
-        self._caller = Caller(self.habits)
+        self._caller: Caller | None = None
         for theme in THEMES:
             self.register_theme(theme)
         if "TEXTUAL_THEME" not in os.environ:
@@ -154,7 +155,6 @@ class ConvNextApp(App[Exit]):
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
-        self._tell_terminal(self._caller.begin())
         self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
     def tick(self) -> None:
@@ -176,6 +176,11 @@ class ConvNextApp(App[Exit]):
 
     def _attend(self, models: "list[RunModel]") -> None:
         """Let the terminal tell how the uppermost run is, and call the person when one is over."""
+        from tui.caller import Caller  # it knows of runs
+
+        if self._caller is None:
+            self._caller = Caller(self.habits)
+            self._tell_terminal(self._caller.begin())
         shown = next((s.model for s in reversed(self.screen_stack) if isinstance(s, _OfARun)), None)
         news = self._caller.news(models)
         self._tell_terminal(self._caller.retitle(shown or self._own) + self._caller.call(news))
@@ -376,7 +381,8 @@ class ConvNextApp(App[Exit]):
 
     def on_unmount(self) -> None:
         """Hand the signal and the terminal's title back."""
-        self._tell_terminal(self._caller.end())
+        if self._caller is not None:
+            self._tell_terminal(self._caller.end())
         if self._hangup_before is not None:
             signal.signal(signal.SIGHUP, self._hangup_before)
 

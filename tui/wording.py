@@ -132,11 +132,12 @@ def phase_steps(state: RunState, status: str) -> Content:
     for phase in state.phases.values():
         if parts:
             parts.append((" ──► ", _DIM))
-        parts.append(_phase_step(phase, broken))
+        parts.append(phase_step(phase, broken))
     return Content.assemble(*parts)
 
 
-def _phase_step(phase: PhaseState, broken: bool) -> Content:
+def phase_step(phase: PhaseState, broken: bool) -> Content:
+    """Return one phase as a step; `broken` where nothing is at work on the run any more."""
     name = printable(phase.name)
     done = len(phase.epochs)
     if phase.status == "done":

@@ -1,0 +1,110 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from core import events as ev
+from core.scalars import scalars
+from tests.tui import scripted
+from tests.tui.command import run
+from tests.tui.disk import ODD_NAME, write_run
+
+DONE = "20261124-120000-done"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    write_run(tmp_path / "runs", DONE, scripted.finished().records)
+    return tmp_path
+
+
+def test_show_prints_a_summary_with_charts_once(runs: Path) -> None:
+    done = run("show", "20261124", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("✓ animals20  finished")
+    for told in ("99.57 %", "early stopping", "8,069 train and 897 val pictures", "loss · train"):
+        assert told in done.stdout
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_without_a_name_the_newest_run_is_shown_in_the_asked_width(runs: Path) -> None:
+    write_run(runs / "runs", "20261125-000000-new", scripted.with_nan().records)
+    done = run("show", "--width", "60", "--metric", "lr", cwd=runs)
+    assert done.stdout.startswith("! animals20  interrupted")
+    assert "learning rate" in done.stdout
+    assert "accuracy" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+def test_names_from_outside_never_reach_the_terminal_as_codes(runs: Path) -> None:
+    write_run(runs / "runs", "odd", scripted.Script(ODD_NAME).prepare().records)
+    done = run("show", "odd", cwd=runs)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert r"[red]a\x1b[2J[/] 写真 [x" in done.stdout
+
+
+def test_programs_get_strict_json_and_the_epochs_as_csv(runs: Path) -> None:
+    def constant(name: str) -> float:
+        raise AssertionError(name)
+
+    write_run(runs / "runs", "20261125-000000-nan", scripted.with_nan().records)
+    tree = json.loads(run("show", "--json", cwd=runs).stdout, parse_constant=constant)
+    assert tree["history"][1]["val_loss"] == "nan"
+    assert tree["config"]["data"]["batch_size"] == 64
+    assert [phase["name"] for phase in tree["phases"]] == ["head", "full"]
+    rows = list(csv.DictReader(io.StringIO(run("show", DONE, "--csv", cwd=runs).stdout)))
+    assert [row["epoch"] for row in rows] == [*map(str, range(1, 9)), "1", "2"]
+    assert float(rows[8]["val_top1"]) == 0.9937
+
+
+@pytest.mark.parametrize("arguments", [("nothing",), ()])
+def test_a_run_that_is_not_there_is_an_error_of_one_line(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = run("show", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: Path) -> None:
+    # Read by the library's own record reader: TensorBoard itself is not needed for it.
+    from tensorboardX.proto.event_pb2 import Event
+
+    for _ in range(2):
+        done = run("export-logs", DONE, "--to", "tensorboard", cwd=runs)
+        assert done.returncode == 0, done.stderr
+        assert "tensorboard --logdir tensorboard" in done.stdout
+    (file,) = (runs / "tensorboard" / DONE).iterdir()
+    data, place, found = file.read_bytes(), 0, []
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 8], "little")
+        found.append(Event.FromString(data[place + 12 : place + 12 + length]))
+        place += 16 + length
+    losses = [
+        (event.step, value.simple_value)
+        for event in found
+        for value in event.summary.value
+        if value.tag == "val/loss"
+    ]
+    assert len(losses) == 10
+    assert losses[-1][1] == pytest.approx(0.0325)
+
+
+def test_what_a_resume_has_undone_is_not_exported() -> None:
+    script = scripted.Script().prepare().phase("head", 30).epoch("head", 1, 0.9, 0.5)
+    kept = script.global_step
+    script.epoch("head", 2, 0.8, 0.6)
+    script.add(
+        ev.RunResumed(
+            phase="head", epoch=2, step=0, global_step=kept, checkpoint="checkpoints/last.pt"
+        )
+    )
+    script.global_step = kept
+    script.epoch("head", 2, 0.7, 0.7)
+    losses = scalars(script.records)["val/loss"]
+    assert [round(scalar.value, 3) for scalar in losses] == [0.9, 0.7]
