@@ -73,7 +73,7 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Path | None, number:
     name, file = _name(state, event.labels[number]), event.files[number]
     return Entry(
         line=f"{number + 1:>3}  {name}",
-        caption=f"{name}, {event.side} × {event.side} pixels, as the network gets it\n"
+        caption=f"{name}, {event.side} × {event.side}, as the network gets it\n"
         f"made of {printable(file)}",
         path=_picture(state, file),
         load=partial(_cut, sheet, event.side, event.columns, number),
