@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from core import format as fmt
 from core.evaluation import ClassRow, ConfusedPair, Evaluation
+from core.events import Evaluated
 from core.run_state import RunState
 from core.text import printable
 
@@ -33,13 +34,21 @@ def choose(state: RunState, status: str, best: bool) -> Chosen:
         return Chosen(None, None, "", empty_text(state, status, best))
     before = None if best else state.evaluation_before
     evaluation = Evaluation(event, classes)
-    which = "best epoch" if best else "latest epoch"
     title = (
-        f"{which}: {printable(event.phase)}, epoch {event.epoch} · macro F1 "
-        f"{fmt.percent(evaluation.macro_f1)} · {fmt.count(evaluation.pictures)} val pictures in "
-        f"{fmt.count(evaluation.size)} classes"
+        f"{which_epoch(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
+        f"{fmt.count(evaluation.pictures)} val │ {other_epoch(best)}"
     )
     return Chosen(evaluation, Evaluation(before, classes) if before else None, title)
+
+
+def which_epoch(event: Evaluated, best: bool) -> str:
+    """Return which epoch is looked at."""
+    return f"{'best' if best else 'latest'}: {printable(event.phase)}, epoch {event.epoch}"
+
+
+def other_epoch(best: bool) -> str:
+    """Return the key that leads to the other epoch."""
+    return f"e {'latest' if best else 'best'}"
 
 
 def empty_text(state: RunState, status: str, best: bool) -> str:

@@ -9,7 +9,7 @@ from core import events as ev
 from core import format as fmt
 from core.run_state import RunState
 from core.text import printable
-from tui.evaluation_wording import empty_text
+from tui.evaluation_wording import empty_text, other_epoch, which_epoch
 from tui.pictures import Loaded, load, load_sheet, resolve
 
 MISTAKES = "mistakes"
@@ -73,7 +73,7 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Path | None, number:
     name, file = _name(state, event.labels[number]), event.files[number]
     return Entry(
         line=f"{number + 1:>3}  {name}",
-        caption=f"{name}, {event.side} × {event.side} pixels, as the network gets it\n"
+        caption=f"{name}, {event.side} × {event.side}, as the network gets it\n"
         f"made of {printable(file)}",
         path=_picture(state, file),
         load=partial(_cut, sheet, event.side, event.columns, number),
@@ -97,13 +97,18 @@ def _picture(state: RunState, path: str) -> Path | None:
 
 
 def title(state: RunState, view: str, best: bool) -> str:
-    """Return what is looked at, in words."""
+    """Return what is looked at, in words, and the keys that change it."""
+    others = views(state)
+    following = others[(others.index(view) + 1) % len(others)] if view in others else MISTAKES
+    keys = ["y copy path"]
+    if following != view:
+        name = MISTAKES if following == MISTAKES else f"samples of {printable(following)}"
+        keys.insert(0, f"v {name}")
     if view != MISTAKES:
-        return f"samples of phase {printable(view)}: the first that train, as the network gets them"
+        return f"first training pictures of phase {printable(view)} │ {'  '.join(keys)}"
     event = state.best_evaluation if best else state.evaluation
-    which = "best epoch" if best else "latest epoch"
-    where = f" · {which}: {printable(event.phase)}, epoch {event.epoch}" if event else ""
-    return f"most confident mistakes{where}"
+    where = f" · {which_epoch(event, best)}" if event else ""
+    return f"mistakes{where} │ {'  '.join([other_epoch(best), *keys])}"
 
 
 def nothing(state: RunState, status: str, view: str, best: bool) -> str:

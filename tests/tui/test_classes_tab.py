@@ -42,7 +42,7 @@ async def test_a_large_terminal_shows_everything_at_once() -> None:
         await settle(pilot)
         assert len(seen(pilot)) == 4
         (title,) = lines(pilot, "#classes-title")
-        assert title.startswith("latest epoch: head, epoch 2 · macro F1 9")
+        assert title == ("latest: head, epoch 2 · macro F1 94.95 % · 1,001 val │ e best  v table")
         table = lines(pilot, "#classes-table")
         assert table[0].split() == ["class", "support", "precision", "recall", "↑F1", "change"]
         assert table[1].split()[0] == "ducks"
@@ -168,7 +168,7 @@ async def test_e_shows_the_best_epoch_and_the_latest_again() -> None:
         await settle(pilot)
         assert "head, epoch 3" in lines(pilot, "#classes-title")[0]
         await press(pilot, "e")
-        assert lines(pilot, "#classes-title")[0].startswith("best epoch: head, epoch 2")
+        assert lines(pilot, "#classes-title")[0].startswith("best: head, epoch 2")
         assert "▼" not in lines(pilot, "#classes-table")[1]
         await press(pilot, "e")
         assert "head, epoch 3" in lines(pilot, "#classes-title")[0]

@@ -65,7 +65,7 @@ async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int
     async with whole.run_test(size=size) as pilot:
         await settle(pilot)
         assert text(pilot, "#pictures-title") == (
-            "most confident mistakes · latest epoch: head, epoch 1"
+            "mistakes · latest: head, epoch 1 │ e best  v samples of head  y copy path"
         )
         assert names(pilot)[0] == " 99.0 %  ducks taken for birds"
         assert text(pilot, "#pictures-caption").splitlines() == [
@@ -112,7 +112,9 @@ async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
 async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         await press(pilot, "v")
-        assert text(pilot, "#pictures-title").startswith("samples of phase head")
+        assert text(pilot, "#pictures-title").startswith(
+            "first training pictures of phase head │ v mist"
+        )
         assert names(pilot)[:3] == ["all 8 together", "  1  ducks", "  2  ducks"]
         sheet = pilot.app.query_one(".picture").size
         assert sheet.width > 3 * sheet.height
@@ -121,7 +123,7 @@ async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> Non
         one = pilot.app.query_one(".picture").size
         assert abs(one.width - 2 * one.height) <= 2
         await press(pilot, "v")
-        assert text(pilot, "#pictures-title").startswith("most confident mistakes")
+        assert text(pilot, "#pictures-title").startswith("mistakes · ")
 
 
 async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> None:
@@ -182,7 +184,9 @@ async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
         assert "No picture was taken for another class." in text(pilot, "#pictures-empty")
         assert "v shows training samples." in text(pilot, "#pictures-empty")
         await press(pilot, "e")
-        assert text(pilot, "#pictures-title").endswith("best epoch: head, epoch 1")
+        assert text(pilot, "#pictures-title").startswith(
+            "mistakes · best: head, epoch 1 │ e latest"
+        )
         assert len(names(pilot)) == 7
 
 

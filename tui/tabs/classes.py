@@ -28,12 +28,29 @@ _PAGE = 10
 class ClassesTab(RunTab):
     """Draws the evaluation of the latest or the best epoch of a run."""
 
+    # None is shown in the footer, which is full at 80 columns: they stand where they work.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", "view", tooltip="Show table, confusion matrix or calibration alone"),
-        Binding("o", "sort", "sort", tooltip="Sort the table of classes by the next column"),
+        Binding(
+            "v",
+            "view",
+            "view",
+            show=False,
+            tooltip="Show table, confusion matrix or calibration alone",
+        ),
+        Binding(
+            "o", "sort", "sort", show=False, tooltip="Sort the table of classes by the next column"
+        ),
         Binding("O", "reverse", "reverse", show=False, tooltip="Sort the table the other way"),
-        Binding("m", "matrix", "matrix", tooltip="Confusion matrix by confusion or by name"),
-        Binding("e", "best", "best", tooltip="Classes in the best epoch, or in the latest one"),
+        Binding(
+            "m", "matrix", "matrix", show=False, tooltip="Confusion matrix by confusion or by name"
+        ),
+        Binding(
+            "e",
+            "best",
+            "best",
+            show=False,
+            tooltip="Classes in the best epoch, or in the latest one",
+        ),
         Binding("up,k", "move(-1)", "up", show=False, tooltip="The class above"),
         Binding("down,j", "move(1)", "down", show=False, tooltip="The class below"),
         Binding("pageup", f"move({-_PAGE})", "page up", show=False, tooltip="Ten classes up"),
@@ -147,7 +164,8 @@ class ClassesTab(RunTab):
         if evaluation is None or not has_classes:
             self._empty.update(Content(self._chosen.empty or "There are no classes."))
             return
-        self._title.update(Content(self._chosen.title))
+        following = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
+        self._title.update(Content(f"{self._chosen.title}  v {following}"))
         self._draw_table()
         self._draw_map(evaluation)
         # After the layout: how many lines there is room for depends on what is seen.

@@ -34,10 +34,21 @@ class _Names(OptionList, can_focus=False):
 class PicturesTab(RunTab):
     """A list of pictures, and the one that the cursor stands on."""
 
+    # None is shown in the footer, which is full at 80 columns: they stand where they work.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", "view", tooltip="Mistakes, or samples of the training pictures"),
-        Binding("e", "best", "best", tooltip="Mistakes of the best epoch, or of the latest one"),
-        Binding("y", "copy", "copy path", tooltip="Copy the path of this picture's file"),
+        Binding(
+            "v", "view", "view", show=False, tooltip="Mistakes, or samples of the training pictures"
+        ),
+        Binding(
+            "e",
+            "best",
+            "best",
+            show=False,
+            tooltip="Mistakes of the best epoch, or of the latest one",
+        ),
+        Binding(
+            "y", "copy", "copy path", show=False, tooltip="Copy the path of this picture's file"
+        ),
         Binding("up,k", "move(-1)", "up", show=False, tooltip="The picture before"),
         Binding("down,j", "move(1)", "down", show=False, tooltip="The next picture"),
         Binding("home", "move(-1000)", "first", show=False, tooltip="The first picture"),

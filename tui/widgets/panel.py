@@ -22,9 +22,9 @@ class Panel(Static):
             self._draw(*now)
 
     def on_resize(self, event: Resize) -> None:
-        """A line is cut to its new width."""
+        """A line is cut to its new width, once the padding is known too."""
         if self._shown:
-            self._draw(*self._shown)
+            self.call_after_refresh(self._draw, *self._shown)
 
     def _draw(self, title: str, lines: tuple[str, ...], flat: bool) -> None:
         if flat:
