@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Button, OptionList
 
@@ -15,16 +14,16 @@ from core.config import Config
 from core.config_io import load_config
 from core.errors import SetupError
 from tests.tui import scripted
+from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
 from tests.tui.kit import Starter, make_app, press, settle, text
 from tui.app import ConvNextApp, Exit
-from tui.screens.dialogs import ChoiceDialog, ValueDialog
+from tui.screens.dialogs import ChoiceDialog
 from tui.screens.help import HelpScreen
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.starting import StartingScreen
-from tui.screens.steering import SteeringScreen
 
 SIZE = (80, 24)
 
@@ -175,18 +174,6 @@ async def test_the_run_goes_on_being_read_while_the_list_is_shown(tmp_path: Path
         await settle(pilot)
         assert not app.training
         assert source.pending == []
-
-
-def all_bindings() -> list[tuple[type[object], Binding]]:
-    owners: list[type[object]] = [ConvNextApp, RunsScreen, RunScreen, SteeringScreen, NewRunScreen]
-    owners += [ChoiceDialog, ValueDialog, HelpScreen]
-    return [(owner, binding) for owner in owners for binding in vars(owner)["BINDINGS"]]
-
-
-def test_every_binding_says_what_it_does() -> None:
-    for owner, binding in all_bindings():
-        assert binding.description, owner
-        assert len(binding.tooltip) >= 4, (owner, binding.key)
 
 
 @pytest.mark.parametrize("screen", [RunScreen, RunsScreen, NewRunScreen])

@@ -7,10 +7,12 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
-from tests.tui import scripted
+from tests.tui import classes, scripted
 from tests.tui.disk import some_runs
 from tests.tui.kit import NOWHERE, make_app, settle
 from tui.app import ConvNextApp, Exit
+from tui.habits import Habits
+from tui.settings import Settings
 
 SIZES = [(80, 24), (140, 45)]
 
@@ -61,6 +63,27 @@ def test_over_a_run(
 
 
 @pytest.mark.parametrize("size", SIZES, ids=sized)
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("classes", ["2"]), ("confusion", ["2", "v"]), ("config", ["4"]), ("log", ["5"]),
+     ("all-charts", ["g", "g", "left", "h"])],
+)  # fmt: skip
+def test_tabs(snap_compare: Compare, name: str, keys: list[str], size: tuple[int, int]) -> None:
+    script = classes.animals()
+    app = make_app(script.source(), now=script.time + 200)
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=sized)
+@pytest.mark.parametrize("keys", [[], ["2"]], ids=["charts", "classes"])
+def test_a_run_in_light(snap_compare: Compare, keys: list[str], size: tuple[int, int]) -> None:
+    script = classes.animals()
+    light = Habits(Settings(theme="convnext-light"))
+    app = make_app(script.source(), now=script.time + 200, habits=light)
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=sized)
 def test_preparing(snap_compare: Compare, size: tuple[int, int]) -> None:
     script = scripted.preparing()
     app = make_app(script.source(), now=script.time + 2)
@@ -78,6 +101,19 @@ def test_runs(
     monkeypatch.chdir(tmp_path)
     app: ConvNextApp = make_app(runs_dir=Path("runs"))
     assert snap_compare(app, terminal_size=size, run_before=pressing("down"))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=sized)
+def test_compare(
+    snap_compare: Compare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+) -> None:
+    some_runs(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    app: ConvNextApp = make_app(runs_dir=Path("runs"))
+    assert snap_compare(app, terminal_size=size, run_before=pressing("c"))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=sized)
