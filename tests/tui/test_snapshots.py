@@ -26,8 +26,9 @@ class Compare(Protocol):
 
 def pressing(*keys: str) -> object:
     async def before(pilot: Pilot[Exit]) -> None:
-        await pilot.app.workers.wait_for_complete()
-        await settle(pilot)
+        for _ in range(2):  # the list begins to read behind its first frame
+            await pilot.app.workers.wait_for_complete()
+            await settle(pilot)
         await pilot.press(*keys)
         await settle(pilot)
         for _ in range(4):
@@ -66,7 +67,7 @@ def test_over_a_run(
 @pytest.mark.parametrize(
     ("name", "keys"),
     [("classes", ["2"]), ("confusion", ["2", "v"]), ("config", ["4"]), ("log", ["5"]),
-     ("all-charts", ["g", "g", "left", "h"])],
+     ("all-charts", ["g", "g"])],
 )  # fmt: skip
 def test_tabs(snap_compare: Compare, name: str, keys: list[str], size: tuple[int, int]) -> None:
     script = classes.animals()

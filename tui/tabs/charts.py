@@ -214,7 +214,8 @@ class ChartsTab(RunTab):
 
     @property
     def _columns(self) -> int:
-        return max((self._charts[m.key].columns for m in self._seen()), default=0) or 1
+        drawn = max((self._charts[m.key].columns for m in self._seen()), default=0)
+        return drawn or max(1, self.size.width // 2)  # a key may come before the first drawing
 
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
         flat, sample = self._flat, state.device
