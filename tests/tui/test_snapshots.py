@@ -67,12 +67,18 @@ def test_over_a_run(
 @pytest.mark.parametrize(
     ("name", "keys"),
     [("classes", ["2"]), ("confusion", ["2", "v"]), ("config", ["4"]), ("log", ["5"]),
-     ("all-charts", ["g", "g"])],
+     ],
 )  # fmt: skip
 def test_tabs(snap_compare: Compare, name: str, keys: list[str], size: tuple[int, int]) -> None:
     script = classes.animals()
     app = make_app(script.source(), now=script.time + 200)
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys))
+
+
+def test_all_charts(snap_compare: Compare) -> None:
+    script = classes.animals()
+    app = make_app(script.source(), now=script.time + 200)
+    assert snap_compare(app, terminal_size=(140, 45), run_before=pressing("g", "g"))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=sized)
