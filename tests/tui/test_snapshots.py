@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui import classes, scripted
 from tests.tui.disk import some_runs
-from tests.tui.kit import NOWHERE, make_app, settle
+from tests.tui.kit import make_app, settle
 from tui.app import ConvNextApp, Exit
 from tui.habits import Habits
 from tui.settings import Settings
@@ -121,11 +121,6 @@ def test_compare(
     monkeypatch.chdir(tmp_path)
     app: ConvNextApp = make_app(runs_dir=Path("runs"))
     assert snap_compare(app, terminal_size=size, run_before=pressing("c"))
-
-
-@pytest.mark.parametrize("size", SIZES[1:], ids=sized)
-def test_no_runs(snap_compare: Compare, size: tuple[int, int]) -> None:
-    assert snap_compare(make_app(runs_dir=NOWHERE), terminal_size=size, run_before=pressing())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=sized)
