@@ -50,6 +50,8 @@ def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> N
     now = time.time()
     console.print(_headline(report, now))
     console.print(_facts_table(facts(report, now, console.width)))
+    if not any(report.state.curves.values()):
+        return  # no step yet, nothing to draw
     console.print()
     _print_charts(console, report.state, metrics)
 

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from core import events as ev
 from core.scalars import scalars
 from tests.tui import scripted
-from tests.tui.command import run
+from tests.tui.command import environment, run
 from tests.tui.disk import ODD_NAME, write_run
 
 DONE = "20261124-120000-done"
@@ -93,6 +95,39 @@ def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: P
     ]
     assert len(losses) == 10
     assert losses[-1][1] == pytest.approx(0.0325)
+
+
+def test_two_exports_within_one_second_leave_the_figures(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.run_report import read_report
+    from core.runs import RunFolder
+    from tui.tensorboard import export
+
+    monkeypatch.setattr("time.time", lambda: scripted.START)
+    report = read_report(RunFolder(runs / "runs" / DONE))
+    for _ in range(2):
+        folder, figures = export(report, runs / "out")
+    (file,) = folder.iterdir()
+    assert figures > 100
+    assert file.stat().st_size > 1000
+
+
+def test_exporting_loads_no_torch(runs: Path) -> None:
+    code = (
+        "import sys\nfrom tui.cli import main\n"
+        f"try: main(['export-logs', {DONE!r}, '--to', 'tensorboard'])\n"
+        "except SystemExit as e: assert not e.code, e.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=runs, env=environment())
+
+
+def test_a_run_before_its_first_step_has_no_empty_charts(runs: Path) -> None:
+    write_run(runs / "runs", "20261125-000000-young", scripted.preparing().records)
+    done = run("show", cwd=runs)
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" not in done.stdout
 
 
 def test_what_a_resume_has_undone_is_not_exported() -> None:
