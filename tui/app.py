@@ -91,16 +91,10 @@ class ConvNextApp(App[Exit]):
         Binding("f1", "help", "help", key_display="F1", tooltip="Keys and ideas"),
         Binding("q", "quit", "quit", tooltip="Close the app; asks first while a run trains"),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="As q"),
-        Binding(
-            "ctrl+z",
-            "suspend_process",
-            "suspend",
-            show=False,
-            priority=True,
-            tooltip="Stop the whole process, training too, until the shell's fg",
-        ),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True,
+                tooltip="Stop the whole process, training too, until the shell's fg"),
         Binding("ctrl+p", "command_palette", "all", tooltip="Every action, by name"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -112,9 +106,10 @@ class ConvNextApp(App[Exit]):
         rates: Rates = BANDWIDTHS["full"],
         plan: Plan | None = None,
         habits: Habits | None = None,
+        view_only: str = "",
     ) -> None:
         """`launched` is a run that this process trains, `plan` one that it is to begin at once,
-        `show` one on the disk to open first."""
+        `show` one on the disk to open first; `view_only` why nothing can be changed here."""
         super().__init__()
         self.habits = habits or Habits()
         self._caller: Caller | None = None
@@ -132,6 +127,7 @@ class ConvNextApp(App[Exit]):
         self.rates = rates
         self._plan = plan
         self._show_first = show
+        self.view_only = view_only
         self.runs_dir = runs_dir
         self.clock = clock
         self._start_run = start_run
@@ -216,11 +212,19 @@ class ConvNextApp(App[Exit]):
         if own and path.name == own.state.run_id:
             model = own
         else:
-            model = RunModel(JournalSource(path), path)
+            model = RunModel(JournalSource(path, self.view_only), path)
         self._show_run(model, self.push_screen)
+
+    def refuse_change(self) -> bool:
+        """Say that nothing can be changed from here, where that is so."""
+        if self.view_only:
+            self.notify(self.view_only, severity="warning", markup=False)
+        return bool(self.view_only)
 
     def open_form(self) -> None:
         """Ask for a new run."""
+        if self.refuse_change():
+            return
         from tui.screens.new_run import NewRunScreen
 
         self.push_screen(NewRunScreen())
@@ -232,6 +236,8 @@ class ConvNextApp(App[Exit]):
         from tui.forms import Base
         from tui.screens.new_run import NewRunScreen
 
+        if self.view_only:
+            return self.view_only
         try:
             base = Base(name, load_config(RunFolder(path).config))
         except (OSError, ValueError) as error:
@@ -271,7 +277,6 @@ class ConvNextApp(App[Exit]):
 
     def resume(self, path: Path) -> str:
         """Go on with a past run and show it; returns why not, or nothing."""
-
         from core.resume import plan_resumption
         from core.runs import RunFolder
 
@@ -282,6 +287,8 @@ class ConvNextApp(App[Exit]):
         return self._launch(start)
 
     def _launch(self, start: "Callable[[], Launched]") -> str:
+        if self.view_only:
+            return self.view_only
         if self.training:
             name = self._own.state.name if self._own else ""
             return f"a run trains already ({name}): wait for it, or stop it first"

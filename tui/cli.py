@@ -17,7 +17,7 @@ from core import __version__
 from core.errors import SetupError
 from tui.cli_house import cache, keys, settings
 from tui.cli_runs import compare, runs, trash
-from tui.cli_show import export_logs, show
+from tui.cli_show import export_logs, serve, show
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -69,6 +69,9 @@ _RUN_OPTIONS = ("preset", "data", "demo", "overrides", "name", "device", "seed")
     show_default=True,
     help="How often the app draws; auto = half of it over SSH.",
 )
+@click.option(
+    "--read-only", is_flag=True, help="Only look: the app starts, steers and writes nothing."
+)
 @click.option("--theme", metavar="NAME", help="Colours of the app; the palette lists them.")
 @click.option("--low-bandwidth", is_flag=True, help="The same as --bandwidth low.")
 @click.version_option(__version__, prog_name="convnext-tui")
@@ -87,6 +90,8 @@ def cli(context: click.Context, /, **options: Any) -> None:
     Exit codes: 0 the run ended by itself, 1 it failed, 2 wrong usage, configuration or data,
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    if options["read_only"] and context.invoked_subcommand not in (None, "attach", "serve"):
+        raise SetupError("--read-only is about the app: leave it out with this subcommand")
     if context.invoked_subcommand is None:
         sys.exit(_run(**options))
 
@@ -106,7 +111,9 @@ def attach(context: click.Context, run: str | None, runs_dir: str | None) -> Non
     assert context.parent is not None
     options = context.parent.params
     bandwidth = "low" if options["low_bandwidth"] else options["bandwidth"]
-    sys.exit(_run_app(None, folder, bandwidth, options["theme"], show=found.path))
+    sys.exit(
+        _run_app(None, folder, bandwidth, options["theme"], options["read_only"], show=found.path)
+    )
 
 
 @cli.command()
@@ -140,7 +147,7 @@ def ctl(
     sys.exit(code)
 
 
-for _command in (runs, show, compare, export_logs, trash, keys, settings, cache):
+for _command in (runs, show, compare, export_logs, serve, trash, keys, settings, cache):
     cli.add_command(_command)
 
 
@@ -178,11 +185,14 @@ def _run(
     bandwidth: str,
     low_bandwidth: bool,
     theme: str | None,
+    read_only: bool,
     **options: Any,
 ) -> int:
     folder = Path(runs_dir)
     bandwidth = "low" if low_bandwidth else bandwidth
     plan = _plan(folder, resume, accept_data_changes, options)
+    if plan is not None and read_only:
+        raise SetupError("--read-only starts no run: leave it out, or the options of the run")
     if detach:
         return _detach(plan)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
@@ -194,7 +204,7 @@ def _run(
     if no_ui:
         raise SetupError("--no-ui needs a run to do: give --data DIR, --demo or --resume RUN")
     _need_terminal()
-    return _run_app(plan, folder, bandwidth, theme)
+    return _run_app(plan, folder, bandwidth, theme, read_only)
 
 
 def _plan(
@@ -269,15 +279,16 @@ def _run_app(
     runs_dir: Path,
     bandwidth: str,
     theme: str | None,
+    read_only: bool,
     show: Path | None = None,
 ) -> int:
     from tui import app as ui
+    from tui import view_only
     from tui.interrupts import Interrupts
     from tui.rates import rates_for
     from tui.session import Session
     from tui.terminal import own_terminal, show_cursor
 
-    habits = _habits(theme)
     session = Session(runs_dir)
     app: ConvNextApp | None = None
 
@@ -294,11 +305,20 @@ def _run_app(
 
     session.has_screen = True
     with own_terminal() as terminal:
+        if read_only:
+            view_only.forbid_writing(but=terminal.stray)
+        habits = _habits(theme, read_only)
         interrupts = Interrupts(interrupted, at_once)
         rates = rates_for(bandwidth)
         ready = partial(_ready, plan) if plan else None
         app = ui.ConvNextApp(
-            runs_dir, session.start_run, plan=ready, show=show, rates=rates, habits=habits
+            runs_dir,
+            view_only.refuse_to_start if read_only else session.start_run,
+            plan=ready,
+            show=show,
+            rates=rates,
+            habits=habits,
+            view_only=view_only.REASON if read_only else "",
         )
         left, failed = _closed(app)
         session.screen_closed()
@@ -316,7 +336,7 @@ def _run_app(
     return finish_headless(engine, interrupts, hung_up=left is ui.Exit.HUNG_UP)
 
 
-def _habits(theme: str | None) -> "Habits":
+def _habits(theme: str | None, read_only: bool) -> "Habits":
     from textual.theme import BUILTIN_THEMES
 
     from tui.habits import Habits
@@ -324,7 +344,7 @@ def _habits(theme: str | None) -> "Habits":
     from tui.themes import THEMES
 
     file = SettingsFile()
-    habits = Habits(file.read(), file)
+    habits = Habits(file.read(), None if read_only else file)
     if theme is not None:
         known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
         if theme not in known:

@@ -1,4 +1,4 @@
-"""Subcommands that print or export one run."""
+"""Subcommands that print or export one run, or show all of them to a browser."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,35 @@ def export_logs(
         f"{count(figures)} figures in {printable(str(folder))}; "
         f"look with: tensorboard --logdir {printable(out)}"
     )
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--runs-dir", metavar="DIR", help="Where the runs are.")
+@click.pass_context
+def serve(context: click.Context, host: str, port: int, runs_dir: str | None) -> None:
+    """Show the runs in a browser, to look at only: nothing can be started or changed there.
+
+    It listens to this machine alone, unless --host says otherwise.
+    """
+    try:
+        from tui.serving import is_loopback
+        from tui.serving import serve as listen
+    except ImportError:
+        raise SetupError("this needs textual-serve: pip install 'convnext-tui[web]'") from None
+
+    if not is_loopback(host):
+        click.echo(
+            f"warning: whoever reaches port {port} of this machine sees the runs, "
+            "their configurations and pictures; there is no password and no encryption",
+            err=True,
+        )
+    try:
+        listen(folder_of(context, runs_dir), host, port)
+    except OSError as error:
+        where = f"{printable(host)} port {port}"
+        raise SetupError(f"can't listen at {where}: {error.strerror or error}") from None
 
 
 def _report(runs_dir: Path, run: str | None) -> "RunReport":

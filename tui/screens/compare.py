@@ -239,7 +239,7 @@ class CompareScreen(Screen[None]):
 
     def action_export(self) -> None:
         """Ask what to write."""
-        if not self._runs:
+        if not self._runs or self._host.refuse_change():
             return
         choices = [
             Choice("t", "t", "the table as CSV: results, configuration; a column a run", "table"),

@@ -176,7 +176,7 @@ class ManagingScreen(Screen[None]):
         from tui.screens.text_dialog import TextDialog
 
         run = self.chosen()
-        if run is None:
+        if run is None or self.host.refuse_change():
             return
 
         def check(text: str) -> str:
@@ -197,7 +197,8 @@ class ManagingScreen(Screen[None]):
         from core.run_actions import change
         from core.runs import RunFolder
 
-        self._act(partial(change, RunFolder(Path(run.path)), **changes), done)
+        if not self.host.refuse_change():
+            self._act(partial(change, RunFolder(Path(run.path)), **changes), done)
 
     @work
     async def _act(self, act: Callable[[], object], done: str) -> None:
@@ -217,7 +218,7 @@ class ManagingScreen(Screen[None]):
     def action_delete(self) -> None:
         """Ask, then move the chosen run into the trash."""
         run = self.chosen()
-        if run:
+        if run and not self.host.refuse_change():
             self._ask_to_delete(run)
 
     @work(exclusive=True, group="delete")
@@ -247,7 +248,8 @@ class ManagingScreen(Screen[None]):
 
     def action_restore(self) -> None:
         """Bring the last deleted run back."""
-        self._restore()
+        if not self.host.refuse_change():
+            self._restore()
 
     @work
     async def _restore(self) -> None:

@@ -146,7 +146,9 @@ class RunsScreen(FilteringScreen):
     def _show_title(self) -> None:
         shown, total = len(self._runs), len(self._all)
         counted = f" · {shown} of {total}" if shown != total else ""
-        self._head.update(Content(self._title_text + counted + self._problem), layout=False)
+        view = " · view only" if self.host.view_only else ""
+        text = self._title_text + counted + view + self._problem
+        self._head.update(Content(text), layout=False)
 
     def show_runs(self) -> None:
         """Draw the runs that fit the filter."""
