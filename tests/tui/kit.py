@@ -40,10 +40,19 @@ def make_app(
     now: float = scripted.START + 900,
     plan: Plan | None = None,
     habits: Habits | None = None,
+    view_only: str = "",
 ) -> ConvNextApp:
     launched = Launched(source) if source else None
     start = starter or Starter()
-    return ConvNextApp(runs_dir, start, launched, clock=lambda: now, plan=plan, habits=habits)
+    return ConvNextApp(
+        runs_dir,
+        start,
+        launched,
+        clock=lambda: now,
+        plan=plan,
+        habits=habits,
+        view_only=view_only,
+    )
 
 
 async def settle(pilot: Pilot[Exit]) -> None:

@@ -1,0 +1,233 @@
+"""Looking without touching: the app that refuses, the process that can't, and both in a browser."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from core.config import Config
+from core.config_io import to_yaml
+from core.runs import RunFolder, RunLock
+from tests.tui import scripted
+from tests.tui.command import environment, run, start
+from tests.tui.disk import some_runs, write_run
+from tests.tui.kit import Starter, make_app, press, settle, toasts
+from tests.tui.test_managing import done
+from tests.tui.test_runs_screen import look
+from tests.tui.test_terminal import OnTerminal
+from tui.cli import cli
+from tui.serving import is_loopback
+from tui.view_only import REASON
+
+DONE = "20261124-120000-done"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    some_runs(tmp_path / "runs")
+    (tmp_path / "runs" / DONE / "config.yaml").write_text(to_yaml(Config(name="done")))
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize(
+    "key", ["n", "r", "b", "asterisk", "t", "e", "f2", "a", "d", "delete", "u"]
+)
+async def test_keys_that_would_change_a_run_say_why_not(runs: Path, key: str) -> None:
+    before, starter = contents(runs), Starter()
+    app = make_app(runs_dir=runs, starter=starter, view_only=REASON)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, key)
+        assert REASON in toasts(pilot)
+        assert len(app.screen_stack) == 1
+    assert (starter.configs, contents(runs)) == ([], before)
+
+
+@pytest.mark.parametrize("key", ["space", "p", "L", "s", "n", "x"])
+async def test_a_run_that_trains_elsewhere_gets_no_command(tmp_path: Path, key: str) -> None:
+    path = write_run(tmp_path, "going", scripted.running().records)
+    lock = RunLock(RunFolder(path))
+    before = contents(tmp_path)
+    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        app.open_run(path)
+        await settle(pilot)
+        await press(pilot, key)
+        assert REASON in toasts(pilot)
+    lock.release()
+    assert contents(tmp_path) == before
+
+
+async def test_a_comparison_is_not_exported(runs: Path) -> None:
+    before = contents(runs)
+    app = make_app(runs_dir=runs, view_only=REASON)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await look(pilot)
+        await press(pilot, "c")
+        await done(pilot)
+        await press(pilot, "e")
+        assert REASON in toasts(pilot)
+    assert contents(runs) == before
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open('new', 'w')",
+        "open('old', 'a')",
+        "open('old', 'r+b')",
+        "os.open('new', os.O_CREAT | os.O_WRONLY)",
+        "os.mkdir('new')",
+        "os.rename('old', 'new')",
+        "os.remove('old')",
+        "os.utime('old')",
+        "os.symlink('old', 'new')",
+        "shutil.rmtree('folder')",
+        "subprocess.run(['true'])",
+        "os.fork()",
+        "pathlib.Path('old').write_text('x')",
+    ],
+)
+def test_the_process_of_a_view_can_change_nothing(tmp_path: Path, attempt: str) -> None:
+    (tmp_path / "old").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    before = contents(tmp_path)
+    code = (
+        "import os, pathlib, shutil, subprocess\n"
+        "from tui.view_only import forbid_writing\n"
+        "forbid_writing(but=pathlib.Path('log'))\n"
+        "open('log', 'w').close(); open('/dev/null', 'w').close()\n"
+        "assert open('old').read() == 'kept'\n"
+        f"try: {attempt}\n"
+        "except OSError as error: assert 'view only' in str(error)\n"
+        "else: raise SystemExit('it was done')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment())
+    (tmp_path / "log").unlink()
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--read-only", "--demo"], ["--read-only", "--resume", "x"], ["--read-only", "trash"]],
+)
+def test_what_is_read_only_starts_and_changes_nothing(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --read-only")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_app_on_a_terminal_writes_nothing_when_it_is_read_only(runs: Path) -> None:
+    before = contents(runs.parent)
+    program = [sys.executable, "-m", "tui", "--read-only"]
+    with_settings = {"CONVNEXT_TUI_CONFIG": str(runs.parent / "settings")}
+    terminal = OnTerminal(program, runs.parent, **with_settings)
+    terminal.read_until(b"view only")
+    terminal.type(b"*")
+    terminal.read_until(b"nothing can be")
+    terminal.type(b"q")
+    terminal.read_until(b"\x1b[?1049l")
+    assert terminal.process.wait(30) == 0
+    terminal.hang_up()
+    assert contents(runs.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        *[(host, True) for host in ("127.0.0.1", "localhost", "LOCALHOST", "::1", "[::1]")],
+        *[(host, False) for host in ("0.0.0.0", "::", "10.0.0.7", "node17", "localhost.org", "")],
+    ],
+)
+def test_which_addresses_are_this_machine_alone(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone
+
+
+def test_listening_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr("tui.serving.serve", lambda *arguments: asked.append(arguments))
+    result = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", "--port", "9000"])
+    assert "whoever reaches port 9000" in result.stderr
+    assert asked == [(Path("runs"), "0.0.0.0", 9000)]
+    assert CliRunner().invoke(cli, ["serve"]).stderr == ""
+    assert asked[1] == (Path("runs"), "127.0.0.1", 8000)
+
+
+def test_without_the_extra_serve_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tui.serving", None)
+    result = CliRunner().invoke(cli, ["serve"])
+    assert "convnext-tui[web]" in str(result.exception)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Visitor:
+    """A browser tab, as far as the server can tell."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self.seen = ""
+
+    async def wait_for(self, text: str) -> None:
+        async with asyncio.timeout(60):
+            while text not in self.seen:
+                message = await self._socket.receive()
+                assert message.type is aiohttp.WSMsgType.BINARY, message
+                drawn = message.data.decode("utf-8", "replace")
+                self.seen += re.sub(r"\x1b\[[0-9;?<>=]*[A-Za-z]", "", drawn)
+
+    async def press(self, key: str) -> None:
+        await self._socket.send_json(["stdin", key])
+
+
+async def test_a_browser_sees_the_runs_and_can_change_none(runs: Path) -> None:
+    before, port = contents(runs), free_port()
+    page = f"http://127.0.0.1:{port}/"
+    process = start("serve", "--port", str(port), cwd=runs.parent)
+    try:
+        assert process.stdout is not None
+        line = await asyncio.to_thread(process.stdout.readline)
+        assert page in line
+        async with aiohttp.ClientSession() as session:
+            await look_around(session, page)
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(process.wait, 30) == 0
+        process.communicate()
+    assert contents(runs) == before
+
+
+async def look_around(session: aiohttp.ClientSession, page: str) -> None:
+    async with session.get(page) as answer:
+        assert (answer.status, "ws://127.0.0.1" in await answer.text()) == (200, True)
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    for foreign in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        async with session.get(f"{page}ws", headers=foreign) as answer:
+            assert answer.status == 403
+    async with session.ws_connect(f"{page}ws?width=120&height=40") as socket:
+        visitor = Visitor(socket)
+        await visitor.wait_for("view only")
+        await visitor.wait_for("animals20")
+        for key in ("d", "*", "n"):
+            visitor.seen = ""
+            await visitor.press(key)
+            await visitor.wait_for("nothing can be")
