@@ -26,6 +26,7 @@ from tui.widgets.plot import (
     Line,
     Sign,
     Tick,
+    _one_a_row,
     draw,
     drawn_log,
     thin,
@@ -280,3 +281,13 @@ def test_smoothing_keeps_the_raw_points_behind_it() -> None:
     assert spread[1] < spread[0]
     assert smooth.points[0] == raw.points[0]
     assert "smoothed 0.9" in curves.title(state, LOSS, View(smoothing=0.9), False)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 12])
+def test_a_low_chart_has_one_label_a_row(rows: int) -> None:
+    """Which of two labels of a row plotext shows differs from process to process."""
+    places, labels = _one_a_row([0.1, 0.3, 0.5, 0.7, 0.9], ["a", "b", "c", "d", "e"], rows)
+    drawn = [round(place * (rows - 1)) for place in places]
+    assert drawn == sorted(set(drawn))
+    assert len(places) == len(labels) == min(rows, 5)
+    assert labels[0] == "a"

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui import classes, scripted
 from tests.tui.disk import some_runs
-from tests.tui.kit import make_app, settle
+from tests.tui.kit import NOWHERE, make_app, settle
 from tui.app import ConvNextApp, Exit
 from tui.habits import Habits
 from tui.settings import Settings
@@ -75,10 +75,16 @@ def test_tabs(snap_compare: Compare, name: str, keys: list[str], size: tuple[int
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys))
 
 
-def test_all_charts(snap_compare: Compare) -> None:
+@pytest.mark.parametrize("size", SIZES, ids=sized)
+def test_all_charts(snap_compare: Compare, size: tuple[int, int]) -> None:
     script = classes.animals()
     app = make_app(script.source(), now=script.time + 200)
-    assert snap_compare(app, terminal_size=(140, 45), run_before=pressing("g", "g"))
+    assert snap_compare(app, terminal_size=size, run_before=pressing("g", "g"))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=sized)
+def test_no_runs(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(make_app(runs_dir=NOWHERE), terminal_size=size, run_before=pressing())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=sized)

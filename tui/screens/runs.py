@@ -62,6 +62,8 @@ class RunsScreen(FilteringScreen):
         self._table = RunRows(id="table", cursor_type="row")
         self._empty_text = Static(Content(listing.empty_text(runs_dir)), id="empty-text")
         self._new_button = Button("n  new run", id="new", variant="primary")
+        self._place: Widget | None = None
+        """What has the focus while nothing is typed."""
         self._empty = Vertical(self._empty_text, self._new_button, id="empty")
         self._detail = Static(id="detail", markup=False)
         self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
@@ -127,7 +129,6 @@ class RunsScreen(FilteringScreen):
             self._looked = True
             # The table above the lines about the chosen run.
             await self.mount(self._table, self._empty, self._detail, after=self._head)
-            self.set_focus(self._table)
         self.show_runs()
         if self._look_again:
             self._look_again = False
@@ -200,6 +201,12 @@ class RunsScreen(FilteringScreen):
         self._table.display = not none
         self._empty.display = none
         self._new_button.display = not self._all
+        # Not left to what hiding the focused widget does: keys are where one looks.
+        place = self._new_button if none and not self._all else self._table
+        if place is not self._place:
+            self._place = place
+            if not self.typing:
+                self.set_focus(place)
         if none and self._all:
             archived = sum(run.archived for run in self._all)
             self._empty_text.update(Content(listing.none_fit_text(len(self._all), archived)))

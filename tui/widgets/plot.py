@@ -120,10 +120,18 @@ def draw(spec: ChartSpec, width: int, height: int) -> Drawing:
     if not values and not clean.nan_x:
         return Drawing(_message(spec.empty, width, height))
     scale = Scale.fit(values or [0.0, 1.0], spec.scale, spec.y_unit, spec.y_limits)
-    places, labels = scale.ticks(6 if height >= 14 else 4)
+    places, labels = _one_a_row(*scale.ticks(6 if height >= 14 else 4), max(1, height - 2))
     left = max(len(label) for label in labels) + 1
     chart = _Chart(spec, clean, scale, width, height, max(1, width - left))
     return Drawing(_exactly(chart.build(places, labels), width, height), left, chart.columns)
+
+
+def _one_a_row(places: list[float], labels: list[str], rows: int) -> tuple[list[float], list[str]]:
+    """Return the ticks of the y axis with one a row at most: of two plotext would draw any."""
+    by_row = {round(place * (rows - 1)): (place, label) for place, label in zip(
+        reversed(places), reversed(labels), strict=True)}  # fmt: skip
+    kept = [by_row[row] for row in sorted(by_row)]
+    return [place for place, _ in kept], [label for _, label in kept]
 
 
 def drawn_log(spec: ChartSpec) -> bool:
