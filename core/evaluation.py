@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.events import CalibrationBin, Evaluated
+from core.evaluated_parts import CalibrationBin
+from core.events import Evaluated
 
 _LARGEST = 1 << 53
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.emitter import Emit
-from core.events import CalibrationBin, Confusion, Evaluated, Mistake
+from core.evaluated_parts import CalibrationBin, Confusion, Mistake
+from core.events import Evaluated
 from core.metrics import RunningMetrics
 
 BINS = 15

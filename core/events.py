@@ -6,10 +6,11 @@ times are Unix seconds. `step` counts within an epoch from 1, `global_step` over
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from core import codec
 from core.codec import DecodeError
+from core.evaluated_parts import CalibrationBin, Confusion, Mistake
 
 Counts = dict[str, int]
 
@@ -166,35 +167,6 @@ class EpochEnded:
     scheduler_bad_epochs: int = 0
     images_per_second: float = math.nan
     data_wait: float = math.nan
-
-
-class Confusion(NamedTuple):
-    """How many validation pictures of one class were taken for another; classes by label."""
-
-    truth: int
-    predicted: int
-    pictures: int
-
-
-class CalibrationBin(NamedTuple):
-    """Validation pictures of about the same confidence."""
-
-    pictures: int
-    confidence: float
-    """Sum over its pictures."""
-    correct: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A validation picture that was taken for another class."""
-
-    path: str
-    """Relative to the data root."""
-    truth: int
-    predicted: int
-    confidence: float
-    """Of the wrong prediction, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

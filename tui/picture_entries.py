@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core import events as ev
 from core import format as fmt
+from core.evaluated_parts import Mistake
 from core.run_state import RunState
 from core.text import printable
 from tui.evaluation_wording import empty_text, other_epoch, which_epoch
@@ -40,7 +41,7 @@ def mistakes(state: RunState, best: bool) -> list[Entry]:
     return [_mistake(state, mistake) for mistake in found]
 
 
-def _mistake(state: RunState, mistake: ev.Mistake) -> Entry:
+def _mistake(state: RunState, mistake: Mistake) -> Entry:
     truth, predicted = _name(state, mistake.truth), _name(state, mistake.predicted)
     sure = fmt.percent(mistake.confidence, 1)
     path = _picture(state, mistake.path)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.events import CalibrationBin, Confusion, Evaluated, Mistake
+from core.evaluated_parts import CalibrationBin, Confusion, Mistake
+from core.events import Evaluated
 
 
 def evaluated(matrix: Sequence[Sequence[int]], **more: Any) -> Evaluated:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import evaluation_metrics, metrics
+from core.evaluated_parts import CalibrationBin, Confusion
 from core.evaluation_metrics import EvaluationMetrics
-from core.events import CalibrationBin, Confusion, Evaluated, Event
+from core.events import Evaluated, Event
 from core.metrics import RunningMetrics, cross_entropy
 
 Passed = list[tuple[torch.Tensor, torch.Tensor]]

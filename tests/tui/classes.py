@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from core import events as ev
-from core.events import CalibrationBin, Confusion, Mistake
+from core.evaluated_parts import CalibrationBin, Confusion, Mistake
 from tests.core.evaluations import evaluated
 from tests.tui.scripted import Script
 

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from core.evaluated_parts import CalibrationBin
 from core.evaluation import Evaluation
-from core.events import CalibrationBin
 from core.run_state import RunState
 from tests.core.evaluations import evaluated
 from tui import evaluation_wording as wording

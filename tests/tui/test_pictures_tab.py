@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets._toast import Toast
 
 from core import events as ev
-from core.events import Mistake
+from core.evaluated_parts import Mistake
 from core.run_state import RunState
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted

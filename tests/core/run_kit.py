@@ -1,0 +1,70 @@
+"""Runs on the disk, as far as lists look at them."""
+
+from datetime import datetime
+from pathlib import Path
+
+from core.bookmark import WORTH_BYTES
+from core.events import EpochEnded, Event, PhaseStarted, Preparing, Record, RunEnded, RunStarted
+from core.runs import RunFolder, RunList, RunSummary, create_run
+
+NOW = datetime(2026, 11, 5, 14, 2, 11).timestamp()
+STARTED = RunStarted(run_id="x", name="zebras [red]", config={"model": {"name": "convnext_atto"}})
+HEAD = PhaseStarted(
+    phase="head",
+    epochs=3,
+    steps=4,
+    val_steps=1,
+    global_step=0,
+    trainable_parameters=10,
+    optimizer="adam",
+    lr=1e-3,
+    weight_decay=0.0,
+    patience=7,
+    min_delta=0.001,
+    scheduler_factor=0.5,
+    scheduler_patience=3,
+)
+FINISHED = RunEnded(outcome="finished", reason="both phases are done", best_val_top1=0.75)
+
+
+def epoch(number: int, val_loss: float = 0.5, best: bool = True) -> EpochEnded:
+    return EpochEnded(
+        phase="head",
+        epoch=number,
+        global_step=number,
+        train_loss=0.5,
+        train_top1=0.5,
+        val_loss=val_loss,
+        val_top1=0.75,
+        val_top5=1.0,
+        lr=1e-3,
+        next_lr=1e-3,
+        seconds=1.0,
+        best=best,
+        phase_best=best,
+        patience=7,
+        min_delta=0.001,
+        bad_epochs=0,
+        monitor_best=0.5,
+    )
+
+
+def write(folder: RunFolder, *events: Event, first: int = 1) -> None:
+    with folder.journal.open("a") as file:
+        for seq, event in enumerate(events, first):
+            file.write(Record(seq, NOW + seq, event).to_json() + "\n")
+
+
+def make_run(runs_dir: Path, *events: Event, name: str = "run") -> RunFolder:
+    folder = create_run(runs_dir, name, NOW)
+    write(folder, *events)
+    return folder
+
+
+def only_row(runs_dir: Path) -> RunSummary:
+    (row,) = RunList(runs_dir).refresh()
+    return row
+
+
+LONG = Preparing(stage="x" * WORTH_BYTES)
+"""Enough for one process to keep what it has read for the next."""
