@@ -38,6 +38,9 @@ class RunLog(Vertical):
 
     def on_resize(self, event: Resize) -> None:
         """Write the lines anew in the new width, with the next look at the run."""
+        self.call_after_refresh(self._forget_old_width)  # the border comes or goes by then
+
+    def _forget_old_width(self) -> None:
         if self._width != self._line_width:
             self._log.clear()
             self._written = 0
