@@ -17,6 +17,7 @@ from textual.widgets import DataTable, Footer, Static
 from core.compare import ComparedRun
 from core.text import printable
 from tui import compare_chart, compare_files
+from tui.chart_keys import WINDOW_KEYS
 from tui.colours import palette_for
 from tui.compare_chart import CompareView
 from tui.compare_table import heading, summary, table_rows
@@ -45,17 +46,7 @@ class CompareScreen(Screen[None]):
         Binding("g", "layout", "layout", tooltip="Chart and table, or one of them large"),
         Binding("left", "cursor(-1)", "cursor left", show=False, tooltip="Read the curves"),
         Binding("right", "cursor(1)", "cursor right", show=False, tooltip="Read the curves"),
-        Binding("shift+left", "cursor(-10)", "far left", show=False, tooltip="Ten columns left"),
-        Binding("shift+right", "cursor(10)", "far right", show=False, tooltip="Ten columns right"),
-        Binding("plus,equals_sign", "zoom(0.5)", "closer", key_display="+", show=False,
-                tooltip="See half as much"),
-        Binding("minus", "zoom(2)", "step back", key_display="-", show=False,
-                tooltip="See twice as much"),
-        Binding("less_than_sign,comma", "pan(-0.25)", "earlier", key_display="<", show=False,
-                tooltip="Move what is seen to the left"),
-        Binding("greater_than_sign,full_stop", "pan(0.25)", "later", key_display=">", show=False,
-                tooltip="Move what is seen to the right"),
-        Binding("0", "whole", "all of it", show=False, tooltip="See everything, without a cursor"),
+        *WINDOW_KEYS,
         Binding("down,j", "scroll(0, 1)", "down", show=False, tooltip="Scroll the table"),
         Binding("up,k", "scroll(0, -1)", "up", show=False, tooltip="Scroll the table"),
         Binding("pagedown", "scroll(0, 8)", "far down", show=False, tooltip="Scroll the table"),

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from core.curves import METRICS, Metric
 from core.run_state import RunState
 from tui import chart_view, devices, wording
+from tui.chart_keys import WINDOW_KEYS
 from tui.chart_view import View
 from tui.colours import palette_for
 from tui.habits import Habits
@@ -49,12 +50,7 @@ class ChartsTab(RunTab):
             show=False,
             tooltip="Read the curves to the right",
         ),
-        Binding(
-            "shift+left", "cursor(-10)", "far left", show=False, tooltip="Ten columns to the left"
-        ),
-        Binding(
-            "shift+right", "cursor(10)", "far right", show=False, tooltip="Ten columns to the right"
-        ),
+        *WINDOW_KEYS,
         Binding(
             "left_square_bracket",
             "mark(False)",
@@ -71,15 +67,6 @@ class ChartsTab(RunTab):
             show=False,
             tooltip="Cursor to the next mark",
         ),
-        Binding("plus,equals_sign", "zoom(0.5)", "closer", key_display="+", show=False,
-                tooltip="See half as much of the run"),
-        Binding("minus", "zoom(2)", "step back", key_display="-", show=False,
-                tooltip="See twice as much of the run"),
-        Binding("less_than_sign,comma", "pan(-0.25)", "earlier", key_display="<", show=False,
-                tooltip="Move what is seen to the left"),
-        Binding("greater_than_sign,full_stop", "pan(0.25)", "later", key_display=">", show=False,
-                tooltip="Move what is seen to the right"),
-        Binding("0", "whole", "whole run", show=False, tooltip="See all of it, without a cursor"),
         Binding("a", "axis", "x axis", show=False, tooltip="Over epochs, steps or time"),
         Binding("o", "scale", "y axis", show=False, tooltip="Logarithmic, linear, or by itself"),
         Binding("w", "smoothing", "smoothing", show=False,
