@@ -104,6 +104,17 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
     return FormError(MORE if typed.get(MORE, "").strip() else START, message)
 
 
+def check_values(
+    preset: str, typed: Mapping[str, str], base: Base | None = None
+) -> FormError | None:
+    """Return what of the typed values can't be used, or None; the folder counts for nothing."""
+    try:
+        build(preset, {**typed, DATA: "."}, demo=False, base=base)
+    except FormError as error:
+        return error
+    return None
+
+
 def check_data(text: str) -> str:
     """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
     from core.data.scan import DataError, check_root

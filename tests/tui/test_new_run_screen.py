@@ -107,6 +107,25 @@ async def test_the_folder_is_needed_and_checked_while_typing(
     assert starter.configs == []
 
 
+async def test_values_are_checked_while_typing(
+    starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
+    app = make_app(starter=starter)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        usual = hint(pilot, "data-batch-size")
+        for value, said in (("many", "whole number"), ("32", usual)):
+            await fill(pilot, data_batch_size=value)
+            for _ in range(100):
+                await pilot.pause(0.002)
+                if said in hint(pilot, "data-batch-size"):
+                    break
+            assert said in hint(pilot, "data-batch-size")
+        assert isinstance(app.screen, NewRunScreen)
+    assert starter.configs == []
+
+
 @pytest.mark.parametrize("how", ["f2", "click"])
 @pytest.mark.usefixtures("demo")
 async def test_the_demo_needs_no_folder(starter: Starter, how: str) -> None:

@@ -48,6 +48,7 @@ class NewRunScreen(Screen[None]):
         """`base` is a past run whose configuration takes the place of a preset's."""
         super().__init__()
         self._pause: Timer | None = None
+        self._values_pause: Timer | None = None
         self._checks = 0
         self._base = base
 
@@ -136,6 +137,19 @@ class NewRunScreen(Screen[None]):
             if self._pause:
                 self._pause.stop()
             self._pause = self.set_timer(_TYPING_PAUSE, self._check_data)
+        else:
+            if self._values_pause:
+                self._values_pause.stop()
+            self._values_pause = self.set_timer(_TYPING_PAUSE, self._check_values)
+
+    @work(exclusive=True, group="values")
+    async def _check_values(self) -> None:
+        """Say beside its field what can't be used, while one types."""
+        preset, typed = self._preset(), self._typed()
+        error = await asyncio.to_thread(forms.check_values, preset, typed, self._base)
+        with suppress(NoMatches):  # the screen was taken down meanwhile
+            if error and typed == self._typed():
+                self._say(error.key, str(error))
 
     @work
     async def _check_data(self) -> None:
