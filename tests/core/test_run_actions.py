@@ -5,7 +5,7 @@ import pytest
 
 from core.run_actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
 from core.runs import RunFolder, RunList, RunLock
-from tests.core.test_runs import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
+from tests.core.run_kit import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
 
 
 def test_what_a_person_adds_is_in_the_row_at_once(tmp_path: Path) -> None:
