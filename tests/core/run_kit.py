@@ -66,5 +66,9 @@ def only_row(runs_dir: Path) -> RunSummary:
     return row
 
 
+def rows_by_id(runs_dir: Path) -> dict[str, RunSummary]:
+    return {row.id: row for row in RunList(runs_dir).refresh()}
+
+
 LONG = Preparing(stage="x" * WORTH_BYTES)
 """Enough for one process to keep what it has read for the next."""

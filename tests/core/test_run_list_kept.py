@@ -8,12 +8,18 @@ import pytest
 
 from core.events import Record
 from core.journal import JournalReader
-from core.runs import RunFolder, RunList, RunLock, RunSummary
-from tests.core.run_kit import FINISHED, HEAD, LONG, STARTED, epoch, make_run, only_row, write
-
-
-def rows_by_id(runs_dir: Path) -> dict[str, RunSummary]:
-    return {row.id: row for row in RunList(runs_dir).refresh()}
+from core.runs import RunFolder, RunList, RunLock
+from tests.core.run_kit import (
+    FINISHED,
+    HEAD,
+    LONG,
+    STARTED,
+    epoch,
+    make_run,
+    only_row,
+    rows_by_id,
+    write,
+)
 
 
 @pytest.fixture

@@ -118,7 +118,9 @@ class HelpScreen(ModalScreen[None]):
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        width = self._box.scrollable_content_region.width or 80
+        # The bar comes with the text, and takes its columns from it.
+        bar = self._box.styles.scrollbar_size_vertical
+        width = (self._box.content_region.width or 80) - bar
         self._text.update(help_text(keys_of(self._about, self.app), width))
 
     def action_scroll(self, lines: int) -> None:
