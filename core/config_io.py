@@ -47,7 +47,7 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
         _put(tree, key, value)
     for key, value in values.items():
         _put(tree, key, value)
-    for section, key in (("data", "root"), ("model", "weights")):
+    for section, key in (("data", "root"), ("data", "split"), ("model", "weights")):
         if isinstance(path := tree[section][key], str):
             tree[section][key] = str(_absolute(path))
     return _validated(tree)
@@ -241,6 +241,8 @@ def _resolve(schema: Tree, node: Tree) -> Tree:
 def _in_words(node: Tree, schema: Tree) -> str:
     if "anyOf" in node:
         return " or ".join(_in_words(_resolve(schema, option), schema) for option in node["anyOf"])
+    if "words" in node:
+        return str(node["words"])
     if "enum" in node:
         return " or ".join(str(option) for option in node["enum"])
     if "const" in node:

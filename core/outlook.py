@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config import Config
+from core.data.balance import class_notes, named
 from core.data.scan import count_pictures
 from core.data.split import held_out
 from core.model_facts import ModelFacts
 from core.pace import Pace
 
-_SMALL_CLASS = 10
-_IMBALANCE = 10
 _TRANSIENT = 1.2
 """Peak memory of a training step over what it keeps for the backward pass: 1.13 to 1.17 measured
 with ConvNeXt atto and tiny."""
@@ -78,18 +77,8 @@ def _problems(data: DataOutlook) -> list[str]:
     problems = []
     alone = [name for name, count in counts.items() if count < 2]
     if alone and not data.by_folders:
-        problems.append(f"{_named(alone)} one picture only; being split takes 2")
-    small = [name for name, count in data.train.items() if count < _SMALL_CLASS]
-    if small:
-        problems.append(f"{_named(small)} fewer than {_SMALL_CLASS} pictures to train on")
-    most, least = max(counts.values()), min(counts.values())
-    if least and most >= _IMBALANCE * least:
-        problems.append(f"imbalance: the largest class has {most / least:.0f}x the smallest's")
-    return problems
-
-
-def _named(names: list[str]) -> str:
-    return f"{names[0]} has" if len(names) == 1 else f"{len(names)} classes have"
+        problems.append(f"{named(alone)} one picture only; being split takes 2")
+    return [*problems, *class_notes(counts, data.train)]
 
 
 def step_bytes(config: Config, facts: ModelFacts, classes: int) -> float | None:

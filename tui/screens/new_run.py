@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -59,6 +60,7 @@ class NewRunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "start", tooltip="Check everything and begin to train (or Enter)"),
         Binding("f2", "demo", "demo instead", tooltip="Train on the built-in pictures"),
+        Binding("f4", "check", "check", tooltip="Read all pictures: damaged ones, copies, leaks"),
         Binding("f6", "save", "save preset", tooltip="Keep what is typed as a preset, by a name"),
         Binding("pageup", "scroll(-1)", "up", show=False, tooltip="What will happen: a page up"),
         Binding("pagedown", "scroll(1)", "down", show=False, tooltip="The same: a page down"),
@@ -211,6 +213,20 @@ class NewRunScreen(Screen[None]):
     def action_demo(self) -> None:
         """Train on the built-in pictures."""
         self._begin(demo=True)
+
+    async def action_check(self) -> None:
+        """Read the folder's pictures and show what is wrong with them."""
+        from tui.screens.check import CheckScreen
+
+        config, error = await asyncio.to_thread(
+            _described, self._preset(), self._typed(), self._base
+        )
+        root = config.data.root if config else None
+        if root:
+            self.app.push_screen(CheckScreen(Path(root)))
+        else:
+            problem = error or forms.FormError(forms.DATA, "needed: a folder of pictures")
+            self._say(problem.key, str(problem))
 
     def action_scroll(self, pages: int) -> None:
         """Move what stands beside the form, or below it."""
