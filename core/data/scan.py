@@ -20,6 +20,7 @@ EXTENSIONS = {
 VAL_NAMES = ("val", "valid", "validation")
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 _DRAFT = 64
+_LOOK_EVERY = 256
 
 
 class DataError(SetupError):
@@ -64,6 +65,30 @@ def check_root(root: Path) -> None:
     for folder in _parts(root).values():
         _class_folders(folder)
     _same_classes(_parts(root))
+
+
+def count_pictures(
+    root: Path, cancelled: Callable[[], bool] = lambda: False
+) -> dict[str, dict[str, int]] | None:
+    """Return the number of files of each class that are pictures by their names, by part (`train`
+    and `val`, or one under "" where the folders don't decide); none of them is opened.
+
+    Raises DataError; returns None when `cancelled` turned true.
+    """
+    parts = _parts(root)
+    _same_classes(parts)
+    counts: dict[str, dict[str, int]] = {}
+    for part, top in parts.items():
+        counts[part] = {}
+        for folder in _class_folders(top):
+            number = 0
+            for number, _ in enumerate(_files_below(folder), 1):
+                if number % _LOOK_EVERY == 0 and cancelled():
+                    return None
+            if cancelled():
+                return None
+            counts[part][folder.name] = number
+    return counts
 
 
 def list_pictures(root: Path) -> list[Listed]:

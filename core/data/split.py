@@ -97,9 +97,14 @@ def split(pictures: list[Picture], val_fraction: float, seed: int) -> list[Pictu
                 "least 2 to be split into train and val: add pictures or remove the class"
             )
         ranked = sorted(members, key=lambda p: (key(seed, "split", p.path), p.path))
-        held_out = min(len(members) - 1, max(1, round(len(members) * val_fraction)))
-        sided += [replace(p, part="val" if i < held_out else "train") for i, p in enumerate(ranked)]
+        val = held_out(len(members), val_fraction)
+        sided += [replace(p, part="val" if i < val else "train") for i, p in enumerate(ranked)]
     return sorted(sided, key=lambda p: p.path)
+
+
+def held_out(count: int, val_fraction: float) -> int:
+    """Return how many of a class's pictures validate: the share, at least one on each side."""
+    return max(0, min(count - 1, max(1, round(count * val_fraction))))
 
 
 def _classes(root: Path, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:

@@ -15,9 +15,18 @@ from textual.timer import Timer
 from textual.widgets import Button, Footer, Input, Select, Static
 
 from core.config import Config
-from core.config_io import preset_comment, preset_names
+from core.config_io import ConfigError
+from core.presets import (
+    PresetError,
+    check_preset_name,
+    preset_comment,
+    preset_names,
+    save_preset,
+)
 from core.text import printable
 from tui import forms
+from tui.screens.text_dialog import TextDialog
+from tui.widgets.outlook import OutlookPanel
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -33,6 +42,15 @@ def _id(key: str) -> str:
     return key.replace(".", "-").replace("_", "-")
 
 
+def _described(
+    preset: str, typed: dict[str, str], base: forms.Base | None
+) -> tuple[Config | None, forms.FormError | None]:
+    try:
+        return forms.described(preset, typed, base), None
+    except forms.FormError as error:
+        return None, error
+
+
 class NewRunScreen(Screen[None]):
     """Asks what to train on; starts it when everything typed makes sense."""
 
@@ -41,6 +59,9 @@ class NewRunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "start", tooltip="Check everything and begin to train (or Enter)"),
         Binding("f2", "demo", "demo instead", tooltip="Train on the built-in pictures"),
+        Binding("f6", "save", "save preset", tooltip="Keep what is typed as a preset, by a name"),
+        Binding("pageup", "scroll(-1)", "up", show=False, tooltip="What will happen: a page up"),
+        Binding("pagedown", "scroll(1)", "down", show=False, tooltip="The same: a page down"),
         Binding("escape", "back", "back", tooltip="Back to the list; nothing is started"),
     ]
 
@@ -60,20 +81,26 @@ class NewRunScreen(Screen[None]):
         """Lay one field a line: label, value, hint or error."""
         title = f"a new run like {printable(self._base.name)}" if self._base else "a new run"
         yield Static(Content(title), id="title")
-        with VerticalScroll(id="form", can_focus=False):
-            yield from self._field(forms.FIELDS[0])
-            with Horizontal(classes="field"):
-                yield Static(Content("like" if self._base else "preset"), classes="label")
-                yield from self._origin()
-            yield Static("", id="preset-comment", classes="hint", markup=False)
-            for field in forms.FIELDS[1:]:
-                yield from self._field(field)
+        with VerticalScroll(id="form-and-outlook", can_focus=False):
+            with VerticalScroll(id="form", can_focus=False):
+                yield from self._fields()
+            yield OutlookPanel(self._host.runs_dir, id="outlook")
+        yield Static("", id="gist", markup=False)
         yield Static("", id="start-message", markup=False)
         with Horizontal(id="buttons"):
             yield Button("start", id="start", variant="primary", compact=True)
             yield Button("demo instead", id="demo", compact=True)
             yield Button("back", id="back", compact=True)
         yield Footer(compact=True, show_command_palette=False)
+
+    def _fields(self) -> ComposeResult:
+        yield from self._field(forms.FIELDS[0])
+        with Horizontal(classes="field"):
+            yield Static(Content("like" if self._base else "preset"), classes="label")
+            yield from self._origin()
+        yield Static("", id="preset-comment", classes="hint", markup=False)
+        for field in forms.FIELDS[1:]:
+            yield from self._field(field)
 
     def _origin(self) -> ComposeResult:
         """What the values come from that nobody types: a past run, or a preset."""
@@ -88,7 +115,7 @@ class NewRunScreen(Screen[None]):
             compact=True,
             id="preset",
         )
-        yield Static(Content("where the other values come from"), classes="hint")
+        yield Static(Content("for all other values"), classes="hint")
 
     def _field(self, field: forms.FormField) -> ComposeResult:
         with Horizontal(classes="field"):
@@ -102,13 +129,24 @@ class NewRunScreen(Screen[None]):
         """Show the first preset's values."""
         self._show_preset()
 
+    @on(OutlookPanel.Found)
+    def _show_gist(self, event: OutlookPanel.Found) -> None:
+        self.query_one("#gist", Static).update(Content(event.gist))
+
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
         preset = self._preset()
         comment = _LIKE if self._base else preset_comment(preset)
         self.query_one("#preset-comment", Static).update(Content(comment))
-        for key, value in forms.placeholders(preset, self._base).items():
+        try:
+            values = forms.placeholders(preset, self._base)
+        except ConfigError as error:  # a preset that a person has written
+            self._say(forms.START, str(error))
+            return
+        for key, value in values.items():
             self.query_one(f"#{_id(key)}", Input).placeholder = value
+        self._say(forms.START, "")
+        self._look()
 
     def _preset(self) -> str:
         return "default" if self._base else str(self.query_one("#preset", Select).value)
@@ -137,19 +175,20 @@ class NewRunScreen(Screen[None]):
             if self._pause:
                 self._pause.stop()
             self._pause = self.set_timer(_TYPING_PAUSE, self._check_data)
-        else:
-            if self._values_pause:
-                self._values_pause.stop()
-            self._values_pause = self.set_timer(_TYPING_PAUSE, self._check_values)
+        if self._values_pause:
+            self._values_pause.stop()
+        self._values_pause = self.set_timer(_TYPING_PAUSE, self._look)
 
     @work(exclusive=True, group="values")
-    async def _check_values(self) -> None:
-        """Say beside its field what can't be used, while one types."""
+    async def _look(self) -> None:
+        """Say beside its field what can't be used, and what would come of the rest."""
         preset, typed = self._preset(), self._typed()
-        error = await asyncio.to_thread(forms.check_values, preset, typed, self._base)
+        config, error = await asyncio.to_thread(_described, preset, typed, self._base)
         with suppress(NoMatches):  # the screen was taken down meanwhile
-            if error and typed == self._typed():
-                self._say(error.key, str(error))
+            if (preset, typed) == (self._preset(), self._typed()):
+                if error:
+                    self._say(error.key, str(error))
+                self.query_one(OutlookPanel).look(config)
 
     @work
     async def _check_data(self) -> None:
@@ -166,14 +205,49 @@ class NewRunScreen(Screen[None]):
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         """Check everything and begin to train."""
-        typed = self._typed()
-        demo = self._base is None and self._preset() == "demo"
-        self._begin(demo=demo and not typed[forms.DATA].strip())
+        self._begin(demo=forms.is_demo_form(self._preset(), self._typed(), self._base))
 
     @on(Button.Pressed, "#demo")
     def action_demo(self) -> None:
         """Train on the built-in pictures."""
         self._begin(demo=True)
+
+    def action_scroll(self, pages: int) -> None:
+        """Move what stands beside the form, or below it."""
+        narrow = self.has_class("-narrow")
+        box = self.query_one("#form-and-outlook" if narrow else "#outlook", VerticalScroll)
+        box.scroll_relative(y=pages * max(1, box.size.height - 2), animate=False)
+
+    def action_save(self) -> None:
+        """Ask for a name, then keep what is typed as a preset."""
+        preset, typed = self._preset(), self._typed()
+        config, error = _described(preset, typed, self._base)
+        if config is None:
+            if error:
+                self._say(error.key, str(error))
+            return
+        hint = "The preset holds all but the folder and the run's name; --config NAME takes it too."
+        origin = self._base.name if self._base else preset
+        comment = f"Saved from the form for a new run, which began with {origin}."
+
+        def done(name: str | None) -> None:
+            if name is not None:
+                self._save(name, config, comment)
+
+        self.app.push_screen(TextDialog("a preset's name", "", hint, check_preset_name), done)
+
+    @work(exclusive=True, group="save")
+    async def _save(self, name: str, config: Config, comment: str) -> None:
+        try:
+            file = await asyncio.to_thread(save_preset, name, config, comment)
+        except PresetError as error:
+            self._say(forms.START, str(error))
+            return
+        self.notify(f"saved as {printable(str(file))}", markup=False)
+        for choice in self.query("#preset").results(Select):
+            now = choice.value
+            choice.set_options([(known, known) for known in preset_names()])
+            choice.value = now
 
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
