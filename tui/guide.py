@@ -11,11 +11,11 @@ from typing import Any
 from textual.app import App
 
 from core.cache import cache_dir
+from core.places import config_dir
 from core.runs import RunFolder
 from core.text import printable
 from tui.key_rows import key_for
 from tui.rates import BANDWIDTHS
-from tui.settings import SettingsFile
 
 _RUN = RunFolder(Path())
 FILES = {
@@ -138,7 +138,7 @@ def _leaving(app: App[Any]) -> list[Section]:
 def _places(runs_dir: Path) -> list[Section]:
     places = (
         ("runs", str(runs_dir.absolute())),
-        ("settings", str(SettingsFile().path)),
+        ("settings", f"{config_dir()}; presets too"),
         ("cache", f"{cache_dir()}; may be deleted at any time"),
     )
     return [
