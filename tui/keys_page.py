@@ -6,6 +6,7 @@ from textual.app import App
 
 from tui.app import ConvNextApp
 from tui.key_rows import Row, declared_rows
+from tui.screens.check import CheckScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.dialogs import ChoiceDialog, ValueDialog
 from tui.screens.filtering import FilteringScreen
@@ -35,6 +36,7 @@ PLACES: dict[str, tuple[type[object], ...]] = {
     "A run that is played again": (ReplayScreen,),
     "A comparison": (CompareScreen,),
     "The form of a new run": (NewRunScreen,),
+    "The form's check of pictures": (CheckScreen,),
     "Help": (HelpScreen,),
     "A question": (ChoiceDialog, ValueDialog, TextDialog),
 }

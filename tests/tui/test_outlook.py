@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
@@ -162,7 +161,7 @@ async def test_pages_move_what_will_happen(tmp_path: Path, size: tuple[int, int]
         app.screen.query_one("#data-root", Input).value = str(photos)
         await until(pilot, lambda: "60 pictures" in panel_text(pilot))
         name = "#form-and-outlook" if size[0] == 80 else "#outlook"
-        box = app.screen.query_one(name, VerticalScroll)
+        box = app.screen.query_one(name)
         await pilot.press("pagedown")
         await until(pilot, lambda: box.scroll_y > 0)
         await pilot.press("pageup")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -62,10 +62,13 @@ class NewRunScreen(Screen[None]):
         Binding("f2", "demo", "demo instead", tooltip="Train on the built-in pictures"),
         Binding("f4", "check", "check", tooltip="Read all pictures: damaged ones, copies, leaks"),
         Binding("f6", "save", "save preset", tooltip="Keep what is typed as a preset, by a name"),
-        Binding("pageup", "scroll(-1)", "up", show=False, tooltip="What will happen: a page up"),
-        Binding("pagedown", "scroll(1)", "down", show=False, tooltip="The same: a page down"),
+        # Before the field that has the focus, which has nothing to scroll.
+        Binding("pageup", "scroll(-1)", "up", show=False, priority=True,
+                tooltip="What will happen: a page up"),
+        Binding("pagedown", "scroll(1)", "down", show=False, priority=True,
+                tooltip="What will happen: a page down"),
         Binding("escape", "back", "back", tooltip="Back to the list; nothing is started"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, base: forms.Base | None = None) -> None:
         """`base` is a past run whose configuration takes the place of a preset's."""
@@ -83,8 +86,9 @@ class NewRunScreen(Screen[None]):
         """Lay one field a line: label, value, hint or error."""
         title = f"a new run like {printable(self._base.name)}" if self._base else "a new run"
         yield Static(Content(title), id="title")
-        with VerticalScroll(id="form-and-outlook", can_focus=False):
-            with VerticalScroll(id="form", can_focus=False):
+        # No VerticalScroll: it would take the keys for pages from the screen.
+        with Container(id="form-and-outlook"):
+            with Container(id="form"):
                 yield from self._fields()
             yield OutlookPanel(self._host.runs_dir, id="outlook")
         yield Static("", id="gist", markup=False)
@@ -231,7 +235,7 @@ class NewRunScreen(Screen[None]):
     def action_scroll(self, pages: int) -> None:
         """Move what stands beside the form, or below it."""
         narrow = self.has_class("-narrow")
-        box = self.query_one("#form-and-outlook" if narrow else "#outlook", VerticalScroll)
+        box = self.query_one("#form-and-outlook" if narrow else "#outlook")
         box.scroll_relative(y=pages * max(1, box.size.height - 2), animate=False)
 
     def action_save(self) -> None:
