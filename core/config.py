@@ -89,6 +89,12 @@ class DataConfig(_Section):
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that read pictures; 0 = in the engine's own thread, auto = as many as keep up with
     the network, by measuring both at the start."""
+    balance: Literal["none", "loss", "sampler"] = "none"
+    """For classes of unequal size. loss = the training loss weighs classes by their effective
+    number of pictures (Cui et al., 2019, beta 0.999), 1 on average; sampler = an epoch draws as
+    many pictures as there are, with replacement, each class as often as any other. In phase head
+    the first `phases.head.views` epochs visit every picture once all the same: they compute its
+    features."""
     decode_once: bool = True
     """Reduce each picture once to what the crops need, and keep it in the cache; false = decode
     the whole file every time, as a plain ImageFolder does."""
@@ -159,6 +165,10 @@ class PhaseConfig(_Section):
     """Learning rate at the phase's start."""
     weight_decay: NotNegative
     """Weight decay on everything that trains in this phase."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
+    """Share of each training label that is spread evenly over all classes (as `label_smoothing`
+    of torch's cross entropy); 0 = off. The training loss that is shown has it in it, the
+    validation loss never."""
     scheduler: SchedulerConfig
     """Learning rate on a plateau."""
     early_stopping: EarlyStoppingConfig

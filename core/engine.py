@@ -12,7 +12,7 @@ from core.checkpoint import Checkpoints
 from core.commands import Mailbox
 from core.config import Config
 from core.data.dataset import Batch
-from core.data.load import EVALUATED, LoaderError, epoch_order
+from core.data.load import EVALUATED, LoaderError
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
@@ -191,7 +191,7 @@ class Engine:
         """One training pass with running metrics. Returns why the phase ends, if it does."""
         train_mode(self.model, frozen=state.phase == "head")
         train = self.feeds[state.phase].train
-        order = epoch_order(len(train.dataset), self.config.seed, state.phase, state.epoch)
+        order = self.feeds[state.phase].order(state.phase, state.epoch)
         end = self.make_ready(state)
         if end is not None:
             return end
@@ -254,7 +254,7 @@ class Engine:
         feed.compute.seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            passed = parts.backward(feed.net, feed.compute, batch, state.part_size)
+            passed = parts.backward(feed, batch, state.part_size)
         except torch.cuda.OutOfMemoryError:
             return False
         clip = self.config.clip_grad_norm or math.inf
