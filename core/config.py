@@ -137,10 +137,14 @@ class CacheConfig(_Section):
 
 
 class SchedulerConfig(_Section):
-    """`torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss."""
+    """How the learning rate goes on from the phase's start."""
 
+    kind: Literal["plateau", "cosine"] = "plateau"
+    """plateau = `torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss; cosine = down
+    to 0 over all `epochs`, step by step, whatever the loss. With more epochs on resume the cosine
+    is stretched over all of them: the rate goes up to where the longer one stands."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """What the learning rate is multiplied by on a plateau."""
+    """What the learning rate is multiplied by on a plateau, and by nonfinite: rollback."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Epochs without improvement that are tolerated before that."""
 
@@ -170,7 +174,10 @@ class PhaseConfig(_Section):
     of torch's cross entropy); 0 = off. The training loss that is shown has it in it, the
     validation loss never."""
     scheduler: SchedulerConfig
-    """Learning rate on a plateau."""
+    """Learning rate from epoch to epoch."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs, or a fraction of one, in which the learning rate rises in a line from nearly 0 to
+    `lr`; a rate that is set while the run trains ends them."""
     early_stopping: EarlyStoppingConfig
     """When the phase ends early."""
 

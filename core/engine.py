@@ -24,9 +24,10 @@ from core.keys import key
 from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.optimizers import build_optimizer, build_scheduler, step_if_finite
+from core.optimizers import build_optimizer, step_if_finite
 from core.phases import PHASES
 from core.samples import Samples
+from core.schedule import Schedule
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch
@@ -177,7 +178,7 @@ class Engine:
             model=self.model,
             parameters=parameters,
             optimizer=optimizer,
-            scheduler=build_scheduler(config, optimizer),
+            schedule=Schedule(config, optimizer, self.feeds[phase].train.steps),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
             metrics=RunningMetrics(),
             part_size=self.config.data.micro_batch_size or self.config.data.step_pictures,
@@ -241,8 +242,7 @@ class Engine:
         while batch.labels.shape[0] and not self._try_step(state, batch, seed):
             if not self._use_smaller_parts(state):
                 return
-        state.step += 1
-        state.global_step += 1
+        state.advance()
         self.global_step = state.global_step
 
     def _try_step(self, state: TrainState, batch: Batch, seed: int) -> bool:
@@ -328,7 +328,7 @@ class Engine:
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
         """Give the verdicts, tell, save. Returns why the phase ends, if it does."""
         lr = state.lr
-        state.scheduler.step(val.loss)
+        state.schedule.judge(val.loss, state.phase_step)
         state.stopping = state.stopping.update(val.loss)
         this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
         phase_best, best = this.beats(state.phase_best), this.beats(state.best)

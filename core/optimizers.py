@@ -1,11 +1,10 @@
-"""Optimizers and the plateau scheduler of a phase, from torch.optim."""
+"""The optimizer of a phase, from torch.optim."""
 
 import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn, optim
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from core.config import PhaseConfig
 
@@ -38,13 +37,3 @@ def step_judged_on_device(optimizer: optim.Optimizer, figures: Tensor) -> None:
     device, as it does for torch.amp.GradScaler."""
     optimizer.found_inf = (~torch.isfinite(figures).all()).float()  # type: ignore[attr-defined]
     optimizer.step()
-
-
-def build_scheduler(config: PhaseConfig, optimizer: optim.Optimizer) -> ReduceLROnPlateau:
-    """Return the scheduler that is stepped with each epoch's validation loss."""
-    return ReduceLROnPlateau(
-        optimizer,
-        mode="min",
-        factor=config.scheduler.factor,
-        patience=config.scheduler.patience,
-    )

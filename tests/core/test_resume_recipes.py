@@ -13,6 +13,11 @@ from tests.core.test_resume import assert_same_end, crash_after, go_on, load, ru
 from tests.pictures import make_pictures
 
 RECIPES = {
+    "cosine": (
+        "phases.full.scheduler.kind=cosine",
+        "phases.full.warmup_epochs=0.5",
+        "phases.head.warmup_epochs=1",
+    ),
     "sampler": ("data.balance=sampler", "phases.head.views=1", "phases.head.epochs=3"),
     "weights": ("data.balance=loss", "phases.head.label_smoothing=0.1"),
 }
