@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from core.colour import is_colour
+from core.phases import PHASES
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -190,6 +191,24 @@ class HeadConfig(PhaseConfig):
     the first as validation sees it, the others augmented; 0 = a new one every epoch."""
 
 
+class FullConfig(PhaseConfig):
+    """Phase `full`, in which everything trains."""
+
+    mixup: NotNegative = 0.0
+    """Alpha of mixup, by timm: each training picture is laid over another one of its batch, and
+    so are their labels; 0 = off. The training top-1 is told against the pictures' own labels."""
+    cutmix: NotNegative = 0.0
+    """Alpha of CutMix, by timm: a rectangle of another picture of the batch is put in; 0 = off.
+    With `mixup` too, each batch gets one of them by chance."""
+    ema: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Decay of a moving average of the weights, such as 0.999 (timm's ModelEmaV3, which begins with
+    a smaller one); null = none. Validation, best and the phase's end have the averaged weights."""
+    layer_decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    """What the learning rate is multiplied by from each layer to the one before it, so that the
+    first ones change least (timm's param_groups_layer_decay, which also leaves biases and norms
+    without weight decay); 1 = off."""
+
+
 class PhasesConfig(_Section):
     """The two phases, in their order."""
 
@@ -202,7 +221,7 @@ class PhasesConfig(_Section):
         early_stopping=EarlyStoppingConfig(patience=7, min_delta=0.001),
     )
     """Frozen backbone: only the classifier trains."""
-    full: PhaseConfig = PhaseConfig(
+    full: FullConfig = FullConfig(
         epochs=10,
         optimizer="adamw",
         lr=1e-4,
@@ -215,6 +234,15 @@ class PhasesConfig(_Section):
     def get(self, phase: str) -> PhaseConfig:
         """Return the configuration of phase `head` or `full`."""
         return {"head": self.head, "full": self.full}[phase]
+
+    def left(self, begun: str | None = None) -> list[str]:
+        """Return the phases that are to be trained, in their order; `begun` is the one that a run
+        stands in already."""
+        planned = [phase for phase in PHASES if self.get(phase).epochs > 0]
+        if begun is None:
+            return planned
+        later = PHASES[PHASES.index(begun) + 1 :]
+        return [begun, *(phase for phase in later if phase in planned)]
 
 
 class Config(_Section):

@@ -19,6 +19,7 @@ from core.events import Warned
 from core.feature_store import FeatureStore
 from core.features import FeatureLoader, Feed, FrozenNet, is_function, store_name, weights_digest
 from core.losses import training_loss
+from core.mixing import make_mix
 from core.model import head_names, train_mode
 from core.pixels import PixelNet
 
@@ -39,9 +40,10 @@ def make_feeds(
 
     def feed_of_pictures(phase: str) -> Feed:
         loss = training_loss(config, phase, train, computes[phase].device)
-        return Feed(net, *loaders, computes[phase], order, loss)
+        return Feed(net, *loaders, computes[phase], order, loss, net)
 
-    full = feed_of_pictures("full")
+    mix = make_mix(config.phases.full, train.classes, net.normalised)
+    full = replace(feed_of_pictures("full"), mix=mix)
     if config.compile:
         full = replace(full, net=torch.compile(net))
     return {"head": _head_feed(config, net, loaders, feed_of_pictures("head"), emit), "full": full}

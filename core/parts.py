@@ -24,19 +24,23 @@ class Passed(NamedTuple):
     """(N,)."""
 
 
-def backward(feed: Feed, batch: Batch, size: int) -> Passed:
-    """Add up the gradient of a batch's mean loss, `size` pictures at a time.
+def backward(feed: Feed, batch: Batch, size: int, seed: int) -> Passed:
+    """Add up the gradient of a batch's mean loss, `size` pictures at a time. Where pictures are
+    mixed, that depends on `seed` and is done before they are parted.
 
     Raises torch.cuda.OutOfMemoryError when even the parts are too large.
     """
     count = batch.labels.shape[0]
     labels = batch.labels.to(feed.compute.device, non_blocking=True)
+    images, targets = batch.images, labels
+    if feed.mix is not None:
+        images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
     if count <= size:
-        return Passed(*_backward_part(feed, batch.images, labels, 1.0), labels)
+        return Passed(*_backward_part(feed, images, targets, 1.0), labels)
     losses, logits = [], []
-    both = zip(torch.split(batch.images, size), torch.split(labels, size), strict=True)
-    for images, wanted in both:
-        loss, output = _backward_part(feed, images, wanted, wanted.shape[0] / count)
+    both = zip(torch.split(images, size), torch.split(targets, size), strict=True)
+    for part, wanted in both:
+        loss, output = _backward_part(feed, part, wanted, wanted.shape[0] / count)
         losses.append(loss)
         logits.append(output)
     return Passed(torch.stack(losses).sum(), torch.cat(logits), labels)

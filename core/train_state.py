@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from core.averaging import Averaged
 from core.config import PhaseConfig
 from core.early_stopping import EarlyStopping
 from core.metrics import RunningMetrics
@@ -79,13 +80,15 @@ class TrainState:
     best: Best | None
     fingerprint: str
     """Of the data: content, classes and split."""
+    averaged: Averaged | None = None
+    """The moving average of the weights, where one is kept."""
     nonfinite_steps: int = 0
     """Steps in a row whose loss or gradient was not finite."""
     rollbacks: int = 0
     """How often the phase went back to earlier weights."""
     phase_best: Best | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    """A true copy of the weights at `phase_best`, on the CPU."""
+    """A true copy of the weights at `phase_best`, averaged if they are, on the CPU."""
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
     """Copies, on the CPU, of the tensors that don't train in this phase."""
     start_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -121,10 +124,25 @@ class TrainState:
         """Return a true copy of all weights, on the CPU."""
         return copy_weights(self.model, self.frozen)
 
+    def keep_best(self, best: Best) -> None:
+        """Take what was just validated as the phase's best so far."""
+        self.phase_best, self.start_weights = best, {}
+        self.best_weights = self.averaged.copy_weights() if self.averaged else self.copy_weights()
+
+    def take_best(self) -> None:
+        """Give the model the phase's best weights; before the first verdict, the average."""
+        weights = self.best_weights
+        if self.averaged and not weights:
+            weights = self.averaged.copy_weights()
+        if weights:
+            self.model.load_state_dict(weights)
+
     def roll_back(self, factor: float) -> str:
         """Go back to the phase's best weights, or its first, with a new optimizer state and the
         learning rate times `factor`; returns which weights, in words."""
         self.model.load_state_dict(self.best_weights or self.start_weights)
+        if self.averaged:
+            self.averaged.reset()
         self.optimizer.state.clear()
         self.schedule.lower(factor, self.phase_step)
         self.nonfinite_steps = 0
@@ -140,6 +158,7 @@ class TrainState:
                 **{name: getattr(self, name) for name in _PLAIN},
                 "optimizer": _copied(self.optimizer.state_dict()),
                 "scheduler": _copied(self.schedule.state_dict()),
+                "averaged": self.averaged.copy_weights() if self.averaged else None,
                 "stopping": asdict(self.stopping),
                 "metrics": self.metrics.sums,
                 "phase_best": asdict(self.phase_best) if self.phase_best else None,
@@ -155,6 +174,8 @@ class TrainState:
             setattr(self, name, saved[name])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["scheduler"])
+        if self.averaged:
+            self.averaged.load(saved["averaged"])
         self.stopping = EarlyStopping(**saved["stopping"])
         self.metrics.sums = saved["metrics"]
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None

@@ -19,6 +19,9 @@ RECIPES = {
         "phases.head.warmup_epochs=1",
     ),
     "sampler": ("data.balance=sampler", "phases.head.views=1", "phases.head.epochs=3"),
+    "mixed": ("phases.full.mixup=0.4", "phases.full.cutmix=1.0"),
+    "averaged": ("phases.full.ema=0.9", "phases.full.epochs=3"),
+    "by layers": ("phases.full.layer_decay=0.7", "phases.full.scheduler.kind=cosine"),
     "weights": ("data.balance=loss", "phases.head.label_smoothing=0.1"),
 }
 
@@ -44,7 +47,7 @@ def unbroken(
     return run(EngineThread(small_config(photos, *recipe), tmp_path_factory.mktemp("unbroken")))
 
 
-@pytest.mark.parametrize("steps", [2, 4, 7, 8, 9, 11])
+@pytest.mark.parametrize("steps", [2, 5, 7, 8, 9, 11])
 def test_a_run_that_dies_ends_like_one_that_did_not(
     steps: int,
     recipe: tuple[str, ...],
@@ -59,6 +62,10 @@ def test_a_run_that_dies_ends_like_one_that_did_not(
         folder = run(EngineThread(config, tmp_path))
     assert go_on(folder).outcome == "finished"
     assert_same_end(folder, unbroken)
+    ends = [load(f.checkpoints / "last.pt")["train_state"] for f in (folder, unbroken)]
+    assert ends[0]["scheduler"] == ends[1]["scheduler"]
+    averaged = [end["averaged"] or {} for end in ends]
+    assert same(*averaged)
 
 
 def test_the_recipe_is_another_one(
@@ -67,11 +74,21 @@ def test_the_recipe_is_another_one(
     """What is tested above would say nothing of options that did nothing."""
     sizes = [text for text in recipe if "views" in text or "epochs=" in text]
     plain = run(EngineThread(small_config(photos, *sizes), tmp_path))
-    ends = [load(folder.checkpoints / "last.pt")["model"] for folder in (plain, unbroken)]
+    ends = [load(f.checkpoints / "best-full.pt")["model"] for f in (plain, unbroken)]
     assert not same(*ends)
 
 
-@pytest.mark.parametrize("change", ["data.balance=loss", "phases.full.label_smoothing=0.1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "data.balance=loss",
+        "phases.full.label_smoothing=0.1",
+        "phases.full.mixup=0.1",
+        "phases.full.cutmix=0.1",
+        "phases.full.ema=0.5",
+        "phases.full.layer_decay=0.5",
+    ],
+)
 def test_what_would_make_it_another_run_is_refused(change: str, unbroken: RunFolder) -> None:
     with pytest.raises(SetupError, match="another run"):
         plan_resumption(unbroken, [change])
