@@ -4,14 +4,16 @@
     python -m tests.benchmarks.recipes … --uneven 10 --only none,loss,sampler
 
 The preset `default` with its phase head, then phase full for some epochs and without an early end;
-one thing is changed at a time, a seed a round. `top-1` and `loss` are those of validation in the
-best epoch of phase full. With `--uneven N` every second class keeps an N-th of its training
-pictures; validation is left as it is. What the preset has switched on is judged by this.
+one thing is changed at a time, a seed a round. Where that is of phase full alone, it goes on from
+the same phase head as the others. `top-1` and `loss` are those of validation in the best epoch of
+phase full, or of phase head with `--epochs 0`. With `--uneven N` every second class keeps an N-th
+of its training pictures; validation is left as it is. What presets switch on is judged by this.
 """
 
 import argparse
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from core.events import EpochEnded
@@ -54,8 +56,15 @@ def measure(options: Options, work: Path) -> Report:
     names = options.only.split(",")
     found: dict[str, list[EpochEnded]] = defaultdict(list)
     for seed in range(1, options.seeds + 1):
+        head = {"phases.full.epochs": 0}
+        base = _settings(options, data, seed)
+        weights, _ = _train({**base, **head}, work / f"{seed}-head", options.set)
         for name in names:
-            best = _train(options, data, work / f"{seed}-{name}", seed, VARIANTS[name])
+            changes = [*VARIANTS[name], *options.set]
+            settings = dict(base)
+            if all(change.startswith("phases.full.") for change in changes):
+                settings |= {"model.weights": str(weights), "phases.head.epochs": 0}
+            _, best = _train(settings, work / f"{seed}-{name}", changes)
             found[name].append(best)
             say(f"seed {seed}, {name}: top-1 {100 * best.val_top1:.2f} %, {best.val_loss:.3f}")
     values = {
@@ -71,16 +80,13 @@ def _make_uneven(data: Path, divisor: int) -> None:
             picture.unlink()
 
 
-def _train(
-    options: Options, data: Path, work: Path, seed: int, changes: tuple[str, ...]
-) -> EpochEnded:
-    """Return the best epoch of phase full."""
+def _settings(options: Options, data: Path, seed: int) -> dict[str, object]:
     settings = {
         "seed": seed,
         "data.root": str(data),
         "data.image_size": options.image_size,
         "data.batch_size": 32,
-        "data.workers": 1,
+        "data.workers": 0,
         "precision": "fp32",
         "memory_format": "contiguous",
         "model.name": options.model,
@@ -88,20 +94,29 @@ def _train(
         "phases.full.epochs": options.epochs,
         "phases.full.early_stopping.patience": _NEVER,
     }
-    if options.weights:
-        settings["model.weights"] = str(options.weights.resolve())
-    more = [text for change in (*changes, *options.set) for text in ("--set", change)]
-    # What phase head keeps is the same for all variants of a seed.
+    return settings | ({"model.weights": str(options.weights.resolve())} if options.weights else {})
+
+
+def _train(
+    settings: dict[str, object], work: Path, changes: Iterable[str]
+) -> tuple[Path, EpochEnded]:
+    """Return the best weights of the last phase, and their epoch."""
+    more = [text for change in changes for text in ("--set", change)]
+    # What phase head keeps of the pictures is the same for all variants of a seed.
     run = Run(settings, work, options=more, CONVNEXT_TUI_CACHE=str(work.parent / "cache"))
     run.finish()
-    epochs = [event for _, event in of_kind(run.records(), EpochEnded) if event.phase == "full"]
-    return max(epochs, key=lambda e: (e.val_top1, -e.val_loss))
+    assert run.folder is not None
+    epochs = [event for _, event in of_kind(run.records(), EpochEnded)]
+    last = [event for event in epochs if event.phase == epochs[-1].phase]
+    best = max(last, key=lambda event: (event.val_top1, -event.val_loss))
+    return run.folder.checkpoints / f"best-{best.phase}.pt", best
 
 
 def _table(found: dict[str, list[EpochEnded]], options: Options) -> Table:
     what = f", every second class with 1/{options.uneven}" if options.uneven > 1 else ""
+    trained = f"phase full, {options.epochs} epochs" if options.epochs else "phase head"
     table = Table(
-        f"phase full, {options.epochs} epochs, {options.seeds} seeds{what}: best val top-1, %",
+        f"{trained}, {options.seeds} seeds{what}: best val top-1, %",
         ["changed", "top-1", "to none (median, lowest to highest)", "loss", "best epoch"],
     )
     first = next(iter(found))
