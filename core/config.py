@@ -93,7 +93,8 @@ class DataConfig(_Section):
     balance: Literal["none", "loss", "sampler"] = "none"
     """For classes of unequal size. loss = the training loss weighs classes by their effective
     number of pictures (Cui et al., 2019, beta 0.999), 1 on average; sampler = an epoch draws as
-    many pictures as there are, with replacement, each class as often as any other. In phase head
+    many pictures as there are, with replacement, each class as often as any other. Both gain where
+    all classes count alike, and cost top-1 where validation is as uneven as training. In phase head
     the first `phases.head.views` epochs visit every picture once all the same: they compute its
     features."""
     decode_once: bool = True

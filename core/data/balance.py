@@ -18,7 +18,9 @@ def class_notes(counts: Mapping[str, int], train: Mapping[str, int]) -> list[str
         notes.append(f"{named(small)} fewer than {SMALL_CLASS} pictures to train on")
     most, least = max(counts.values(), default=0), min(counts.values(), default=0)
     if least and most >= IMBALANCE * least:
-        notes.append(f"imbalance: the largest class has {most / least:.0f}x the smallest's")
+        notes.append(
+            f"imbalance: the largest class has {most / least:.0f}x the smallest's; see data.balance"
+        )
     return notes
 
 

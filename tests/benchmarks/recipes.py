@@ -7,7 +7,8 @@ The preset `default` with its phase head, then phase full for some epochs and wi
 one thing is changed at a time, a seed a round. Where that is of phase full alone, it goes on from
 the same phase head as the others. `top-1` and `loss` are those of validation in the best epoch of
 phase full, or of phase head with `--epochs 0`. With `--uneven N` every second class keeps an N-th
-of its training pictures; validation is left as it is. What presets switch on is judged by this.
+of its training pictures; validation is left as it is, but with `--uneven-val`, as it is where a
+folder is split. What presets switch on is judged by this.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def measure(options: Options, work: Path) -> Report:
     data = image_folder(options.data, work, options.limit)
     if options.uneven > 1:
         assert data.is_relative_to(work), "--uneven takes pictures away: give a --limit"
-        _make_uneven(data, options.uneven)
+        _make_uneven(data, options.uneven, ("train", "val") if options.uneven_val else ("train",))
     names = options.only.split(",")
     found: dict[str, list[EpochEnded]] = defaultdict(list)
     for seed in range(1, options.seeds + 1):
@@ -62,7 +63,7 @@ def measure(options: Options, work: Path) -> Report:
         for name in names:
             changes = [*VARIANTS[name], *options.set]
             settings = dict(base)
-            if all(change.startswith("phases.full.") for change in changes):
+            if options.epochs and all(text.startswith("phases.full.") for text in changes):
                 settings |= {"model.weights": str(weights), "phases.head.epochs": 0}
             _, best = _train(settings, work / f"{seed}-{name}", changes)
             found[name].append(best)
@@ -73,8 +74,8 @@ def measure(options: Options, work: Path) -> Report:
     return Report(tables=[_table(found, options)], values=values)
 
 
-def _make_uneven(data: Path, divisor: int) -> None:
-    for folder in sorted((data / "train").iterdir())[1::2]:
+def _make_uneven(data: Path, divisor: int, sides: Iterable[str]) -> None:
+    for folder in (folder for side in sides for folder in sorted((data / side).iterdir())[1::2]):
         pictures = sorted(folder.iterdir())
         for picture in pictures[max(1, len(pictures) // divisor) :]:
             picture.unlink()
@@ -113,7 +114,8 @@ def _train(
 
 
 def _table(found: dict[str, list[EpochEnded]], options: Options) -> Table:
-    what = f", every second class with 1/{options.uneven}" if options.uneven > 1 else ""
+    where = " on both sides" if options.uneven_val else ""
+    what = f", every second class with 1/{options.uneven}{where}" if options.uneven > 1 else ""
     trained = f"phase full, {options.epochs} epochs" if options.epochs else "phase head"
     table = Table(
         f"{trained}, {options.seeds} seeds{what}: best val top-1, %",
@@ -139,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", default=",".join(list(VARIANTS)[:7]), help="which, with commas between"
     )
     parser.add_argument("--uneven", type=int, default=1, metavar="N")
+    parser.add_argument("--uneven-val", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
     add_recipe_options(parser)

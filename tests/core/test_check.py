@@ -108,7 +108,10 @@ def test_unequal_and_lost_classes_are_named(tmp_path: Path) -> None:
     ]
     (root / "lost" / "a.png").unlink()
     (root / "lost").rmdir()
-    assert "imbalance: the largest class has 20x the smallest's" in report(root).notes
+    assert (
+        "imbalance: the largest class has 20x the smallest's; see data.balance"
+        in report(root).notes
+    )
 
 
 def test_a_folder_without_classes_is_looked_through_all_the_same(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_folder_is_counted_and_its_problems_are_named(tmp_path: Path) -> None:
     assert data.problems == [
         "mice has one picture only; being split takes 2",
         "2 classes have fewer than 10 pictures to train on",
-        "imbalance: the largest class has 200x the smallest's",
+        "imbalance: the largest class has 200x the smallest's; see data.balance",
     ]
 
 
