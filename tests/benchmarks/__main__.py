@@ -27,6 +27,7 @@ BENCHMARKS = {
     "ui": True,
     "peers": True,
     "views": True,
+    "recipes": True,
     "gpu": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
