@@ -41,11 +41,17 @@ def read_rgb(source: Path | bytes, draft: int = 0) -> Image.Image:
             if draft:
                 image.draft("RGB", (draft, draft))
             image.load()
-            return _to_rgb(_upright(image))
+            return upright_rgb(image)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
         raise UnreadableImage(_reason(error)) from None
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened picture in mode RGB with its EXIF orientation applied, transparency on
+    white."""
+    return _to_rgb(_upright(image))
 
 
 def _reason(error: Exception) -> str:
