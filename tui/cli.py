@@ -16,6 +16,7 @@ import click
 from core import __version__
 from core.errors import SetupError
 from tui.cli_house import cache, keys, settings
+from tui.cli_model import predict
 from tui.cli_runs import compare, runs, trash
 from tui.cli_show import export_logs, serve, show
 
@@ -147,7 +148,10 @@ def ctl(
     sys.exit(code)
 
 
-for _command in (runs, show, compare, export_logs, serve, trash, keys, settings, cache):
+for _command in (
+    *(runs, show, compare, predict, export_logs, serve, trash),
+    *(keys, settings, cache),
+):
     cli.add_command(_command)
 
 

@@ -5,21 +5,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 from PIL import Image
 
 from core.data.cores import usable_cores
 from core.data.picture_cache import reduce, short_side
-from core.data.read import UnreadableImage, read_rgb, upright_rgb
-from core.files import read_regular
+from core.data.read import read_rgb, upright_rgb
+from core.inference.file_bytes import read_bytes
 from core.inference.trained_run import TrainedRun
 
 Picture = str | os.PathLike[str] | bytes | Image.Image
 """A file's path, a file's content, or a picture that Pillow has opened."""
 
-LARGEST_FILE = 1 << 30
 MOST_THREADS = 16
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,21 +45,9 @@ class PictureReader:
         if isinstance(source, Image.Image):
             picture = upright_rgb(source)
         else:
-            data = source if isinstance(source, bytes) else _bytes(Path(source))
+            data = source if isinstance(source, bytes) else read_bytes(source)
             picture = read_rgb(data, draft=self._short)
         return reduce(picture, self._short) if self._short else picture
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        data = read_regular(file, LARGEST_FILE)
-    except FileNotFoundError:
-        raise UnreadableImage("no such file") from None
-    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        raise UnreadableImage(getattr(error, "strerror", None) or "no file") from None
-    if not data:
-        raise UnreadableImage("the file is empty")
-    return data
 
 
 def in_order(
