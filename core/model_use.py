@@ -3,12 +3,14 @@
 Each function imports what it needs when it is called: whoever only asks for help waits for nothing.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.math_threads import share_the_cores
 
 if TYPE_CHECKING:
+    from core.inference.evaluation_result import EvaluationResult
     from core.inference.predictor import Predictor
 
 
@@ -29,3 +31,23 @@ def open_predictor(
     from core.inference.trained_run import load_run
 
     return Predictor(load_run(run, checkpoint, runs_dir), device, batch_size, precision)
+
+
+def evaluate(
+    predictor: "Predictor",
+    folder: Path | None,
+    part: str | None = None,
+    tta: str | None = None,
+    on_pictures: Callable[[int], object] = lambda count: None,
+) -> "EvaluationResult":
+    """Evaluate a network on a folder of pictures by class, or without one on those that its run
+    has validated on; see `core.inference.evaluating.evaluate`. Raises SetupError."""
+    from core.inference.evaluating import evaluate as evaluated
+    from core.inference.labelled import labelled_pictures, own_val_pictures
+
+    run = predictor.run
+    if folder is None:
+        pictures = own_val_pictures(run.folder, Path(run.config.data.root or ""), run.classes)
+    else:
+        pictures = labelled_pictures(folder, run.classes, part)
+    return evaluated(predictor, pictures, tta, on_pictures)

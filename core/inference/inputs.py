@@ -38,7 +38,7 @@ def _paths(argument: str) -> Iterator[str]:
     if argument == STDIN:
         return _lines(sys.stdin.buffer)
     if os.path.isdir(argument):  # noqa: PTH112 - Path raises for a name with a zero byte
-        return _below(Path(argument))
+        return pictures_below(Path(argument))
     if glob.has_magic(argument) and not os.path.lexists(argument):
         # Path.glob takes no pattern that is absolute.
         found = glob.iglob(argument, recursive=True)  # noqa: PTH207
@@ -52,7 +52,9 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
             yield path
 
 
-def _below(folder: Path) -> Iterator[str]:
+def pictures_below(folder: Path) -> Iterator[str]:
+    """Yield the files in a folder and its sub folders that are pictures by their name, sorted
+    within each folder; hidden ones are left out."""
     # Links to folders are not followed: one that leads back up would never end.
     for top, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

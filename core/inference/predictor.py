@@ -1,6 +1,6 @@
 """Class probabilities of pictures, by a run's network."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike, fspath
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from core import parts
 from core.config_io import with_values
-from core.data.dataset import Transform
 from core.data.read import UnreadableImage
 from core.device import Compute, ways_to_compute
 from core.inference.reading import Picture, PictureReader, in_order
@@ -26,6 +26,8 @@ BATCH_SIZE = 32
 """Pictures that go through the network at once: more make a CPU no faster."""
 P = TypeVar("P", bound=Picture)
 Probabilities = NDArray[np.float32]
+Views = Callable[[Image.Image], tuple[Tensor, ...]]
+"""What is made of a picture in mode RGB: views of it (3, H, W), uint8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class ReadPicture(Generic[P]):
     """A picture as the network takes it."""
 
     picture: P
-    views: Tensor | None
-    """(views, 3, H, W), uint8; None where it can't be read."""
+    views: tuple[Tensor, ...]
+    """Each (3, H, W), uint8; empty where it can't be read."""
     error: str = ""
 
 
@@ -104,18 +106,18 @@ class Predictor:
         Pictures are taken as they are needed: any number of them needs the same memory.
         """
         for group in self.read(pictures):
-            whole = [one.views for one in group if one.views is not None]
-            found = iter(self._probabilities(torch.cat(whole)) if whole else ())
+            whole = [one.views[0] for one in group if one.views]
+            found = iter(self._probabilities(torch.stack(whole)) if whole else ())
             for one in group:
-                known = None if one.views is None else next(found)
+                known = next(found) if one.views else None
                 yield Prediction(one.picture, known, one.error)
 
     def read(
-        self, pictures: Iterable[P], transforms: Sequence[Transform] = ()
+        self, pictures: Iterable[P], views: Views | None = None
     ) -> Iterator[list[ReadPicture[P]]]:
-        """Yield pictures as the network takes them, in groups of `batch_size`; with `transforms`
-        a view by each of these, of one size, instead of the validation's."""
-        work = self._worker(transforms or (self.transform,))
+        """Yield pictures as the network takes them, in groups of `batch_size`: the one view that
+        validation has, or what `views` makes of each."""
+        work = self._worker(views or (lambda picture: (self.transform(picture),)))
         ready = in_order(pictures, work, 2 * self.batch_size, self._threads)
         while group := list(islice(ready, self.batch_size)):
             yield group
@@ -137,13 +139,13 @@ class Predictor:
         found: Probabilities = self.logits(images).softmax(dim=1).numpy()
         return found
 
-    def _worker(self, transforms: Sequence[Transform]) -> Callable[[P], ReadPicture[P]]:
+    def _worker(self, views: Views) -> Callable[[P], ReadPicture[P]]:
         def work(picture: P) -> ReadPicture[P]:
             try:
                 read = self._reader.read(picture)
             except UnreadableImage as error:
-                return ReadPicture(picture, None, str(error))
-            return ReadPicture(picture, torch.stack([each(read) for each in transforms]))
+                return ReadPicture(picture, (), str(error))
+            return ReadPicture(picture, views(read))
 
         return work
 
