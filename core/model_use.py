@@ -3,7 +3,7 @@
 Each function imports what it needs when it is called: whoever only asks for help waits for nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from core.math_threads import share_the_cores
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
+    from core.inference.exporting import Exported
     from core.inference.predictor import Predictor
 
 
@@ -51,3 +52,23 @@ def evaluate(
     else:
         pictures = labelled_pictures(folder, run.classes, part)
     return evaluated(predictor, pictures, tta, on_pictures)
+
+
+def export(
+    run: str,
+    runs_dir: Path,
+    checkpoint: str,
+    to: str,
+    out: Path,
+    with_normalize: bool = False,
+    pictures: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> "Exported":
+    """Write a run's network for other programs, and compare what was written with it; see
+    `core.inference.exporting.export`. Raises SetupError."""
+    share_the_cores()
+    from core.inference.exporting import export as exported
+    from core.inference.trained_run import load_run
+
+    loaded = load_run(run, checkpoint, runs_dir)
+    return exported(loaded, to, out, with_normalize, pictures, overwrite)
