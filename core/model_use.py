@@ -1,0 +1,74 @@
+"""The door from what knows no torch to a run's network.
+
+Each function imports what it needs when it is called: whoever only asks for help waits for nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.math_threads import share_the_cores
+
+if TYPE_CHECKING:
+    from core.inference.evaluation_result import EvaluationResult
+    from core.inference.exporting import Exported
+    from core.inference.predictor import Predictor
+
+
+def open_predictor(
+    run: str,
+    runs_dir: Path,
+    checkpoint: str = "best",
+    device: str = "auto",
+    batch_size: int | None = None,
+    precision: str = "fp32",
+) -> "Predictor":
+    """Load a run's network onto a device; arguments as those of `load_run` and `Predictor`.
+
+    Raises SetupError.
+    """
+    share_the_cores()
+    from core.inference.predictor import Predictor
+    from core.inference.trained_run import load_run
+
+    return Predictor(load_run(run, checkpoint, runs_dir), device, batch_size, precision)
+
+
+def evaluate(
+    predictor: "Predictor",
+    folder: Path | None,
+    part: str | None = None,
+    tta: str | None = None,
+    on_pictures: Callable[[int], object] = lambda count: None,
+) -> "EvaluationResult":
+    """Evaluate a network on a folder of pictures by class, or without one on a part of its run's
+    own split; see `core.inference.evaluating.evaluate`. Raises SetupError."""
+    from core.inference.evaluating import evaluate as evaluated
+    from core.inference.labelled import labelled_pictures, own_pictures
+
+    run = predictor.run
+    if folder is None:
+        pictures = own_pictures(run.folder, Path(run.config.data.root or ""), run.classes, part)
+    else:
+        pictures = labelled_pictures(folder, run.classes, part)
+    return evaluated(predictor, pictures, tta, on_pictures)
+
+
+def export(
+    run: str,
+    runs_dir: Path,
+    checkpoint: str,
+    to: str,
+    out: Path,
+    with_normalize: bool = False,
+    pictures: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> "Exported":
+    """Write a run's network for other programs, and compare what was written with it; see
+    `core.inference.exporting.export`. Raises SetupError."""
+    share_the_cores()
+    from core.inference.exporting import export as exported
+    from core.inference.trained_run import load_run
+
+    loaded = load_run(run, checkpoint, runs_dir)
+    return exported(loaded, to, out, with_normalize, pictures, overwrite)
