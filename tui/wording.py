@@ -14,6 +14,7 @@ from core.eta import overdue
 from core.run_parts import PhaseState
 from core.run_state import RunState
 from core.text import printable
+from tui.colours import DARK, Palette, rgb
 from tui.signs import SYMBOLS, sparkline
 
 STYLES = {
@@ -243,12 +244,12 @@ def _rate_rule(phase: PhaseState) -> str:
     return f"× {phase.started.scheduler_factor:g} after {left} more without improvement"
 
 
-def log_line(time: float, level: str, text: str) -> Text:
+def log_line(time: float, level: str, text: str, palette: Palette = DARK) -> Text:
     """Return one line of the log: time, a sign for its level, the sentence."""
     sign, colour = {
-        "good": ("✓ ", "#009e73"),
-        "warning": ("! ", "#e69f00"),
-        "error": ("✗ ", "#d55e00"),
+        "good": ("✓ ", rgb(palette.best)),
+        "warning": ("! ", rgb(palette.val)),
+        "error": ("✗ ", rgb(palette.bad)),
     }.get(level, ("  ", ""))
     strong = colour if level in ("warning", "error") else ""
     return Text.assemble(
