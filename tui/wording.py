@@ -87,7 +87,7 @@ def facts(state: RunState) -> Content:
     """
     parts = []
     if state.model:
-        parts.append(f"{printable(state.model.device)}, {state.model.precision}")
+        parts.append(f"{printable(state.model.device)}, {printable(state.model.precision)}")
     if state.data:
         data = state.data
         parts.append(f"{len(data.classes)} classes")
