@@ -85,7 +85,11 @@ def _ask(script: Script, phase: str, number: int) -> None:
 def only_nan() -> Script:
     """Three epochs in which nothing was a number."""
     script = Script("nan").prepare().host_only().phase("head", 30)
-    nothing: dict[str, Any] = {"top1": math.nan, "grad_norm": math.nan, "images_per_second": math.nan}
+    nothing: dict[str, Any] = {
+        "top1": math.nan,
+        "grad_norm": math.nan,
+        "images_per_second": math.nan,
+    }
     for number in (1, 2, 3):
         script.progress("head", number, 60, math.nan, **nothing)
         script.add(ev.Warned(code="nonfinite-loss", message="the loss is nan"))
