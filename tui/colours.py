@@ -16,6 +16,8 @@ class Palette:
     mark: Colour
     faint: Colour
     """Raw points behind a smoothed line."""
+    star: Colour
+    """Runs that a person has starred."""
     runs: tuple[Colour, ...]
     """Runs that are compared."""
 
@@ -27,6 +29,7 @@ DARK = Palette(
     bad=(213, 94, 0),
     mark=(204, 121, 167),
     faint=(70, 104, 128),
+    star=(240, 228, 66),
     runs=(
         (86, 180, 233),
         (230, 159, 0),
@@ -45,6 +48,7 @@ LIGHT = Palette(
     bad=(180, 50, 0),
     mark=(160, 70, 120),
     faint=(150, 185, 205),
+    star=(130, 120, 0),
     runs=(
         (0, 114, 178),
         (190, 90, 0),
@@ -56,6 +60,11 @@ LIGHT = Palette(
         (90, 90, 90),
     ),
 )
+
+
+def rgb(colour: Colour) -> str:
+    """Return a colour as rich and Textual write it."""
+    return f"rgb({colour[0]},{colour[1]},{colour[2]})"
 
 
 def palette_for(dark: bool) -> Palette:

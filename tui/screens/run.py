@@ -157,7 +157,13 @@ class RunScreen(SteeringScreen):
 
     def headline(self, status: str, now: float) -> Content:
         """Return what the first line says of the run."""
-        return wording.headline(self.model.state, status, now)
+        return wording.headline(self.model.state, status, now, self.helps(status))
+
+    def helps(self, status: str) -> bool:
+        """Return whether a key gets the run out of its trouble, from where it is looked at."""
+        if status == "paused":
+            return not self.model.read_only
+        return not cast("ConvNextApp", self.app).view_only
 
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source

@@ -58,6 +58,7 @@ class PicturesTab(RunTab):
     PicturesTab {
         #pictures-title { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #pictures-list, #pictures-frame { height: 1fr; border: round $foreground 30%; }
+        #pictures-list, #pictures-frame { border-title-color: $foreground; }
         #pictures-list { width: 2fr; max-width: 60; background: $background; padding: 0; }
         #pictures-list { scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #pictures-frame { width: 3fr; border-subtitle-color: $foreground 60%; }
