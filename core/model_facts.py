@@ -102,8 +102,10 @@ def weights_at_hand(facts: ModelFacts) -> bool:
 def weights_problem(config: ModelConfig, facts: ModelFacts) -> str:
     """Return why the weights asked for can't be had, as far as that is known, or nothing."""
     if config.weights is not None:
-        there = Path(config.weights).is_file()
-        return "" if there else f"model.weights={config.weights}: no such file"
+        path = Path(config.weights)
+        if path.is_dir():
+            return f"{path} is a folder; expected a file of weights"
+        return "" if path.is_file() else f"no such file: {path}"
     if config.pretrained and not facts.problem and not (facts.hub_id or facts.url):
         return (
             f"timm has no pretrained weights for {config.name}: set model.weights or another model"

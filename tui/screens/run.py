@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from tui import progress, wording
+from tui.screens.managing import FINISHED
 from tui.screens.steering import SteeringScreen
 from tui.settings import CALLS, CHOICES
 from tui.sources import RunModel
@@ -73,7 +74,7 @@ class RunScreen(SteeringScreen):
             Binding(str(number), f"tab('{name}')", name, show=False, tooltip=f"Tab {name}")
             for number, name in enumerate(_TABS, 1)
         ),
-        Binding("r", "resume", "resume", show=False, tooltip="Go on with a run that stopped"),
+        Binding("r", "resume", "resume", tooltip="Go on with a run that stopped"),
         Binding(
             "b",
             "call",
@@ -92,6 +93,7 @@ class RunScreen(SteeringScreen):
         self._bar = TabBar(list(_TABS))
         self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
         self._tab = "charts"
+        self._status = ""
         self._body = Container(self._tabs["charts"], id="body")
 
     def compose(self) -> ComposeResult:
@@ -147,6 +149,9 @@ class RunScreen(SteeringScreen):
         if not self.is_mounted:
             return
         status = self.model.status
+        if status != self._status:
+            self._status = status
+            self.refresh_bindings()  # the footer has the keys that do something now
         self.set_class(status == "paused", "-paused")
         self.set_class(status in ("failed", "interrupted"), "-broken")
         self.take_answers()
@@ -208,9 +213,20 @@ class RunScreen(SteeringScreen):
         """Go on with this run from its last checkpoint, if it doesn't train anyway."""
         app = cast("ConvNextApp", self.app)
         path = self.model.path or app.runs_dir / self.model.state.run_id
-        refused = "this run is training" if self.model.source.live else app.resume(path)
+        refused = self._why_not_resumed() or app.resume(path)
         if refused:
             self.notify(refused, severity="warning", markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show the key that goes on with a run where that may be."""
+        if action == "resume":
+            return self.model.status in ("stopped", "failed", "interrupted")
+        return super().check_action(action, parameters)
+
+    def _why_not_resumed(self) -> str:
+        if self.model.source.live:
+            return "this run is training"
+        return FINISHED if self.model.state.status == "finished" else ""
 
     def action_call(self) -> None:
         """Change how the person is called when a phase ends."""

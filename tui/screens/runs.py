@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     """A run, its letter, whether it is the best, the minute, and whether the background is dark:
     all that its cells depend on."""
 
+_LOW = 16
+"""Lines below which there is no room for more about the chosen run."""
 _LOOK_SECONDS = 2.0
 
 
@@ -96,7 +98,8 @@ class RunsScreen(FilteringScreen):
         self._look_if_seen()
 
     def on_resize(self, event: Resize) -> None:
-        """Other widths have other columns."""
+        """Other widths have other columns; in a very low terminal the rows need all of it."""
+        self.set_class(event.size.height < _LOW, "-low")
         self.call_after_refresh(self.show_runs)
 
     def tick(self, now: float, charts: bool) -> None:
