@@ -16,6 +16,7 @@ import click
 from core import __version__
 from core.errors import SetupError
 from tui.cli_evaluate import evaluate
+from tui.cli_explain import explain
 from tui.cli_export import export
 from tui.cli_house import cache, keys, settings
 from tui.cli_model import predict
@@ -151,7 +152,7 @@ def ctl(
 
 
 for _command in (
-    *(runs, show, compare, predict, evaluate, export, export_logs, serve, trash),
+    *(runs, show, compare, predict, evaluate, explain, export, export_logs, serve, trash),
     *(keys, settings, cache),
 ):
     cli.add_command(_command)
