@@ -3,7 +3,7 @@
 Each function imports what it needs when it is called: whoever only asks for help waits for nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ from core.math_threads import share_the_cores
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
+    from core.inference.explanation import Explanation
     from core.inference.exporting import Exported
     from core.inference.predictor import Predictor
+    from core.inference.rows import Row
 
 
 def open_predictor(
@@ -52,6 +54,20 @@ def evaluate(
     else:
         pictures = labelled_pictures(folder, run.classes, part)
     return evaluated(predictor, pictures, tta, on_pictures)
+
+
+def explain(
+    predictor: "Predictor",
+    paths: Iterable[str],
+    stage: int | None = None,
+    target: str | None = None,
+    occlusion: bool = False,
+) -> "Iterator[Explanation | Row]":
+    """Yield what speaks for a class in each picture; see `core.inference.explaining.explain`.
+    Raises SetupError, at once."""
+    from core.inference.explaining import explain as explained
+
+    return explained(predictor, paths, stage, target, occlusion)
 
 
 def export(

@@ -28,5 +28,9 @@ class PixelNet(nn.Module):
         """Return the logits (N, classes) of pictures (N, C, H, W): uint8, or float32 that is
         normalised already."""
         if images.dtype == torch.uint8:
-            images = images.float().div_(255).sub_(self.mean).div_(self.std)
+            images = self.normalised(images)
         return self.model(images)  # type: ignore[no-any-return]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return pictures (N, C, H, W), uint8, as the model takes them: float32."""
+        return images.float().div_(255).sub_(self.mean).div_(self.std)

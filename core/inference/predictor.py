@@ -77,7 +77,8 @@ class Predictor:
         self._part_size = self.batch_size
         self._reader = PictureReader(run)
         net = PixelNet(run.model, run.transform["mean"], run.transform["std"])
-        self._net = self.compute.place_model(net).eval()
+        self.compute.place_model(net)
+        self._net = net.eval()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -121,6 +122,14 @@ class Predictor:
         ready = in_order(pictures, work, 2 * self.batch_size, self._threads)
         while group := list(islice(ready, self.batch_size)):
             yield group
+
+    def view(self, picture: Picture) -> Tensor:
+        """Return a picture as the network takes it: uint8 (3, H, W). Raises UnreadableImage."""
+        return self.transform(self._reader.read(picture))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return pictures (N, 3, H, W), uint8, on the device, as `run.model` takes them."""
+        return self._net.normalised(self.compute.place_images(images))
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes), float32, on the CPU, of pictures (N, 3, H, W): uint8,
