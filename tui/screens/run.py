@@ -54,6 +54,12 @@ def _log_tab(model: RunModel) -> RunTab:
     return LogTab()
 
 
+def _evaluations_tab(model: RunModel) -> RunTab:
+    from tui.tabs.evaluations import EvaluationsTab
+
+    return EvaluationsTab(model.path)
+
+
 # Made, and most of them imported, when they are first opened: the screen's first frame is sooner.
 _TABS: dict[str, Callable[[RunModel], RunTab]] = {
     "charts": _charts_tab,
@@ -61,6 +67,7 @@ _TABS: dict[str, Callable[[RunModel], RunTab]] = {
     "pictures": _pictures_tab,
     "config": _config_tab,
     "log": _log_tab,
+    "evaluation": _evaluations_tab,
 }
 
 
