@@ -19,7 +19,7 @@ LOOKS = ((SMALL, DARK), (LARGE, DARK), (LARGE, LIGHT), (SMALL, LIGHT))
 
 async def rest(pilot: Pilot[Exit], app: ConvNextApp) -> None:
     """Let the app do all that was set off: what is done after a refresh may set off another."""
-    for _ in range(3):
+    for _ in range(4):
         await app.workers.wait_for_complete()
         for _ in range(app.rates.ticks_a_chart):  # charts are not drawn at every tick
             app.tick()

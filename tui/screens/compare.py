@@ -18,7 +18,7 @@ from core.compare import ComparedRun
 from core.text import printable
 from tui import compare_chart, compare_files
 from tui.chart_keys import WINDOW_KEYS
-from tui.colours import Palette, palette_for
+from tui.colours import Palette, palette_of
 from tui.compare_chart import CompareView
 from tui.compare_table import heading, summary, table_rows
 from tui.comparison import Comparison
@@ -129,7 +129,7 @@ class CompareScreen(Screen[None]):
         if now == self._drawn:
             return
         before, self._drawn = self._drawn, now
-        palette = palette_for(dark)
+        palette = palette_of(self.app)
         spec = compare_chart.chart(self._runs, self.view, palette)
         title = compare_chart.title(self.view, drawn_log(spec))
         self._chart.show(spec, title, compare_chart.legend(self._runs, self.view))

@@ -17,7 +17,7 @@ from textual.widgets.data_table import CellDoesNotExist
 
 from core.text import printable
 from tui import listing
-from tui.colours import palette_for
+from tui.colours import Palette, palette_of
 from tui.screens.filtering import FilteringScreen
 from tui.widgets.first_line import FirstLine
 from tui.widgets.run_rows import RunRows
@@ -25,9 +25,9 @@ from tui.widgets.run_rows import RunRows
 if TYPE_CHECKING:
     from core.runs import RunList, RunSummary
 
-    _Row = tuple[RunSummary, str, bool, int, bool]
-    """A run, its letter, whether it is the best, the minute, and whether the background is dark:
-    all that its cells depend on."""
+    _Row = tuple[RunSummary, str, bool, int, Palette]
+    """A run, its letter, whether it is the best, the minute, and the colours: all that its cells
+    depend on."""
 
 _LOW = 16
 """Lines below which there is no room for more about the chosen run."""
@@ -104,7 +104,7 @@ class RunsScreen(FilteringScreen):
 
     def tick(self, now: float, charts: bool) -> None:
         """Look into the directory now and then, while this screen is the one in use."""
-        if self._rows and next(iter(self._rows.values()))[-1] != self.app.current_theme.dark:
+        if self._rows and next(iter(self._rows.values()))[-1] != palette_of(self.app):
             self.show_runs()
         self._ticks += 1
         if self._ticks % self.host.rates.ticks_in(_LOOK_SECONDS) == 0:
@@ -172,9 +172,9 @@ class RunsScreen(FilteringScreen):
     def _draw(self) -> None:
         columns, now = self.columns, self.host.clock()
         titles = [listing.column_title(column, self.sort) for column in columns]
-        minute, dark = int(now // 60), self.app.current_theme.dark
+        minute, palette = int(now // 60), palette_of(self.app)
         rows = {
-            run.id: (run, self._letter(run.id), run.id == self._best, minute, dark)
+            run.id: (run, self._letter(run.id), run.id == self._best, minute, palette)
             for run in self._runs
         }
         shape = (tuple(titles), tuple(rows))
@@ -288,5 +288,5 @@ class RunsScreen(FilteringScreen):
 
 
 def _cells(row: "_Row", columns: list[str], now: float) -> list[Text]:
-    run, letter, best, _, dark = row
-    return listing.cells(run, columns, now, letter, best, palette_for(dark))
+    run, letter, best, _, palette = row
+    return listing.cells(run, columns, now, letter, best, palette)

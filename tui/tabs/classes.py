@@ -14,7 +14,7 @@ from textual.widgets import Static
 from core.evaluation import Evaluation
 from core.run_state import RunState
 from tui import evaluation_wording as wording
-from tui.colours import palette_for
+from tui.colours import palette_of
 from tui.evaluation_wording import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
 from tui.tabs.tab import RunTab
 from tui.widgets import reliability
@@ -202,7 +202,7 @@ class ClassesTab(RunTab):
             f"calibration · {wording.calibration_text(evaluation)}"
         )
         self._calibration.border_subtitle = Content(reliability.LEGEND)
-        palette = palette_for(self.app.current_theme.dark)
+        palette = palette_of(self.app)
         bars = reliability.draw(evaluation.reliability, size.width, size.height, palette)
         self._calibration.update(bars)
 

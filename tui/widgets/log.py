@@ -8,7 +8,7 @@ from textual.widgets import RichLog
 
 from core.run_state import LOG_LINES, RunState
 from tui import wording
-from tui.colours import palette_for
+from tui.colours import palette_of
 
 
 class RunLog(Vertical):
@@ -61,9 +61,9 @@ class RunLog(Vertical):
             return
         self._written = state.log_count
         self._width = self._line_width
-        lines = []
+        lines, palette = [], palette_of(self.app)
         for line in list(state.log)[-min(new, len(state.log)) :]:
-            text = wording.log_line(line.time, line.level, line.text, palette_for(dark))
+            text = wording.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: cut off rather than wrapped
                 text.truncate(self._width, overflow="ellipsis")
             lines.append(text)
