@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.inference.export_target import check_target
 from core.math_threads import share_the_cores
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def export(
 ) -> "Exported":
     """Write a run's network for other programs, and compare what was written with it; see
     `core.inference.exporting.export`. Raises SetupError."""
+    check_target(to, out, with_normalize, overwrite)  # before torch, which takes seconds
     share_the_cores()
     from core.inference.exporting import export as exported
     from core.inference.trained_run import load_run

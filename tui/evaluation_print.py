@@ -1,15 +1,13 @@
 """An evaluation on standard output, once."""
 
-import sys
-from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from core import format as fmt
 from core.text import printable
+from tui.printing import output
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
@@ -22,17 +20,11 @@ _NAMES = {
     "loss": "loss",
 }
 _WORST, _PAIRS = 20, 8
-WIDTH_WITHOUT_TERMINAL = 100
 
 
 def print_evaluation(result: "EvaluationResult") -> None:
     """Print the figures with their intervals, the weakest classes and the most confused pairs."""
-    # A terminal that doesn't know a sign must not keep the rest from being read.
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    console = output()
     where = printable(result.root)
     left_out = f", {fmt.count(len(result.unreadable))} unreadable left out"
     console.print(

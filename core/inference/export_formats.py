@@ -14,7 +14,7 @@ import torch
 from timm.models import save_for_hf
 from torch import Tensor, nn
 
-from core.errors import SetupError
+from core.inference.export_target import ExportError
 from core.inference.trained_run import TrainedRun
 from core.model import build_model, load_weights
 from core.pixels import PixelNet
@@ -23,10 +23,6 @@ Logits = Callable[[Tensor], Tensor]
 """From pictures (N, 3, H, W), as the export takes them, to logits (N, classes)."""
 About = Mapping[str, Any]
 EXTRA_FILE = "convnext-tui.json"
-
-
-class ExportError(SetupError):
-    """An export that can't be made, or that isn't what the run's network is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +34,6 @@ class Format:
     what to write with it."""
     load: Callable[[TrainedRun, Path], Logits]
     """Loads what was written, as another program would."""
-    takes_pixels: bool
-    """Whether normalising can be a part of it."""
 
 
 def pixel_network(run: TrainedRun, with_normalize: bool) -> nn.Module:
@@ -131,8 +125,8 @@ def _load_onnx(run: TrainedRun, out: Path) -> Logits:
 
 
 FORMATS: Mapping[str, Format] = {
-    "safetensors": Format(_write_safetensors, _load_safetensors, takes_pixels=False),
-    "timm": Format(_write_timm, _load_timm, takes_pixels=False),
-    "onnx": Format(_write_onnx, _load_onnx, takes_pixels=True),
-    "torchscript": Format(_write_torchscript, _load_torchscript, takes_pixels=True),
+    "safetensors": Format(_write_safetensors, _load_safetensors),
+    "timm": Format(_write_timm, _load_timm),
+    "onnx": Format(_write_onnx, _load_onnx),
+    "torchscript": Format(_write_torchscript, _load_torchscript),
 }

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from core.files import sync_folder, write_text_atomically
-from core.inference.export_formats import FORMATS, ExportError, Logits, pixel_network
+from core.inference.export_formats import FORMATS, Logits, pixel_network
+from core.inference.export_target import ExportError, check_target
 from core.inference.labelled import LabelledError, own_pictures
 from core.inference.model_card import model_card
 from core.inference.predicting import about
@@ -59,10 +60,8 @@ def export(
     float32. Raises ExportError, leaving what stood at `out`, when it differs by more than
     TOLERANCE; SetupError when it can't be made.
     """
+    check_target(to, out, with_normalize, overwrite)
     form = FORMATS[to]
-    if with_normalize and not form.takes_pixels:
-        raise ExportError(f"--with-normalize is for onnx and torchscript: {to} has weights alone")
-    _refuse_existing(out, overwrite)
     images, real = _images(run, pictures)
     net = pixel_network(run, with_normalize)
     examples = images if with_normalize else _normalised(run, images)
@@ -139,19 +138,6 @@ def _compare(found: Logits, images: Tensor, expected: Tensor, out: Path) -> tupl
             f"{difference:.1e} ({TOLERANCE:.0e} is allowed)"
         )
     return difference, same
-
-
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    shown = printable(str(out))
-    if not out.parent.is_dir():
-        raise ExportError(f"{printable(str(out.parent))}: no such folder; make it first")
-    if not out.exists():
-        return
-    if not overwrite:
-        raise ExportError(f"{shown} is there already; give another --out, or --overwrite")
-    if out.is_dir() and not (out / "config.json").is_file() and any(out.iterdir()):
-        # Whatever this folder is, it is no export.
-        raise ExportError(f"{shown} is a folder that holds other things; give another --out")
 
 
 def _put(made: Path, out: Path) -> None:

@@ -1,5 +1,6 @@
 """What speaks for a prediction: by networks of which one knows what they look at."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,14 @@ def test_a_stage_or_class_that_is_not_there_is_told_at_once(
     with pytest.raises(SetupError) as refusal:
         explain(corner, [], **options)
     assert message in str(refusal.value)
+
+
+def test_without_the_library_it_says_what_to_install(
+    corner: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "captum", None)
+    with pytest.raises(SetupError, match=r"needs captum: pip install 'convnext-tui\[explain\]'"):
+        explain(corner, [])
 
 
 def made(*heats: np.ndarray) -> Explanation:

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_what_computes_something_else_is_not_kept(
     run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = FORMATS["safetensors"]
-    bad = Format(_writes_other_weights, good.load, takes_pixels=False)
+    bad = Format(_writes_other_weights, good.load)
     monkeypatch.setitem(export_formats.FORMATS, "safetensors", bad)  # type: ignore[arg-type]
     (tmp_path / "m.safetensors").write_bytes(b"before")
     with pytest.raises(SetupError, match="was not kept: its probabilities differ"):
@@ -173,6 +174,16 @@ def test_without_the_runs_pictures_noise_is_compared_and_said_so(
     made = export(run, "safetensors", tmp_path / "m.safetensors", pictures=["gone.png"])
     assert not made.real
     assert "pictures of noise" in made.card.read_text()
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_library_that_is_not_installed_is_named(
+    library: str, run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SetupError, match=rf"needs {library}: pip install 'convnext-tui\[onnx\]'"):
+        export(run, "onnx", tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pushing_without_a_network_is_one_line(

@@ -1,5 +1,7 @@
 """Training as a function."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from core.errors import SetupError
 from core.journal import replay
 from core.runs import RunFolder, is_locked
 from tests.core.engine_kit import SMALL, small_config
+from tests.tui.command import environment
 
 
 def test_a_run_goes_to_its_end_and_is_told_to_the_caller(photos: Path, tmp_path: Path) -> None:
@@ -55,3 +58,30 @@ def test_an_exception_of_the_caller_stops_the_run_with_a_checkpoint(
     assert not is_locked(RunFolder(folder))
     assert (folder / "checkpoints" / "last.pt").exists()
     assert isinstance(replay(folder / "events.jsonl")[0][-1].event, ev.RunEnded)
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_a_script_without_a_guard_trains_once_with_workers(
+    from_stdin: bool, photos: Path, tmp_path: Path
+) -> None:
+    script = (
+        "from core import fit\n"
+        "print('begins')\n"
+        f"fit(overrides={[*SMALL, 'data.workers=1', 'phases.full.epochs=0']!r},\n"
+        f"    values={{'data.root': {str(photos)!r}}}, runs_dir='runs')\n"
+        "print('ends')\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, *([] if from_stdin else ["script.py"])],
+        input=script if from_stdin else "",
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "begins\nends\n"
+    assert done.stderr == ""
+    assert len(list((tmp_path / "runs").glob("2*"))) == 1
