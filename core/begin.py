@@ -75,13 +75,7 @@ class Beginning:
             )
         )
         self._draw_demo()
-        plan = plan_data(
-            Path(self._config.data.root or ""),
-            self._config.data.val_fraction,
-            self._config.seed,
-            progress=self._progress("reading pictures"),
-            cancelled=self._stop_asked,
-        )
+        plan = self._plan()
         if plan is None or self._stop_asked():
             return None
         plan.write_csv(self._folder.split)
@@ -127,6 +121,34 @@ class Beginning:
         self._tell_of_data(plan)
         return prepare(self._config, plan, self._folder, self._emitter, self._mailbox, start)
 
+    def _plan(self) -> DataPlan | None:
+        """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
+        data, progress = self._config.data, self._progress("reading pictures")
+        root = Path(data.root or "")
+        if data.split is None:
+            return plan_data(
+                root,
+                data.val_fraction,
+                self._config.seed,
+                progress,
+                self._stop_asked,
+                data.test_fraction,
+                data.group,
+            )
+        if data.test_fraction or data.group:
+            raise DataError(
+                "data.split says which picture is on which side: leave data.test_fraction and "
+                "data.group out"
+            )
+        checked = recheck(root, Path(data.split), progress, self._stop_asked)
+        if checked is None:
+            return None
+        plan, differences = checked
+        if differences:
+            said = f"the pictures differ from those of data.split: {differences}"
+            self._emitter.emit(Warned(code="data", message=said))
+        return plan
+
     def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
         checked = recheck(
             Path(self._config.data.root or ""),
@@ -162,8 +184,10 @@ class Beginning:
                 train_per_class=plan.per_class("train"),
                 val_per_class=plan.per_class("val"),
                 damaged=len(plan.damaged),
+                test=len(plan.test),
             )
         )
+        self._warn_of_leaks(plan)
         if plan.damaged:
             number = len(plan.damaged)
             files = "file" if number == 1 else "files"
@@ -173,6 +197,20 @@ class Beginning:
                     message=f"{number} {files} can't be read, left out",
                     files=[item.path for item in plan.damaged],
                     reasons=[item.reason for item in plan.damaged],
+                )
+            )
+
+    def _warn_of_leaks(self, plan: DataPlan) -> None:
+        if plan.leaks:
+            number = len(plan.leaks)
+            pictures = "1 picture is" if number == 1 else f"{number} pictures are"
+            self._emitter.emit(
+                Warned(
+                    code="leak",
+                    message=f"{pictures} there more than once, on several sides or in several "
+                    "classes; convnext-tui check tells more",
+                    files=[picture.path for group in plan.leaks for picture in group],
+                    reasons=[f"{len(group)} show the same" for group in plan.leaks for _ in group],
                 )
             )
 

@@ -5,13 +5,39 @@ A configuration is built in three layers: the defaults below, a preset or a YAML
 command on top of it.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from core.colour import is_colour
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _colour(text: str) -> str:
+    if not is_colour(text):
+        raise ValueError("no colour")
+    return text
+
+
+def _in_words(words: str) -> object:
+    """What the error for another value says is allowed."""
+    return Field(json_schema_extra={"words": words})
+
+
+Pattern = Annotated[str, AfterValidator(_pattern), _in_words("a regular expression")]
+Colour = Annotated[str, AfterValidator(_colour), _in_words("a colour by name or as #rrggbb")]
 
 
 class _Section(BaseModel):
@@ -44,6 +70,15 @@ class DataConfig(_Section):
     """Folder with one sub folder a class, or with `train/` and `val/`. Needed to train."""
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of each class that is held out for validation; unused with `train/` and `val/`."""
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each class that training never sees, for `convnext-tui evaluate`; 0 = none."""
+    group: Pattern | None = None
+    """Regular expression: pictures in whose paths it finds the same stay on one side of the split,
+    such as `(patient\\d+)_`; null = only pictures that show the same do."""
+    split: str | None = None
+    """A run's `split.csv`: its pictures keep their sides, others train; null = split by seed."""
+    background: Colour = "white"
+    """What transparent pictures are laid on."""
     image_size: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the square that the model sees, in pixels."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 64

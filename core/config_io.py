@@ -3,7 +3,6 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,13 @@ from pydantic import BaseModel, ValidationError
 from core import safe_yaml
 from core.config import Config
 from core.errors import SetupError
-from core.flat import flatten
+from core.flat import Tree, flatten
+from core.presets import preset_names, preset_text
 from core.text import printable
-
-Tree = dict[str, Any]
 
 
 class ConfigError(SetupError):
     """A configuration that can't be used; the message is one line that says what to do."""
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets that come with the program, sorted."""
-    folder = resources.files("configs")
-    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".yaml"))
-
-
-def preset_comment(name: str) -> str:
-    """Return the opening comment of a preset: whom it is for, as one paragraph."""
-    lines = []
-    for line in _preset_text(name).splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.lstrip("# "))
-    return " ".join(line for line in lines if line)
 
 
 def load_config(
@@ -65,7 +47,7 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
         _put(tree, key, value)
     for key, value in values.items():
         _put(tree, key, value)
-    for section, key in (("data", "root"), ("model", "weights")):
+    for section, key in (("data", "root"), ("data", "split"), ("model", "weights")):
         if isinstance(path := tree[section][key], str):
             tree[section][key] = str(_absolute(path))
     return _validated(tree)
@@ -123,10 +105,6 @@ def _absolute(path: str) -> Path:
         return Path(path).absolute()
 
 
-def _preset_text(name: str) -> str:
-    return (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
-
-
 def _read(source: str | Path) -> Tree:
     text = _source_text(source)
     try:
@@ -141,17 +119,18 @@ def _read(source: str | Path) -> Tree:
 
 
 def _source_text(source: str | Path) -> str:
-    if isinstance(source, str) and source in preset_names():
-        return _preset_text(source)
-    path = Path(source)
+    presets = preset_names()
     try:
-        return path.read_text(encoding="utf-8")
+        if isinstance(source, str) and source in presets:
+            return preset_text(source)
+        return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        presets = ", ".join(preset_names())
-        hint = _did_you_mean(str(source), preset_names())
+        if source in presets:
+            raise ConfigError(f"preset {source} can't be read: {_one_line(error)}") from None
+        hint = _did_you_mean(str(source), presets)
         raise ConfigError(
-            f"config {printable(str(source))!r} is neither a preset ({presets}) nor a file that "
-            f"can be read ({_one_line(error)}){hint}"
+            f"config {printable(str(source))!r} is neither a preset ({', '.join(presets)}) nor a "
+            f"file that can be read ({_one_line(error)}){hint}"
         ) from None
 
 
@@ -262,6 +241,8 @@ def _resolve(schema: Tree, node: Tree) -> Tree:
 def _in_words(node: Tree, schema: Tree) -> str:
     if "anyOf" in node:
         return " or ".join(_in_words(_resolve(schema, option), schema) for option in node["anyOf"])
+    if "words" in node:
+        return str(node["words"])
     if "enum" in node:
         return " or ".join(str(option) for option in node["enum"])
     if "const" in node:

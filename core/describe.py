@@ -46,6 +46,8 @@ def _data_ready(e: ev.DataReady) -> Line:
         f"data: {fmt.count(e.train)} train and {fmt.count(e.val)} val pictures "
         f"in {len(e.classes)} classes"
     )
+    if e.test:
+        text += f", {fmt.count(e.test)} kept for a test"
     if e.damaged:
         return Line("warning", f"{text}; {fmt.count(e.damaged)} unreadable left out")
     return Line("info", text)

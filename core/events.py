@@ -67,6 +67,8 @@ class DataReady:
     train_per_class: Counts = field(default_factory=dict)
     val_per_class: Counts = field(default_factory=dict)
     damaged: int = 0
+    test: int = 0
+    """Pictures that training never sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

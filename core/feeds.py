@@ -98,6 +98,7 @@ def _open_store(
         seed=config.seed,
         transform=str(dataset.plain if view == 0 else dataset.transform),
         reduced=dataset.pictures.short if dataset.pictures else None,
+        background=dataset.background,
         contents=list(zip(dataset.contents, dataset.labels, strict=True)),
     )
     count, width = len(dataset), net.classifier.in_features

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+Tree = dict[str, Any]
+
 _DEEPEST = 8
 _MOST = 300
 _LONGEST = 500
@@ -17,6 +19,20 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def differing(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
+    """Return what of the nested values `base` has not, or has otherwise; nested as they are."""
+    found: Tree = {}
+    for key, value in tree.items():
+        before = base.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = differing(value, before)
+            if inner:
+                found[key] = inner
+        elif key not in base or value != before:
+            found[key] = value
+    return found
 
 
 def written(value: object) -> str:

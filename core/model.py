@@ -45,7 +45,7 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
     What is initialised at random depends on `seed` alone. Raises ModelError.
     """
     pretrained = config.pretrained and config.weights is None
-    _check_name(config.name)
+    check_name(config.name)
     torch.manual_seed(key(seed, "init"))
     try:
         model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
@@ -150,7 +150,8 @@ def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise ModelError, with names that are near, for a model that timm doesn't know."""
     if ":" in name or timm.is_model(name):
         return
     known = timm.list_models()

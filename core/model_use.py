@@ -44,14 +44,14 @@ def evaluate(
     tta: str | None = None,
     on_pictures: Callable[[int], object] = lambda count: None,
 ) -> "EvaluationResult":
-    """Evaluate a network on a folder of pictures by class, or without one on those that its run
-    has validated on; see `core.inference.evaluating.evaluate`. Raises SetupError."""
+    """Evaluate a network on a folder of pictures by class, or without one on a part of its run's
+    own split; see `core.inference.evaluating.evaluate`. Raises SetupError."""
     from core.inference.evaluating import evaluate as evaluated
-    from core.inference.labelled import labelled_pictures, own_val_pictures
+    from core.inference.labelled import labelled_pictures, own_pictures
 
     run = predictor.run
     if folder is None:
-        pictures = own_val_pictures(run.folder, Path(run.config.data.root or ""), run.classes)
+        pictures = own_pictures(run.folder, Path(run.config.data.root or ""), run.classes, part)
     else:
         pictures = labelled_pictures(folder, run.classes, part)
     return evaluated(predictor, pictures, tta, on_pictures)

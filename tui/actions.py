@@ -26,6 +26,10 @@ def palette_commands(app: "ConvNextApp", screen: Screen[object]) -> Iterator[Sys
                 f"key {app.get_key_display(binding)}",
                 partial(app.run_action, binding.action, active.node),
             )
+    if "docs" not in seen:  # the help screen has a key for it
+        yield SystemCommand(
+            "docs: How a run goes and where things are", "", partial(_open_docs, app, screen)
+        )
     yield SystemCommand("theme: Choose other colours", "", app.action_change_theme)
     yield SystemCommand("picture: Save this screen as SVG", "", app.save_picture)
     for name, values in CHOICES.items():
@@ -33,3 +37,9 @@ def palette_commands(app: "ConvNextApp", screen: Screen[object]) -> Iterator[Sys
             yield SystemCommand(
                 f"setting {name} = {value}", MEANINGS[name], partial(app.set_habit, name, value)
             )
+
+
+def _open_docs(app: "ConvNextApp", about: Screen[object]) -> None:
+    from tui.screens.help import HelpScreen
+
+    app.push_screen(HelpScreen(about, app.runs_dir, docs=True))

@@ -87,8 +87,8 @@ class ConvNextApp(App[Exit]):
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         # Two bindings: the footer shows F1 where a question mark is typed into a field.
-        Binding("question_mark", "help", "help", key_display="?", tooltip="Keys and ideas"),
-        Binding("f1", "help", "help", key_display="F1", tooltip="Keys and ideas"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="Keys and docs"),
+        Binding("f1", "help", "help", key_display="F1", tooltip="Keys and docs"),
         Binding("q", "quit", "quit", tooltip="Close the app; asks first while a run trains"),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="As q"),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True,
@@ -315,11 +315,11 @@ class ConvNextApp(App[Exit]):
         screen.call_after_refresh(shown)
 
     def action_help(self) -> None:
-        """Show keys and ideas."""
+        """Show keys and docs."""
         from tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.screen))
+            self.push_screen(HelpScreen(self.screen, self.runs_dir))
 
     async def action_quit(self) -> None:
         """Close the app; while a run trains here, ask what becomes of it."""

@@ -15,6 +15,7 @@ import click
 
 from core import __version__
 from core.errors import SetupError
+from tui.cli_data import check
 from tui.cli_evaluate import evaluate
 from tui.cli_explain import explain
 from tui.cli_export import export
@@ -153,7 +154,7 @@ def ctl(
 
 for _command in (
     *(runs, show, compare, predict, evaluate, explain, export, export_logs, serve, trash),
-    *(keys, settings, cache),
+    *(check, keys, settings, cache),
 ):
     cli.add_command(_command)
 

@@ -6,8 +6,14 @@ from core.errors import SetupError
 
 
 @click.command()
-def keys() -> None:
+@click.option("--app", is_flag=True, help="The app's keys instead, place by place, as Markdown.")
+def keys(app: bool) -> None:
     """List every configuration key with its default, what it takes and what it means."""
+    if app:
+        from tui.keys_page import keys_page
+
+        click.echo(keys_page(), nl=False)
+        return
     from core.config_io import all_keys, allowed, default_value, describe_key
 
     for key in all_keys():

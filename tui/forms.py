@@ -30,6 +30,7 @@ FIELDS = (
     FormField("name", "name", "what the list calls the run"),
     FormField("model.name", "model", "any convnext of timm"),
     FormField("model.weights", "weights", "a file instead of a download"),
+    FormField("data.image_size", "picture size", "side in pixels"),
     FormField("data.batch_size", "batch size", "pictures a step"),
     FormField("phases.head.epochs", "epochs head", "at most; 0 leaves the phase out"),
     FormField("phases.full.epochs", "epochs full", "at most; 0 leaves the phase out"),
@@ -71,6 +72,22 @@ def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None =
     data = typed.get(DATA, "").strip()
     if not demo and not data and not (base and base.config.data.root):
         raise FormError(DATA, "needed: a folder of pictures")
+    return _described(preset, typed, demo, base)
+
+
+def described(preset: str, typed: Mapping[str, str], base: Base | None = None) -> Config:
+    """Return the configuration as far as it is described, a folder or not; raises FormError for
+    what can't be used."""
+    return _described(preset, typed, is_demo_form(preset, typed, base), base)
+
+
+def is_demo_form(preset: str, typed: Mapping[str, str], base: Base | None) -> bool:
+    """Whether starting the form trains on the built-in pictures."""
+    return base is None and preset == "demo" and not typed.get(DATA, "").strip()
+
+
+def _described(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None) -> Config:
+    data = typed.get(DATA, "").strip()
     overrides = [*_typed(typed), *_more(typed.get(MORE, ""))]
     try:
         if demo:
@@ -102,17 +119,6 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
     if typed.get(key, "").strip():
         return FormError(key, rest)
     return FormError(MORE if typed.get(MORE, "").strip() else START, message)
-
-
-def check_values(
-    preset: str, typed: Mapping[str, str], base: Base | None = None
-) -> FormError | None:
-    """Return what of the typed values can't be used, or None; the folder counts for nothing."""
-    try:
-        build(preset, {**typed, DATA: "."}, demo=False, base=base)
-    except FormError as error:
-        return error
-    return None
 
 
 def check_data(text: str) -> str:

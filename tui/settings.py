@@ -4,7 +4,6 @@ JSON and the standard library alone: everything else takes longer to import than
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,10 +12,9 @@ from typing import Any
 
 from core.errors import SetupError
 from core.files import write_text_atomically
+from core.places import config_dir
 from core.text import printable
 
-CONFIG_VARIABLE = "CONVNEXT_TUI_CONFIG"
-"""Environment variable that names another config folder."""
 OWN_THEME = "convnext"
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -76,16 +74,6 @@ def changed(settings: Settings, name: str, value: str) -> Settings:
         expected = ", ".join(allowed or ("the name of a theme",))
         raise SetupError(f"{name} is {printable(value)!r}; expected one of: {expected}")
     return replace(settings, **{name: value})
-
-
-def config_dir() -> Path:
-    """Return the user's config folder for this program, or the one that CONFIG_VARIABLE names."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named).expanduser().absolute()
-    from platformdirs import user_config_dir
-
-    return Path(user_config_dir("convnext-tui", appauthor=False))
 
 
 class SettingsFile:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.data.picture_cache import PictureCache
-from core.data.read import UnreadableImage, read_rgb
+from core.data.read import WHITE, UnreadableImage, read_rgb
 from core.data.split import DataPlan
 from core.keys import key
 
@@ -70,10 +70,12 @@ class PictureDataset(Dataset[Sample]):
         seed: int,
         plain: Transform | None = None,
         pictures: PictureCache | None = None,
+        background: str = WHITE,
     ) -> None:
         """`plain` is what a key of PLAIN_EPOCH gets in place of `transform`; with `pictures` the
-        files are read through that."""
+        files are read through that. Transparent ones are laid on `background`."""
         self.pictures = pictures
+        self.background = background
         members = plan.train if part == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
         self.root = plan.root
@@ -100,7 +102,9 @@ class PictureDataset(Dataset[Sample]):
 
     def _read(self, place: int) -> Image.Image:
         file = Path(self.root, self.paths[place])
-        return self.pictures.read(file, self.contents[place]) if self.pictures else read_rgb(file)
+        if self.pictures:
+            return self.pictures.read(file, self.contents[place])
+        return read_rgb(file, background=self.background)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

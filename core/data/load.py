@@ -181,9 +181,10 @@ def make_datasets(
     """Return the training and validation pictures."""
     train, val = make_transforms(config, data_config)
     pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
+    about = (config.seed, val, pictures, config.data.background)
     return (
-        PictureDataset(plan, "train", train, config.seed, val, pictures),
-        PictureDataset(plan, "val", val, config.seed, val, pictures),
+        PictureDataset(plan, "train", train, *about),
+        PictureDataset(plan, "val", val, *about),
     )
 
 
@@ -222,8 +223,10 @@ def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object
     members = [*plan.train, *plan.val]
     files = [plan.root / picture.path for picture in members]
     needed = len(members) * bytes_a_picture(files, short)
-    name = f"{key(str(plan.root), short):016x}"
-    return PictureCache(short, place_for("pictures", name, needed, config.cache.max_gb))
+    background = config.data.background
+    name = f"{key(str(plan.root), short, background):016x}"
+    folder = place_for("pictures", name, needed, config.cache.max_gb)
+    return PictureCache(short, folder, background)
 
 
 def _init_worker(worker: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.read import read_rgb
+from core.data.read import WHITE, read_rgb
 
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
@@ -24,9 +24,10 @@ _MAGIC = b"RGB1"
 class PictureCache:
     """Reads pictures reduced to a short side of `short` pixels; smaller ones stay as they are."""
 
-    def __init__(self, short: int, folder: Path | None) -> None:
-        """`folder` keeps them; None keeps nothing."""
+    def __init__(self, short: int, folder: Path | None, background: str = WHITE) -> None:
+        """`folder` keeps them, all on one `background`; None keeps nothing."""
         self.short = short
+        self._background = background
         self._folder = folder
 
     def read(self, file: Path, content: str) -> Image.Image:
@@ -35,7 +36,7 @@ class PictureCache:
         kept = self._kept(content)
         if kept is not None:
             return kept
-        picture = reduce(read_rgb(file, draft=self.short), self.short)
+        picture = reduce(read_rgb(file, self.short, self._background), self.short)
         self._keep(content, picture)
         return picture
 

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from core.colour import rgb
+
+with suppress(ImportError):  # the extra `heic`; Pillow itself reads AVIF
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 if TYPE_CHECKING:  # few pictures need it, and the app's first frame none
     import numpy as np
@@ -16,6 +25,7 @@ MAX_PIXELS = 178_956_970
 MAX_ASPECT = 200
 """Longest side of a picture, in shortest sides."""
 
+WHITE = "white"
 _DEEP_GREY = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 
 
@@ -23,16 +33,36 @@ class UnreadableImage(ValueError):
     """A file that is no whole picture; the message says why."""
 
 
-def read_rgb(source: Path | bytes, draft: int = 0) -> Image.Image:
-    """Return a picture in mode RGB with its EXIF orientation applied, transparency on white.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture's file says of itself."""
+
+    format: str
+    """As Pillow calls it: `JPEG`, `PNG`, …"""
+    width: int
+    height: int
+    mode: str
+
+
+def read_rgb(source: Path | bytes, draft: int = 0, background: str = WHITE) -> Image.Image:
+    """Return a picture in mode RGB with its EXIF orientation applied, transparency on
+    `background` (any colour that Pillow knows by name or `#rrggbb`).
 
     Animated files give their first frame. With `draft` > 0 a JPEG may be decoded at a reduced
     size, at least `draft` pixels a side: enough to know that the file is whole. Raises
     UnreadableImage for anything else than a whole picture of at most MAX_PIXELS.
     """
+    return read_whole(source, draft, background)[0]
+
+
+def read_whole(
+    source: Path | bytes, draft: int = 0, background: str = WHITE
+) -> tuple[Image.Image, Header]:
+    """Return the same picture, and what its file said of it."""
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             width, height = image.size
+            header = Header(image.format or "", width, height, image.mode)
             if width * height > MAX_PIXELS:
                 raise UnreadableImage(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
             if max(width, height) > MAX_ASPECT * min(width, height):
@@ -41,17 +71,17 @@ def read_rgb(source: Path | bytes, draft: int = 0) -> Image.Image:
             if draft:
                 image.draft("RGB", (draft, draft))
             image.load()
-            return upright_rgb(image)
+            return upright_rgb(image, background), header
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
         raise UnreadableImage(_reason(error)) from None
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
     """Return an opened picture in mode RGB with its EXIF orientation applied, transparency on
-    white."""
-    return _to_rgb(_upright(image))
+    `background`."""
+    return _to_rgb(_upright(image), background)
 
 
 def _reason(error: Exception) -> str:
@@ -69,7 +99,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, background: str) -> Image.Image:
     if image.mode in _DEEP_GREY:
         return _deep_grey(image)
     if image.mode == "F":
@@ -78,8 +108,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _lab(image)
     if image.has_transparency_data or image.mode in {"La", "RGBa"}:
         with_alpha = image.convert("RGBA")
-        white = Image.new("RGBA", with_alpha.size, "white")
-        return Image.alpha_composite(white, with_alpha).convert("RGB")
+        below = Image.new("RGBA", with_alpha.size, (*rgb(background), 255))
+        return Image.alpha_composite(below, with_alpha).convert("RGB")
     return image.convert("RGB")
 
 

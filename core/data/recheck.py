@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.data.duplicates import alike
+from core.data.look import Look
+from core.data.look_store import LookStore
 from core.data.scan import DataError, Listed, Picture, list_pictures, read_all
-from core.data.split import DataPlan
+from core.data.split import DataPlan, by_part
 from core.text import printable
 
 _NAMED = 3
@@ -50,7 +53,8 @@ def recheck(
     """Return the plan that `split.csv` records, brought up to date, and what differs.
 
     Size and time of a file are looked at first, its content only where they differ. Pictures
-    that are still there keep their side; new ones train. Raises DataError when `split.csv` can't
+    that are still there keep their side; new ones train, unless they show the same as one that is
+    held out. Raises DataError when `split.csv` can't
     be read, or when a class has gone or come; returns None when `cancelled` turned true.
     """
     recorded = {picture.path: picture for picture in read_split(split)}
@@ -65,14 +69,31 @@ def recheck(
     classes = sorted({p.label for p in recorded.values()})
     if {p.label for p in pictures} != set(classes):
         raise DataError(f"{printable(str(root))} has other classes than when the run began")
-    plan = DataPlan(
-        root=root,
-        classes=classes,
-        train=[p for p in pictures if p.part == "train"],
-        val=[p for p in pictures if p.part == "val"],
-        damaged=[],
-    )
-    return plan, differences
+    if differences.new:
+        pictures = _beside_their_like(root, pictures, set(differences.new))
+    return DataPlan(root, classes, *by_part(pictures), damaged=read[1]), differences
+
+
+def _beside_their_like(root: Path, pictures: list[Picture], new: set[str]) -> list[Picture]:
+    """Return the pictures, new ones on the side of what shows the same: a copy of a picture that
+    validates must not train."""
+    with LookStore() as store:
+        looked = [p if p.look else replace(p, look=_look(root, p, store)) for p in pictures]
+    side: dict[str, str] = {}
+    for group in alike(looked):
+        held = sorted(p.part for p in group if p.path not in new and p.part != "train")
+        side.update((p.path, held[-1]) for p in group if held and p.path in new)
+    return [replace(p, part=side.get(p.path, p.part)) for p in pictures]
+
+
+def _look(root: Path, picture: Picture, store: LookStore) -> Look | None:
+    known = store.known(picture.sha256)
+    if known is None:
+        try:
+            known = store.look((root / picture.path).read_bytes())
+        except OSError:
+            return None
+    return None if known.reason else known
 
 
 def read_split(path: Path) -> list[Picture]:

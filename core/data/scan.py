@@ -1,15 +1,15 @@
 """What is in a data folder: classes, files, and which of them are whole pictures."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.data.cores import usable_cores
-from core.data.read import UnreadableImage, read_rgb
+from core.data.look import Look
+from core.data.look_store import LookStore
 from core.errors import SetupError
 from core.text import printable
 
@@ -19,7 +19,7 @@ EXTENSIONS = {
 }
 VAL_NAMES = ("val", "valid", "validation")
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
-_DRAFT = 64
+_LOOK_EVERY = 256
 
 
 class DataError(SetupError):
@@ -48,6 +48,8 @@ class Picture:
     sha256: str
     bytes: int
     mtime_ns: int
+    look: Look | None = field(default=None, compare=False, repr=False)
+    """What its pixels are like, where they were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,30 @@ def check_root(root: Path) -> None:
     for folder in _parts(root).values():
         _class_folders(folder)
     _same_classes(_parts(root))
+
+
+def count_pictures(
+    root: Path, cancelled: Callable[[], bool] = lambda: False
+) -> dict[str, dict[str, int]] | None:
+    """Return the number of files of each class that are pictures by their names, by part (`train`
+    and `val`, or one under "" where the folders don't decide); none of them is opened.
+
+    Raises DataError; returns None when `cancelled` turned true.
+    """
+    parts = _parts(root)
+    _same_classes(parts)
+    counts: dict[str, dict[str, int]] = {}
+    for part, top in parts.items():
+        counts[part] = {}
+        for folder in _class_folders(top):
+            number = 0
+            for number, _ in enumerate(_files_below(folder), 1):
+                if number % _LOOK_EVERY == 0 and cancelled():
+                    return None
+            if cancelled():
+                return None
+            counts[part][folder.name] = number
+    return counts
 
 
 def list_pictures(root: Path) -> list[Listed]:
@@ -84,14 +110,18 @@ def read_all(
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
 ) -> tuple[list[Picture], list[Damaged]] | None:
-    """Read every file once, in threads: hash it and decode it to its end.
+    """Read every file once, in threads: hash it, and decode it to its end unless a file of that
+    content was decoded before.
 
     `progress` gets (done, total) now and then. Returns None when `cancelled` turned true.
     """
     pictures: list[Picture] = []
     damaged: list[Damaged] = []
-    with ThreadPoolExecutor(max_workers=min(16, usable_cores())) as pool:
-        results = pool.map(lambda item: _read_one(root, item), listed)
+    with (
+        LookStore() as known,
+        ThreadPoolExecutor(max_workers=min(16, usable_cores())) as pool,
+    ):
+        results = pool.map(lambda item: _read_one(root, item, known), listed)
         for done, result in enumerate(results, 1):
             if isinstance(result, Picture):
                 pictures.append(result)
@@ -106,24 +136,22 @@ def read_all(
     return pictures, damaged
 
 
-def _read_one(root: Path, item: Listed) -> Picture | Damaged:
+def _read_one(root: Path, item: Listed, known: LookStore) -> Picture | Damaged:
     try:
         file = root / item.path
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
-            raise UnreadableImage("not a regular file")
-        data = file.read_bytes()
-        if not data:
-            raise UnreadableImage("the file is empty")
-        read_rgb(data, draft=_DRAFT)
-    except UnreadableImage as error:
-        return Damaged(item.path, item.label, str(error))
+            return Damaged(item.path, item.label, "not a regular file")
+        look = known.look(file.read_bytes())
     except OSError as error:
         return Damaged(item.path, item.label, error.strerror or str(error))
     except MemoryError:
         return Damaged(item.path, item.label, "needs more memory than there is")
-    digest = hashlib.sha256(data).hexdigest()
-    return Picture(item.path, item.label, item.part, digest, len(data), status.st_mtime_ns)
+    if look.reason:
+        return Damaged(item.path, item.label, look.reason)
+    return Picture(
+        item.path, item.label, item.part, look.sha256, look.bytes, status.st_mtime_ns, look
+    )
 
 
 def _parts(root: Path) -> dict[str, Path]:
@@ -156,7 +184,7 @@ def _class_folders(top: Path) -> list[Path]:
     folders = _folders(top)
     shown = printable(str(top))
     if not folders:
-        loose = any(_is_picture(entry.name) for entry in top.iterdir())
+        loose = any(is_picture_name(entry.name) for entry in top.iterdir())
         hint = "it holds pictures directly; " if loose else ""
         raise DataError(f"{shown} has no class folders; {hint}make one sub folder a class in it")
     if len(folders) == 1:
@@ -187,7 +215,9 @@ def _same_classes(parts: dict[str, Path]) -> None:
 def _folders(top: Path) -> list[Path]:
     try:
         with os.scandir(top) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and _is_used(entry.name)]
+            names = [
+                entry.name for entry in entries if entry.is_dir() and is_used_folder(entry.name)
+            ]
     except OSError as error:
         shown = printable(str(top))
         raise DataError(f"{shown}: {error.strerror}; make it readable") from None
@@ -203,8 +233,8 @@ def _files_below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(here)
-        folders[:] = sorted(name for name in folders if _is_used(name))
-        yield from (Path(top) / name for name in sorted(files) if _is_picture(name))
+        folders[:] = sorted(name for name in folders if is_used_folder(name))
+        yield from (Path(top) / name for name in sorted(files) if is_picture_name(name))
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -212,9 +242,11 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_used(folder_name: str) -> bool:
+def is_used_folder(folder_name: str) -> bool:
+    """Whether a folder of this name may hold pictures: not one of a system or a tool."""
     return not folder_name.startswith(".") and folder_name.lower() not in _SYSTEM_FOLDERS
 
 
-def _is_picture(file_name: str) -> bool:
+def is_picture_name(file_name: str) -> bool:
+    """Whether a file is a picture by its name."""
     return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS

@@ -2,15 +2,20 @@
 
 import csv
 import io
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.data.duplicates import alike, leaks
+from core.data.groups import together
 from core.data.scan import Damaged, DataError, Picture, list_pictures, read_all
+from core.data.sides import Group, hold_out
 from core.files import write_text_atomically
 from core.keys import key
 from core.text import printable
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +27,26 @@ class DataPlan:
     """In the order of the labels: label i is `classes[i]`."""
     train: list[Picture]
     val: list[Picture]
-    damaged: list[Damaged]
+    test: list[Picture] = field(default_factory=list)
+    """What training never sees."""
+    damaged: list[Damaged] = field(default_factory=list)
+    leaks: list[list[Picture]] = field(default_factory=list)
+    """Pictures that show the same on several sides or in several classes."""
 
     def per_class(self, part: str) -> dict[str, int]:
-        """Return the number of pictures of each class in `train` or `val`."""
-        counts = Counter(p.label for p in (self.train if part == "train" else self.val))
+        """Return the number of pictures of each class in `train`, `val` or `test`."""
+        counts = Counter(p.label for p in self.all if p.part == part)
         return {name: counts[name] for name in self.classes}
 
     @property
     def fingerprint(self) -> str:
         """A hash of every picture's content, class and side."""
-        return f"{key(*sorted(f'{p.path} {p.label} {p.part} {p.sha256}' for p in self._all)):016x}"
+        return f"{key(*sorted(f'{p.path} {p.label} {p.part} {p.sha256}' for p in self.all)):016x}"
 
     @property
-    def _all(self) -> list[Picture]:
-        return [*self.train, *self.val]
+    def all(self) -> list[Picture]:
+        """The pictures of all sides."""
+        return [*self.train, *self.val, *self.test]
 
     def write_csv(self, path: Path) -> None:
         """Write `split.csv`: path, class, split, sha256, bytes, mtime_ns of every picture used."""
@@ -44,7 +54,7 @@ class DataPlan:
         # Quoted always: left to itself, csv doesn't quote a name for a carriage return in it.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(["path", "class", "split", "sha256", "bytes", "mtime_ns"])
-        for p in self._all:
+        for p in self.all:
             writer.writerow([p.path, p.label, p.part, p.sha256, p.bytes, p.mtime_ns])
         write_text_atomically(path, text.getvalue())
 
@@ -55,10 +65,13 @@ def plan_data(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
+    test_fraction: float = 0.0,
+    group: str | None = None,
 ) -> DataPlan | None:
     """Scan a data folder, read every picture and split them.
 
-    Raises DataError with one line that names the path and what to do; returns None when
+    Pictures that show the same stay on one side, and those in whose path the pattern `group` finds
+    the same. Raises DataError with one line that names the path and what to do; returns None when
     `cancelled` turned true while reading.
     """
     read = read_all(root, list_pictures(root), progress, cancelled)
@@ -66,40 +79,99 @@ def plan_data(
         return None
     pictures, damaged = read
     classes = _classes(root, pictures, damaged)
-    split_by_folders = any(p.part for p in pictures)
-    sided = pictures if split_by_folders else split(pictures, val_fraction, seed)
-    plan = DataPlan(
-        root=root,
-        classes=classes,
-        train=[p for p in sided if p.part == "train"],
-        val=[p for p in sided if p.part == "val"],
-        damaged=damaged,
-    )
+    same = alike(pictures)
+    if any(p.part for p in pictures):
+        if group or test_fraction:
+            raise DataError(
+                f"{printable(str(root))} is split by its folders; data.group and "
+                "data.test_fraction are for folders that aren't: leave them out"
+            )
+        sided = pictures
+    else:
+        sided = split(pictures, val_fraction, seed, test_fraction, together(pictures, same, group))
+    plan = DataPlan(root, classes, *by_part(sided), damaged=damaged, leaks=leaks(sided, same))
     _check_sides(plan)
     return plan
 
 
-def split(pictures: list[Picture], val_fraction: float, seed: int) -> list[Picture]:
+def by_part(pictures: list[Picture]) -> tuple[list[Picture], list[Picture], list[Picture]]:
+    """Return the pictures that train, that validate, and that test."""
+    train, val, test = ([p for p in pictures if p.part == part] for part in PARTS)
+    return train, val, test
+
+
+def split(
+    pictures: list[Picture],
+    val_fraction: float,
+    seed: int,
+    test_fraction: float = 0.0,
+    groups: list[list[Picture]] | None = None,
+) -> list[Picture]:
     """Return the pictures sorted by path, each with its side.
 
-    Every class gives its share of `val_fraction` to val, rounded, at least one picture to each
-    side. A picture's rank depends on the seed and its own path alone, so the order of listing
-    doesn't matter. Raises DataError for a class with fewer than two pictures.
+    Every class gives its share of `test_fraction` to test and of `val_fraction` to val, rounded,
+    at least one picture to each side, as near as `groups` allow, which stay together. A group's
+    rank depends on the seed and the first of its paths alone, so the order of listing doesn't
+    matter. Raises DataError for a class with fewer pictures than sides.
     """
-    by_class: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        by_class[picture.label].append(picture)
-    sided = []
-    for label, members in by_class.items():
-        if len(members) < 2:
+    sizes = Counter(p.label for p in pictures)
+    least = 3 if test_fraction else 2
+    for label, count in sizes.items():
+        if count < least:
             raise DataError(
-                f"class {printable(label)!r} has {len(members)} readable picture; it needs at "
-                "least 2 to be split into train and val: add pictures or remove the class"
+                f"class {printable(label)!r} has {count} readable picture{'s' * (count != 1)}; it "
+                f"needs at least {least} to be split into {_sides(least)}: add pictures or remove "
+                "the class"
             )
-        ranked = sorted(members, key=lambda p: (key(seed, "split", p.path), p.path))
-        held_out = min(len(members) - 1, max(1, round(len(members) * val_fraction)))
-        sided += [replace(p, part="val" if i < held_out else "train") for i, p in enumerate(ranked)]
+    rest = [sorted(group, key=lambda p: p.path) for group in groups or [[p] for p in pictures]]
+    side: dict[str, str] = {}
+    left = sizes
+    for part, fraction in (("test", test_fraction), ("val", val_fraction)):
+        if fraction:
+            # Something is left for the sides that come after.
+            after = 2 if part == "test" else 1
+            wanted = {
+                label: min(held_out(count, fraction), max(0, left[label] - after))
+                for label, count in sizes.items()
+            }
+            held, rest = _hold_out(rest, wanted, seed, part)
+            side.update((p.path, part) for group in held for p in group)
+            left = Counter(p.label for group in rest for p in group)
+    sided = [replace(p, part=side.get(p.path, "train")) for p in pictures]
     return sorted(sided, key=lambda p: p.path)
+
+
+def _hold_out(
+    groups: list[list[Picture]], wanted: dict[str, int], seed: int, part: str
+) -> tuple[list[list[Picture]], list[list[Picture]]]:
+    """Return the groups that are held out, and the others."""
+    purpose = {"val": "split", "test": "test"}[part]
+    ranked = [
+        Group(key(seed, purpose, members[0].path), Counter(p.label for p in members))
+        for members in groups
+    ]
+    chosen = hold_out(ranked, wanted)
+    held = [members for place, members in enumerate(groups) if place in chosen]
+    return held, [members for place, members in enumerate(groups) if place not in chosen]
+
+
+def _sides(number: int) -> str:
+    return "train, val and test" if number == 3 else "train and val"
+
+
+def _held(
+    groups: list[list[Picture]], wanted: dict[str, int], seed: int, purpose: str
+) -> list[list[Picture]]:
+    ranked = [
+        Group(key(seed, purpose, members[0].path), Counter(p.label for p in members))
+        for members in groups
+    ]
+    return [groups[place] for place in hold_out(ranked, wanted)]
+
+
+def held_out(count: int, fraction: float) -> int:
+    """Return how many of a class's pictures are held out: the share, at least one on each side."""
+    return max(0, min(count - 1, max(1, round(count * fraction))))
 
 
 def _classes(root: Path, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:
@@ -117,7 +189,7 @@ def _classes(root: Path, pictures: list[Picture], damaged: list[Damaged]) -> lis
 
 
 def _check_sides(plan: DataPlan) -> None:
-    for part in ("train", "val"):
+    for part in PARTS if plan.test else PARTS[:2]:
         for name, count in plan.per_class(part).items():
             if count == 0:
                 # By a file of it, as the folder may also be called `valid` or `Train`.

@@ -15,7 +15,7 @@ from torch import Tensor
 from core.files import sync_folder, write_text_atomically
 from core.inference.export_formats import FORMATS, Logits, pixel_network
 from core.inference.export_target import ExportError, check_target
-from core.inference.labelled import LabelledError, own_val_pictures
+from core.inference.labelled import LabelledError, own_pictures
 from core.inference.model_card import model_card
 from core.inference.predicting import about
 from core.inference.predictor import Predictor
@@ -106,7 +106,7 @@ def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]
     if paths is None:
         with suppress(LabelledError):
             root = Path(run.config.data.root or "")
-            paths = own_val_pictures(run.folder, root, run.classes).paths
+            paths = own_pictures(run.folder, root, run.classes, "val").paths
     paths = paths or ()
     some = paths[:: max(1, len(paths) // MOST_PICTURES)][:MOST_PICTURES]
     groups = Predictor(run, device="cpu").read(some)

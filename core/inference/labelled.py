@@ -59,20 +59,31 @@ def labelled_pictures(root: Path, classes: Sequence[str], part: str | None = Non
     return Labelled(top, found, [path for path, _ in pairs], [label for _, label in pairs])
 
 
-def own_val_pictures(folder: RunFolder, root: Path, classes: Sequence[str]) -> Labelled:
-    """Return the pictures that a run has validated on, by its split.csv; raises LabelledError."""
+def own_pictures(
+    folder: RunFolder, root: Path, classes: Sequence[str], part: str | None = None
+) -> Labelled:
+    """Return the pictures of a part of the run's own split, by its split.csv: `part`, or test
+    where there is one, else val. Raises LabelledError."""
     file = folder.split
     labels = {name: label for label, name in enumerate(classes)}
     try:
         with file.open(newline="", encoding="utf-8", errors="surrogateescape") as opened:
-            rows = [row for row in csv.DictReader(opened) if row["split"] == "val"]
-        paths = [str(root / row["path"]) for row in rows]
-        return Labelled(root, "val", paths, [labels[row["class"]] for row in rows])
+            rows = [
+                (row["split"], row["path"], labels[row["class"]]) for row in csv.DictReader(opened)
+            ]
     except (OSError, KeyError) as error:
         raise LabelledError(
             f"{printable(str(file))} can't be read ({type(error).__name__}); "
             "give the folder to evaluate on"
         ) from None
+    there = {side for side, _, _ in rows}
+    wanted = part or ("test" if "test" in there else "val")
+    if wanted not in there:
+        raise LabelledError(
+            f"this run has no {wanted} part of its own; it has {', '.join(sorted(there))}"
+        )
+    mine = [(str(root / path), label) for side, path, label in rows if side == wanted]
+    return Labelled(root, wanted, [path for path, _ in mine], [label for _, label in mine])
 
 
 def _part(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple[Path, str]:

@@ -28,6 +28,7 @@ class PictureReader:
 
     def __init__(self, run: TrainedRun) -> None:
         config = run.config
+        self._background = config.data.background
         crop_pct = float(run.transform["crop_pct"])
         # A run that decodes once validates pictures that were reduced before: reading them
         # otherwise would change the last digits of its own validation's figures.
@@ -38,15 +39,15 @@ class PictureReader:
         )
 
     def read(self, source: Picture) -> Image.Image:
-        """Return a picture in mode RGB, upright, transparency on white.
+        """Return a picture in mode RGB, upright, transparency on the run's background.
 
         Raises UnreadableImage for what is no whole picture, or can't be read at all.
         """
         if isinstance(source, Image.Image):
-            picture = upright_rgb(source)
+            picture = upright_rgb(source, self._background)
         else:
             data = source if isinstance(source, bytes) else read_bytes(source)
-            picture = read_rgb(data, draft=self._short)
+            picture = read_rgb(data, self._short, self._background)
         return reduce(picture, self._short) if self._short else picture
 
 

@@ -13,12 +13,11 @@ from core.config_io import (
     default_value,
     describe_key,
     load_config,
-    preset_comment,
-    preset_names,
     to_yaml,
 )
 from core.files import write_text_atomically
 from core.flat import flatten
+from core.presets import built_in_names, preset_comment
 
 FIXED_KEYS = [
     *("name", "seed", "device", "clip_grad_norm"),
@@ -67,10 +66,10 @@ def test_every_key_says_what_it_means_and_what_it_takes(key: str) -> None:
 
 
 def test_the_presets_that_the_readme_names_are_there() -> None:
-    assert {"default", "animals20"} <= set(preset_names())
+    assert {"default", "animals20"} <= set(built_in_names())
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", built_in_names())
 def test_every_preset_is_valid_and_says_whom_it_is_for(name: str) -> None:
     load_config(name)
     assert len(preset_comment(name)) > 20

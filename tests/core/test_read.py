@@ -259,3 +259,21 @@ def test_a_sliver_is_no_picture() -> None:
     Image.new("RGB", (1, 5000)).save(data, "PNG")
     with pytest.raises(UnreadableImage, match="sliver"):
         read_rgb(data.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("background", "seen"),
+    [("black", (0, 0, 0)), ("#00f", (0, 0, 255)), ("white", (255, 255, 255))],
+)
+def test_transparency_is_laid_on_the_background(
+    background: str, seen: tuple[int, int, int]
+) -> None:
+    data = encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG")
+    assert pixel(read_rgb(data, background=background)) == seen
+
+
+def test_heic_is_read_where_its_library_is(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    file = tmp_path / "a.heic"
+    noise(64, 48).save(file, quality=90)
+    assert read_rgb(file).size == (64, 48)

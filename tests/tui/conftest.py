@@ -9,6 +9,8 @@ from textual.widgets import Input
 
 from core.config import Config
 from core.config_io import load_config
+from core.model_facts import ModelFacts
+from core.room import Room
 from tests.tui.kit import Starter
 
 
@@ -16,6 +18,8 @@ from tests.tui.kit import Starter
 def same_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("NO_COLOR", "TEXTUAL_THEME", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     with monkeypatch.context() as patch:
@@ -23,6 +27,19 @@ def same_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form for a new run sees a known network and device, without a process for torch."""
+
+    async def facts(name: str, image_size: int) -> ModelFacts:
+        return ModelFacts(27_820_897, 768, 109_155_808, hub_id=f"timm/{name}")
+
+    monkeypatch.setattr("tui.widgets.outlook.model_facts", facts)
+    monkeypatch.setattr("tui.widgets.outlook.weights_at_hand", lambda facts: False)
+    room = Room("RAM", total=25_000_000_000, free=20_000_000_000)
+    monkeypatch.setattr("tui.widgets.outlook.room_on", lambda device: room)
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -15,9 +16,18 @@ from textual.timer import Timer
 from textual.widgets import Button, Footer, Input, Select, Static
 
 from core.config import Config
-from core.config_io import preset_comment, preset_names
+from core.config_io import ConfigError
+from core.presets import (
+    PresetError,
+    check_preset_name,
+    preset_comment,
+    preset_names,
+    save_preset,
+)
 from core.text import printable
 from tui import forms
+from tui.screens.text_dialog import TextDialog
+from tui.widgets.outlook import OutlookPanel
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -33,6 +43,15 @@ def _id(key: str) -> str:
     return key.replace(".", "-").replace("_", "-")
 
 
+def _described(
+    preset: str, typed: dict[str, str], base: forms.Base | None
+) -> tuple[Config | None, forms.FormError | None]:
+    try:
+        return forms.described(preset, typed, base), None
+    except forms.FormError as error:
+        return None, error
+
+
 class NewRunScreen(Screen[None]):
     """Asks what to train on; starts it when everything typed makes sense."""
 
@@ -41,8 +60,15 @@ class NewRunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "start", tooltip="Check everything and begin to train (or Enter)"),
         Binding("f2", "demo", "demo instead", tooltip="Train on the built-in pictures"),
+        Binding("f4", "check", "check", tooltip="Read all pictures: damaged ones, copies, leaks"),
+        Binding("f6", "save", "save preset", tooltip="Keep what is typed as a preset, by a name"),
+        # Before the field that has the focus, which has nothing to scroll.
+        Binding("pageup", "scroll(-1)", "up", show=False, priority=True,
+                tooltip="What will happen: a page up"),
+        Binding("pagedown", "scroll(1)", "down", show=False, priority=True,
+                tooltip="What will happen: a page down"),
         Binding("escape", "back", "back", tooltip="Back to the list; nothing is started"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, base: forms.Base | None = None) -> None:
         """`base` is a past run whose configuration takes the place of a preset's."""
@@ -60,20 +86,27 @@ class NewRunScreen(Screen[None]):
         """Lay one field a line: label, value, hint or error."""
         title = f"a new run like {printable(self._base.name)}" if self._base else "a new run"
         yield Static(Content(title), id="title")
-        with VerticalScroll(id="form", can_focus=False):
-            yield from self._field(forms.FIELDS[0])
-            with Horizontal(classes="field"):
-                yield Static(Content("like" if self._base else "preset"), classes="label")
-                yield from self._origin()
-            yield Static("", id="preset-comment", classes="hint", markup=False)
-            for field in forms.FIELDS[1:]:
-                yield from self._field(field)
+        # No VerticalScroll: it would take the keys for pages from the screen.
+        with Container(id="form-and-outlook"):
+            with Container(id="form"):
+                yield from self._fields()
+            yield OutlookPanel(self._host.runs_dir, id="outlook")
+        yield Static("", id="gist", markup=False)
         yield Static("", id="start-message", markup=False)
         with Horizontal(id="buttons"):
             yield Button("start", id="start", variant="primary", compact=True)
             yield Button("demo instead", id="demo", compact=True)
             yield Button("back", id="back", compact=True)
         yield Footer(compact=True, show_command_palette=False)
+
+    def _fields(self) -> ComposeResult:
+        yield from self._field(forms.FIELDS[0])
+        with Horizontal(classes="field"):
+            yield Static(Content("like" if self._base else "preset"), classes="label")
+            yield from self._origin()
+        yield Static("", id="preset-comment", classes="hint", markup=False)
+        for field in forms.FIELDS[1:]:
+            yield from self._field(field)
 
     def _origin(self) -> ComposeResult:
         """What the values come from that nobody types: a past run, or a preset."""
@@ -88,7 +121,7 @@ class NewRunScreen(Screen[None]):
             compact=True,
             id="preset",
         )
-        yield Static(Content("where the other values come from"), classes="hint")
+        yield Static(Content("for all other values"), classes="hint")
 
     def _field(self, field: forms.FormField) -> ComposeResult:
         with Horizontal(classes="field"):
@@ -102,13 +135,26 @@ class NewRunScreen(Screen[None]):
         """Show the first preset's values."""
         self._show_preset()
 
+    @on(OutlookPanel.Found)
+    def _show_gist(self, event: OutlookPanel.Found) -> None:
+        self.query_one("#gist", Static).update(Content(event.gist))
+        for key, problem in event.problems.items():
+            self._say(key, problem)
+
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
         preset = self._preset()
         comment = _LIKE if self._base else preset_comment(preset)
         self.query_one("#preset-comment", Static).update(Content(comment))
-        for key, value in forms.placeholders(preset, self._base).items():
+        try:
+            values = forms.placeholders(preset, self._base)
+        except ConfigError as error:  # a preset that a person has written
+            self._say(forms.START, str(error))
+            return
+        for key, value in values.items():
             self.query_one(f"#{_id(key)}", Input).placeholder = value
+        self._say(forms.START, "")
+        self._look()
 
     def _preset(self) -> str:
         return "default" if self._base else str(self.query_one("#preset", Select).value)
@@ -127,6 +173,12 @@ class NewRunScreen(Screen[None]):
         hint.set_class(bool(message) and not bad, "-good")
         hint.update(Content(message or own))
 
+    def _refuse(self, key: str, message: str) -> None:
+        """Say why nothing starts, and go where that can be mended."""
+        self._say(key, message)
+        if key != forms.START:
+            self.query_one(f"#{_id(key)}", Input).focus()
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key = next(f.key for f in forms.FIELDS if _id(f.key) == event.input.id)
@@ -137,19 +189,20 @@ class NewRunScreen(Screen[None]):
             if self._pause:
                 self._pause.stop()
             self._pause = self.set_timer(_TYPING_PAUSE, self._check_data)
-        else:
-            if self._values_pause:
-                self._values_pause.stop()
-            self._values_pause = self.set_timer(_TYPING_PAUSE, self._check_values)
+        if self._values_pause:
+            self._values_pause.stop()
+        self._values_pause = self.set_timer(_TYPING_PAUSE, self._look)
 
     @work(exclusive=True, group="values")
-    async def _check_values(self) -> None:
-        """Say beside its field what can't be used, while one types."""
+    async def _look(self) -> None:
+        """Say beside its field what can't be used, and what would come of the rest."""
         preset, typed = self._preset(), self._typed()
-        error = await asyncio.to_thread(forms.check_values, preset, typed, self._base)
+        config, error = await asyncio.to_thread(_described, preset, typed, self._base)
         with suppress(NoMatches):  # the screen was taken down meanwhile
-            if error and typed == self._typed():
-                self._say(error.key, str(error))
+            if (preset, typed) == (self._preset(), self._typed()):
+                if error:
+                    self._say(error.key, str(error))
+                self.query_one(OutlookPanel).look(config, typed[forms.DATA].strip())
 
     @work
     async def _check_data(self) -> None:
@@ -166,14 +219,63 @@ class NewRunScreen(Screen[None]):
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         """Check everything and begin to train."""
-        typed = self._typed()
-        demo = self._base is None and self._preset() == "demo"
-        self._begin(demo=demo and not typed[forms.DATA].strip())
+        self._begin(demo=forms.is_demo_form(self._preset(), self._typed(), self._base))
 
     @on(Button.Pressed, "#demo")
     def action_demo(self) -> None:
         """Train on the built-in pictures."""
         self._begin(demo=True)
+
+    async def action_check(self) -> None:
+        """Read the folder's pictures and show what is wrong with them."""
+        from tui.screens.check import CheckScreen
+
+        config, error = await asyncio.to_thread(
+            _described, self._preset(), self._typed(), self._base
+        )
+        root = config.data.root if config else None
+        if root:
+            self.app.push_screen(CheckScreen(Path(root)))
+        else:
+            problem = error or forms.FormError(forms.DATA, "needed: a folder of pictures")
+            self._say(problem.key, str(problem))
+
+    def action_scroll(self, pages: int) -> None:
+        """Move what stands beside the form, or below it."""
+        narrow = self.has_class("-narrow")
+        box = self.query_one("#form-and-outlook" if narrow else "#outlook")
+        box.scroll_relative(y=pages * max(1, box.size.height - 2), animate=False)
+
+    def action_save(self) -> None:
+        """Ask for a name, then keep what is typed as a preset."""
+        preset, typed = self._preset(), self._typed()
+        config, error = _described(preset, typed, self._base)
+        if config is None:
+            if error:
+                self._say(error.key, str(error))
+            return
+        hint = "The preset holds all but the folder and the run's name; --config NAME takes it too."
+        origin = self._base.name if self._base else preset
+        comment = f"Saved from the form for a new run, which began with {origin}."
+
+        def done(name: str | None) -> None:
+            if name is not None:
+                self._save(name, config, comment)
+
+        self.app.push_screen(TextDialog("a preset's name", "", hint, check_preset_name), done)
+
+    @work(exclusive=True, group="save")
+    async def _save(self, name: str, config: Config, comment: str) -> None:
+        try:
+            file = await asyncio.to_thread(save_preset, name, config, comment)
+        except PresetError as error:
+            self._say(forms.START, str(error))
+            return
+        self.notify(f"saved as {printable(str(file))}", markup=False)
+        for choice in self.query("#preset").results(Select):
+            now = choice.value
+            choice.set_options([(known, known) for known in preset_names()])
+            choice.value = now
 
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
@@ -184,7 +286,7 @@ class NewRunScreen(Screen[None]):
         try:
             config = forms.build(self._preset(), self._typed(), demo, self._base)
         except forms.FormError as error:
-            self._say(error.key, str(error))
+            self._refuse(error.key, str(error))
             return
         self._launch(config, demo)
 
@@ -194,7 +296,7 @@ class NewRunScreen(Screen[None]):
         if not demo:
             error = await asyncio.to_thread(forms.check_data, config.data.root or "")
         if error:
-            self._say(forms.DATA, error)
+            self._refuse(forms.DATA, error)
             return
         refused = self._host.launch(config)
         if refused:

@@ -1,0 +1,126 @@
+"""What was found out about files' contents, kept between runs and shared by all of them.
+
+By content: a picture that was renamed or copied is known, one that was changed is not.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+from PIL import __version__ as pillow
+
+from core.cache import cache_dir
+from core.data.look import Look, look_at
+
+_FORM = 1
+"""Goes up when `look_at` says something else of the same bytes."""
+_TOGETHER = 512
+_WAIT_SECONDS = 2.0
+_COLUMNS = "sha256, bytes, format, width, height, mode, shape, tone, reason"
+
+
+class LookStore:
+    """Looks at contents, each only once; a store that is away, locked or damaged is none.
+
+    Any thread may ask; to be used in a `with` statement.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Look] = []
+        self._base: sqlite3.Connection | None = None
+
+    def __enter__(self) -> "LookStore":
+        folder = cache_dir() / "scans"
+        # Another Pillow may read what this one can't, or say something else of it.
+        name = f"looks-{_FORM}-pillow-{pillow}.sqlite"
+        with suppress(OSError, sqlite3.Error):
+            folder.mkdir(parents=True, exist_ok=True)
+            base = sqlite3.connect(
+                folder / name, timeout=_WAIT_SECONDS, check_same_thread=False, isolation_level=None
+            )
+            base.execute(
+                "CREATE TABLE IF NOT EXISTS looks (sha256 BLOB PRIMARY KEY, bytes INTEGER, "
+                "format TEXT, width INTEGER, height INTEGER, mode TEXT, shape BLOB, tone BLOB, "
+                "reason TEXT) WITHOUT ROWID"
+            )
+            self._base = base
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._write()
+            if self._base is not None:
+                self._base.close()
+            self._base = None
+
+    def look(self, data: bytes) -> Look:
+        """Return what a file's content is."""
+        digest = hashlib.sha256(data).hexdigest()
+        known = self.known(digest)
+        if known is not None:
+            return known
+        found = look_at(data, digest)
+        # A lack of memory belongs to this machine and moment, not to the file.
+        if "memory" not in found.reason:
+            with self._lock:
+                self._waiting.append(found)
+                if len(self._waiting) >= _TOGETHER:
+                    self._write()
+        return found
+
+    def known(self, sha256: str) -> Look | None:
+        """Return what is kept of a content, or None."""
+        with self._lock:
+            if self._base is None:
+                return None
+            try:
+                row = self._base.execute(
+                    f"SELECT {_COLUMNS} FROM looks WHERE sha256 = ?", (bytes.fromhex(sha256),)
+                ).fetchone()
+                return _look(row) if row else None
+            except (sqlite3.Error, ValueError, TypeError):
+                self._base = None
+                return None
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if self._base is None or not waiting:
+            return
+        rows = [_row(look) for look in waiting]
+        marks = ", ".join("?" * len(rows[0]))
+        try:
+            self._base.execute("BEGIN IMMEDIATE")
+            self._base.executemany(f"INSERT OR REPLACE INTO looks VALUES ({marks})", rows)
+            self._base.execute("COMMIT")
+        except sqlite3.Error:  # full, locked or gone: nobody waits for a cache
+            with suppress(sqlite3.Error):
+                self._base.execute("ROLLBACK")
+
+
+def _row(look: Look) -> tuple[object, ...]:
+    return (
+        bytes.fromhex(look.sha256),
+        look.bytes,
+        look.format,
+        look.width,
+        look.height,
+        look.mode,
+        look.shape.to_bytes(8, "big"),  # SQLite's whole numbers are signed
+        look.tone,
+        look.reason,
+    )
+
+
+def _look(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> Look:
+    sha256, size, form, width, height, mode, shape, tone, reason = row
+    return Look(
+        sha256.hex(), size, form, width, height, mode, int.from_bytes(shape, "big"), tone, reason
+    )

@@ -1,0 +1,56 @@
+"""How much memory the device has that a run would train on, known without torch."""
+
+import contextlib
+import sys
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory of a device, in bytes."""
+
+    name: str
+    total: int
+    free: int
+
+
+def room_on(device: str) -> Room | None:
+    """Return the memory of `auto`, `cpu`, `cuda` or `mps`; None where nothing can be known of it.
+
+    Of several GPUs it is the one with the least free, as torch may number them otherwise.
+    """
+    gpu = _gpu() if device in ("auto", "cuda") else None
+    if gpu is not None or device == "cuda":
+        return gpu
+    host = psutil.virtual_memory()
+    # Apple's GPUs use the host's memory.
+    name = "RAM, shared with the GPU" if device == "mps" or sys.platform == "darwin" else "RAM"
+    return Room(name, host.total, host.available)
+
+
+def _gpu() -> Room | None:
+    import pynvml
+
+    # A missing or broken driver shows itself in many ways.
+    with contextlib.suppress(Exception):
+        pynvml.nvmlInit()
+        try:
+            handles = [
+                pynvml.nvmlDeviceGetHandleByIndex(index)
+                for index in range(pynvml.nvmlDeviceGetCount())
+            ]
+            rooms = [_of(handle) for handle in handles]
+        finally:
+            pynvml.nvmlShutdown()
+        return min(rooms, key=lambda room: room.free, default=None)
+    return None
+
+
+def _of(handle: object) -> Room:
+    import pynvml
+
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    name = pynvml.nvmlDeviceGetName(handle)
+    return Room(str(name), int(memory.total), int(memory.free))

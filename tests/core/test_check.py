@@ -1,0 +1,238 @@
+"""The look through a folder of pictures: command line, report, and what is kept of it."""
+
+import io
+import json
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.cache import cache_dir
+from core.data.check import Report, check
+from core.data.duplicates import alike
+from core.data.look import look_at
+from core.data.look_store import LookStore
+from core.data.scan import DataError, Picture, list_pictures, read_all
+from core.data.split import plan_data
+from tests.pictures import make_pictures
+
+
+def report(root: Path) -> Report:
+    found = check(root)
+    assert found is not None
+    return found
+
+
+def photo(seed: int, side: int = 96) -> Image.Image:
+    """Something with large shapes, as photos have them."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    return coarse.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def folder(root: Path, classes: int = 2, each: int = 12) -> Path:
+    for label in range(classes):
+        (root / f"class_{label}").mkdir(parents=True)
+        for number in range(each):
+            photo(100 * label + number).save(root / f"class_{label}" / f"{number:02d}.png")
+    return root
+
+
+def test_a_good_folder_has_no_problems(tmp_path: Path) -> None:
+    found = report(folder(tmp_path))
+    assert found.problems == []
+    assert found.images == 24
+    assert found.classes == {"class_0": 12, "class_1": 12}
+    assert found.sizes == {"smallest": [96, 96], "median": [96, 96], "largest": [96, 96]}
+    assert (found.formats, found.modes) == ({"PNG": 24}, {"RGB": 24})
+
+
+def test_everything_odd_is_named(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    one, other = root / "class_0", root / "class_1"
+    shutil.copy(one / "00.png", one / "copy of 00.png")
+    shutil.copy(one / "01.png", other / "in two classes.png")
+    photo(2).resize((60, 60)).save(one / "smaller.jpg", quality=70)
+    photo(3).save(one / "a webp.jpg", format="WEBP", lossless=True)
+    (one / "03.png").unlink()
+    (other / "broken.png").write_bytes((other / "00.png").read_bytes()[:200])
+    for name in ("._00.png", "Thumbs.db", "notes.txt"):
+        (one / name).write_text("x")
+    shutil.copytree(one, root / ".ipynb_checkpoints")
+    (one / "vacant").mkdir()
+    found = report(root)
+    assert [item.path for item in found.damaged] == ["class_1/broken.png"]
+    assert [(item.path, item.content) for item in found.mismatched] == [
+        ("class_0/a webp.jpg", "webp")
+    ]
+    assert found.duplicates == [
+        ["class_0/00.png", "class_0/copy of 00.png"],
+        ["class_0/01.png", "class_1/in two classes.png"],
+    ]
+    assert found.near_duplicates == [["class_0/02.png", "class_0/smaller.jpg"]]
+    assert found.leaks == [["class_0/01.png", "class_1/in two classes.png"]]
+    assert {"class_0/._00.png", "class_0/Thumbs.db", "class_0/notes.txt"} <= set(found.ignored)
+    assert ".ipynb_checkpoints/00.png" in found.ignored
+    assert {item.path: item.reason for item in found.folders} == {
+        ".ipynb_checkpoints": "of a system or a tool, left out",
+        "class_0/vacant": "empty",
+    }
+    assert len(found.problems) == 5
+
+
+def test_the_same_picture_on_both_sides_leaks(tmp_path: Path) -> None:
+    folder(tmp_path / "train")
+    folder(tmp_path / "val", each=1)
+    found = report(tmp_path)
+    assert found.parts == {"train": 24, "val": 2}
+    assert found.leaks == [
+        [f"train/class_{label}/00.png", f"val/class_{label}/00.png"] for label in range(2)
+    ]
+
+
+def test_unequal_and_lost_classes_are_named(tmp_path: Path) -> None:
+    root = folder(tmp_path, classes=1, each=60)
+    folder(tmp_path / "other", classes=1, each=3)
+    (root / "other" / "class_0").rename(root / "few")
+    (root / "other").rmdir()
+    (root / "lost").mkdir()
+    (root / "lost" / "a.png").write_text("x")
+    notes = report(root).notes
+    assert notes == [
+        "lost has no picture that can be read",
+        "few has fewer than 10 pictures to train on",
+    ]
+    (root / "lost" / "a.png").unlink()
+    (root / "lost").rmdir()
+    assert "imbalance: the largest class has 20x the smallest's" in report(root).notes
+
+
+def test_a_folder_without_classes_is_looked_through_all_the_same(tmp_path: Path) -> None:
+    photo(1).save(tmp_path / "a.png")
+    found = report(tmp_path)
+    assert (found.images, found.classes) == (1, {})
+    assert "has no class folders" in found.structure
+    assert found.problems == [found.structure]
+
+
+def test_a_turned_copy_is_the_same_picture(tmp_path: Path) -> None:
+    root = folder(tmp_path, each=3)
+    image = photo(1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    image.rotate(90, expand=True).save(root / "class_0" / "turned.jpg", exif=exif, quality=95)
+    assert report(root).near_duplicates == [["class_0/01.png", "class_0/turned.jpg"]]
+
+
+@pytest.mark.parametrize("change", ["brighter", "crop", "other"])
+def test_what_only_resembles_is_no_copy(tmp_path: Path, change: str) -> None:
+    image = photo(5)
+    changed = {
+        "brighter": image.point(lambda value: min(255, value + 60)),
+        "crop": image.crop((30, 30, 96, 96)),
+        "other": photo(6),
+    }[change]
+    root = folder(tmp_path, classes=2, each=2)
+    image.save(root / "class_0" / "image.png")
+    changed.save(root / "class_0" / "changed.png")
+    assert report(root).near_duplicates == []
+
+
+def test_nothing_in_the_folder_changes(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=2)
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")}
+    report(root)
+    assert {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")} == before
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = folder(tmp_path / "photos", each=3)
+    (root / "class_0" / "bad.png").write_text("x")
+    before = report(root)
+    monkeypatch.setattr("core.data.look_store.look_at", None)
+    assert report(root) == before
+    (root / "class_0" / "00.png").rename(root / "class_0" / "another name.png")
+    plan = plan_data(root, 0.3, 1)
+    assert plan is not None, "training uses what the check has found"
+    assert [d.path for d in plan.damaged] == ["class_0/bad.png"]
+
+
+def test_looks_come_back_as_they_were(own_cache: Path, tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=2)
+    contents = [file.read_bytes() for file in sorted(root.rglob("*.png"))] + [b"", b"x"]
+    with LookStore() as store:
+        looks = [store.look(data) for data in contents]
+    assert looks == [look_at(data) for data in contents]
+    with LookStore() as store:
+        assert [store.known(look.sha256) for look in looks] == looks
+
+
+@pytest.mark.parametrize("harm", ["text", "folder", "other columns"])
+def test_a_store_that_is_damaged_is_none(own_cache: Path, harm: str, tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=2)
+    before = report(root)
+    (file,) = (own_cache / "scans").glob("*.sqlite")
+    file.unlink()
+    if harm == "text":
+        file.write_text("no database at all" * 100)
+    elif harm == "folder":
+        file.mkdir()
+    else:
+        with sqlite3.connect(file) as base:
+            base.execute("CREATE TABLE looks (sha256 BLOB PRIMARY KEY)")
+    assert report(root) == before
+    assert cache_dir() == own_cache
+
+
+def test_the_order_of_pictures_counts_for_nothing(tmp_path: Path) -> None:
+    root = folder(tmp_path, each=4)
+    shutil.copy(root / "class_0" / "00.png", root / "class_1" / "zz.png")
+    pictures, _ = read_all(root, list_pictures(root), lambda d, t: None, lambda: False) or ([], [])
+    assert alike(pictures) == alike(pictures[::-1])
+
+
+def test_thousands_of_blank_pages_are_one_group() -> None:
+    page = look_at(_png(Image.new("RGB", (64, 64), "white")))
+    pictures = [
+        Picture(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}")) for n in range(6000)
+    ]
+    (group,) = alike(pictures)
+    assert len(group) == 6000
+
+
+def _png(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+def test_an_unreadable_root_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        check(tmp_path / "nowhere")
+
+
+def test_reading_can_be_cancelled(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path, classes=2, per_class=40, size=4)
+    assert check(root, cancelled=lambda: True) is None
+
+
+def test_the_report_is_plain_json(tmp_path: Path) -> None:
+    root = folder(tmp_path, each=2)
+    (root / "class_0" / "bad\n.png").write_text("x")
+    tree = json.loads(json.dumps(report(root).to_dict()))
+    assert tree["damaged"][0]["path"] == "class_0/bad\n.png"
+    assert tree["damaged"][0]["reason"]
+    assert tree["classes"] == {"class_0": 2, "class_1": 2}
+    for key in ("ignored", "mismatched", "duplicates", "leaks", "problems"):
+        assert isinstance(tree[key], list)

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from core.config import Config
+from core.config_io import ConfigError, load_config
+from core.presets import (
+    PresetError,
+    built_in_names,
+    check_preset_name,
+    preset_comment,
+    preset_names,
+    save_preset,
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONVNEXT_TUI_CONFIG", str(tmp_path))
+    return tmp_path / "presets"
+
+
+def test_a_saved_preset_is_the_configuration_for_any_folder() -> None:
+    config = load_config(
+        "animals20",
+        ["data.batch_size=7", "phases.full.lr=3e-5", "name=zebras"],
+        {"data.root": "/x"},
+    )
+    file = save_preset("mine", config, "For zebras \x1b[2J.")
+    assert preset_names() == [*built_in_names(), "mine"]
+    assert preset_comment("mine") == "For zebras \\x1b[2J."
+    back = load_config("mine")
+    assert back.name == "run"
+    assert back.data.root is None
+    assert load_config("mine", ["name=zebras"], {"data.root": "/x"}) == config
+    assert "min_delta" not in file.read_text(), "what is as everywhere is not written down"
+
+
+def test_a_preset_of_nothing_but_defaults() -> None:
+    save_preset("plain", Config(), "Nothing.")
+    assert load_config("plain") == Config()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up", ".hidden", "x/y", "é", "a" * 61, "default"])
+def test_names_that_cannot_be_taken(name: str) -> None:
+    assert check_preset_name(name)
+    with pytest.raises(PresetError, match="preset"):
+        save_preset(name, load_config("default"), "")
+    assert preset_names() == built_in_names()
+
+
+def test_a_folder_that_cannot_be_written(folder: Path) -> None:
+    folder.write_text("in the way")
+    with pytest.raises(PresetError, match=r"presets/mine\.yaml"):
+        save_preset("mine", load_config("default"), "")
+
+
+def test_a_damaged_preset_is_an_error_that_names_it(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "broken.yaml").write_text("data: {batch_size: [")
+    (folder / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (folder / "away.yaml").symlink_to(folder / "nowhere")
+    with pytest.raises(ConfigError, match="broken: not valid YAML"):
+        load_config("broken")
+    for name in ("binary", "away"):
+        with pytest.raises(ConfigError, match=f"preset {name} can't be read"):
+            load_config(name)
+        assert "can't be read" in preset_comment(name)

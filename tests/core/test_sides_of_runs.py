@@ -1,0 +1,142 @@
+"""Which pictures a run trains and validates on: test parts, groups, earlier splits, leaks."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from core import events as ev
+from core.config_io import ConfigError, load_config
+from core.data.recheck import recheck
+from core.journal import replay
+from core.worker import EngineThread, Result
+from tests.core.engine_kit import small_config
+from tests.core.test_check import folder, photo
+
+QUICK = ("phases.head.epochs=1", "phases.full.epochs=0")
+
+
+def train(root: Path, runs: Path, *overrides: str) -> tuple[Result, EngineThread]:
+    engine = EngineThread(small_config(root, *QUICK, *overrides), runs)
+    engine.start()
+    result = engine.join(120)
+    assert result is not None
+    return result, engine
+
+
+def table(engine: EngineThread) -> pd.DataFrame:
+    assert engine.folder is not None
+    return pd.read_csv(engine.folder.split)
+
+
+def told(engine: EngineThread, kind: type[ev.Event]) -> list[ev.Event]:
+    assert engine.folder is not None
+    return [r.event for r in replay(engine.folder.journal)[0] if isinstance(r.event, kind)]
+
+
+def warnings(engine: EngineThread, code: str) -> list[ev.Warned]:
+    return [e for e in told(engine, ev.Warned) if isinstance(e, ev.Warned) and e.code == code]
+
+
+def test_a_test_part_stays_out_of_training(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=20)
+    result, engine = train(root, tmp_path / "runs", "data.test_fraction=0.2")
+    assert result.outcome == "finished"
+    counts = table(engine).groupby(["class", "split"]).size().to_dict()
+    for label in ("class_0", "class_1"):
+        assert [counts[label, part] for part in ("train", "val", "test")] == [12, 4, 4]
+    (ready,) = told(engine, ev.DataReady)
+    assert isinstance(ready, ev.DataReady)
+    assert (ready.train, ready.val, ready.test) == (24, 8, 8)
+
+
+def test_copies_and_groups_stay_on_one_side(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=20)
+    for label in range(2):
+        inside = root / f"class_{label}"
+        for number in range(6):
+            shutil.copy(inside / f"{number:02d}.png", inside / f"copy {number:02d}.png")
+        for number in range(6, 12):
+            (inside / f"{number:02d}.png").rename(inside / f"p{number // 2}_{number:02d}.png")
+    _, engine = train(root, tmp_path / "runs", r"data.group=(p\d+)_", "data.val_fraction=0.4")
+    side = dict(table(engine)[["path", "split"]].itertuples(index=False))
+    for label in range(2):
+        for number in range(6):
+            one = f"class_{label}/{number:02d}.png"
+            assert side[one] == side[f"class_{label}/copy {number:02d}.png"]
+    for patient in (3, 4, 5):
+        assert len({part for path, part in side.items() if f"/p{patient}_" in path}) == 1
+
+
+def test_a_split_is_given_to_another_run(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=12)
+    _, first = train(root, tmp_path / "runs")
+    assert first.folder is not None
+    held = set(table(first).query("split == 'val'")["path"])
+    val = sorted(held)[0]
+    shutil.copy(root / val, root / "class_1" / "copy of a held one.png")
+    photo(77).save(root / "class_1" / "new.png")
+    _, second = train(root, tmp_path / "runs", f"data.split={first.folder.split}", "seed=5")
+    side = dict(table(second)[["path", "split"]].itertuples(index=False))
+    assert {path for path, part in side.items() if part == "val"} == {
+        *held,
+        "class_1/copy of a held one.png",
+    }
+    assert side["class_1/new.png"] == "train"
+    (warned,) = warnings(second, "data")
+    assert "2 new (class_1/copy of a held one.png, class_1/new.png)" in warned.message
+
+
+def test_a_new_copy_of_a_held_picture_is_known_without_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(tmp_path / "photos", each=12)
+    _, engine = train(root, tmp_path / "runs")
+    assert engine.folder is not None
+    val = sorted(table(engine).query("split == 'val'")["path"])[0]
+    Image.open(root / val).resize((70, 70)).save(root / "class_0" / "scaled.jpg", quality=90)
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "empty"))
+    checked = recheck(root, engine.folder.split, lambda done, total: None, lambda: False)
+    assert checked is not None
+    assert "class_0/scaled.jpg" in {picture.path for picture in checked[0].val}
+
+
+def test_a_picture_in_two_classes_is_a_warning(tmp_path: Path) -> None:
+    root = folder(tmp_path / "photos", each=12)
+    shutil.copy(root / "class_0" / "00.png", root / "class_1" / "again.png")
+    result, engine = train(root, tmp_path / "runs")
+    assert result.outcome == "finished"
+    (warned,) = warnings(engine, "leak")
+    assert warned.files == ["class_0/00.png", "class_1/again.png"]
+    assert "1 picture is there more than once" in warned.message
+
+
+@pytest.mark.parametrize("option", ["data.group=x", "data.test_fraction=0.1"])
+@pytest.mark.parametrize("by", ["folders", "split.csv"])
+def test_what_the_sides_leave_no_room_for_is_refused(tmp_path: Path, option: str, by: str) -> None:
+    root = tmp_path / "photos"
+    options = [option]
+    if by == "folders":
+        for part in ("train", "val"):
+            folder(root / part, each=3)
+    else:
+        folder(root, each=3)
+        options.append(f"data.split={tmp_path / 'split.csv'}")
+    result, _ = train(root, tmp_path / "runs", *options)
+    assert result.exit_code == 2
+    assert option.split("=")[0] in result.reason
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("data.group=(", "a regular expression or null"),
+        ("data.background=cheese", "a colour by name or as #rrggbb"),
+        ("data.test_fraction=1.0", "a number from 0 below 1"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_in_words(override: str, allowed: str) -> None:
+    with pytest.raises(ConfigError, match=f"allowed is {allowed}"):
+        load_config("default", [override])

@@ -1,0 +1,108 @@
+"""The help screen: keys of the place where one is, and the docs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from core.checkpoint import LAST
+from core.config_io import load_config
+from core.runs import RunFolder
+from tests.tui import scripted
+from tests.tui.bindings import all_bindings
+from tests.tui.kit import make_app, press, settle
+from tui.app import Exit
+from tui.guide import FILES, guide
+from tui.key_rows import key_for
+from tui.screens.help import HelpScreen
+from tui.screens.run import RunScreen
+from tui.screens.steering import SteeringScreen
+
+SIZE = (140, 45)
+
+
+def shown(pilot: Pilot[Exit]) -> str:
+    """The help's text with its lines put together again."""
+    assert isinstance(pilot.app.screen, HelpScreen)
+    return " ".join(str(pilot.app.screen.query_one("Static").render()).split())
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_lists_the_keys_of_the_screen_it_was_asked_on(key: str) -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await press(pilot, key)
+        for owner, binding in all_bindings():
+            if issubclass(RunScreen, owner):
+                assert binding.tooltip in shown(pilot)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_d_turns_to_the_docs_and_back(tmp_path: Path) -> None:
+    app = make_app(scripted.running().source(), runs_dir=tmp_path / "my-runs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await press(pilot, "question_mark")
+        keys = shown(pilot)
+        await press(pilot, "j", "j", "d")
+        for part in ("Two phases", "Early stopping", "When you quit", "over SSH", "Files of a run"):
+            assert part in shown(pilot)
+        assert "my-runs" in shown(pilot).replace(" ", "")  # a long path breaks
+        assert "`" not in shown(pilot)
+        box = app.screen.query_one(".help")
+        assert (str(box.border_title), box.scroll_offset.y) == ("docs", 0)
+        await press(pilot, "d")
+        assert shown(pilot) == keys
+
+
+async def test_the_palette_opens_the_docs_where_one_is() -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.press(*"where things")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if app.screen.query_one("CommandList", OptionList).option_count == 1:
+                break
+        await press(pilot, "enter")
+        assert "Two phases" in shown(pilot)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)
+
+
+def docs(title: str) -> str:
+    section = next(s for s in guide(App(), Path("runs")) if s.title == title)
+    return section.text or " ".join(f"{name} {text}" for name, text in section.rows)
+
+
+def test_the_docs_name_keys_and_defaults_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    phases = load_config("default").phases
+    head, full = phases.head.early_stopping.patience, phases.full.early_stopping.patience
+    assert f"{head} in phase head and {full} in phase full" in docs("Early stopping")
+    assert f"at most {phases.head.epochs} and {phases.full.epochs}" in docs("Two phases")
+    assert "`p` changes it" in docs("Early stopping")
+    other = [
+        replace(binding, key="f9") if binding.description == "patience" else binding
+        for owner, binding in all_bindings()
+        if owner is SteeringScreen
+    ]
+    monkeypatch.setattr(SteeringScreen, "BINDINGS", other)
+    assert "`f9` changes it" in docs("Early stopping")
+
+
+def test_a_key_that_is_gone_is_not_documented() -> None:
+    with pytest.raises(KeyError):
+        key_for(RunScreen, "fly", App())
+
+
+def test_the_docs_name_every_file_of_a_run() -> None:
+    properties = {n for n, value in vars(RunFolder).items() if isinstance(value, property)}
+    names = {getattr(RunFolder(Path()), name) for name in properties - {"id"}}
+    assert {path.name for path in names} <= {name.rstrip("/") for name in FILES}
+    assert LAST in docs("Files of a run")
