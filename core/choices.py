@@ -72,7 +72,7 @@ def choose(
     Raises DeviceError.
     """
     ways = ways_to_compute(config)
-    planned = [phase for phase in PHASES if config.phases.get(phase).epochs > 0]
+    planned = config.phases.left()
     computes, seconds = dict.fromkeys(PHASES, ways[0]), 0.0
     for phase in planned:
         earlier = _among(ways, kept, phase)
@@ -142,7 +142,8 @@ def _batch_size(
         emit(Chosen(what="data.batch_size", value=str(WITHOUT_A_GPU), reason=reason))
         return WITHOUT_A_GPU
     emit(Preparing(stage="measuring how many pictures fit into the GPU's memory"))
-    states = _OPTIMIZER_STATES * sum(4 * weights.numel() for weights in net.parameters())
+    copies = _OPTIMIZER_STATES + (config.phases.full.ema is not None)
+    states = copies * sum(4 * weights.numel() for weights in net.parameters())
     free = torch.cuda.mem_get_info(compute.device)[0] + torch.cuda.memory_reserved(compute.device)
     room = int(_ROOM * free) - states
     most = max(1, min(_MOST_PICTURES, pictures // _FEWEST_STEPS))

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from core.colour import is_colour
+from core.phases import PHASES
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -89,6 +90,12 @@ class DataConfig(_Section):
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Processes that read pictures; 0 = in the engine's own thread, auto = as many as keep up with
     the network, by measuring both at the start."""
+    balance: Literal["none", "loss", "sampler"] = "none"
+    """For classes of unequal size. loss = the training loss weighs classes by their effective
+    number of pictures (Cui et al., 2019, beta 0.999), 1 on average; sampler = an epoch draws as
+    many pictures as there are, with replacement, each class as often as any other. In phase head
+    the first `phases.head.views` epochs visit every picture once all the same: they compute its
+    features."""
     decode_once: bool = True
     """Reduce each picture once to what the crops need, and keep it in the cache; false = decode
     the whole file every time, as a plain ImageFolder does."""
@@ -131,10 +138,14 @@ class CacheConfig(_Section):
 
 
 class SchedulerConfig(_Section):
-    """`torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss."""
+    """How the learning rate goes on from the phase's start."""
 
+    kind: Literal["plateau", "cosine"] = "plateau"
+    """plateau = `torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss; cosine = down
+    to 0 over all `epochs`, step by step, whatever the loss. With more epochs on resume the cosine
+    is stretched over all of them: the rate goes up to where the longer one stands."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """What the learning rate is multiplied by on a plateau."""
+    """What the learning rate is multiplied by on a plateau, and by nonfinite: rollback."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Epochs without improvement that are tolerated before that."""
 
@@ -159,8 +170,15 @@ class PhaseConfig(_Section):
     """Learning rate at the phase's start."""
     weight_decay: NotNegative
     """Weight decay on everything that trains in this phase."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
+    """Share of each training label that is spread evenly over all classes (as `label_smoothing`
+    of torch's cross entropy); 0 = off. The training loss that is shown has it in it, the
+    validation loss never."""
     scheduler: SchedulerConfig
-    """Learning rate on a plateau."""
+    """Learning rate from epoch to epoch."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs, or a fraction of one, in which the learning rate rises in a line from nearly 0 to
+    `lr`; a rate that is set while the run trains ends them."""
     early_stopping: EarlyStoppingConfig
     """When the phase ends early."""
 
@@ -171,6 +189,24 @@ class HeadConfig(PhaseConfig):
     views: Annotated[int, Field(ge=0, le=10_000)] = 1
     """Views of each picture that are put through the backbone, its features kept from then on:
     the first as validation sees it, the others augmented; 0 = a new one every epoch."""
+
+
+class FullConfig(PhaseConfig):
+    """Phase `full`, in which everything trains."""
+
+    mixup: NotNegative = 0.0
+    """Alpha of mixup, by timm: each training picture is laid over another one of its batch, and
+    so are their labels; 0 = off. The training top-1 is told against the pictures' own labels."""
+    cutmix: NotNegative = 0.0
+    """Alpha of CutMix, by timm: a rectangle of another picture of the batch is put in; 0 = off.
+    With `mixup` too, each batch gets one of them by chance."""
+    ema: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Decay of a moving average of the weights, such as 0.999 (timm's ModelEmaV3, which begins with
+    a smaller one); null = none. Validation, best and the phase's end have the averaged weights."""
+    layer_decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    """What the learning rate is multiplied by from each layer to the one before it, so that the
+    first ones change least (timm's param_groups_layer_decay, which also leaves biases and norms
+    without weight decay); 1 = off."""
 
 
 class PhasesConfig(_Section):
@@ -185,7 +221,7 @@ class PhasesConfig(_Section):
         early_stopping=EarlyStoppingConfig(patience=7, min_delta=0.001),
     )
     """Frozen backbone: only the classifier trains."""
-    full: PhaseConfig = PhaseConfig(
+    full: FullConfig = FullConfig(
         epochs=10,
         optimizer="adamw",
         lr=1e-4,
@@ -198,6 +234,15 @@ class PhasesConfig(_Section):
     def get(self, phase: str) -> PhaseConfig:
         """Return the configuration of phase `head` or `full`."""
         return {"head": self.head, "full": self.full}[phase]
+
+    def left(self, begun: str | None = None) -> list[str]:
+        """Return the phases that are to be trained, in their order; `begun` is the one that a run
+        stands in already."""
+        planned = [phase for phase in PHASES if self.get(phase).epochs > 0]
+        if begun is None:
+            return planned
+        later = PHASES[PHASES.index(begun) + 1 :]
+        return [begun, *(phase for phase in later if phase in planned)]
 
 
 class Config(_Section):

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from core import parts, reports
+from core.averaging import average_of
 from core.checkpoint import Checkpoints
 from core.commands import Mailbox
 from core.config import Config
 from core.data.dataset import Batch
-from core.data.load import EVALUATED, LoaderError, epoch_order
+from core.data.load import EVALUATED, LoaderError
 from core.disk import Disk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
@@ -24,9 +25,9 @@ from core.keys import key
 from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.optimizers import build_optimizer, build_scheduler, step_if_finite
-from core.phases import PHASES
+from core.optimizers import build_optimizer, step_if_finite
 from core.samples import Samples
+from core.schedule import Schedule
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch
@@ -85,7 +86,7 @@ class Engine:
         go on from; the model has its weights already."""
         outcome, reason = "finished", "all phases done"
         state = self.restore(saved) if saved is not None else None
-        for phase in self.phases_from(state):
+        for phase in self.config.phases.left(state.phase if state else None):
             state = state if state is not None and state.phase == phase else self.begin_phase(phase)
             try:
                 end = self.fit_phase(state)
@@ -101,14 +102,6 @@ class Engine:
                 outcome, reason = "failed", self.failure
                 break
         return reports.run_ended(outcome, reason, self.best, self.watch.seconds)
-
-    def phases_from(self, state: TrainState | None) -> list[str]:
-        """Return the phases that are still to be trained, in their order."""
-        planned = [phase for phase in PHASES if self.config.phases.get(phase).epochs > 0]
-        if state is None:
-            return planned
-        later = PHASES[PHASES.index(state.phase) + 1 :]
-        return [state.phase, *(phase for phase in later if phase in planned)]
 
     def fit_phase(self, state: TrainState) -> PhaseEnd:
         """Train one phase to its end; the model then has the phase's best weights."""
@@ -126,8 +119,7 @@ class Engine:
         if end in (PhaseEnd.STOPPED, PhaseEnd.FAILED):
             self.save_last(state)
             return end
-        if state.best_weights:
-            self.model.load_state_dict(state.best_weights)
+        state.take_best()
         self._stamp(state)
         self.emit(reports.phase_ended(state, end.value, self.history.epochs(state.phase)))
         return end
@@ -165,8 +157,9 @@ class Engine:
         """Return the state at the beginning of a phase, with the model frozen or thawed for it."""
         config = self.config.phases.get(phase)
         parameters = (freeze_backbone if phase == "head" else unfreeze)(self.model)
-        optimizer = build_optimizer(config, parameters)
-        self.feeds[phase].compute.place_model(self.model)
+        optimizer = build_optimizer(config, parameters, self.model)
+        feed = self.feeds[phase]
+        feed.compute.place_model(self.model)
         self.phase_began = self.epoch_began = self.watch.seconds
         return TrainState(
             phase=phase,
@@ -177,12 +170,13 @@ class Engine:
             model=self.model,
             parameters=parameters,
             optimizer=optimizer,
-            scheduler=build_scheduler(config, optimizer),
+            schedule=Schedule(config, optimizer, feed.train.steps),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
             metrics=RunningMetrics(),
             part_size=self.config.data.micro_batch_size or self.config.data.step_pictures,
             best=self.best,
             fingerprint=self.fingerprint,
+            averaged=average_of(self.config, phase, feed.pixels),
             frozen=copy_frozen(self.model) if phase == "head" else {},
             start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
         )
@@ -191,7 +185,7 @@ class Engine:
         """One training pass with running metrics. Returns why the phase ends, if it does."""
         train_mode(self.model, frozen=state.phase == "head")
         train = self.feeds[state.phase].train
-        order = epoch_order(len(train.dataset), self.config.seed, state.phase, state.epoch)
+        order = self.feeds[state.phase].order(state.phase, state.epoch)
         end = self.make_ready(state)
         if end is not None:
             return end
@@ -241,8 +235,7 @@ class Engine:
         while batch.labels.shape[0] and not self._try_step(state, batch, seed):
             if not self._use_smaller_parts(state):
                 return
-        state.step += 1
-        state.global_step += 1
+        state.advance()
         self.global_step = state.global_step
 
     def _try_step(self, state: TrainState, batch: Batch, seed: int) -> bool:
@@ -254,13 +247,15 @@ class Engine:
         feed.compute.seed(seed)
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            passed = parts.backward(feed.net, feed.compute, batch, state.part_size)
+            passed = parts.backward(feed, batch, state.part_size, seed)
         except torch.cuda.OutOfMemoryError:
             return False
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
         figures = torch.stack([passed.loss, norm])
         step_if_finite(state.optimizer, figures)
+        if state.averaged:
+            state.averaged.update(state.phase_step + 1)
         self.log.add(state.step + 1, batch, passed, figures)
         return True
 
@@ -314,10 +309,11 @@ class Engine:
         """Return the logits of a batch, in parts where the memory is too small for it at once;
         None when it is too small for a single picture."""
         feed = self.feeds[state.phase]
+        net = state.averaged.net if state.averaged else feed.net
         while len(batch.labels):
             try:
                 size = self.evaluated * state.part_size
-                return parts.forward(feed.net, feed.compute, batch.images, size)
+                return parts.forward(net, feed.compute, batch.images, size)
             except torch.cuda.OutOfMemoryError:
                 too_many = self.evaluated > 1
                 self.evaluated = 1
@@ -328,13 +324,12 @@ class Engine:
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
         """Give the verdicts, tell, save. Returns why the phase ends, if it does."""
         lr = state.lr
-        state.scheduler.step(val.loss)
+        state.schedule.judge(val.loss, state.phase_step)
         state.stopping = state.stopping.update(val.loss)
         this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
         phase_best, best = this.beats(state.phase_best), this.beats(state.best)
         if phase_best:
-            state.phase_best, state.best_weights = this, state.copy_weights()
-            state.start_weights = {}
+            state.keep_best(this)
         if best:
             state.best = self.best = this
         self._stamp(state)

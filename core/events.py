@@ -111,6 +111,9 @@ class PhaseStarted:
     min_delta: float
     scheduler_factor: float
     scheduler_patience: int
+    scheduler: str = "plateau"
+    """`plateau`, to which factor and patience belong, or `cosine`."""
+    warmup_epochs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

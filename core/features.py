@@ -19,6 +19,8 @@ from core.data.dataset import PLAIN_EPOCH, Batch, PictureDataset
 from core.data.load import Loader, in_batches
 from core.device import Compute
 from core.feature_store import FeatureStore
+from core.losses import TrainingLoss
+from core.mixing import Mix
 from core.pixels import PixelNet
 
 _RESIDENT_BYTES = 1 << 30
@@ -51,6 +53,13 @@ class Feed:
     val: Source
     compute: Compute
     """How the phase computes."""
+    order: Callable[[str, int], list[int]]
+    """The places that an epoch of a phase visits."""
+    loss: TrainingLoss
+    pixels: PixelNet
+    """The network, not compiled, that sees whole pictures."""
+    mix: Mix | None = None
+    """What mixes the pictures of a batch before they are trained on."""
 
 
 class FrozenNet:

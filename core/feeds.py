@@ -1,6 +1,7 @@
 """What each phase trains on: pictures, or in phase head the features of a frozen backbone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 
@@ -10,12 +11,15 @@ from torch import nn
 from core.cache import place_for
 from core.config import Config
 from core.data.dataset import PictureDataset
-from core.data.load import Loader, epoch_order
+from core.data.load import Loader
+from core.data.order import Order
 from core.device import Compute
 from core.emitter import Emit
 from core.events import Warned
 from core.feature_store import FeatureStore
 from core.features import FeatureLoader, Feed, FrozenNet, is_function, store_name, weights_digest
+from core.losses import training_loss
+from core.mixing import make_mix
 from core.model import head_names, train_mode
 from core.pixels import PixelNet
 
@@ -31,14 +35,24 @@ def make_feeds(
 ) -> Mapping[str, Feed]:
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
-    full = Feed(torch.compile(net) if config.compile else net, *loaders, computes["full"])
-    return {"head": _head_feed(config, net, loaders, computes["head"], emit), "full": full}
+    train = loaders[0].dataset
+    order = Order(config, train.labels)
+
+    def feed_of_pictures(phase: str) -> Feed:
+        loss = training_loss(config, phase, train, computes[phase].device)
+        return Feed(net, *loaders, computes[phase], order, loss, net)
+
+    mix = make_mix(config.phases.full, train.classes, net.normalised)
+    full = replace(feed_of_pictures("full"), mix=mix)
+    if config.compile:
+        full = replace(full, net=torch.compile(net))
+    return {"head": _head_feed(config, net, loaders, feed_of_pictures("head"), emit), "full": full}
 
 
 def _head_feed(
-    config: Config, net: PixelNet, loaders: tuple[Loader, Loader], compute: Compute, emit: Emit
+    config: Config, net: PixelNet, loaders: tuple[Loader, Loader], pictures: Feed, emit: Emit
 ) -> Feed:
-    pictures = Feed(net, *loaders, compute)
+    compute = pictures.compute
     if config.phases.head.epochs == 0:
         return pictures
     compute.place_model(net)
@@ -47,7 +61,7 @@ def _head_feed(
         text = f"phase head computes its features anew in every epoch: {reason}"
         emit(Warned(code="features", message=text))
         return pictures
-    return _feature_feed(config, net, loaders, compute)
+    return _feature_feed(config, net, loaders, pictures)
 
 
 def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
@@ -64,11 +78,11 @@ def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
 
 
 def _feature_feed(
-    config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], compute: Compute
+    config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], of_pictures: Feed
 ) -> Feed:
-    model, net = pixel_net.model, FrozenNet(pixel_net)
+    model, net, compute = pixel_net.model, FrozenNet(pixel_net), of_pictures.compute
     train, val = loaders
-    views, seed = config.phases.head.views, config.seed
+    views = config.phases.head.views
     common = {
         "weights": weights_digest(model, head_names(model)),
         "model": config.model.name,
@@ -80,12 +94,11 @@ def _feature_feed(
     def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
         about = {**common, "part": part, "batch_size": pictures.batch_size}
         open_store = partial(_open_store, config, net, pictures.dataset, about)
-        count = len(pictures.dataset)
-        order = partial(epoch_order, count, seed, "head") if part == "train" else None
+        order = partial(of_pictures.order, "head") if part == "train" else None
         return FeatureLoader(pictures, net, views, order, open_store, compute.device)
 
     train_source = feature_loader(train, "train", views) if views else train
-    return Feed(net, train_source, feature_loader(val, "val", 1), compute)
+    return replace(of_pictures, net=net, train=train_source, val=feature_loader(val, "val", 1))
 
 
 def _open_store(

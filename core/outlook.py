@@ -88,7 +88,8 @@ def step_bytes(config: Config, facts: ModelFacts, classes: int) -> float | None:
     phase = config.phases.full
     if phase.epochs == 0 or size == "auto":
         return None
-    copies = 2 + _MOMENTS[phase.optimizer]  # the weights, their gradients, the optimizer's
+    # The weights, their gradients, the optimizer's, their average.
+    copies = 2 + _MOMENTS[phase.optimizer] + (phase.ema is not None)
     held = facts.parameters_for(classes) * _FLOAT_BYTES * copies
     return held + _TRANSIENT * facts.activation_bytes * size
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.data.dataset import Batch
 from core.device import Compute
-from core.metrics import cross_entropy
+from core.features import Feed
 
 Net = Callable[[Tensor], Tensor]
 
@@ -24,34 +24,38 @@ class Passed(NamedTuple):
     """(N,)."""
 
 
-def backward(net: Net, compute: Compute, batch: Batch, size: int) -> Passed:
-    """Add up the gradient of a batch's mean loss, `size` pictures at a time.
+def backward(feed: Feed, batch: Batch, size: int, seed: int) -> Passed:
+    """Add up the gradient of a batch's mean loss, `size` pictures at a time. Where pictures are
+    mixed, that depends on `seed` and is done before they are parted.
 
     Raises torch.cuda.OutOfMemoryError when even the parts are too large.
     """
     count = batch.labels.shape[0]
-    labels = batch.labels.to(compute.device, non_blocking=True)
+    labels = batch.labels.to(feed.compute.device, non_blocking=True)
+    images, targets = batch.images, labels
+    if feed.mix is not None:
+        images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
     if count <= size:
-        return _backward_part(net, compute, batch.images, labels, 1.0)
-    parts = []
-    both = zip(torch.split(batch.images, size), torch.split(labels, size), strict=True)
-    for images, wanted in both:
-        share = wanted.shape[0] / count
-        parts.append(_backward_part(net, compute, images, wanted, share))
-    loss = torch.stack([part.loss for part in parts]).sum()
-    return Passed(loss, torch.cat([part.logits for part in parts]), labels)
+        return Passed(*_backward_part(feed, images, targets, 1.0), labels)
+    losses, logits = [], []
+    both = zip(torch.split(images, size), torch.split(targets, size), strict=True)
+    for part, wanted in both:
+        loss, output = _backward_part(feed, part, wanted, wanted.shape[0] / count)
+        losses.append(loss)
+        logits.append(output)
+    return Passed(torch.stack(losses).sum(), torch.cat(logits), labels)
 
 
 def _backward_part(
-    net: Net, compute: Compute, images: Tensor, labels: Tensor, share: float
-) -> Passed:
-    with compute.autocast():
-        output = net(compute.place_images(images))
-    loss = cross_entropy(output, labels)
+    feed: Feed, images: Tensor, targets: Tensor, share: float
+) -> tuple[Tensor, Tensor]:
+    with feed.compute.autocast():
+        output = feed.net(feed.compute.place_images(images))
+    loss = feed.loss(output, targets)
     if share < 1:
         loss = loss * share
     loss.backward()  # type: ignore[no-untyped-call]
-    return Passed(loss.detach(), output.detach(), labels)
+    return loss.detach(), output.detach()
 
 
 @torch.inference_mode()

@@ -32,5 +32,8 @@ class PixelNet(nn.Module):
         return self.model(images)  # type: ignore[no-any-return]
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return pictures (N, C, H, W), uint8, as the model takes them: float32."""
+        """Return pictures (N, C, H, W) as the model takes them, float32 and in memory of their
+        own: uint8, or float32 that is normalised already."""
+        if images.dtype != torch.uint8:
+            return images.clone()
         return images.float().div_(255).sub_(self.mean).div_(self.std)

@@ -31,6 +31,8 @@ def phase_started(
         weight_decay=config.weight_decay,
         patience=config.early_stopping.patience,
         min_delta=config.early_stopping.min_delta,
+        scheduler=config.scheduler.kind,
+        warmup_epochs=config.warmup_epochs,
         scheduler_factor=config.scheduler.factor,
         scheduler_patience=config.scheduler.patience,
     )
@@ -83,7 +85,7 @@ def epoch_ended(
         min_delta=state.stopping.min_delta,
         bad_epochs=state.stopping.bad_epochs,
         monitor_best=state.stopping.best,
-        scheduler_bad_epochs=state.scheduler.num_bad_epochs,
+        scheduler_bad_epochs=state.schedule.bad_epochs,
         images_per_second=meter.mean_images_per_second,
         data_wait=meter.mean_data_wait,
     )

@@ -15,7 +15,8 @@ from core.text import printable
 
 _CHANGEABLE = (
     *("device", "nonfinite", "nonfinite_limit", "data.workers", "checkpoint.*", "cache.*"),
-    *("phases.*.epochs", "phases.*.lr", "phases.*.scheduler.*", "phases.*.early_stopping.*"),
+    *("phases.*.epochs", "phases.*.lr", "phases.*.early_stopping.*"),
+    *("phases.*.scheduler.factor", "phases.*.scheduler.patience"),
 )
 
 

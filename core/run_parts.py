@@ -52,6 +52,8 @@ class PhaseState:
     stopping: EarlyStopping | None = None
     """The verdict after the last epoch, with the patience that holds now."""
     lr: float = 0.0
+    lr_by_hand: bool = False
+    """Whether somebody set it while the run trained, or on resume."""
     scheduler_bad_epochs: int = 0
     reason: str = ""
     """Why it ended, in words."""
@@ -92,7 +94,7 @@ class PhaseState:
         if item == "epochs" and isinstance(value, int):
             self.max_epochs = value
         elif item == "lr" and isinstance(value, int | float):
-            self.lr = float(value)
+            self.lr, self.lr_by_hand = float(value), True
         elif item == "early_stopping.patience" and isinstance(value, int) and self.stopping:
             self.stopping = replace(self.stopping, patience=value)
         elif (

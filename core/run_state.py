@@ -207,7 +207,7 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
     state.status, state.preparing, state.phase, state.progress = "running", None, e.phase, None
     phase = state.phase_state(e.phase)
     phase.status, phase.started, phase.start_x = "running", e, float(len(state.epochs))
-    phase.max_epochs, phase.lr = e.epochs, e.lr
+    phase.max_epochs, phase.lr, phase.lr_by_hand = e.epochs, e.lr, False
     phase.stopping = EarlyStopping(e.patience, e.min_delta)
     if state.epochs:
         state.marks.append(Mark(phase.start_x, time, "phase", f"phase {e.phase}"))
@@ -272,7 +272,7 @@ def _command_applied(state: RunState, e: ev.CommandApplied, time: float) -> None
     if isinstance(patience, int) and patience >= 1 and phase.stopping:
         phase.stopping = phase.stopping.with_patience(patience)
     if isinstance(lr, float):
-        phase.lr = lr
+        phase.lr, phase.lr_by_hand = lr, True
 
 
 def _command_refused(state: RunState, e: ev.CommandRefused, time: float) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from core.averaging import Averaged
 from core.config import PhaseConfig
 from core.early_stopping import EarlyStopping
 from core.metrics import RunningMetrics
 from core.model import copy_weights
+from core.schedule import Schedule
 
 MOST_ROLLBACKS = 3
 """How often a phase goes back before it fails: lower learning rates haven't helped then."""
@@ -52,10 +52,10 @@ class Best:
 
 @dataclass
 class TrainState:
-    """Position, weights, optimizer, scheduler, stopper and best so far.
+    """Position, weights, optimizer, schedule, stopper and best so far.
 
     Live edits are inside: a changed patience in `stopping`, a changed learning rate in
-    `optimizer`.
+    `schedule`.
     """
 
     phase: str
@@ -71,7 +71,7 @@ class TrainState:
     parameters: list[nn.Parameter]
     """What trains in this phase."""
     optimizer: Optimizer
-    scheduler: ReduceLROnPlateau
+    schedule: Schedule
     stopping: EarlyStopping
     metrics: RunningMetrics
     """Sums over the training pass so far."""
@@ -80,13 +80,15 @@ class TrainState:
     best: Best | None
     fingerprint: str
     """Of the data: content, classes and split."""
+    averaged: Averaged | None = None
+    """The moving average of the weights, where one is kept."""
     nonfinite_steps: int = 0
     """Steps in a row whose loss or gradient was not finite."""
     rollbacks: int = 0
     """How often the phase went back to earlier weights."""
     phase_best: Best | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    """A true copy of the weights at `phase_best`, on the CPU."""
+    """A true copy of the weights at `phase_best`, averaged if they are, on the CPU."""
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
     """Copies, on the CPU, of the tensors that don't train in this phase."""
     start_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -99,29 +101,50 @@ class TrainState:
     run_seconds: float = 0.0
 
     @property
+    def phase_step(self) -> int:
+        """The place of the next step in the phase, from 0."""
+        return (self.epoch - 1) * self.schedule.steps + self.step
+
+    @property
     def lr(self) -> float:
         """The learning rate that the next step uses."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.schedule.lr
 
     def set_lr(self, lr: float) -> None:
-        """Change the learning rate from the next step on; the scheduler goes on from it."""
-        for group in self.optimizer.param_groups:
-            # A tensor stays the tensor that a capturable optimizer holds on to.
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
+        """Change the learning rate from the next step on; the schedule goes on from it."""
+        self.schedule.set(lr, self.phase_step)
+
+    def advance(self) -> None:
+        """Go on to the next step."""
+        self.step += 1
+        self.global_step += 1
+        self.schedule.go_to(self.phase_step)
 
     def copy_weights(self) -> dict[str, Tensor]:
         """Return a true copy of all weights, on the CPU."""
         return copy_weights(self.model, self.frozen)
 
+    def keep_best(self, best: Best) -> None:
+        """Take what was just validated as the phase's best so far."""
+        self.phase_best, self.start_weights = best, {}
+        self.best_weights = self.averaged.copy_weights() if self.averaged else self.copy_weights()
+
+    def take_best(self) -> None:
+        """Give the model the phase's best weights; before the first verdict, the average."""
+        weights = self.best_weights
+        if self.averaged and not weights:
+            weights = self.averaged.copy_weights()
+        if weights:
+            self.model.load_state_dict(weights)
+
     def roll_back(self, factor: float) -> str:
         """Go back to the phase's best weights, or its first, with a new optimizer state and the
         learning rate times `factor`; returns which weights, in words."""
         self.model.load_state_dict(self.best_weights or self.start_weights)
+        if self.averaged:
+            self.averaged.reset()
         self.optimizer.state.clear()
-        self.set_lr(self.lr * factor)
+        self.schedule.lower(factor, self.phase_step)
         self.nonfinite_steps = 0
         self.rollbacks += 1
         best = self.phase_best
@@ -134,7 +157,8 @@ class TrainState:
             "train_state": {
                 **{name: getattr(self, name) for name in _PLAIN},
                 "optimizer": _copied(self.optimizer.state_dict()),
-                "scheduler": _copied(self.scheduler.state_dict()),
+                "scheduler": _copied(self.schedule.state_dict()),
+                "averaged": self.averaged.copy_weights() if self.averaged else None,
                 "stopping": asdict(self.stopping),
                 "metrics": self.metrics.sums,
                 "phase_best": asdict(self.phase_best) if self.phase_best else None,
@@ -149,7 +173,9 @@ class TrainState:
         for name in _PLAIN:
             setattr(self, name, saved[name])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.scheduler.load_state_dict(saved["scheduler"])
+        self.schedule.load_state_dict(saved["scheduler"])
+        if self.averaged:
+            self.averaged.load(saved["averaged"])
         self.stopping = EarlyStopping(**saved["stopping"])
         self.metrics.sums = saved["metrics"]
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None
@@ -166,10 +192,13 @@ class TrainState:
             self.stopping = replace(self.stopping, min_delta=config.early_stopping.min_delta)
         if "lr" in asked:
             self.set_lr(config.lr)
-        if "scheduler.factor" in asked:
-            self.scheduler.factor = config.scheduler.factor
-        if "scheduler.patience" in asked:
-            self.scheduler.patience = config.scheduler.patience
+        plateau = self.schedule.plateau
+        if plateau is not None and "scheduler.factor" in asked:
+            plateau.factor = config.scheduler.factor
+        if plateau is not None and "scheduler.patience" in asked:
+            plateau.patience = config.scheduler.patience
+        # The place in the phase, or the phase's length, may be another one by now.
+        self.schedule.go_to(self.phase_step)
 
 
 def _copied(value: Any) -> Any:

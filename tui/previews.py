@@ -75,8 +75,14 @@ def preview_rate(phase: PhaseState, typed: str) -> Preview:
     lines = [f"{_times(value, phase.lr)}, from the next step on"]
     if value >= 1:
         lines.append("that is far above what such a model bears")
-    lines.append("the plateau scheduler goes on from there")
+    lines.append(_goes_on(phase))
     return Preview(value, lines)
+
+
+def _goes_on(phase: PhaseState) -> str:
+    if phase.started is not None and phase.started.scheduler == "cosine":
+        return f"the cosine falls from there to 0 by the end of epoch {phase.max_epochs}"
+    return "the plateau scheduler goes on from there"
 
 
 def _times(new: float, old: float) -> str:

@@ -239,12 +239,17 @@ def rate_lines(state: RunState, status: str) -> list[str]:
     curve = f"  {sparkline(rates, 12)}" if len(set(rates)) > 1 else ""
     lines = [f"{fmt.rate(phase.lr)}{curve}"]
     if phase.status == "running" and status in _AT_WORK:
-        lines.append(_rate_rule(phase))
+        lines.append(_rate_rule(phase, state.x - phase.start_x))
     return lines
 
 
-def _rate_rule(phase: PhaseState) -> str:
+def _rate_rule(phase: PhaseState, done: float) -> str:
     assert phase.started is not None
+    warmup = phase.started.warmup_epochs
+    if done < warmup and not phase.lr_by_hand:
+        return f"warms up over {warmup:g} epoch{'' if warmup == 1 else 's'}"
+    if phase.started.scheduler == "cosine":
+        return f"a cosine down to 0 by the end of epoch {phase.max_epochs}"
     left = max(1, phase.started.scheduler_patience + 1 - phase.scheduler_bad_epochs)
     return f"× {phase.started.scheduler_factor:g} after {left} more without improvement"
 

@@ -1,6 +1,7 @@
-"""Classes of unequal or small size: what is worth saying of them."""
+"""Classes of unequal or small size: what is worth saying of them, and what makes up for it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 SMALL_CLASS = 10
 """Pictures to train on below which a class is called small."""
@@ -24,3 +25,26 @@ def class_notes(counts: Mapping[str, int], train: Mapping[str, int]) -> list[str
 def named(classes: list[str]) -> str:
     """Return `cats has`, or `3 classes have`."""
     return f"{classes[0]} has" if len(classes) == 1 else f"{len(classes)} classes have"
+
+
+_BETA = 0.999
+
+
+def class_weights(labels: Sequence[int], classes: int) -> list[float]:
+    """Return what the training loss of each class is multiplied by: the inverse of its effective
+    number of pictures, (1 - beta) / (1 - beta^n), where beta is 0.999.
+
+    That is Cui et al., "Class-Balanced Loss Based on Effective Number of Samples" (CVPR 2019). The
+    mean over the training pictures, whose `labels` these are, is 1; a class without any has 0.
+    """
+    counts = Counter(labels)
+    inverse = {label: (1 - _BETA) / (1 - _BETA**count) for label, count in counts.items()}
+    mean = sum(inverse[label] * count for label, count in counts.items()) / max(1, len(labels))
+    return [inverse[label] / mean if label in counts else 0.0 for label in range(classes)]
+
+
+def even_chances(labels: Sequence[int]) -> list[float]:
+    """Return the chance with which each picture is drawn so that all classes are drawn alike;
+    they add up to 1."""
+    counts = Counter(labels)
+    return [1 / (len(counts) * counts[label]) for label in labels]

@@ -30,6 +30,8 @@ class SampleKey(NamedTuple):
     epoch: int
     """From 1, or PLAIN_EPOCH."""
     place: int
+    time: int = 0
+    """How often the pass has had the picture before: one that is drawn again is varied anew."""
 
 
 class Sample(NamedTuple):
@@ -78,6 +80,7 @@ class PictureDataset(Dataset[Sample]):
         self.background = background
         members = plan.train if part == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
+        self.classes = len(plan.classes)
         self.root = plan.root
         self.paths = [p.path for p in members]
         self.labels = [label_of[p.label] for p in members]
@@ -97,7 +100,8 @@ class PictureDataset(Dataset[Sample]):
             return Sample(None, label, sample.place, str(error))
         if sample.epoch == PLAIN_EPOCH:
             return Sample(self.plain(picture), label, sample.place)
-        _seed_everything(key(self._seed, "augment", *sample))
+        again = sample[3:] if sample.time else ()
+        _seed_everything(key(self._seed, "augment", *sample[:3], *again))
         return Sample(self.transform(picture), label, sample.place)
 
     def _read(self, place: int) -> Image.Image:

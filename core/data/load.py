@@ -5,10 +5,10 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-import numpy as np
 import torch
 from timm.data import create_transform
 from torch.utils.data import DataLoader, Sampler
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from core.cache import place_for
 from core.config import Config
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
+from core.data.order import epoch_order as epoch_order
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.placing import on_device
 from core.data.split import DataPlan
@@ -28,12 +29,6 @@ it keeps nothing for a gradient, which is by far the most of what training needs
 _READ_AT_MOST = 16
 _READ_SECONDS = 0.3
 _LOOK_SECONDS = 0.5
-
-
-def epoch_order(count: int, seed: int, phase: str, epoch: int) -> list[int]:
-    """Return the order in which `count` training pictures are visited in one epoch."""
-    generator = np.random.default_rng(key(seed, "order", phase, epoch))
-    return [int(i) for i in generator.permutation(count)]
 
 
 def in_batches(places: list[int], size: int) -> list[list[int]]:
@@ -84,16 +79,23 @@ class _Batches(Sampler[list[SampleKey]]):
     def __init__(self) -> None:
         self._pass: tuple[str, int] = ("", 0)
         self._places: list[list[int]] = []
+        self._done = 0
 
-    def begin(self, phase: str, epoch: int, batches: list[list[int]]) -> None:
-        self._pass, self._places = (phase, epoch), batches
+    def begin(self, phase: str, epoch: int, batches: list[list[int]], done: int) -> None:
+        self._pass, self._places, self._done = (phase, epoch), batches, done
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        for places in self._places:
-            yield [SampleKey(*self._pass, place) for place in places]
+        times: Counter[int] = Counter()
+        for number, places in enumerate(self._places):
+            keys = []
+            for place in places:
+                keys.append(SampleKey(*self._pass, place, times[place]))
+                times[place] += 1
+            if number >= self._done:
+                yield keys
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._places) - self._done
 
 
 class Loader:
@@ -129,13 +131,15 @@ class Loader:
         """Yield the batches of one pass but the first `done`; without an order, in the data
         set's own. Raises LoaderError when a worker has died."""
         places = order or list(range(len(self.dataset)))
-        return self.batches(phase, epoch, in_batches(places, self.batch_size)[done:])
+        return self.batches(phase, epoch, in_batches(places, self.batch_size), done)
 
-    def batches(self, phase: str, epoch: int, places: list[list[int]]) -> Iterator[Batch]:
-        """Yield just these batches, each given by its places in the data set; `epoch` keys the
-        augmentation. Raises LoaderError when a worker has died."""
+    def batches(
+        self, phase: str, epoch: int, places: list[list[int]], done: int = 0
+    ) -> Iterator[Batch]:
+        """Yield just these batches but the first `done`, each given by its places in the data
+        set; `epoch` keys the augmentation. Raises LoaderError when a worker has died."""
         assert self._loader is not None, "the loader was closed"
-        self._batches.begin(phase, epoch, places)
+        self._batches.begin(phase, epoch, places, done)
         return on_device(_named_death(self._loader), self.device)
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 
 import pytest
+import timm
 import torch
 
 from core.config import Config
@@ -59,3 +60,29 @@ def test_fused_is_what_torch_does_without(name: str) -> None:
         plain.step()
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(p, q, rtol=1e-6)
+
+
+def layered(decay: float) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    values = {"phases.full.layer_decay": decay, "phases.full.lr": 0.1}
+    phase = with_values(Config(), {**values, "phases.full.weight_decay": 0.05}).phases.full
+    model = timm.create_model("test_convnext", num_classes=3)
+    return model, build_optimizer(phase, model.parameters(), model)
+
+
+def test_the_first_layers_learn_least_and_biases_are_not_decayed() -> None:
+    model, optimizer = layered(0.5)
+    of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    rates = {name: of[id(p)]["lr"] for name, p in model.named_parameters()}
+    assert rates["head.fc.weight"] == 0.1
+    assert rates["stem.0.weight"] == min(rates.values()) < 0.01
+    assert rates["stages.0.blocks.0.mlp.fc1.weight"] < rates["stages.3.blocks.0.mlp.fc1.weight"]
+    for name, p in model.named_parameters():
+        assert of[id(p)]["weight_decay"] == (0.0 if p.ndim <= 1 else 0.05), name
+        assert of[id(p)]["lr"] == 0.1 * of[id(p)]["lr_scale"]
+
+
+def test_without_layer_decay_all_is_one_group() -> None:
+    model, optimizer = layered(1.0)
+    assert [len(group["params"]) for group in optimizer.param_groups] == [
+        len(list(model.parameters()))
+    ]

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+import timm
 
 from core.config import Config
 from core.config_io import ConfigError, load_config
+from core.flat import flatten
 from core.presets import (
     PresetError,
     built_in_names,
@@ -66,3 +68,34 @@ def test_a_damaged_preset_is_an_error_that_names_it(folder: Path) -> None:
         with pytest.raises(ConfigError, match=f"preset {name} can't be read"):
             load_config(name)
         assert "can't be read" in preset_comment(name)
+
+
+def test_animals20_384_differs_in_size_and_in_how_it_computes_alone() -> None:
+    notebook, larger = (
+        flatten(load_config(name).model_dump()) for name in ("animals20", "animals20-384")
+    )
+    assert {key: value for key, value in larger.items() if value != notebook[key]} == {
+        "name": "animals20-384",
+        "precision": "auto",
+        "memory_format": "auto",
+        "data.image_size": 384,
+        "data.decode_once": True,
+        "phases.head.views": 1,
+    }
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_no_preset_has_switched_on_what_was_not_measured_to_pay(name: str) -> None:
+    config = load_config(name)
+    off, full = Config().phases, config.phases.full
+    assert config.data.balance == "none"
+    assert (full.mixup, full.cutmix, full.ema, full.layer_decay) == (0, 0, None, 1)
+    for phase in (full, config.phases.head):
+        assert (phase.label_smoothing, phase.warmup_epochs) == (0, 0)
+        assert phase.scheduler.kind == off.full.scheduler.kind
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_timm_has_the_weights_that_a_preset_wants(name: str) -> None:
+    model = load_config(name).model
+    assert not model.pretrained or model.name in timm.list_pretrained()

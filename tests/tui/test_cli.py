@@ -142,7 +142,11 @@ def test_the_damaged_file_is_named_and_left_out(finished: tuple[Path, str]) -> N
 def test_a_run_on_the_disk_is_complete(finished: tuple[Path, str]) -> None:
     folder = only_run(finished[0])
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    assert config["phases"]["full"]["scheduler"] == {"factor": 0.5, "patience": 1}
+    assert config["phases"]["full"]["scheduler"] == {
+        "kind": "plateau",
+        "factor": 0.5,
+        "patience": 1,
+    }
     assert len(pd.read_csv(folder / "history.csv")) == 3
     for name in ("best.pt", "last.pt"):
         content = torch.load(folder / "checkpoints" / name, weights_only=True)

@@ -1,0 +1,117 @@
+"""The moving average of the weights: what it is, who sees it, and what it leaves alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from core import commands as cmd
+from core import events as ev
+from core.averaging import Averaged
+from core.metrics import cross_entropy
+from core.model import copy_weights
+from core.train_state import TrainState
+from tests.core.engine_kit import same, scores, small_config, train
+from tests.core.test_engine import is_first_step
+from tests.core.test_faults import Poison
+from tests.pictures import make_pictures
+
+Weights = dict[str, torch.Tensor]
+FULL_ONLY = ("phases.head.epochs=0", "phases.full.ema=0.9")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+
+
+@pytest.fixture
+def after_steps(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
+    """The weights that each step left to training."""
+    found: list[Weights] = []
+    update = Averaged.update
+
+    def noting(self: Averaged, steps: int) -> None:
+        found.append(copy_weights(self._training.model))
+        update(self, steps)
+
+    monkeypatch.setattr(Averaged, "update", noting)
+    return found
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.99])
+def test_best_and_the_phases_end_are_the_average(
+    decay: float, photos: Path, tmp_path: Path, after_steps: list[Weights]
+) -> None:
+    config = small_config(photos, *FULL_ONLY, f"phases.full.ema={decay}", "phases.full.lr=0.01")
+    run = train(config, tmp_path, None, scores(0.5, 0.6))
+    average = {name: value.double() for name, value in after_steps[0].items()}
+    for steps, weights in enumerate(after_steps[1:], 2):
+        share = min(decay, 1 - steps ** (-2 / 3))
+        for name, value in weights.items():
+            average[name] = share * average[name] + (1 - share) * value.double()
+    for found in (run.weights("best-full.pt"), copy_weights(run.engine.model)):
+        for name, value in average.items():
+            assert torch.allclose(found[name].double(), value, atol=1e-6), name
+    assert not same(run.weights("best-full.pt"), after_steps[-1])
+
+
+def test_training_goes_on_with_the_weights_themselves(photos: Path, tmp_path: Path) -> None:
+    plain = small_config(photos, "phases.head.epochs=0")
+    runs = [
+        train(config, tmp_path / str(n), None, scores(0.5, 0.6))
+        for n, config in enumerate((plain, small_config(photos, *FULL_ONLY)))
+    ]
+    assert same(*(run.weights("last.pt") for run in runs))
+    assert not same(*(run.weights("best.pt") for run in runs))
+
+
+def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None:
+    evaluated: list[bool] = []
+
+    def watch(event: ev.Event, engine, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            engine.model.register_forward_hook(
+                lambda *_: evaluated.append(not torch.is_grad_enabled())
+            )
+
+    run = train(small_config(photos, *FULL_ONLY), tmp_path, watch)
+    assert evaluated and not any(evaluated)
+    model = run.engine.model.eval()
+    best = run.of(ev.EpochEnded)[run.engine.best.epoch - 1]
+    feed = run.engine.feeds["full"]
+    batch = feed.val.made_here("full", 1, list(range(len(feed.val.dataset))))
+    with torch.inference_mode():
+        loss = cross_entropy(model(feed.pixels.normalised(batch.images)), batch.labels)
+    assert loss.item() == pytest.approx(best.val_loss, rel=1e-5)
+
+
+def test_a_phase_that_is_ended_before_a_verdict_has_the_average(
+    photos: Path, tmp_path: Path, after_steps: list[Weights]
+) -> None:
+    def act(event: ev.Event, engine: object, send: object) -> None:
+        if is_first_step(event, "full"):
+            assert callable(send)
+            send(cmd.EndPhase())
+
+    run = train(small_config(photos, *FULL_ONLY), tmp_path, act)
+    assert same(copy_weights(run.engine.model), after_steps[0])
+
+
+def test_going_back_begins_the_average_anew(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    roll_back = TrainState.roll_back
+
+    def noting(self: TrainState, factor: float) -> str:
+        origin = roll_back(self, factor)
+        assert self.averaged is not None
+        found.append(same(copy_weights(self.model), self.averaged.copy_weights()))
+        return origin
+
+    monkeypatch.setattr(TrainState, "roll_back", noting)
+    more = ("nonfinite=rollback", "nonfinite_limit=2", "phases.full.ema=0.9", "phases.full.lr=0.01")
+    run = train(small_config(photos, *more), tmp_path, Poison({9, 10}))
+    assert found == [True]
+    assert run.ended.outcome == "finished"

@@ -1,0 +1,94 @@
+"""A run that dies anywhere ends like one that did not, whatever else is in its recipe."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SetupError
+from core.resume import plan_resumption
+from core.runs import RunFolder
+from core.worker import EngineThread
+from tests.core.engine_kit import same, small_config
+from tests.core.test_resume import assert_same_end, crash_after, go_on, load, run
+from tests.pictures import make_pictures
+
+RECIPES = {
+    "cosine": (
+        "phases.full.scheduler.kind=cosine",
+        "phases.full.warmup_epochs=0.5",
+        "phases.head.warmup_epochs=1",
+    ),
+    "sampler": ("data.balance=sampler", "phases.head.views=1", "phases.head.epochs=3"),
+    "mixed": ("phases.full.mixup=0.4", "phases.full.cutmix=1.0"),
+    "averaged": ("phases.full.ema=0.9", "phases.full.epochs=3"),
+    "by layers": ("phases.full.layer_decay=0.7", "phases.full.scheduler.kind=cosine"),
+    "weights": ("data.balance=loss", "phases.head.label_smoothing=0.1"),
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, the last one small: 20 train in batches of 8, 3 steps an epoch."""
+    root = make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    for path in sorted((root / "class_2").iterdir())[5:]:
+        path.unlink()
+    return root
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def recipe(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return RECIPES[request.param]
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    recipe: tuple[str, ...], photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
+    return run(EngineThread(small_config(photos, *recipe), tmp_path_factory.mktemp("unbroken")))
+
+
+@pytest.mark.parametrize("steps", [2, 5, 7, 8, 9, 11])
+def test_a_run_that_dies_ends_like_one_that_did_not(
+    steps: int,
+    recipe: tuple[str, ...],
+    photos: Path,
+    tmp_path: Path,
+    unbroken: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = small_config(photos, *recipe, "checkpoint.every_minutes=0.000001")
+    with monkeypatch.context() as patch:
+        crash_after(steps, patch)
+        folder = run(EngineThread(config, tmp_path))
+    assert go_on(folder).outcome == "finished"
+    assert_same_end(folder, unbroken)
+    ends = [load(f.checkpoints / "last.pt")["train_state"] for f in (folder, unbroken)]
+    assert ends[0]["scheduler"] == ends[1]["scheduler"]
+    averaged = [end["averaged"] or {} for end in ends]
+    assert same(*averaged)
+
+
+def test_the_recipe_is_another_one(
+    recipe: tuple[str, ...], photos: Path, tmp_path: Path, unbroken: RunFolder
+) -> None:
+    """What is tested above would say nothing of options that did nothing."""
+    sizes = [text for text in recipe if "views" in text or "epochs=" in text]
+    plain = run(EngineThread(small_config(photos, *sizes), tmp_path))
+    ends = [load(f.checkpoints / "best-full.pt")["model"] for f in (plain, unbroken)]
+    assert not same(*ends)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "data.balance=loss",
+        "phases.full.label_smoothing=0.1",
+        "phases.full.mixup=0.1",
+        "phases.full.cutmix=0.1",
+        "phases.full.ema=0.5",
+        "phases.full.layer_decay=0.5",
+    ],
+)
+def test_what_would_make_it_another_run_is_refused(change: str, unbroken: RunFolder) -> None:
+    with pytest.raises(SetupError, match="another run"):
+        plan_resumption(unbroken, [change])

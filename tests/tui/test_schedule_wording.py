@@ -1,0 +1,67 @@
+"""What is said of a learning rate that follows a cosine or warms up."""
+
+from dataclasses import replace
+
+from core import events as ev
+from core.events import Record
+from core.run_parts import PhaseState
+from core.run_state import RunState, fold
+from tests.tui.scripted import Script
+from tui import previews, wording
+
+
+def started(**scheduler: object) -> Script:
+    """A phase of ten epochs that has just begun."""
+    script = Script().prepare().phase("head", 10)
+    last = script.records[-1]
+    assert isinstance(last.event, ev.PhaseStarted)
+    script.records[-1] = Record(last.seq, last.time, replace(last.event, **scheduler))
+    return script
+
+
+def state_of(script: Script) -> RunState:
+    return fold(script.records)
+
+
+def phase_of(script: Script) -> PhaseState:
+    phase = state_of(script).current
+    assert phase is not None
+    return phase
+
+
+def rule(script: Script) -> str:
+    return wording.rate_lines(state_of(script), "running")[-1]
+
+
+def test_a_cosine_says_where_it_ends() -> None:
+    script = started(scheduler="cosine").epoch("head", 1, 0.5, 0.6)
+    assert rule(script) == "a cosine down to 0 by the end of epoch 10"
+    lines = previews.preview_rate(phase_of(script), "5e-4").lines
+    assert lines[-1] == "the cosine falls from there to 0 by the end of epoch 10"
+
+
+def test_a_warm_up_is_told_until_it_is_over() -> None:
+    script = started(warmup_epochs=1.5)
+    assert rule(script) == "warms up over 1.5 epochs"
+    script.epoch("head", 1, 0.5, 0.6).progress("head", 2, 21, 0.5)
+    assert rule(script) == "warms up over 1.5 epochs"
+    assert rule(script.progress("head", 2, 84, 0.5)) == "× 0.5 after 3 more without improvement"
+    assert rule(started(warmup_epochs=1.0)) == "warms up over 1 epoch"
+
+
+def test_a_rate_set_by_hand_ends_the_warm_up() -> None:
+    script = started(warmup_epochs=3.0, scheduler="cosine")
+    script.add(
+        ev.CommandApplied(
+            id="1",
+            command="SetLearningRate",
+            arguments={"lr": 0.01},
+            asked=0.0,
+            note="",
+            phase="head",
+            epoch=1,
+            step=1,
+            global_step=1,
+        )
+    )
+    assert rule(script) == "a cosine down to 0 by the end of epoch 10"
