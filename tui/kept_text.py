@@ -55,10 +55,11 @@ def _figures(content: Mapping[str, Any]) -> Iterator[Content]:
     yield Content.styled(f"{'':<{_NAMES}}{'value':>9}  {'95 % interval':<20}{more}", _DIM)
     averaged, differences = _mapping(tta.get("figures")), _mapping(tta.get("differences"))
     for key, name in _FIGURES.items():
-        low, high = [*(_number(v) for v in _sequence(intervals.get(key))), 0.0, 0.0][:2]
+        ends = [_value(key, _number(end)) for end in _sequence(intervals.get(key))]
+        interval = f"{ends[0]} to {ends[1]}" if len(ends) == 2 else fmt.NONE
         line = Content.assemble(
             f"{name:<{_NAMES}}", (f"{_value(key, content[key]):>9}", _STRONG)
-        ) + Content(f"  {_value(key, low)} to {_value(key, high)}".ljust(22))
+        ) + Content(f"  {interval}".ljust(22))
         if tta:
             value, difference = _number(averaged.get(key)), _number(differences.get(key))
             signed = f"{difference:+.4f}" if key == "loss" else f"{100 * difference:+.2f}"
