@@ -23,16 +23,16 @@ def write_checkpoint(path: Path, content: Mapping[str, Any], keep: Path | None =
     What stood at `path` goes to `keep`, if given. A crash at any moment leaves a pair of file
     and checksum that fit. Raises OSError, leaving all files as they were.
     """
-    digest = hashlib.sha256()
+    hashed = hashlib.sha256()
 
     def write(file: BinaryIO) -> None:
-        _save({"format": FORMAT, **content}, _Hashed(file, digest))
+        _save({"format": FORMAT, **content}, _Hashed(file, hashed))
 
     def before_replace() -> None:
         if keep is not None and path.exists():
             _keep_generation(path, keep)
         # Both the coming and the standing file fit this list, whichever a crash leaves.
-        sums = [digest.hexdigest(), *_sums(path)[:1]]
+        sums = [hashed.hexdigest(), *_sums(path)[:1]]
         text = "".join(f"{value}  {path.name}\n" for value in sums)
         write_text_atomically(_sums_file(path), text)
 
@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"{path.name} is empty")
     if not expected:
         raise DamagedCheckpoint(f"{path.name} has no checksum beside it")
-    if _digest(path) not in expected:
+    if digest(path) not in expected:
         raise DamagedCheckpoint(f"{path.name} doesn't fit its checksum: cut short or changed")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -116,15 +116,16 @@ def _keep_generation(path: Path, keep: Path) -> None:
 
 def _digest_fits(path: Path) -> bool:
     # A damaged file must not push out the good one before it.
-    return _digest(path) in _sums(path)
+    return digest(path) in _sums(path)
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; raises OSError."""
+    hashed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            hashed.update(block)
+    return hashed.hexdigest()
 
 
 def _sums_file(path: Path) -> Path:

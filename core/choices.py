@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from core import format as fmt
 from core.cache import cache_dir
 from core.cache_file import CacheFile
 from core.config import Config
@@ -113,7 +114,7 @@ def _measured(
     emit(Preparing(stage=f"measuring how phase {phase} computes fastest"))
     taken = seconds_a_picture(net, ways, side, training=phase == "full")
     best = fastest(taken)
-    figures = "; ".join(f"{way} {1e3 * value:.2g} ms" for way, value in taken.items())
+    figures = "; ".join(f"{way} {fmt.milliseconds(value)}" for way, value in taken.items())
     found = Measured(best.bf16, best.channels_last, taken[best], f"a picture takes {figures}")
     with suppress(OSError):  # a cache folder that can't be made: it is measured again next time
         memory.path.parent.mkdir(parents=True, exist_ok=True)

@@ -109,8 +109,7 @@ def _confusions(labels: _Numbers, predicted: _Numbers, classes: int) -> tuple[li
 def _calibration(confidence: _Numbers, right: _Numbers) -> list[CalibrationBin]:
     known = np.isfinite(confidence)
     confidence, right = confidence[known].astype(np.float64), right[known]
-    # A bin has its upper edge, as in the paper that `core.evaluation` names.
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sums = np.bincount(bins, weights=confidence, minlength=BINS)
     hits = np.bincount(bins[right], minlength=BINS)
@@ -118,6 +117,13 @@ def _calibration(confidence: _Numbers, right: _Numbers) -> list[CalibrationBin]:
         CalibrationBin(int(count), round(float(total), 6), int(hit))
         for count, total, hit in zip(counts, sums, hits, strict=True)
     ]
+
+
+def confidence_bins(confidence: _Numbers) -> _Numbers:
+    """Return the bin (N,), 0 to BINS - 1, of each confidence (N,), 0 to 1: BINS of equal width."""
+    # A bin has its upper edge, as in the paper that `core.evaluation` names.
+    bins: _Numbers = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    return bins
 
 
 def _most_confident(confidence: _Numbers, places: _Numbers, wrong: _Numbers) -> list[int]:

@@ -86,3 +86,9 @@ def _day(seconds: float) -> int:
         return datetime.fromtimestamp(seconds).toordinal()
     except (ValueError, OverflowError, OSError):
         return 0
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a short time with two figures: `8.4 ms`, `150 ms`."""
+    value = 1e3 * seconds
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"

@@ -15,6 +15,7 @@ from core.config import ModelConfig
 from core.errors import SetupError
 from core.keys import key
 from core.text import printable
+from core.weight_names import reshaped, timm_names
 
 
 class ModelError(SetupError):
@@ -61,7 +62,8 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
 def load_weights(model: nn.Module, file: Path) -> WeightsReport:
     """Load a local `.safetensors`, `.pth` or `.pt` file into the model.
 
-    The classifier is left out where its shape differs. Only tensors are read (`weights_only`).
+    Its tensors have timm's names, or those of a ConvNeXt in Hugging Face's transformers. The
+    classifier is left out where its shape differs. Only tensors are read (`weights_only`).
     Raises ModelError when the file can't be read or has nothing for this model.
     """
     shown = printable(str(file))
@@ -178,12 +180,15 @@ def _tensors(found: dict[str, object]) -> dict[str, Tensor]:
         inner = found.get(wrapper)
         if isinstance(inner, dict):
             found = inner
-    return {k.removeprefix("module."): v for k, v in found.items() if isinstance(v, Tensor)}
+    return timm_names(
+        {k.removeprefix("module."): v for k, v in found.items() if isinstance(v, Tensor)}
+    )
 
 
 def _fitting(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     own = model.state_dict()
-    fitting = {n: v for n, v in tensors.items() if n in own and own[n].shape == v.shape}
+    shaped = {n: reshaped(v, own[n]) if n in own else v for n, v in tensors.items()}
+    fitting = {n: v for n, v in shaped.items() if n in own and own[n].shape == v.shape}
     return fitting, [name for name in tensors if name not in own]
 
 

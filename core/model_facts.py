@@ -4,20 +4,17 @@ Finding that out takes torch and seconds, so a process of its own does it (`core
 what it found is kept in the cache.
 """
 
-import asyncio
-import contextlib
 import json
 import os
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import core
 from core.cache import cache_dir
 from core.cache_file import CacheFile
 from core.config import ModelConfig
+from core.own_process import run_module
 
 _SECONDS = 120.0
 _MOST = 200
@@ -66,23 +63,8 @@ def _kept() -> CacheFile[dict[str, ModelFacts]]:
 
 
 async def _probe(name: str, image_size: int) -> ModelFacts:
-    # -P: a folder called `core` where the person stands is none of ours.
-    command = (sys.executable, "-P", "-m", "core.model_probe", name, str(image_size))
-    ours = str(Path(core.__file__).resolve().parents[1])
-    paths = os.pathsep.join(path for path in (ours, os.environ.get("PYTHONPATH", "")) if path)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": paths},
-        )
-        try:
-            said, _ = await asyncio.wait_for(process.communicate(), _SECONDS)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        _, said, _ = await run_module("core.model_probe", name, str(image_size), seconds=_SECONDS)
         return ModelFacts(**json.loads(said))
     except (OSError, ValueError, TypeError, TimeoutError) as error:
         return ModelFacts(problem=f"the model could not be looked at ({type(error).__name__})")
@@ -102,8 +84,10 @@ def weights_at_hand(facts: ModelFacts) -> bool:
 def weights_problem(config: ModelConfig, facts: ModelFacts) -> str:
     """Return why the weights asked for can't be had, as far as that is known, or nothing."""
     if config.weights is not None:
-        there = Path(config.weights).is_file()
-        return "" if there else f"model.weights={config.weights}: no such file"
+        path = Path(config.weights)
+        if path.is_dir():
+            return f"{path} is a folder; expected a file of weights"
+        return "" if path.is_file() else f"no such file: {path}"
     if config.pretrained and not facts.problem and not (facts.hub_id or facts.url):
         return (
             f"timm has no pretrained weights for {config.name}: set model.weights or another model"

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core import __version__
+from core import format as fmt
 from core.checkpoint import Checkpoints, newest_good
 from core.choices import Choices, choose
 from core.commands import Mailbox
@@ -179,10 +180,8 @@ def _workers(config: Config, train: PictureDataset, choices: Choices, emit: Emit
     reading = seconds_to_read(train)
     shared = choices.computes["full"].device.type == "cpu"
     count = workers_that_keep_up(reading, choices.seconds, cores, shared)
-    reason = (
-        f"a picture takes {1e3 * reading:.2g} ms to read and {1e3 * choices.seconds:.2g} ms in the "
-        f"network, on {cores} cores"
-    )
+    read, seen = fmt.milliseconds(reading), fmt.milliseconds(choices.seconds)
+    reason = f"a picture takes {read} to read and {seen} in the network, on {cores} cores"
     emit(Chosen(what="data.workers", value=str(count), reason=reason))
     return count
 

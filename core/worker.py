@@ -16,6 +16,7 @@ from core.answers import applied, refuse_rest, refused
 from core.begin import Beginning
 from core.commands import Command, Mailbox, Stop
 from core.config import Config
+from core.config_io import with_values
 from core.emitter import Emitter
 from core.errors import SetupError
 from core.events import Record, RunEnded, Warned
@@ -42,6 +43,16 @@ class Result:
     exit_code: int
 
 
+def _named(config: Config) -> Config:
+    """Return the configuration with a run's name: that of its folder of pictures, if it has none.
+
+    Only as it begins: a preset is for any folder.
+    """
+    own = Path(config.data.root or "").name
+    unnamed = config.name == Config.model_fields["name"].default
+    return with_values(config, {"name": own[:200]}) if unnamed and own else config
+
+
 class EngineThread:
     """One run in a thread of its own. Whoever makes it owns it: starts it and waits for it.
 
@@ -62,7 +73,7 @@ class EngineThread:
         one. In the engine's thread `first` is called before anything else, and `on_folder` once
         the run has its folder. Raises SetupError for what is known to be wrong already."""
         preflight.check(config)
-        self.config = config
+        self.config = config if resumption else _named(config)
         self.replayed = 0
         """Records that a resumed run brings along; listeners get them first."""
         self._resumption = resumption

@@ -1,6 +1,7 @@
 """What all tests share: property tests draw the same examples every time."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +23,21 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     own.setenv("CONVNEXT_TUI_CONFIG", str(tmp_path_factory.mktemp("config")))
     yield
     own.undo()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of twelve pictures that a few epochs can tell apart."""
+    from tests.pictures import make_pictures
+
+    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=12)
+
+
+@pytest.fixture(scope="session")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is over, for tests that only read it."""
+    from core.fitting import fit
+    from tests.core.engine_kit import small_config
+
+    config = small_config(photos, "phases.head.lr=0.01", "phases.full.lr=0.003", "name=colours")
+    return fit(config, runs_dir=tmp_path_factory.mktemp("runs")).folder

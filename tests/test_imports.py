@@ -12,7 +12,9 @@ TORCH_FREE = [
     *("core.runs", "core.eta", "core.describe", "core.early_stopping", "core.telemetry"),
     *("core.compare_export", "core.run_query", "core.run_actions", "core.annotations"),
     *("tui.comparison", "tui.replay", "tui.screens.compare", "tui.screens.replay"),
-    *("core.worker", "core.preflight", "core.demo_run", "core.data.split"),
+    *("core.model_use", "core.inference.predicting", "core.inference.evaluation_result"),
+    *("core.inference.html_report", "core.inference.model_card", "tui.cli_model"),
+    *("core", "core.fitting", "core.worker", "core.preflight", "core.demo_run", "core.data.split"),
     *("tui.app", "tui.headless", "tui.session", "tui.cli"),
 ]
 

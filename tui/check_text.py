@@ -92,4 +92,4 @@ def _verdict(report: "Report") -> Iterator[Text]:
     for problem in report.problems:
         yield Text(f"! {printable(problem)}", style=_BAD)
     if not report.problems:
-        yield Text("✓ nothing is wrong with it", style="green")
+        yield Text("✓ no problems found", style="green")

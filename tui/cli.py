@@ -16,7 +16,11 @@ import click
 from core import __version__
 from core.errors import SetupError
 from tui.cli_data import check
+from tui.cli_evaluate import evaluate
+from tui.cli_explain import explain
+from tui.cli_export import export
 from tui.cli_house import cache, keys, settings
+from tui.cli_model import predict
 from tui.cli_runs import compare, runs, trash
 from tui.cli_show import export_logs, serve, show
 
@@ -149,7 +153,7 @@ def ctl(
 
 
 for _command in (
-    *(runs, show, compare, export_logs, serve, trash),
+    *(runs, show, compare, predict, evaluate, explain, export, export_logs, serve, trash),
     *(check, keys, settings, cache),
 ):
     cli.add_command(_command)

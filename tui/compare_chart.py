@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -241,12 +242,13 @@ def svg(runs: Runs, view: CompareView) -> SvgChart:
     """Return the chart as it is to be exported: on white."""
     start, end = seen(runs, view)
     lines = []
+    names = Counter(run.name for run in runs)
     for run in runs:
         points = [point for point in curve(run, view.kind, view.axis) if start <= point[0] <= end]
         red, green, blue = colour_of(run, LIGHT)
         lines.append(
             SvgLine(
-                printable(run.name),
+                printable(run.name if names[run.name] == 1 else f"{run.name} ({run.id})"),
                 run.letter,
                 f"#{red:02x}{green:02x}{blue:02x}",
                 points,

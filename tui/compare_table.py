@@ -9,17 +9,12 @@ from rich.text import Text
 from core import format as fmt
 from core.compare import ComparedRun, Row, differences, results
 from core.text import printable
-from tui.colours import DARK, Colour
+from tui.colours import DARK, Colour, Palette, rgb
 from tui.signs import SYMBOLS
 
 WINNER = "★"
 _WIDTH_WITHOUT_TERMINAL = 200
 _VALUE_CELLS = 40
-
-
-def rgb(colour: Colour) -> str:
-    """Return a colour as rich and Textual write it."""
-    return f"rgb({colour[0]},{colour[1]},{colour[2]})"
 
 
 def heading(run: ComparedRun, colour: Colour, cells: int = 24) -> Text:
@@ -29,21 +24,24 @@ def heading(run: ComparedRun, colour: Colour, cells: int = 24) -> Text:
     return Text.assemble((f"{run.letter} ", f"bold {rgb(colour)}"), name)
 
 
-def table_rows(runs: Sequence[ComparedRun]) -> list[tuple[str, list[Text]]]:
+def table_rows(
+    runs: Sequence[ComparedRun], palette: Palette = DARK
+) -> list[tuple[str, list[Text]]]:
     """Return the rows of the table, a cell for the label and one a run, each with a key."""
     status = [Text(f"{SYMBOLS.get(run.status, '?')} {printable(run.status)}") for run in runs]
     rows = [("status", [Text("status"), *status])]
-    rows += [(row.key, _result(row)) for row in results(runs)]
+    rows += [(row.key, _result(row, palette)) for row in results(runs)]
     different = differences(runs)
     told = "configured differently" if different else "all configured alike"
     rows.append(("differences", [Text(told, "bold"), *(Text() for _ in runs)]))
     return rows + [(f"config {row.key}", _difference(row)) for row in different]
 
 
-def _result(row: Row) -> list[Text]:
+def _result(row: Row, palette: Palette) -> list[Text]:
+    best = f"bold {rgb(palette.best)}"
     goal = {"highest": " ↑", "lowest": " ↓"}.get(row.goal, "")
     cells = [
-        Text(f"{WINNER} {text}" if won else f"  {text}", "bold #009e73" if won else "")
+        Text(f"{WINNER} {text}" if won else f"  {text}", best if won else "")
         for text, won in zip(row.texts, row.winners, strict=True)
     ]
     return [Text(f"{row.label}{goal}"), *cells]

@@ -30,6 +30,7 @@ FIELDS = (
     FormField("name", "name", "what the list calls the run"),
     FormField("model.name", "model", "any convnext of timm"),
     FormField("model.weights", "weights", "a file instead of a download"),
+    FormField("data.image_size", "picture size", "side in pixels"),
     FormField("data.batch_size", "batch size", "pictures a step"),
     FormField("phases.head.epochs", "epochs head", "at most; 0 leaves the phase out"),
     FormField("phases.full.epochs", "epochs full", "at most; 0 leaves the phase out"),

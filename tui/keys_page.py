@@ -21,6 +21,7 @@ from tui.screens.text_dialog import TextDialog
 from tui.tabs.charts import ChartsTab
 from tui.tabs.classes import ClassesTab
 from tui.tabs.config import ConfigTab
+from tui.tabs.evaluations import EvaluationsTab
 from tui.tabs.log import LogTab
 from tui.tabs.pictures import PicturesTab
 
@@ -33,6 +34,7 @@ PLACES: dict[str, tuple[type[object], ...]] = {
     "A run's pictures": (PicturesTab,),
     "A run's configuration": (ConfigTab,),
     "A run's log": (LogTab,),
+    "A run's evaluations": (EvaluationsTab,),
     "A run that is played again": (ReplayScreen,),
     "A comparison": (CompareScreen,),
     "The form of a new run": (NewRunScreen,),

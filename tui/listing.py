@@ -9,22 +9,13 @@ from rich.text import Text
 
 from core import format as fmt
 from core.text import printable
+from tui.colours import DARK, Palette, rgb
 from tui.signs import SYMBOLS, sparkline
 
 if TYPE_CHECKING:  # the list stands before anything of the runs is read
     from core.run_query import Sort
     from core.runs import RunSummary
 
-_COLOURS = {
-    "preparing": "#56b4e9",
-    "running": "#56b4e9",
-    "paused": "#e69f00",
-    "finished": "#009e73",
-    "stopped": "#e69f00",
-    "failed": "#d55e00",
-    "interrupted": "#e69f00",
-    "unreadable": "#d55e00",
-}
 MARKS = "mark"
 # Column and the terminal's width from which it is shown.
 _COLUMNS = (
@@ -89,8 +80,24 @@ def _loss(run: "RunSummary") -> float:
     return math.inf if loss is None or math.isnan(loss) else loss
 
 
+def status_colour(status: str, palette: Palette) -> str:
+    """Return the colour of a status; its sign says the same."""
+    if status in ("preparing", "running"):
+        return rgb(palette.train)
+    if status in ("paused", "stopped", "interrupted"):
+        return rgb(palette.val)
+    if status in ("failed", "unreadable"):
+        return rgb(palette.bad)
+    return rgb(palette.best) if status == "finished" else ""
+
+
 def cells(
-    run: "RunSummary", columns: Sequence[str], now: float, mark: str = "", best: bool = False
+    run: "RunSummary",
+    columns: Sequence[str],
+    now: float,
+    mark: str = "",
+    best: bool = False,
+    palette: Palette = DARK,
 ) -> list[Text]:
     """Return a run's row; text from outside is shown as it is, never as markup.
 
@@ -101,19 +108,19 @@ def cells(
     status = f"{SYMBOLS.get(run.status, '?')} {run.status}"
     top1 = Text(justify="right")
     if best:
-        top1.append(f"{BEST} ", "bold #009e73")
+        top1.append(f"{BEST} ", f"bold {rgb(palette.best)}")
     top1.append(fmt.percent(run.best_val_top1))
-    marks = Text(f"{mark or ' '}", "bold #56b4e9")
-    marks.append(STAR if run.starred else " ", "#f0e442")
+    marks = Text(f"{mark or ' '}", f"bold {rgb(palette.train)}")
+    marks.append(STAR if run.starred else " ", rgb(palette.star))
     made = {
         MARKS: marks,
-        "status": Text(status, _COLOURS.get(run.status, "")),
+        "status": Text(status, status_colour(run.status, palette)),
         "name": _cut(run.name, _NARROW_NAME_CELLS if narrow else _NAME_CELLS),
         "model": _cut(run.model, 30),
         "phase": Text(printable(run.phase) or fmt.NONE),
         "epochs": Text(epochs(run), justify="right"),
         "best top-1": top1,
-        "val loss": Text(sparkline(run.val_losses, curve), "#e69f00"),
+        "val loss": Text(sparkline(run.val_losses, curve), rgb(palette.val)),
         "time": Text(fmt.duration(run.seconds), justify="right"),
         "started": Text(fmt.NONE if run.started is None else fmt.when(run.started, now)),
         "tags": _cut(tags(run), 24),

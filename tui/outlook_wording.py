@@ -23,6 +23,7 @@ _NAME_CELLS, _BAR_CELLS = 20, 30
 _WARNING, _DIM = "$text-warning", "$foreground 60%"
 WAITING = "looking …"
 NO_FOLDER = "type a folder: this shows what is in it, and what training on it would take"
+UNUSABLE = "told once the field that says what is wrong is mended"
 Line = tuple[str, str, str]
 """Label, text, style."""
 
@@ -71,6 +72,18 @@ def gist(outlook: Outlook) -> str:
     return " · ".join(parts)
 
 
+def problems(outlook: Outlook) -> dict[str, str]:
+    """Return what of the configuration is known not to work, by key."""
+    config, facts = outlook.config, outlook.facts
+    if config is None or facts is None:
+        return {}
+    found = {"model.name": facts.problem.partition(" ")[2], "model.weights": ""}
+    if not facts.problem:
+        key = "model.weights" if config.model.weights else "model.name"
+        found[key] = weights_problem(config.model, facts)
+    return {key: text for key, text in found.items() if text}
+
+
 def _plural(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
 
@@ -90,7 +103,7 @@ def _lines(outlook: Outlook) -> Iterator[Line]:
     else:
         yield from _data_lines(data, config)
     if config is None:
-        yield "", "the rest is shown once every field can be used", _DIM
+        yield "", UNUSABLE, _DIM
         return
     yield from _model_lines(config, outlook, len(data.counts) if data else 1)
     yield from _phase_lines(config, outlook)
@@ -161,6 +174,7 @@ def _phase_lines(config: Config, outlook: Outlook) -> Iterator[Line]:
     steps = ""
     if data is not None and size != "auto":
         steps = f"; {fmt.count(-(-sum(data.train.values()) // size))} steps an epoch"
+    yield "pictures", f"{config.data.image_size} x {config.data.image_size} pixels", ""
     yield "epochs", f"{limits}{steps}", ""
     if data is None or not outlook.pace_known:
         return

@@ -82,13 +82,19 @@ def _running(state: RunState, phase: PhaseState, width: int, rows: int) -> list[
     cells = max(len(label) for label in [*labels, "epoch 99 train"])
     tails = [
         _left(epoch_left, loss),
-        "" if phase_left is None else _left(phase_left, _AT_MOST),
+        "" if phase_left is None else _left(phase_left, _AT_MOST if _may_stop(phase) else ""),
     ]
     room = width - cells - max(map(len, tails))
     return [
         _line(f"{label:{cells}}  ", share, tail, room)
         for label, share, tail in zip(labels, (epoch, whole), tails, strict=True)
     ]
+
+
+def _may_stop(phase: PhaseState) -> bool:
+    """Whether early stopping can still end the phase before its last epoch."""
+    stopping = phase.stopping
+    return stopping is not None and stopping.last_epoch(len(phase.epochs)) < phase.max_epochs
 
 
 def _left(seconds: float | None, more: str) -> str:

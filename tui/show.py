@@ -1,9 +1,7 @@
 """One run on standard output: a summary and charts, once, for a terminal or a log."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -17,12 +15,12 @@ from core.text import printable
 from tui import wording
 from tui.chart_view import View
 from tui.listing import trouble
+from tui.printing import output
 from tui.progress import progress_lines
 from tui.signs import SYMBOLS
 from tui.widgets import curves
 from tui.widgets.plot import draw, drawn_log
 
-WIDTH_WITHOUT_TERMINAL = 100
 _ROOM_FOR_TWO = 120
 _CHART_ROWS = 13
 _GAP = 3
@@ -41,12 +39,7 @@ Fact = tuple[str, str]
 
 def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> None:
     """Print a run's summary and a chart of each metric."""
-    # A terminal that doesn't know a sign must not keep the rest from being read.
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False, width=width)
-    if width is None and not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    console = output(width)
     now = time.time()
     console.print(_headline(report, now))
     console.print(_facts_table(facts(report, now, console.width)))

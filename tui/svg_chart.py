@@ -12,6 +12,7 @@ Point = tuple[float, float]
 
 WIDTH, HEIGHT = 960, 540
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 44, 56
+_LEGEND_ROW = 18
 _FONT = "font-family:Helvetica,Arial,sans-serif;font-size:13px"
 # Each line has a pattern of its own beside its colour.
 _DASHES = ("", "8 4", "2 3", "10 3 2 3", "5 2", "12 4 2 4 2 4", "1 4", "14 5")
@@ -64,12 +65,13 @@ class _Axes:
 
 def draw_svg(chart: SvgChart) -> str:
     """Return the chart as an SVG document."""
+    height = HEIGHT + _LEGEND_ROW * len(chart.lines)
     svg = ET.Element(
         "svg",
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {WIDTH} {height}",
         width=str(WIDTH),
-        height=str(HEIGHT),
+        height=str(height),
     )
     ET.SubElement(svg, "title").text = printable(chart.title)
     ET.SubElement(svg, "rect", width="100%", height="100%", fill="white")
@@ -165,14 +167,13 @@ def _parts(places: Sequence[Point | None]) -> list[list[Point]]:
 
 def _legend(svg: ET.Element, lines: Sequence[SvgLine]) -> None:
     for number, line in enumerate(lines):
-        y = _TOP + 16 + 18 * number
+        y = HEIGHT + 4 + _LEGEND_ROW * number
         style = {"stroke": line.colour, "stroke-width": "2"}
         if dashes := _DASHES[number % len(_DASHES)]:
             style["stroke-dasharray"] = dashes
-        right = WIDTH - _RIGHT - 12
-        _stroke(svg, (right - 34, y - 4), (right, y - 4), style)
-        name = line.name if len(line.name) <= 40 else f"{line.name[:39]}…"
-        _text(svg, (right - 42, y), f"{line.sign}  {name}", anchor="end")
+        _stroke(svg, (_LEFT, y - 4), (_LEFT + 34, y - 4), style)
+        name = line.name if len(line.name) <= 100 else f"{line.name[:99]}…"
+        _text(svg, (_LEFT + 44, y), f"{line.sign}  {name}")
 
 
 def _rule(

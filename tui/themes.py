@@ -23,12 +23,14 @@ THEMES = (
         secondary="#a04678",
         success="#00734f",
         warning="#b35900",
-        error="#b43200",
+        error="#b42000",
         accent="#7a6f00",
         foreground="#1c232b",
         background="#fbfcfd",
         surface="#f0f3f6",
         panel="#dde4ea",
         dark=False,
+        # Not the accent: where there are sixteen colours only, that becomes yellow on white.
+        variables={"footer-key-foreground": "#005a8c"},
     ),
 )

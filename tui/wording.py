@@ -14,6 +14,7 @@ from core.eta import overdue
 from core.run_parts import PhaseState
 from core.run_state import RunState
 from core.text import printable
+from tui.colours import DARK, Palette, rgb
 from tui.signs import SYMBOLS, sparkline
 
 STYLES = {
@@ -43,14 +44,18 @@ def elapsed(state: RunState, status: str, now: float) -> float | None:
     return state.elapsed(now)
 
 
-def headline(state: RunState, status: str, now: float) -> Content:
-    """Return the first line: which run, how it is, how long; trouble takes the whole line."""
+def headline(state: RunState, status: str, now: float, keys: bool = True) -> Content:
+    """Return the first line: which run, how it is, how long; trouble takes the whole line.
+
+    `keys` says whether to name the key that gets a run out of its trouble.
+    """
     name = printable(state.name or state.run_id or "run")
     took = fmt.duration(elapsed(state, status, now))
     symbol = SYMBOLS.get(status, "?")
-    trouble = _trouble(state, status, now)
+    trouble, key = _trouble(state, status, now)
     if trouble:
-        return Content.assemble((f"{symbol} {trouble}", "bold"), f"{_GAP}{name}{_GAP}{took}")
+        told = f"{symbol} {trouble}; {key}" if keys else f"{symbol} {trouble}"
+        return Content.assemble((told, "bold"), f"{_GAP}{name}{_GAP}{took}")
     best = "" if state.best is None else f"{_GAP}best val {fmt.percent(state.best.result.val_top1)}"
     return Content.assemble(
         (f"{symbol} ", STYLES.get(status, "")),
@@ -62,16 +67,17 @@ def headline(state: RunState, status: str, now: float) -> Content:
     )
 
 
-def _trouble(state: RunState, status: str, now: float) -> str:
+def _trouble(state: RunState, status: str, now: float) -> tuple[str, str]:
+    """Return what is wrong, and the key that helps."""
     if status == "paused" and state.paused_since is not None:
         since = fmt.clock_time(state.paused_since)
-        return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}; space goes on"
+        return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}", "space goes on"
     if status in ("failed", "stopped"):
-        return f"{status.upper()}: {printable(state.reason)}; r resumes it"
+        return f"{status.upper()}: {printable(state.reason)}", "r resumes it"
     if status == "interrupted":
         last = "" if state.last_time is None else fmt.clock_time(state.last_time)
-        return f"INTERRUPTED: its process is gone, last sign of life {last}; r resumes it"
-    return ""
+        return f"INTERRUPTED: its process is gone, last sign of life {last}", "r resumes it"
+    return "", ""
 
 
 def waiting(asked: list[str]) -> str:
@@ -86,7 +92,7 @@ def facts(state: RunState) -> Content:
     """
     parts = []
     if state.model:
-        parts.append(f"{printable(state.model.device)}, {state.model.precision}")
+        parts.append(f"{printable(state.model.device)}, {printable(state.model.precision)}")
     if state.data:
         data = state.data
         parts.append(f"{len(data.classes)} classes")
@@ -248,12 +254,12 @@ def _rate_rule(phase: PhaseState, done: float) -> str:
     return f"× {phase.started.scheduler_factor:g} after {left} more without improvement"
 
 
-def log_line(time: float, level: str, text: str) -> Text:
+def log_line(time: float, level: str, text: str, palette: Palette = DARK) -> Text:
     """Return one line of the log: time, a sign for its level, the sentence."""
     sign, colour = {
-        "good": ("✓ ", "#009e73"),
-        "warning": ("! ", "#e69f00"),
-        "error": ("✗ ", "#d55e00"),
+        "good": ("✓ ", rgb(palette.best)),
+        "warning": ("! ", rgb(palette.val)),
+        "error": ("✗ ", rgb(palette.bad)),
     }.get(level, ("  ", ""))
     strong = colour if level in ("warning", "error") else ""
     return Text.assemble(

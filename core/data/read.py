@@ -71,11 +71,17 @@ def read_whole(
             if draft:
                 image.draft("RGB", (draft, draft))
             image.load()
-            return _to_rgb(_upright(image), background), header
+            return upright_rgb(image, background), header
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
         raise UnreadableImage(_reason(error)) from None
+
+
+def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
+    """Return an opened picture in mode RGB with its EXIF orientation applied, transparency on
+    `background`."""
+    return _to_rgb(_upright(image), background)
 
 
 def _reason(error: Exception) -> str:

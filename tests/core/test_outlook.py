@@ -140,7 +140,7 @@ def test_weights_at_hand_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ([], ModelFacts(), "no pretrained weights for convnext_tiny"),
         ([], ModelFacts(hub_id="a/b"), ""),
         (["model.pretrained=false"], ModelFacts(), ""),
-        (["model.weights=/no/such.pth"], ModelFacts(), "model.weights=/no/such.pth: no such file"),
+        (["model.weights=/no/such.pth"], ModelFacts(), "no such file: /no/such.pth"),
     ],
 )
 def test_weights_that_cannot_be_had(overrides: list[str], facts: ModelFacts, said: str) -> None:

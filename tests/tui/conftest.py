@@ -18,6 +18,8 @@ from tests.tui.kit import Starter
 def same_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("NO_COLOR", "TEXTUAL_THEME", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     with monkeypatch.context() as patch:
@@ -36,6 +38,7 @@ def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("tui.widgets.outlook.model_facts", facts)
     monkeypatch.setattr("tui.widgets.outlook.weights_at_hand", lambda facts: False)
+    monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
     room = Room("RAM", total=25_000_000_000, free=20_000_000_000)
     monkeypatch.setattr("tui.widgets.outlook.room_on", lambda device: room)
 

@@ -20,8 +20,8 @@ from tests.tui.kit import make_app
 from tui.app import ConvNextApp, Exit
 
 SIZES = [(80, 24), (140, 45), (40, 10), (200, 50)]
-_A_LIFE = 250
-"""Keys until the app is started anew, at another size."""
+A_LIFE = 250
+"""Keys until the app is started anew, over another run and at another size."""
 _KEEPS_OUT = {"ctrl+z", "ctrl+c", "q", "ctrl+q"}
 _TYPED = [*"abcdefghijklmnoprstuvwxyz0123456789.-=:>/ ", "tab", "shift+tab", "enter", "escape"]
 
@@ -32,13 +32,13 @@ def keys() -> list[str]:
     return sorted((bound | set(_TYPED)) - _KEEPS_OUT)
 
 
-async def play(runs_dir: Path, number: int, seed: int) -> None:
+async def play(runs_dir: Path, number: int, seed: int, a_life: int = A_LIFE) -> None:
     """Press so many keys, and click now and then; raises what the app raises."""
     chance, choices = random.Random(seed), keys()
-    for life in range(-(-number // _A_LIFE)):
+    for life in range(-(-number // a_life)):
         app = _app(runs_dir, life)
         async with app.run_test(size=SIZES[life % len(SIZES)], notifications=True) as pilot:
-            for _ in range(min(_A_LIFE, number - life * _A_LIFE)):
+            for _ in range(min(a_life, number - life * a_life)):
                 if not app.is_running:
                     break
                 await _act(pilot, chance, choices)

@@ -42,7 +42,7 @@ def test_problems_are_an_exit_code_where_that_is_wanted(photos: Path, tmp_path: 
     (tmp_path / "more" / "class_1").rename(photos / "class_1")
     done = run("check", str(photos), "--strict", cwd=tmp_path)
     assert done.returncode == 0
-    assert "nothing is wrong with it" in done.stdout
+    assert "no problems found" in done.stdout
     assert run("check", str(photos / "nowhere"), cwd=tmp_path).returncode == 2
 
 

@@ -16,7 +16,7 @@ from tests.core.test_outlook import folder
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
 from tui.colours import DARK
-from tui.outlook_wording import Outlook, gist, outlook_text
+from tui.outlook_wording import UNUSABLE, Outlook, gist, outlook_text
 
 CONFIG = load_config("default")
 FACTS = ModelFacts(27_820_897, 768, 109_155_808, hub_id="timm/convnext_tiny")
@@ -43,6 +43,7 @@ def test_all_that_is_known_is_told() -> None:
         "model    convnext_tiny.in12k_ft_in1k, 27.8 M parameters, 111 MB",
         "weights  at hand, from an earlier download",
         "memory   about 8.83 GB for 64 pictures in phase full, less in bf16; RAM: 20.0 GB free",
+        "pictures 224 x 224 pixels",
         "epochs   head up to 15 epochs, full up to 10; 2 steps an epoch",
         "time     at most 56:00 (head 16:00, full 40:00), as run birds had it on NVIDIA H200",
         "",
@@ -120,8 +121,11 @@ async def test_typing_changes_what_will_happen(tmp_path: Path) -> None:
         app.screen.query_one("#more", Input).value = "data.val_fraction=0.5"
         await until(pilot, lambda: "25 train, 25 val" in panel_text(pilot))
         app.screen.query_one("#data-batch-size", Input).value = "no number"
-        await until(pilot, lambda: "once every field can be used" in panel_text(pilot))
+        await until(pilot, lambda: UNUSABLE in panel_text(pilot))
         assert "50 pictures" in panel_text(pilot)
+        field.value = str(tmp_path)
+        await until(pilot, lambda: "50 pictures" not in panel_text(pilot))
+        field.value = str(photos)
         app.screen.query_one("#data-batch-size", Input).value = "5"
         await until(pilot, lambda: "5 steps an epoch" in panel_text(pilot))
         field.value = str(tmp_path / "nowhere[/]")

@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import RichLog
 from textual.widgets._footer import FooterKey
 
@@ -10,6 +11,7 @@ from core import events as ev
 from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
+from tui.app import Exit
 from tui.screens.dialogs import ChoiceDialog, ValueDialog
 from tui.screens.run import RunScreen
 from tui.widgets.chart import Chart
@@ -168,12 +170,32 @@ async def test_a_run_that_can_only_be_watched_says_why(key: str) -> None:
         assert "watching only" in text(pilot, "#notice")
 
 
-async def test_a_run_that_is_over_answers_keys_with_that() -> None:
+async def test_a_run_that_is_over_has_no_keys_to_steer_it() -> None:
     source = scripted.finished().source(live=False)
     async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
-        await press(pilot, "space")
-        assert "this run is over" in toasts(pilot)
+        await press(pilot, *"spLsnx", "space", "r")
+        assert toasts(pilot) == ""
         assert source.sent == []
+        assert shown_keys(pilot) == ["runs", "help", "quit", "all"]
+
+
+async def test_keys_come_and_go_with_what_can_be_done() -> None:
+    script = scripted.running()
+    source = script.source()
+    async with make_app(source).run_test(size=USUAL) as pilot:
+        await settle(pilot)
+        assert {"pause", "patience", "stop"} <= set(shown_keys(pilot))
+        assert "resume" not in shown_keys(pilot)
+        source.pending = scripted.failed().records[len(script.records) :]
+        source.live = False
+        await settle(pilot)
+        assert shown_keys(pilot)[0] == "resume"
+
+
+def shown_keys(pilot: Pilot[Exit]) -> list[str]:
+    """Return the footer's words."""
+    active = pilot.app.screen.active_bindings.values()
+    return list(dict.fromkeys(a.binding.description for a in active if a.binding.show))
 
 
 async def test_what_happened_takes_the_first_line() -> None:
@@ -296,8 +318,6 @@ async def test_a_past_run_is_read_from_its_journal(tmp_path: Path) -> None:
         app.open_run(tmp_path / "20261124-120000-done")
         await settle(pilot)
         assert "finished" in text(pilot, "#headline")
-        await press(pilot, "space")
-        assert "this run is over" in toasts(pilot)
 
 
 async def test_a_run_that_has_gone_quiet_is_told_by_its_own_pace(

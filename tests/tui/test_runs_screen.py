@@ -10,6 +10,7 @@ from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text
 from tui.app import Exit
+from tui.colours import DARK, LIGHT, rgb
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
@@ -153,3 +154,23 @@ async def test_the_list_rests_behind_another_screen(
         for _ in range(20):
             app.tick()
         assert looks
+
+
+async def test_a_very_small_terminal_has_rows_of_the_list_too(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+    async with make_app(runs_dir=tmp_path).run_test(size=(40, 10)) as pilot:
+        table = await look(pilot)
+        await press(pilot, "down")
+        assert table.size.height >= 4  # its titles, and more than one run
+
+
+async def test_colours_follow_the_theme(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+    app = make_app(runs_dir=tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = await look(pilot)
+        for theme, palette in (("convnext-light", LIGHT), ("convnext", DARK)):
+            app.theme = theme
+            await settle(pilot)
+            assert str(table.get_row_at(1)[1].style) == rgb(palette.bad)
+            assert str(table.get_row_at(2)[1].style) == rgb(palette.val)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ from core.runs import RunFolder, RunLock
 from tests.tui import scripted
 from tests.tui.command import environment, run, start
 from tests.tui.disk import some_runs, write_run
-from tests.tui.kit import Starter, make_app, press, settle, toasts
+from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tests.tui.test_managing import done
 from tests.tui.test_runs_screen import look
 from tests.tui.test_terminal import OnTerminal
@@ -70,6 +71,41 @@ async def test_a_run_that_trains_elsewhere_gets_no_command(tmp_path: Path, key: 
         assert REASON in toasts(pilot)
     lock.release()
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (scripted.failed, "✗ FAILED: no space left on the disk: /data/runs/animals20  animals20"),
+        (scripted.running, "! INTERRUPTED: its process is gone, last sign of life 14:20:58  an"),
+    ],
+)
+async def test_no_key_is_offered_that_would_only_be_refused(
+    tmp_path: Path, made: Callable[[], scripted.Script], said: str
+) -> None:
+    path = write_run(tmp_path, "broken", made().records)
+    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_run(path)
+        await settle(pilot)
+        assert text(pilot, "#headline").startswith(said)
+        await press(pilot, "escape")
+        app.open_replay(path)
+        await settle(pilot)
+        await press(pilot, *"++++")
+        assert "r resumes it" not in text(pilot, "#headline")
+
+
+async def test_a_paused_run_that_can_only_be_watched_names_no_key(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "resting", scripted.paused().records)
+    lock = RunLock(RunFolder(path))
+    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.open_run(path)
+        await settle(pilot)
+        assert "PAUSED since" in text(pilot, "#headline")
+        assert "space goes on" not in text(pilot, "#headline")
+    lock.release()
 
 
 async def test_a_comparison_is_not_exported(runs: Path) -> None:

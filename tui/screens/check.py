@@ -43,7 +43,7 @@ class CheckScreen(ModalScreen[None]):
         """Pictures read, and all of them; None once the report stands."""
         self._text = Static("", id="check-text", markup=False)
         self._box = VerticalScroll(self._text, id="check", can_focus=False)
-        self._box.border_title = Content(f"pictures in {printable(str(root))}")
+        self._box.border_title = Content(f"pictures in {printable(root.name or str(root))}")
 
     def compose(self) -> ComposeResult:
         """One text that scrolls."""

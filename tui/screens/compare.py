@@ -18,7 +18,7 @@ from core.compare import ComparedRun
 from core.text import printable
 from tui import compare_chart, compare_files
 from tui.chart_keys import WINDOW_KEYS
-from tui.colours import palette_for
+from tui.colours import Palette, palette_of
 from tui.compare_chart import CompareView
 from tui.compare_table import heading, summary, table_rows
 from tui.comparison import Comparison
@@ -125,31 +125,32 @@ class CompareScreen(Screen[None]):
         if not (self.is_mounted and self._runs):
             return
         dark = self.app.current_theme.dark
-        now = (self._runs, self.view, dark, self._layout)
+        now = (self._runs, dark, self.view, self._layout)
         if now == self._drawn:
             return
         before, self._drawn = self._drawn, now
-        palette = palette_for(dark)
+        palette = palette_of(self.app)
         spec = compare_chart.chart(self._runs, self.view, palette)
         title = compare_chart.title(self.view, drawn_log(spec))
         self._chart.show(spec, title, compare_chart.legend(self._runs, self.view))
         self._show_readout()
-        if not before or before[0] is not self._runs:
+        if not before or before[0] is not self._runs or before[1] != dark:
             self._head.update(Content(summary(self._runs)), layout=False)
             trouble = self._comparison.trouble
             self._notice.display = bool(trouble)
             self._notice.update(Content(trouble))
             titles = [heading(run, compare_chart.colour_of(run, palette)) for run in self._runs]
-            self._fill([Text(), *titles])
+            self._fill([Text(), *titles], palette)
 
     def _show_readout(self) -> None:
         text = compare_chart.readout(self._runs, self.view)
         self._readout.display = bool(text)
         self._readout.update(Content(text))
 
-    def _fill(self, titles: list[Text]) -> None:
-        table, rows = self._table, table_rows(self._runs)
-        shape = (tuple(title.plain for title in titles), tuple(key for key, _ in rows))
+    def _fill(self, titles: list[Text], palette: Palette) -> None:
+        table, rows = self._table, table_rows(self._runs, palette)
+        # With the palette: the titles can't be changed in their places.
+        shape = (tuple(title.plain for title in titles), tuple(key for key, _ in rows), palette)
         columns = [_LABEL, *(run.letter for run in self._runs)]
         if shape == self._shape:
             for key, cells in rows:

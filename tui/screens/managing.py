@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tui.app import ConvNextApp
 
 
+FINISHED = "this run is finished; b in the list starts a new one like it, with more epochs, say"
+
+
 class ManagingScreen(Screen[None]):
     """A screen with a list of runs, one of them chosen, some of them marked."""
 
@@ -83,7 +86,10 @@ class ManagingScreen(Screen[None]):
     def action_resume(self) -> None:
         """Go on with the chosen run from its last checkpoint."""
         run = self.chosen()
-        refused = self.host.resume(Path(run.path)) if run else ""
+        if run and run.status == "finished":
+            refused = FINISHED
+        else:
+            refused = self.host.resume(Path(run.path)) if run else ""
         if refused:
             self._warn(refused)
 

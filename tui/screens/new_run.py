@@ -138,6 +138,8 @@ class NewRunScreen(Screen[None]):
     @on(OutlookPanel.Found)
     def _show_gist(self, event: OutlookPanel.Found) -> None:
         self.query_one("#gist", Static).update(Content(event.gist))
+        for key, problem in event.problems.items():
+            self._say(key, problem)
 
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
@@ -171,6 +173,12 @@ class NewRunScreen(Screen[None]):
         hint.set_class(bool(message) and not bad, "-good")
         hint.update(Content(message or own))
 
+    def _refuse(self, key: str, message: str) -> None:
+        """Say why nothing starts, and go where that can be mended."""
+        self._say(key, message)
+        if key != forms.START:
+            self.query_one(f"#{_id(key)}", Input).focus()
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key = next(f.key for f in forms.FIELDS if _id(f.key) == event.input.id)
@@ -194,7 +202,7 @@ class NewRunScreen(Screen[None]):
             if (preset, typed) == (self._preset(), self._typed()):
                 if error:
                     self._say(error.key, str(error))
-                self.query_one(OutlookPanel).look(config)
+                self.query_one(OutlookPanel).look(config, typed[forms.DATA].strip())
 
     @work
     async def _check_data(self) -> None:
@@ -278,7 +286,7 @@ class NewRunScreen(Screen[None]):
         try:
             config = forms.build(self._preset(), self._typed(), demo, self._base)
         except forms.FormError as error:
-            self._say(error.key, str(error))
+            self._refuse(error.key, str(error))
             return
         self._launch(config, demo)
 
@@ -288,7 +296,7 @@ class NewRunScreen(Screen[None]):
         if not demo:
             error = await asyncio.to_thread(forms.check_data, config.data.root or "")
         if error:
-            self._say(forms.DATA, error)
+            self._refuse(forms.DATA, error)
             return
         refused = self._host.launch(config)
         if refused:

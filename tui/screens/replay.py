@@ -55,6 +55,10 @@ class ReplayScreen(RunScreen):
         words = Content.styled(f"{self.model.words}  ", "bold $text-secondary")
         return words + super().headline(status, now)
 
+    def helps(self, status: str) -> bool:
+        """What was wrong then can't be mended in a replay."""
+        return False
+
     def action_pause(self) -> None:
         """Hold the replay, or go on with it."""
         self.model.source.pause()

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from tui import progress, wording
+from tui.screens.managing import FINISHED
 from tui.screens.steering import SteeringScreen
 from tui.settings import CALLS, CHOICES
 from tui.sources import RunModel
@@ -53,6 +54,12 @@ def _log_tab(model: RunModel) -> RunTab:
     return LogTab()
 
 
+def _evaluations_tab(model: RunModel) -> RunTab:
+    from tui.tabs.evaluations import EvaluationsTab
+
+    return EvaluationsTab(model.path)
+
+
 # Made, and most of them imported, when they are first opened: the screen's first frame is sooner.
 _TABS: dict[str, Callable[[RunModel], RunTab]] = {
     "charts": _charts_tab,
@@ -60,6 +67,7 @@ _TABS: dict[str, Callable[[RunModel], RunTab]] = {
     "pictures": _pictures_tab,
     "config": _config_tab,
     "log": _log_tab,
+    "evaluation": _evaluations_tab,
 }
 
 
@@ -73,7 +81,7 @@ class RunScreen(SteeringScreen):
             Binding(str(number), f"tab('{name}')", name, show=False, tooltip=f"Tab {name}")
             for number, name in enumerate(_TABS, 1)
         ),
-        Binding("r", "resume", "resume", show=False, tooltip="Go on with a run that stopped"),
+        Binding("r", "resume", "resume", tooltip="Go on with a run that stopped"),
         Binding(
             "b",
             "call",
@@ -92,6 +100,7 @@ class RunScreen(SteeringScreen):
         self._bar = TabBar(list(_TABS))
         self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
         self._tab = "charts"
+        self._status = ""
         self._body = Container(self._tabs["charts"], id="body")
 
     def compose(self) -> ComposeResult:
@@ -147,6 +156,9 @@ class RunScreen(SteeringScreen):
         if not self.is_mounted:
             return
         status = self.model.status
+        if status != self._status:
+            self._status = status
+            self.refresh_bindings()  # the footer has the keys that do something now
         self.set_class(status == "paused", "-paused")
         self.set_class(status in ("failed", "interrupted"), "-broken")
         self.take_answers()
@@ -157,7 +169,13 @@ class RunScreen(SteeringScreen):
 
     def headline(self, status: str, now: float) -> Content:
         """Return what the first line says of the run."""
-        return wording.headline(self.model.state, status, now)
+        return wording.headline(self.model.state, status, now, self.helps(status))
+
+    def helps(self, status: str) -> bool:
+        """Return whether a key gets the run out of its trouble, from where it is looked at."""
+        if status == "paused":
+            return not self.model.read_only
+        return not cast("ConvNextApp", self.app).view_only
 
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source
@@ -202,9 +220,20 @@ class RunScreen(SteeringScreen):
         """Go on with this run from its last checkpoint, if it doesn't train anyway."""
         app = cast("ConvNextApp", self.app)
         path = self.model.path or app.runs_dir / self.model.state.run_id
-        refused = "this run is training" if self.model.source.live else app.resume(path)
+        refused = self._why_not_resumed() or app.resume(path)
         if refused:
             self.notify(refused, severity="warning", markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show the key that goes on with a run where that may be."""
+        if action == "resume":
+            return self.model.status in ("stopped", "failed", "interrupted")
+        return super().check_action(action, parameters)
+
+    def _why_not_resumed(self) -> str:
+        if self.model.source.live:
+            return "this run is training"
+        return FINISHED if self.model.state.status == "finished" else ""
 
     def action_call(self) -> None:
         """Change how the person is called when a phase ends."""

@@ -17,6 +17,7 @@ from textual.widgets.data_table import CellDoesNotExist
 
 from core.text import printable
 from tui import listing
+from tui.colours import Palette, palette_of
 from tui.screens.filtering import FilteringScreen
 from tui.widgets.first_line import FirstLine
 from tui.widgets.run_rows import RunRows
@@ -24,9 +25,12 @@ from tui.widgets.run_rows import RunRows
 if TYPE_CHECKING:
     from core.runs import RunList, RunSummary
 
-    _Row = tuple[RunSummary, str, bool, int]
-    """A run, its letter, whether it is the best, and the minute: all that its cells depend on."""
+    _Row = tuple[RunSummary, str, bool, int, Palette]
+    """A run, its letter, whether it is the best, the minute, and the colours: all that its cells
+    depend on."""
 
+_LOW = 16
+"""Lines below which there is no room for more about the chosen run."""
 _LOOK_SECONDS = 2.0
 
 
@@ -94,11 +98,14 @@ class RunsScreen(FilteringScreen):
         self._look_if_seen()
 
     def on_resize(self, event: Resize) -> None:
-        """Other widths have other columns."""
+        """Other widths have other columns; in a very low terminal the rows need all of it."""
+        self.set_class(event.size.height < _LOW, "-low")
         self.call_after_refresh(self.show_runs)
 
     def tick(self, now: float, charts: bool) -> None:
         """Look into the directory now and then, while this screen is the one in use."""
+        if self._rows and next(iter(self._rows.values()))[-1] != palette_of(self.app):
+            self.show_runs()
         self._ticks += 1
         if self._ticks % self.host.rates.ticks_in(_LOOK_SECONDS) == 0:
             self._look_if_seen()
@@ -165,8 +172,9 @@ class RunsScreen(FilteringScreen):
     def _draw(self) -> None:
         columns, now = self.columns, self.host.clock()
         titles = [listing.column_title(column, self.sort) for column in columns]
+        minute, palette = int(now // 60), palette_of(self.app)
         rows = {
-            run.id: (run, self._letter(run.id), run.id == self._best, int(now // 60))
+            run.id: (run, self._letter(run.id), run.id == self._best, minute, palette)
             for run in self._runs
         }
         shape = (tuple(titles), tuple(rows))
@@ -175,13 +183,14 @@ class RunsScreen(FilteringScreen):
         else:
             # Only what is different: there may be a thousand rows.
             changed = {id: row for id, row in rows.items() if row != self._rows[id]}
-            for id, (run, letter, best, _) in changed.items():
-                self._update(id, columns, listing.cells(run, columns, now, letter, best))
+            for id, row in changed.items():
+                self._update(id, columns, _cells(row, columns, now))
         self._shape, self._rows = shape, rows
 
     def _update(self, id: str, columns: list[str], cells: list[Text]) -> None:
         for column, cell in zip(columns, cells, strict=True):
-            if self._table.get_cell(id, column) != cell:
+            before = self._table.get_cell(id, column)
+            if before != cell or before.style != cell.style:  # two texts may differ in style only
                 self._table.update_cell(id, column, cell, update_width=True)
 
     def _rebuild(
@@ -191,8 +200,8 @@ class RunsScreen(FilteringScreen):
         table.clear(columns=True)
         for column, title in zip(columns, titles, strict=True):
             table.add_column(title, key=column)
-        for id, (run, letter, best, _) in rows.items():
-            table.add_row(*listing.cells(run, columns, now, letter, best), key=id)
+        for id, row in rows.items():
+            table.add_row(*_cells(row, columns, now), key=id)
         if chosen in rows:
             table.move_cursor(row=list(rows).index(chosen))
 
@@ -276,3 +285,8 @@ class RunsScreen(FilteringScreen):
     def action_reload(self) -> None:
         """Read the directory now."""
         self.look()
+
+
+def _cells(row: "_Row", columns: list[str], now: float) -> list[Text]:
+    run, letter, best, _, palette = row
+    return listing.cells(run, columns, now, letter, best, palette)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tui.app import ConvNextApp
 
 
+_STEERS = {"pause", "patience", "rate", "save", "next_phase", "stop"}
+
+
 class SteeringScreen(Screen[None]):
     """A screen over one run that sends what keys ask for and waits for the answers."""
 
@@ -32,6 +35,10 @@ class SteeringScreen(Screen[None]):
         super().__init__()
         self.model = model
         self._asked: dict[str, str] = {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Show keys that steer only as long as there is something to steer."""
+        return not (action in _STEERS and self.model.state.over)
 
     @property
     def waiting_for(self) -> list[str]:

@@ -17,7 +17,7 @@ from core.run_state import RunState
 from tui import chart_view, devices, wording
 from tui.chart_keys import WINDOW_KEYS
 from tui.chart_view import View
-from tui.colours import palette_for
+from tui.colours import palette_of
 from tui.habits import Habits
 from tui.readout import readout
 from tui.settings import CHOICES
@@ -178,7 +178,7 @@ class ChartsTab(RunTab):
         if now == self._drawn:
             return
         self._drawn = now
-        palette = palette_for(dark)
+        palette = palette_of(self.app)
         for metric in seen:
             spec = curves.chart(state, metric, view, palette)
             title = curves.title(state, metric, view, drawn_log(spec))

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from core.evaluation import Evaluation
 from core.run_state import RunState
 from tui import evaluation_wording as wording
+from tui.colours import palette_of
 from tui.evaluation_wording import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
 from tui.tabs.tab import RunTab
 from tui.widgets import reliability
@@ -91,7 +92,7 @@ class ClassesTab(RunTab):
         self._sorted = (F1, False)
         self._by_name = False
         self._truth = self._predicted = -1
-        self._shown: tuple[object, object, str] | None = None
+        self._shown: tuple[object, object, str, bool] | None = None
         self._chosen = Chosen(None, None, "")
         self._data = ClassTableData(self._chosen)
         # Held, not looked up: a tick may still come while the app takes the tab down.
@@ -123,10 +124,11 @@ class ClassesTab(RunTab):
         event = state.best_evaluation if self._best else state.evaluation
         before = None if self._best else state.evaluation_before
         empty = "" if event else wording.empty_text(state, status, self._best)
+        dark = self.app.current_theme.dark
         shown = self._shown
-        if shown and shown[0] is event and shown[1] is before and shown[2] == empty:
+        if shown and shown[0] is event and shown[1] is before and shown[2:] == (empty, dark):
             return
-        self._shown = (event, before, empty)
+        self._shown = (event, before, empty, dark)
         self._chosen = wording.choose(state, status, self._best)
         self._data = ClassTableData(self._chosen)
         self._place_cursor()
@@ -200,7 +202,9 @@ class ClassesTab(RunTab):
             f"calibration · {wording.calibration_text(evaluation)}"
         )
         self._calibration.border_subtitle = Content(reliability.LEGEND)
-        self._calibration.update(reliability.draw(evaluation.reliability, size.width, size.height))
+        palette = palette_of(self.app)
+        bars = reliability.draw(evaluation.reliability, size.width, size.height, palette)
+        self._calibration.update(bars)
 
     def _table_order(self) -> list[int]:
         return self._data.order(*self._sorted)

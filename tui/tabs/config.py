@@ -58,7 +58,8 @@ class ConfigTab(RunTab):
             return
         self._shown = now
         self._text.update(config_text(state, facts, self._only_changed, room))
-        changed = "only what differs from the defaults" if self._only_changed else "all keys"
+        keys = "keys that differ from the" if self._only_changed else "● differs from the"
+        changed = f"{keys} program's own values"
         self._box.border_subtitle = Content(f"{changed} · d the other · y copies")
 
     def action_scroll(self, lines: int) -> None:

@@ -49,6 +49,13 @@ class PicturesTab(RunTab):
         Binding(
             "y", "copy", "copy path", show=False, tooltip="Copy the path of this picture's file"
         ),
+        Binding(
+            "w",
+            "explain",
+            "where",
+            show=False,
+            tooltip="Where in this picture the network looks (Grad-CAM), or the picture again",
+        ),
         Binding("up,k", "move(-1)", "up", show=False, tooltip="The picture before"),
         Binding("down,j", "move(1)", "down", show=False, tooltip="The next picture"),
         Binding("home", "move(-1000)", "first", show=False, tooltip="The first picture"),
@@ -58,6 +65,7 @@ class PicturesTab(RunTab):
     PicturesTab {
         #pictures-title { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #pictures-list, #pictures-frame { height: 1fr; border: round $foreground 30%; }
+        #pictures-list, #pictures-frame { border-title-color: $foreground; }
         #pictures-list { width: 2fr; max-width: 60; background: $background; padding: 0; }
         #pictures-list { scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #pictures-frame { width: 3fr; border-subtitle-color: $foreground 60%; }
@@ -83,6 +91,8 @@ class PicturesTab(RunTab):
         self._entries: list[Entry] = []
         self._wanted: Entry | None = None
         self._loading = False
+        self._explained: Entry | None = None
+        """The picture over which a map stands, or is to stand."""
         self._loaded: dict[Entry, Loaded] = {}
         self._picture: PictureView | None = None
         # Held, not looked up: a tick may still come while the app takes the tab down.
@@ -148,7 +158,7 @@ class PicturesTab(RunTab):
         """Show a picture as soon as it is there."""
         if entry == self._wanted and entry in self._loaded:
             return
-        self._wanted = entry
+        self._wanted, self._explained = entry, None
         self._caption.update(Content(entry.caption))
         if entry in self._loaded:
             self._put(self._loaded[entry])
@@ -217,6 +227,31 @@ class PicturesTab(RunTab):
         message.stop()
         if message.option_index < len(self._entries):
             self._want(self._entries[message.option_index])
+
+    def action_explain(self) -> None:
+        """Lay a map over the picture of where the network looks, or take it away."""
+        entry = self._wanted if self._entries else None
+        if entry is None or entry.path is None or entry not in self._loaded:
+            return
+        if self._explained == entry:
+            self._explained = None
+            self._caption.update(Content(entry.caption))
+            self._put(self._loaded[entry])
+        elif not cast("ConvNextApp", self.app).refuse_change():
+            self._explained = entry
+            self._caption.update(Content(f"asking the network …\n{entry.caption}"))
+            self.run_worker(self._explain(entry), exclusive=True, group="explain")
+
+    async def _explain(self, entry: Entry) -> None:
+        from tui.explaining import explain
+
+        assert entry.path is not None
+        found = await explain(self._folder_of(self._run[0]), entry.path)
+        if self._explained == entry and self.is_mounted:
+            self._caption.update(
+                Content(f"where the best weights look · w takes it away\n{entry.caption}")
+            )
+            self._put(found)
 
     def action_copy(self) -> None:
         """Copy where this picture's file is."""

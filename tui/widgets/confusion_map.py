@@ -72,7 +72,9 @@ class ConfusionMap(ScrollView, can_focus=False):
 
     def _fit(self) -> None:
         number = len(self._order)
-        self.virtual_size = Size(self._names + number * self._cell, number + _HEAD)
+        hidden = max(0, number - self._whole)
+        # As if the columns that are seen took the whole width: the end of the way is the last one.
+        self.virtual_size = Size(self.size.width + hidden * self._cell, number + _HEAD)
 
     def _follow(self) -> None:
         if not self.size.height:
@@ -108,11 +110,15 @@ class ConfusionMap(ScrollView, can_focus=False):
         segments += [self._segment(row, column, style) for column in columns]
         return Strip(segments).adjust_cell_length(width, style)
 
+    @property
+    def _whole(self) -> int:
+        """Columns that there is room for; half a figure would be another one."""
+        return max(1, (self.size.width - self._names) // self._cell)
+
     def _visible(self) -> range:
-        """Return the columns that are seen, the last one perhaps in part."""
-        first = self.scroll_offset.x // self._cell
-        room = max(0, self.size.width - self._names)
-        return range(first, min(len(self._order), first + math.ceil(room / self._cell)))
+        """Return the columns that are seen."""
+        first = math.ceil(self.scroll_offset.x / self._cell)
+        return range(first, min(len(self._order), first + self._whole))
 
     def _column_head(self, column: int, style: Style) -> Segment:
         if column == self._cursor[1]:
@@ -154,6 +160,6 @@ class ConfusionMap(ScrollView, can_focus=False):
             return
         column = row
         if event.x >= self._names:
-            column = self.scroll_offset.x // self._cell + (event.x - self._names) // self._cell
-        if 0 <= column < len(self._order):
+            column = self._visible().start + (event.x - self._names) // self._cell
+        if column == row or column in self._visible():
             self.post_message(self.Picked(self._order[row], self._order[column]))

@@ -60,8 +60,15 @@ def chart(state: RunState, metric: Metric, view: View, palette: Palette = DARK) 
         y_unit=metric.in_unit,
         scale=metric.scale if view.scale == "auto" or metric.limits else view.scale,
         bad=palette.bad,
-        empty="the first figures come with the first steps",
+        empty=_empty(state),
     )
+
+
+def _empty(state: RunState) -> str:
+    """Return what to say where a figure has no curve."""
+    if any(state.curves.values()):
+        return "not measured in this run"
+    return "no step was taken" if state.over else "the first figures come with the first steps"
 
 
 def _lines(

@@ -8,6 +8,7 @@ from textual.widgets import RichLog
 
 from core.run_state import LOG_LINES, RunState
 from tui import wording
+from tui.colours import palette_of
 
 
 class RunLog(Vertical):
@@ -19,6 +20,7 @@ class RunLog(Vertical):
         self._whole = whole
         self._written = 0
         self._width = 0
+        self._dark = True
         self._log = RichLog(
             id=id, classes="log", markup=False, wrap=True, min_width=20, max_lines=LOG_LINES
         )
@@ -42,19 +44,26 @@ class RunLog(Vertical):
 
     def _forget_old_width(self) -> None:
         if self._width != self._line_width:
-            self._log.clear()
-            self._written = 0
+            self._forget()
+
+    def _forget(self) -> None:
+        self._log.clear()
+        self._written = 0
 
     def show(self, state: RunState) -> None:
         """Add the lines that are new."""
+        dark = self.app.current_theme.dark
+        if dark != self._dark:  # lines keep the colours that they were written with
+            self._dark = dark
+            self._forget()
         new = state.log_count - self._written
         if not new:
             return
         self._written = state.log_count
         self._width = self._line_width
-        lines = []
+        lines, palette = [], palette_of(self.app)
         for line in list(state.log)[-min(new, len(state.log)) :]:
-            text = wording.log_line(line.time, line.level, line.text)
+            text = wording.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: cut off rather than wrapped
                 text.truncate(self._width, overflow="ellipsis")
             lines.append(text)

@@ -22,7 +22,7 @@ from core.room import Room, room_on
 from core.runs import RunList
 from core.text import printable
 from tui.colours import palette_for
-from tui.outlook_wording import NO_FOLDER, WAITING, Outlook, gist, outlook_text
+from tui.outlook_wording import NO_FOLDER, UNUSABLE, WAITING, Outlook, gist, outlook_text, problems
 
 
 class OutlookPanel(VerticalScroll):
@@ -31,11 +31,12 @@ class OutlookPanel(VerticalScroll):
     BORDER_TITLE = "what will happen"
 
     class Found(Message):
-        """More is known; `gist` is all of it in one line."""
+        """More is known; `gist` is all of it in one line, `problems` what can't be, by key."""
 
-        def __init__(self, gist: str) -> None:
+        def __init__(self, gist: str, problems: dict[str, str]) -> None:
             super().__init__()
             self.gist = gist
+            self.problems = problems
 
     def __init__(self, runs_dir: Path, id: str) -> None:
         super().__init__(id=id, can_focus=False)
@@ -44,6 +45,7 @@ class OutlookPanel(VerticalScroll):
         self._looked: dict[str, object] = {}
         """What each part was last looked up for."""
         self._text = Static("", markup=False)
+        self._folder = ""
         self._counting = Event()
         """Set when the count that runs is of no use any more."""
 
@@ -63,11 +65,19 @@ class OutlookPanel(VerticalScroll):
         """Let go of a count of files that nobody waits for any more."""
         self._counting.set()
 
-    def look(self, config: Config | None) -> None:
-        """Show what would come of a configuration; None while something typed can't be used."""
+    def look(self, config: Config | None, folder: str) -> None:
+        """Show what would come of a configuration; None while something typed can't be used.
+
+        `folder` is what was typed for the pictures.
+        """
         self._show(replace(self._outlook, config=config))
         if config is None:
+            if folder != self._folder:
+                self._counting.set()
+                self._looked.pop("data", None)
+                self._show(replace(self._outlook, data=None, data_said=UNUSABLE))
             return
+        self._folder = folder
         self._look_for_data(config)
         if self._is_new("model", (config.model.name, config.data.image_size)):
             self._show(replace(self._outlook, facts=None))
@@ -123,11 +133,11 @@ class OutlookPanel(VerticalScroll):
     def _show(self, outlook: Outlook) -> None:
         self._outlook = outlook
         self._draw()
-        self.post_message(self.Found(gist(outlook)))
+        self.post_message(self.Found(gist(outlook), problems(outlook)))
 
     def _draw(self) -> None:
         if self.is_attached:
-            width = max(20, self.content_size.width - 1)
+            width = max(20, self.scrollable_content_region.width - 1)
             colours = palette_for(self.app.current_theme.dark)
             self._text.update(outlook_text(self._outlook, width, colours))
 

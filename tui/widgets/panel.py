@@ -23,8 +23,12 @@ class Panel(Static):
 
     def on_resize(self, event: Resize) -> None:
         """A line is cut to its new width, once the padding is known too."""
+        self.call_after_refresh(self._draw_again)
+
+    def _draw_again(self) -> None:
+        # What is shown by now, which may be more than when the size changed.
         if self._shown:
-            self.call_after_refresh(self._draw, *self._shown)
+            self._draw(*self._shown)
 
     def _draw(self, title: str, lines: tuple[str, ...], flat: bool) -> None:
         if flat:

@@ -6,27 +6,26 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from core.evaluation import Reliability
+from tui.colours import DARK, Palette, rgb
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _MARK = "━"
 _AXIS = 5
-_BAR_STYLE = "rgb(86,180,233)"
-_MARK_STYLE = "bold rgb(230,159,0)"
 LEGEND = f"█ how often right   {_MARK} how sure"
 
 
-def draw(bars: Sequence[Reliability], width: int, height: int) -> Text:
+def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette = DARK) -> Text:
     """Return the bars as `height` lines of at most `width` cells, with their axes; fewer cells a
     bar where it is narrow, and nothing but a word where it is too small."""
     column = min(7, (width - _AXIS) // max(1, len(bars)))
     rows = height - 1
     if not bars or column < 1 or rows < 2:
         return Text("no room" if bars and width >= 7 and height >= 1 else "")
-    lines = [_row(bars, row, rows, column) for row in range(rows)]
+    lines = [_row(bars, row, rows, column, palette) for row in range(rows)]
     return Text("\n", no_wrap=True).join([*lines, _below(bars, column)])
 
 
-def _row(bars: Sequence[Reliability], row: int, rows: int, column: int) -> Text:
+def _row(bars: Sequence[Reliability], row: int, rows: int, column: int, palette: Palette) -> Text:
     """Return one line of the chart, counted from above."""
     label = {0: "100 %", rows // 2: " 50 %" if rows >= 5 and rows % 2 else ""}.get(row, "")
     line = Text(f"{label:>{_AXIS}}", style="dim", no_wrap=True)
@@ -35,10 +34,10 @@ def _row(bars: Sequence[Reliability], row: int, rows: int, column: int) -> Text:
         gap = " " if column > 2 else ""
         inked = column - len(gap)
         if bar.count and _place(bar.confidence, rows) == below:
-            line.append(_MARK * inked, style=_MARK_STYLE)
+            line.append(_MARK * inked, style=f"bold {rgb(palette.val)}")
         elif bar.count:
             part = min(8, max(0, round(8 * (bar.accuracy * rows - below))))
-            line.append(_EIGHTHS[part] * inked, style=_BAR_STYLE)
+            line.append(_EIGHTHS[part] * inked, style=rgb(palette.train))
         else:
             line.append(" " * inked)
         line.append(gap)

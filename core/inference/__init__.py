@@ -1,0 +1,1 @@
+"""Using a run's network: predict, evaluate, export, explain. The door to it is `core.model_use`."""

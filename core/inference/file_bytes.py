@@ -1,0 +1,25 @@
+"""Reading a picture's file, whatever stands under its name."""
+
+import os
+from pathlib import Path
+
+from core.data.read import UnreadableImage
+from core.files import read_regular
+
+LARGEST_FILE = 1 << 30
+
+
+def read_bytes(file: str | os.PathLike[str]) -> bytes:
+    """Return what a picture's file holds, of at most `LARGEST_FILE` bytes.
+
+    Waits for no pipe. Raises UnreadableImage for what is no regular file, or empty.
+    """
+    try:
+        data = read_regular(Path(file), LARGEST_FILE)
+    except FileNotFoundError:
+        raise UnreadableImage("no such file") from None
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise UnreadableImage(getattr(error, "strerror", None) or "no file") from None
+    if not data:
+        raise UnreadableImage("the file is empty")
+    return data

@@ -1,0 +1,205 @@
+"""Files of predictions: what is written is read again, and gone on with wherever it was cut."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import SetupError
+from core.inference.inputs import picture_paths
+from core.inference.out_file import OutFile, about_file
+from core.inference.predicting import Sample, write_submission
+from core.inference.rows import CsvForm, JsonlForm, Row, RowForm
+
+ABOUT = {"sha256": "a" * 64}
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+odd_paths = st.text(st.sampled_from('ab/ ",\n\r;é写\udcff'), min_size=1, max_size=8)
+shares = st.integers(0, 10**6).map(lambda n: n / 10**6)
+
+
+def rows(top: int) -> st.SearchStrategy[Row]:
+    ranked = st.lists(st.tuples(names, shares), min_size=top, max_size=top).map(tuple)
+    whole = st.builds(Row, odd_paths, ranked)
+    return whole | st.builds(Row, odd_paths, st.just(()), st.just("the file is empty"))
+
+
+def plain(row: Row) -> tuple[object, ...]:
+    return row.path, tuple(tuple(pair) for pair in row.ranked), row.error
+
+
+@pytest.mark.parametrize("kind", [CsvForm, JsonlForm])
+@given(found=st.lists(rows(2), min_size=1, max_size=6), data=st.data())
+def test_cut_anywhere_a_file_goes_on_to_the_same_bytes(
+    kind: type[RowForm],
+    found: list[Row],
+    data: st.DataObject,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("out")
+    form, paths = kind(2), [row.path for row in found]
+
+    def go_on(file: Path) -> list[Row]:
+        out = OutFile(file, form, ABOUT)
+        done, left = out.after_done(paths)
+        before = list(done)
+        rest = list(left)
+        assert [row.path for row in before] + rest == paths
+        out.append(row for row in found[len(before) :])
+        out.close()
+        return before
+
+    assert go_on(folder / "whole") == []
+    whole = (folder / "whole").read_bytes()
+    cut = folder / "cut"
+    cut.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    about_file(cut).write_bytes(about_file(folder / "whole").read_bytes())
+    before = go_on(cut)
+    assert [plain(row) for row in before] == [plain(row) for row in found[: len(before)]]
+    assert cut.read_bytes() == whole
+
+
+def test_csv_is_what_the_csv_module_reads(tmp_path: Path) -> None:
+    form = CsvForm(2)
+    found = [Row('a "b",\n.jpg', (("cats", 0.75), ("dogs", 0.25))), Row("c", (), "no such file")]
+    text = (form.head + b"".join(map(form.line, found))).decode()
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
+    assert first["path"] == 'a "b",\n.jpg'
+    assert (first["label"], float(first["confidence"]), first["error"]) == ("cats", 0.75, "")
+    assert (first["label_2"], float(first["confidence_2"])) == ("dogs", 0.25)
+    assert (second["label"], second["confidence"], second["error"]) == ("", "", "no such file")
+    told = json.loads(JsonlForm(2).line(found[1]))
+    assert told == {
+        "path": "c",
+        "label": "",
+        "confidence": None,
+        "top": [],
+        "error": "no such file",
+    }
+
+
+def written(folder: Path) -> Path:
+    out = OutFile(folder / "p.csv", CsvForm(1), ABOUT)
+    done, _ = out.after_done([])
+    assert list(done) == []
+    out.append([Row("a", (("cats", 1.0),)), Row("b", (("dogs", 0.5),))])
+    out.close()
+    return folder / "p.csv"
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [(["a", "x"], "row 2 is b, where the pictures now have x"), (["a"], "now have none")],
+)
+def test_other_pictures_are_noticed(paths: list[str], message: str, tmp_path: Path) -> None:
+    out = OutFile(written(tmp_path), CsvForm(1), ABOUT)
+    with pytest.raises(SetupError, match=message):
+        list(out.after_done(paths)[0])
+    out.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "about", "message"),
+    [
+        (CsvForm(1), {"sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
+        (CsvForm(2), ABOUT, "was written with --top 1;"),
+        (JsonlForm(1), ABOUT, "was written with the form csv;"),
+    ],
+)
+def test_other_weights_and_options_never_share_a_file(
+    form: RowForm, about: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path)
+    before = file.read_bytes()
+    with pytest.raises(SetupError, match=message):
+        OutFile(file, form, about)
+    assert file.read_bytes() == before
+    out = OutFile(file, form, about, overwrite=True)
+    assert list(out.after_done(["z"])[0]) == []
+    out.close()
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("my,own\n")
+    with pytest.raises(SetupError, match="not a file of this command's"):
+        OutFile(tmp_path / "p.csv", CsvForm(1), ABOUT)
+    assert (tmp_path / "p.csv").read_text() == "my,own\n"
+
+
+def test_two_processes_never_write_the_same_file(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    held = OutFile(file, CsvForm(1), ABOUT)
+    with pytest.raises(SetupError, match="being written by another process"):
+        OutFile(file, CsvForm(1), ABOUT)
+    held.close()
+    OutFile(file, CsvForm(1), ABOUT).close()
+
+
+def test_a_submission_has_names_and_classes(tmp_path: Path) -> None:
+    found = [Row("x/0001.jpg", (("cats", 0.75),)), Row("y/0002.tar.png", (), "torn")]
+    write_submission(found, tmp_path / "s.csv")
+    assert (tmp_path / "s.csv").read_text() == "ID,Label\n0001,cats\n0002.tar,\n"
+
+
+@given(st.integers(0, 60), st.integers(1, 8))
+def test_a_sample_has_rows_of_the_stream_each_once(count: int, most: int) -> None:
+    sample = Sample(most)
+    for number in range(count):
+        sample.add(Row(str(number)))
+    kept = [row.path for row in sample.rows]
+    assert len(kept) == len(set(kept)) == min(most, count)
+    assert set(kept) <= {str(number) for number in range(count)}
+
+
+def test_a_sample_is_not_only_of_the_beginning() -> None:
+    sample = Sample(10)
+    for number in range(1000):
+        sample.add(Row(str(number)))
+    assert 200 < sum(int(row.path) for row in sample.rows) / 10 < 800
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in ("b/2.jpg", "b/10.PNG", "b/.hidden.jpg", "a/x.jpg", "a/notes.txt", ".c/y.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["."], ["a/x.jpg", "b/10.PNG", "b/2.jpg"]),
+        (
+            ["b", "nothing.jpg", "a/notes.txt"],
+            ["b/10.PNG", "b/2.jpg", "nothing.jpg", "a/notes.txt"],
+        ),
+        (["*/*.jpg"], ["a/x.jpg", "b/2.jpg"]),
+    ],
+)
+def test_arguments_are_files_folders_and_patterns(
+    arguments: list[str], expected: list[str], tree: Path
+) -> None:
+    assert list(picture_paths(arguments)) == expected
+
+
+@pytest.mark.parametrize("argument", [".c/none*", "empty"])
+def test_what_holds_no_picture_is_told_before_anything_is_done(argument: str, tree: Path) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(SetupError, match=r"no (picture|file)"):
+        picture_paths(["b", argument])
+
+
+def test_a_name_that_is_no_text_is_kept(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.jpg")
+    (tmp_path / name).touch()
+    (found,) = picture_paths([str(tmp_path)])
+    for form in (CsvForm(1), JsonlForm(1)):
+        assert form.parse(form.line(Row(found))).path == found

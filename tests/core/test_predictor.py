@@ -1,0 +1,159 @@
+"""A run's network as a library: load it, give it pictures."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from timm.data import create_transform
+
+from core import Predictor, load_run
+from core.data.read import UnreadableImage
+from core.errors import SetupError
+from core.inference.reading import in_order
+from tests.tui.command import environment
+
+
+@pytest.fixture(scope="module")
+def predictor(trained: Path) -> Predictor:
+    return Predictor(load_run(trained), device="cpu")
+
+
+def val_pictures(trained: Path) -> list[tuple[str, str]]:
+    with (trained / "split.csv").open(newline="") as file:
+        return [(r["path"], r["class"]) for r in csv.DictReader(file) if r["split"] == "val"]
+
+
+def test_probabilities_are_those_of_timm_with_the_checkpoints_own_values(
+    trained: Path, photos: Path, predictor: Predictor
+) -> None:
+    content = torch.load(trained / "checkpoints" / "best.pt", weights_only=True)
+    model = timm.create_model("test_convnext", num_classes=3).eval()
+    model.load_state_dict(content["model"])
+    values = content["transform"]
+    transform = create_transform(
+        (3, 32, 32),
+        **{name: values[name] for name in ("mean", "std", "interpolation", "crop_pct")},
+    )
+    files = sorted(photos.glob("*/*.png"))
+    images = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
+    with torch.no_grad():
+        expected = model(images).softmax(dim=1).numpy()
+    found = predictor.predict(files)
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 1e-5
+    assert predictor.classes == tuple(content["classes"])
+
+
+def test_the_runs_own_validation_comes_out_again(
+    trained: Path, photos: Path, predictor: Predictor
+) -> None:
+    pictures = val_pictures(trained)
+    labels = [predictor.classes.index(name) for _, name in pictures]
+    found = predictor.predict([photos / path for path, _ in pictures]).argmax(axis=1)
+    assert (found == labels).mean() == pytest.approx(predictor.run.metrics["val_top1"])
+    assert predictor.run.metrics["val_top1"] > 0.5, "the test's run has learnt nothing"
+
+
+def test_paths_contents_and_opened_pictures_are_the_same(
+    photos: Path, predictor: Predictor
+) -> None:
+    file = photos / "class_1" / "003.png"
+    found = predictor.predict([file, str(file), file.read_bytes(), Image.open(file)])
+    assert np.abs(found - found[:1]).max() < 1e-6
+
+
+def test_a_stream_goes_on_after_what_cant_be_read(
+    photos: Path, predictor: Predictor, tmp_path: Path
+) -> None:
+    good = str(photos / "class_0" / "000.png")
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(Path(good).read_bytes()[:200])
+    os.mkfifo(tmp_path / "pipe.png")
+    given = [good, str(torn), str(tmp_path / "none.png"), str(tmp_path / "pipe.png"), good, "\0"]
+    found = list(predictor.stream(given))
+    assert [one.picture for one in found] == given
+    assert [bool(one.error) for one in found] == [one.probabilities is None for one in found]
+    assert [bool(one.error) for one in found] == [False, True, True, True, False, True]
+    assert found[2].error == "no such file"
+    with pytest.raises(UnreadableImage, match=r"none\.png: no such file"):
+        predictor.predict([good, str(tmp_path / "none.png")])
+
+
+def test_no_pictures_give_no_rows(predictor: Predictor) -> None:
+    assert predictor.predict([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("checkpoint", ["best-head", "last"])
+def test_other_checkpoints_are_other_weights(
+    checkpoint: str, trained: Path, photos: Path, predictor: Predictor
+) -> None:
+    run = load_run(trained, checkpoint)
+    saved = torch.load(trained / "checkpoints" / f"{checkpoint}.pt", weights_only=True)["model"]
+    assert all(torch.equal(value, saved[name]) for name, value in run.model.state_dict().items())
+    assert run.classes == predictor.classes
+
+
+def test_a_damaged_checkpoint_is_named_with_what_else_there_is(
+    trained: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(trained, tmp_path / "copy")
+    file = copy / "checkpoints" / "best.pt"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(SetupError, match=r"best\.pt doesn't fit its checksum.*best-head") as told:
+        load_run(copy)
+    assert "\n" not in str(told.value)
+    assert load_run(copy, "best-head").classes
+
+
+@pytest.mark.parametrize(("run", "checkpoint"), [("nothing", "best"), (None, "no/file.pt")])
+def test_what_is_not_there_is_one_line(run: str | None, checkpoint: str, trained: Path) -> None:
+    with pytest.raises(SetupError, match=r"no run|no such checkpoint") as told:
+        load_run(run or trained, checkpoint)
+    assert "\n" not in str(told.value)
+
+
+def test_importing_the_library_loads_no_torch_until_it_is_needed() -> None:
+    code = (
+        "import sys, core\n"
+        "assert 'torch' not in sys.modules\n"
+        "from core import fit\n"
+        "assert 'torch' not in sys.modules\n"
+        "from core import Predictor, load_run\n"
+        "assert 'torch' in sys.modules and 'textual' not in sys.modules\n"
+        "assert {'fit', 'Predictor'} <= set(dir(core))\n"
+        "try: core.nothing\n"
+        "except AttributeError: pass\n"
+        "else: raise AssertionError"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
+def test_work_in_threads_keeps_the_order_and_never_runs_far_ahead(
+    count: int, ahead: int, threads: int
+) -> None:
+    taken, lock = [0], threading.Lock()
+
+    def items() -> object:
+        for number in range(count):
+            with lock:
+                taken[0] += 1
+            yield number
+
+    for place, value in enumerate(in_order(items(), lambda n: 2 * n, ahead, threads)):
+        assert value == 2 * place
+        assert taken[0] <= place + 1 + ahead
+    assert taken[0] == count

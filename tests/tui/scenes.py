@@ -1,0 +1,156 @@
+"""What there is to see in the app: every screen, tab and dialog, from scripted events."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.annotations import annotate
+from core.kept_evaluations import keep
+from core.runs import RunFolder
+from tests.core.test_check import photo
+from tests.tui import classes, scripted
+from tests.tui.disk import some_runs, write_run
+from tests.tui.kit import NOWHERE, make_app
+from tests.tui.scripted import Script
+from tui.app import ConvNextApp
+
+Step = str | Callable[[ConvNextApp], object]
+"""A key, or something that happens to the app."""
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An app, and what is done in it until the scene is on the screen.
+
+    Apps are made in an empty working directory: paths on the screen are the same everywhere.
+    """
+
+    name: str
+    make: Callable[[], ConvNextApp]
+    steps: tuple[Step, ...] = ()
+    anew: bool = False
+    """Whether the scene is left and entered again for another theme: Textual's palette keeps the
+    colours in which it was opened."""
+
+
+def _run(name: str, script: Callable[[], Script], *steps: Step, live: bool = True) -> Scene:
+    def make() -> ConvNextApp:
+        written = script()
+        return make_app(written.source(live=live), now=written.time + 200)
+
+    return Scene(name, make, steps)
+
+
+def _list(name: str, *steps: Step) -> Scene:
+    def make() -> ConvNextApp:
+        some_runs(_RUNS)
+        other = Script("with a lower rate", seed=2).prepare().head(4).phase("full")
+        other.epoch("full", 1, 0.09, 0.9962, best=True).epoch("full", 2, 0.05, 0.9971)
+        write_run(_RUNS, "20261124-113000-other", other.records)
+        notes = _RUNS / "20261124-110000-failed" / "notes.yaml"
+        annotate(notes, starred=True, tags=("baseline", "small"), note="with the old labels")
+        return make_app(runs_dir=_RUNS)
+
+    return Scene(name, make, steps)
+
+
+def _none(name: str, *steps: Step) -> Scene:
+    return Scene(name, lambda: make_app(runs_dir=NOWHERE), steps)
+
+
+def _with_pictures(name: str, *steps: Step) -> Scene:
+    def make() -> ConvNextApp:
+        script = classes.with_pictures(Path())
+        return make_app(script.source(), runs_dir=_RUNS, now=script.time + 200)
+
+    return Scene(name, make, ("3", *steps))
+
+
+def _replayed(name: str, seconds: float) -> Scene:
+    """So many seconds after a replay has begun."""
+    clock = [scripted.START]
+
+    def begin(app: ConvNextApp) -> None:
+        app.clock = lambda: clock[0]
+        clock[0] = scripted.START
+
+    def go_on(app: ConvNextApp) -> None:
+        clock[0] += seconds
+
+    return _list(name, begin, "v", go_on)
+
+
+def _photos(name: str, *steps: Step) -> Scene:
+    """With a folder of pictures of unequal classes, one of them in two."""
+
+    def make() -> ConvNextApp:
+        for first, (label, count) in enumerate((("cats", 60), ("dogs", 24), ("zebras", 5))):
+            for number in range(count):
+                file = Path("photos", label, f"{number:02d}.png")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                photo(100 * first + number, 16).save(file)
+        photo(0, 16).save("photos/zebras/a cat.png")
+        Path("photos/dogs/damaged.png").write_text("x")
+        return make_app(runs_dir=NOWHERE)
+
+    return Scene(name, make, steps)
+
+
+def _keep_evaluation(app: ConvNextApp) -> None:
+    content = {
+        "top1": 0.9538,
+        "top5": 0.998,
+        "macro_f1": 0.9521,
+        "ece": 0.021,
+        "loss": 0.1407,
+        "checkpoint": "best",
+        "data": {"root": "photos", "part": "test", "pictures": 897},
+        "intervals": {"top1": [0.94, 0.9667], "loss": [0.11, 0.17]},
+        "per_class": [
+            {"name": "zebras", "support": 44, "precision": 0.9, "recall": 0.82, "f1": 0.8582},
+            {"name": "cats [red]", "support": 45, "precision": 0.96, "recall": 1.0, "f1": 0.98},
+        ],
+        "confused_pairs": [{"names": ["zebras", "cats [red]"], "share": 0.18, "count": 8}],
+    }
+    path = keep(RunFolder(_RUNS / "20261124-120000-done"), content, scripted.START)
+    os.utime(path, (scripted.START, scripted.START))
+
+
+SCENES = (
+    _none("list-empty"),
+    _list("list", "down", "down", "space", "up", "space"),
+    _list("list-filtered", "/", *"status:failed"),
+    _none("new-run", "n", "f5"),
+    _photos("new-run-looked", "n", *"photos"),
+    _photos("check", "n", *"photos", "f4"),
+    _run("preparing", scripted.preparing),
+    _run("head", lambda: Script().prepare().gpu().phase("head").epoch("head", 1, 0.9, 0.5)),
+    _run("full", scripted.running),
+    _run("paused", scripted.paused),
+    _run("finished", scripted.finished, live=False),
+    _run("failed", scripted.failed, live=False),
+    _run("interrupted", scripted.running, live=False),
+    _run("nan", scripted.with_nan),
+    _run("charts-one", scripted.running, "c", "c"),
+    _run("charts-all", classes.animals, "g", "g"),
+    _run("charts-read", scripted.running, "a", "w", "+", "[", "["),
+    _run("classes", classes.animals, "2"),
+    _run("confusion", classes.animals, "2", "v"),
+    _run("calibration", classes.animals, "2", "v", "v"),
+    _with_pictures("mistakes", "down"),
+    _run("config", classes.animals, "4"),
+    _run("log", scripted.failed, "5", live=False),
+    _list("evaluation", _keep_evaluation, "enter", "6"),
+    _list("compare", "c"),
+    _list("compare-table", "c", "g", "g"),
+    _replayed("replay", seconds=7),
+    _run("patience", scripted.running, "p", "8"),
+    _run("rate", scripted.running, "L", "9"),
+    _run("quit", scripted.running, "q"),
+    _list("tags", "down", "down", "t"),
+    _list("delete", "down", "down", "d"),
+    _run("help", scripted.running, "f1"),
+    replace(_run("palette", scripted.running, "ctrl+p", "p"), anew=True),
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""What the app asks a run's network itself: an evaluation, and where it looks."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.kept_evaluations import KeptEvaluation, keep, kept_evaluations
+from core.runs import RunFolder
+from tests.tui.kit import make_app, press, settle, toasts
+from tui.app import Exit
+from tui.explaining import explain
+from tui.kept_text import kept_text
+
+FIGURES = {"top1": 0.75, "top5": 1.0, "macro_f1": 0.7, "ece": 0.1, "loss": 0.5}
+
+
+@pytest.fixture
+def run_folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of a run that was trained, by itself in a directory of runs."""
+    return Path(shutil.copytree(trained, tmp_path / "runs" / trained.name))
+
+
+def text(pilot: Pilot[Exit], id: str) -> str:
+    return str(pilot.app.screen.query_one(id, Static).render())
+
+
+async def until(pilot: Pilot[Exit], id: str, words: str) -> None:
+    for _ in range(20_000):
+        await pilot.pause(0.005)
+        if words in text(pilot, id):
+            return
+    raise AssertionError(text(pilot, id))
+
+
+async def test_a_run_is_evaluated_in_its_tab(run_folder: Path) -> None:
+    app = make_app(runs_dir=run_folder.parent)
+    async with app.run_test(size=(140, 45), notifications=True) as pilot:
+        app.open_run(run_folder)
+        await settle(pilot)
+        await press(pilot, "6")
+        await until(pilot, "#evaluation", "No evaluation yet")
+        await press(pilot, "E", "enter")
+        await until(pilot, "#evaluation", "evaluating on the CPU")
+        await until(pilot, "#evaluation", "95 % interval")
+        assert "(val)" in text(pilot, "#evaluation")
+        assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")
+        keep(RunFolder(run_folder), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0)
+        await press(pilot, "E", *"/nowhere", "enter")
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert "/nowhere" in toasts(pilot)
+        await until(pilot, "#evaluation", "1 of 2")
+        await press(pilot, "right")
+        await until(pilot, "#evaluation", "(older)")
+        await press(pilot, "left", "down", "pagedown", "pageup", "up")
+        await until(pilot, "#evaluation", "(val)")
+
+
+async def test_a_map_lies_over_the_picture(run_folder: Path) -> None:
+    app = make_app(runs_dir=run_folder.parent)
+    async with app.run_test(size=(140, 45)) as pilot:
+        app.open_run(run_folder)
+        await settle(pilot)
+        # The first training picture: a run that is good enough has no mistakes.
+        await press(pilot, "3", "v", "down")
+        for _ in range(2000):
+            await pilot.pause(0.005)
+            if app.screen.query(".picture"):
+                break
+        await settle(pilot)
+        picture = app.screen.query_one(".picture")
+        before = picture.image  # type: ignore[attr-defined]
+        await press(pilot, "w")
+        assert "asking the network" in text(pilot, "#pictures-caption")
+        await until(pilot, "#pictures-caption", "where the best weights look")
+        assert picture.image is not before  # type: ignore[attr-defined]
+        await press(pilot, "w")
+        await settle(pilot)
+        assert picture.image is before  # type: ignore[attr-defined]
+        assert "where the best" not in text(pilot, "#pictures-caption")
+
+
+def test_what_cannot_be_explained_is_said(run_folder: Path, tmp_path: Path) -> None:
+    found = asyncio.run(explain(run_folder, tmp_path / "nowhere.jpg"))
+    assert found.image is None
+    assert found.problem.startswith("can't be explained")
+
+
+def test_evaluations_come_back_newest_first(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for now, part in ((1_700_000_000, "val"), (1_700_009_000, "../../te\x1bst"), (5, "old")):
+        keep(folder, {**FIGURES, "data": {"part": part}}, now)
+    (tmp_path / "evaluations" / "9-broken.json").write_text("{")
+    (tmp_path / "evaluations" / "8-other.json").write_text(json.dumps({"top1": "high"}))
+    names = [kept.path.name.split("-")[-1] for kept in kept_evaluations(folder)]
+    assert names == ["st.json", "val.json", "old.json"]
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(
+    ["data", "intervals", "per_class", "confused_pairs", "tta", "checkpoint"]
+), trees))  # fmt: skip
+def test_a_file_that_somebody_has_edited_is_shown_all_the_same(rest: dict[str, object]) -> None:
+    kept = KeptEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
+    shown = kept_text(kept, 1, 2, 1e9).plain
+    assert "75.00 %" in shown
+    assert "\x1b" not in shown

@@ -1,0 +1,135 @@
+"""The tab with what was found when the run's network was evaluated, and a key to evaluate it."""
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from core.kept_evaluations import KeptEvaluation, kept_evaluations
+from core.own_process import run_module
+from core.run_state import RunState
+from core.runs import RunFolder
+from core.text import printable
+from tui.kept_text import kept_text
+from tui.tabs.tab import RunTab
+
+_EMPTY = """\
+No evaluation yet.
+
+E   evaluates the best weights: on the pictures that the run has kept for a test,
+    on what it validated on, or on a folder of yours
+
+From the shell:  convnext-tui evaluate {run} [DIR]"""
+_HINT = "A folder with one sub folder a class. Empty = the run's own test or validation pictures."
+_EXPLAINED = "E evaluate · ← → the others"
+
+
+class EvaluationsTab(RunTab):
+    """The newest evaluation, or another one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("E", "evaluate", "evaluate", show=False,
+                tooltip="Evaluate the best weights, on a folder or the run's own pictures"),
+        Binding("left,h", "other(-1)", "newer", show=False, tooltip="A newer evaluation"),
+        Binding("right,l", "other(1)", "older", show=False, tooltip="An older evaluation"),
+        Binding("up,k", "scroll(-1)", "up", show=False, tooltip="A line up"),
+        Binding("down,j", "scroll(1)", "down", show=False, tooltip="A line down"),
+        Binding("pageup", "scroll(-15)", "page up", show=False, tooltip="A page up"),
+        Binding("pagedown", "scroll(15)", "page down", show=False, tooltip="A page down"),
+    ]  # fmt: skip
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` is the run's own; None where only its id is known."""
+        super().__init__(id="evaluations-tab")
+        self._folder = folder
+        self._run_id = ""
+        self._kept: list[KeptEvaluation] | None = None
+        self._place = 0
+        self._working = ""
+        self._text = Static("", id="evaluation", markup=False)
+        self._box = VerticalScroll(self._text, id="evaluation-box", can_focus=False)
+        self._box.border_title = "evaluation"
+        self._box.border_subtitle = Content(_EXPLAINED)
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        yield self._box
+
+    def show(self, state: RunState, status: str, slow: bool) -> None:
+        """Read what is kept when it is first seen."""
+        self._run_id = state.run_id
+        if self._kept is None:
+            self._kept = []
+            self._read()
+
+    @property
+    def _run(self) -> RunFolder:
+        from tui.app import ConvNextApp
+
+        return RunFolder(self._folder or cast(ConvNextApp, self.app).runs_dir / self._run_id)
+
+    @work(exclusive=True, group="kept")
+    async def _read(self) -> None:
+        self._kept = await asyncio.to_thread(kept_evaluations, self._run)
+        self._place = 0
+        self._draw()
+
+    def _draw(self) -> None:
+        from tui.app import ConvNextApp
+
+        kept = self._kept or []
+        if self._working:
+            shown = Content(self._working)
+        elif kept:
+            now = cast(ConvNextApp, self.app).clock()
+            shown = kept_text(kept[self._place], self._place + 1, len(kept), now)
+        else:
+            shown = Content(_EMPTY.format(run=printable(self._run.id)))
+        self._text.update(shown)
+
+    def action_other(self, by: int) -> None:
+        """Show a newer or older evaluation."""
+        if self._kept:
+            self._place = min(len(self._kept) - 1, max(0, self._place + by))
+            self._draw()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move by lines."""
+        self._box.scroll_relative(y=lines, animate=False)
+
+    def action_evaluate(self) -> None:
+        """Ask for a folder, then evaluate."""
+        from tui.app import ConvNextApp
+        from tui.screens.text_dialog import TextDialog
+
+        if self._working or cast(ConvNextApp, self.app).refuse_change():
+            return
+
+        def done(folder: str | None) -> None:
+            if folder is not None:
+                self._evaluate(folder.strip())
+
+        self.app.push_screen(TextDialog("evaluate on which pictures?", "", _HINT), done)
+
+    @work(exclusive=True, group="evaluate")
+    async def _evaluate(self, folder: str) -> None:
+        # On the CPU: a GPU may be in use by a run, this one included.
+        arguments = ["evaluate", str(self._run.path), "--json", "--device", "cpu"]
+        arguments += [str(Path(folder).expanduser())] if folder else []
+        self._working = "evaluating on the CPU, in a process of its own; this may take a while …"
+        self._draw()
+        try:
+            code, _, error = await run_module("tui", *arguments)
+        except OSError as problem:
+            code, error = 1, str(problem).encode()
+        self._working = ""
+        if code:
+            said = printable(error.decode("utf-8", "replace").strip().rpartition("\n")[2])
+            self.notify(said or "the evaluation has failed", severity="error", markup=False)
+        self._read()
