@@ -134,13 +134,14 @@ class Beginning:
                 self._stop_asked,
                 data.test_fraction,
                 data.group,
+                self._keeps,
             )
         if data.test_fraction or data.group:
             raise DataError(
                 "data.split says which picture is on which side: leave data.test_fraction and "
                 "data.group out"
             )
-        checked = recheck(root, Path(data.split), progress, self._stop_asked)
+        checked = recheck(root, Path(data.split), progress, self._stop_asked, self._keeps)
         if checked is None:
             return None
         plan, differences = checked
@@ -149,12 +150,18 @@ class Beginning:
             self._emitter.emit(Warned(code="data", message=said))
         return plan
 
+    @property
+    def _keeps(self) -> bool:
+        """Whether anything may be kept in the user's cache folder."""
+        return self._config.cache.max_gb > 0
+
     def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
         checked = recheck(
             Path(self._config.data.root or ""),
             self._folder.split,
             self._progress("checking the pictures"),
             self._stop_asked,
+            self._keeps,
         )
         if checked and checked[1] and not resumption.accept_data_changes:
             raise DataError(

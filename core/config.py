@@ -135,7 +135,7 @@ class CacheConfig(_Section):
 
     max_gb: NotNegative = 20.0
     """Room for decoded pictures and features of frozen backbones, in GB (10^9 bytes); 0 = keep
-    features in memory and pictures not at all."""
+    features in memory, and pictures and what was found of them not at all."""
 
 
 class SchedulerConfig(_Section):

@@ -27,12 +27,16 @@ class LookStore:
     Any thread may ask; to be used in a `with` statement.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = True) -> None:
+        """Without `keep` nothing is kept, nor looked up."""
+        self._keep = keep
         self._lock = threading.Lock()
         self._waiting: list[Look] = []
         self._base: sqlite3.Connection | None = None
 
     def __enter__(self) -> "LookStore":
+        if not self._keep:
+            return self
         folder = cache_dir() / "scans"
         # Another Pillow may read what this one can't, or say something else of it.
         name = f"looks-{_FORM}-pillow-{pillow}.sqlite"

@@ -49,6 +49,7 @@ def recheck(
     split: Path,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    keep: bool = True,
 ) -> tuple[DataPlan, Differences] | None:
     """Return the plan that `split.csv` records, brought up to date, and what differs.
 
@@ -60,7 +61,7 @@ def recheck(
     recorded = {picture.path: picture for picture in read_split(split)}
     listed = {item.path: item for item in list_pictures(root)}
     to_read = [item for path, item in listed.items() if _needs_reading(root, recorded.get(path))]
-    read = read_all(root, to_read, progress, cancelled)
+    read = read_all(root, to_read, progress, cancelled, keep)
     if read is None:
         return None
     fresh = {picture.path: picture for picture in read[0]}
@@ -70,14 +71,16 @@ def recheck(
     if {p.label for p in pictures} != set(classes):
         raise DataError(f"{printable(str(root))} has other classes than when the run began")
     if differences.new:
-        pictures = _beside_their_like(root, pictures, set(differences.new))
+        pictures = _beside_their_like(root, pictures, set(differences.new), keep)
     return DataPlan(root, classes, *by_part(pictures), damaged=read[1]), differences
 
 
-def _beside_their_like(root: Path, pictures: list[Picture], new: set[str]) -> list[Picture]:
+def _beside_their_like(
+    root: Path, pictures: list[Picture], new: set[str], keep: bool
+) -> list[Picture]:
     """Return the pictures, new ones on the side of what shows the same: a copy of a picture that
     validates must not train."""
-    with LookStore() as store:
+    with LookStore(keep) as store:
         looked = [p if p.look else replace(p, look=_look(root, p, store)) for p in pictures]
     side: dict[str, str] = {}
     for group in alike(looked):

@@ -109,16 +109,17 @@ def read_all(
     listed: list[Listed],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    keep: bool = True,
 ) -> tuple[list[Picture], list[Damaged]] | None:
     """Read every file once, in threads: hash it, and decode it to its end unless a file of that
-    content was decoded before.
+    content was decoded before. With `keep` what was found is kept for the next time.
 
     `progress` gets (done, total) now and then. Returns None when `cancelled` turned true.
     """
     pictures: list[Picture] = []
     damaged: list[Damaged] = []
     with (
-        LookStore() as known,
+        LookStore(keep) as known,
         ThreadPoolExecutor(max_workers=min(16, usable_cores())) as pool,
     ):
         results = pool.map(lambda item: _read_one(root, item, known), listed)

@@ -67,14 +67,15 @@ def plan_data(
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,
     group: str | None = None,
+    keep: bool = True,
 ) -> DataPlan | None:
     """Scan a data folder, read every picture and split them.
 
     Pictures that show the same stay on one side, and those in whose path the pattern `group` finds
-    the same. Raises DataError with one line that names the path and what to do; returns None when
-    `cancelled` turned true while reading.
+    the same. `keep` is as for `read_all`. Raises DataError with one line that names the path and
+    what to do; returns None when `cancelled` turned true while reading.
     """
-    read = read_all(root, list_pictures(root), progress, cancelled)
+    read = read_all(root, list_pictures(root), progress, cancelled, keep)
     if read is None:
         return None
     pictures, damaged = read

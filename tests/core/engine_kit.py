@@ -91,7 +91,8 @@ def train(
         if on_event and engine:
             on_event(event, engine[0], mailbox.send)
 
-    plan = plan_data(Path(config.data.root or ""), config.data.val_fraction, config.seed)
+    keep, data = config.cache.max_gb > 0, config.data
+    plan = plan_data(Path(data.root or ""), data.val_fraction, config.seed, keep=keep)
     assert plan is not None
     folder = create_run(runs_dir, config.name, 0.0)
     prepared = prepare(config, plan, folder, Relay(emit), mailbox)
