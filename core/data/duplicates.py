@@ -15,7 +15,7 @@ MOST_TONE = 8.0
 """Mean difference of their tones, of 255."""
 _BITS = 64
 _BANDS = MOST_BITS + 1
-_MOST_COMPARED = 4096
+_MOST_COMPARED = 512
 
 
 def same_content(pictures: Iterable[Picture]) -> list[list[Picture]]:
@@ -36,10 +36,13 @@ def alike(pictures: Sequence[Picture]) -> list[list[Picture]]:
     """
     ranked = sorted(pictures, key=lambda p: p.path)
     groups = Groups(len(ranked))
-    first: dict[str, int] = {}
+    first: dict[object, int] = {}
     for place, picture in enumerate(ranked):
         groups.join(place, first.setdefault(picture.sha256, place))
-    for one, other in _near_pairs(ranked, sorted(first.values())):
+        if picture.look is not None:
+            seen = picture.look.shape, picture.look.tone
+            groups.join(place, first.setdefault(seen, place))
+    for one, other in _near_pairs(ranked, sorted({groups.of(place) for place in first.values()})):
         groups.join(one, other)
     return [[ranked[place] for place in group] for group in groups.members() if len(group) > 1]
 

@@ -120,8 +120,8 @@ async def test_a_look_that_is_cancelled_takes_its_process_along() -> None:
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    _, alive = psutil.wait_procs(me.children(), timeout=20)
-    assert not [child for child in alive if "core.model_probe" in child.cmdline()]
+    probes = [child for child in me.children() if "core.model_probe" in child.cmdline()]
+    assert psutil.wait_procs(probes, timeout=20)[1] == []
 
 
 def test_weights_at_hand_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class EvaluationsTab(RunTab):
 
     def __init__(self, folder: Path | None) -> None:
         """`folder` is the run's own; None where only its id is known."""
-        super().__init__(id="evaluations-tab")
+        super().__init__(id="evaluation-tab")
         self._folder = folder
         self._run_id = ""
         self._kept: list[KeptEvaluation] | None = None
