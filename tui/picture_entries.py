@@ -101,7 +101,7 @@ def title(state: RunState, view: str, best: bool) -> str:
     """Return what is looked at, in words, and the keys that change it."""
     others = views(state)
     following = others[(others.index(view) + 1) % len(others)] if view in others else MISTAKES
-    keys = ["w where it looks", "y copy path"]
+    keys = ["w why", "y copy"]
     if following != view:
         name = MISTAKES if following == MISTAKES else f"samples of {printable(following)}"
         keys.insert(0, f"v {name}")

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.recipes --data DIR --weights FILE [--quick] [--json FILE]
     python -m tests.benchmarks.recipes … --uneven 10 --only none,loss,sampler
+    python -m tests.benchmarks.recipes … --only "none,fresh views,head by adam,decoded anew"
 
 The preset `default` with its phase head, then phase full for some epochs and without an early end;
 one thing is changed at a time, a seed a round. Where that is of phase full alone, it goes on from
@@ -42,6 +43,16 @@ VARIANTS = {
     "ema 0.999": ("phases.full.ema=0.999",),
     "layer decay 0.8": ("phases.full.layer_decay=0.8",),
     "cosine": ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=0.5"),
+    # What `default` has otherwise than the notebook's recipe, one choice at a time taken back.
+    "crops from 0.08": ("data.augment.min_scale=0.08",),
+    "decoded anew": ("data.decode_once=false",),
+    "fresh views": ("phases.head.views=0",),
+    "head by adam": ("phases.head.optimizer=adam", "phases.head.weight_decay=0.0"),
+    "head 30, patience 7": (
+        "phases.head.epochs=30",
+        "phases.head.early_stopping.patience=7",
+        "phases.head.scheduler.patience=3",
+    ),
     "loss": ("data.balance=loss",),
     "sampler": ("data.balance=sampler",),
 }

@@ -65,8 +65,7 @@ async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int
     async with whole.run_test(size=size) as pilot:
         await settle(pilot)
         assert text(pilot, "#pictures-title") == (
-            "mistakes · latest: head, epoch 1 │ "
-            "e best  v samples of head  w where it looks  y copy path"
+            "mistakes · latest: head, epoch 1 │ e best  v samples of head  w why  y copy"
         )
         assert names(pilot)[0] == " 99.0 %  ducks taken for birds"
         assert text(pilot, "#pictures-caption").splitlines() == [

@@ -52,7 +52,7 @@ class PicturesTab(RunTab):
         Binding(
             "w",
             "explain",
-            "where",
+            "why",
             show=False,
             tooltip="Where in this picture the network looks (Grad-CAM), or the picture again",
         ),
