@@ -48,7 +48,7 @@ VARIANTS = {
     "decoded anew": ("data.decode_once=false",),
     "fresh views": ("phases.head.views=0",),
     "head by adam": ("phases.head.optimizer=adam", "phases.head.weight_decay=0.0"),
-    "head 30, patience 7": (
+    "head 30 to 7": (
         "phases.head.epochs=30",
         "phases.head.early_stopping.patience=7",
         "phases.head.scheduler.patience=3",
