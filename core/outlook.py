@@ -7,7 +7,7 @@ from pathlib import Path
 from core.config import Config
 from core.data.balance import class_notes, named
 from core.data.scan import count_pictures
-from core.data.split import held_out
+from core.data.split import shares
 from core.model_facts import ModelFacts
 from core.pace import Pace
 
@@ -30,16 +30,21 @@ class DataOutlook:
     """Whether folders decide about the sides."""
     problems: list[str] = field(default_factory=list)
     """What a person should know before training, a line each."""
+    test: dict[str, int] = field(default_factory=dict)
+    """What is kept out of training."""
 
     @property
     def counts(self) -> dict[str, int]:
         """Pictures of each class, both sides."""
-        return {name: count + self.val.get(name, 0) for name, count in self.train.items()}
+        return {
+            name: count + self.val.get(name, 0) + self.test.get(name, 0)
+            for name, count in self.train.items()
+        }
 
     @property
     def pictures(self) -> int:
         """All of them."""
-        return sum(self.train.values()) + sum(self.val.values())
+        return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,10 @@ class Duration:
 
 
 def look_at_data(
-    root: Path, val_fraction: float, cancelled: Callable[[], bool] = lambda: False
+    root: Path,
+    val_fraction: float,
+    cancelled: Callable[[], bool] = lambda: False,
+    test_fraction: float = 0.0,
 ) -> DataOutlook | None:
     """Count a folder's pictures, without opening one, and say how they would be split.
 
@@ -61,13 +69,16 @@ def look_at_data(
     if counts is None:
         return None
     by_folders = "val" in counts
+    train: dict[str, int] = {}
+    val: dict[str, int] = {}
+    test: dict[str, int] = {}
     if by_folders:
         train, val = counts["train"], counts["val"]
     else:
         (whole,) = counts.values()
-        val = {name: held_out(count, val_fraction) for name, count in whole.items()}
-        train = {name: count - val[name] for name, count in whole.items()}
-    outlook = DataOutlook(train, val, by_folders)
+        for name, count in whole.items():
+            train[name], val[name], test[name] = shares(count, val_fraction, test_fraction)
+    outlook = DataOutlook(train, val, by_folders, test=test)
     outlook.problems.extend(_problems(outlook))
     return outlook
 

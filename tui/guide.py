@@ -23,6 +23,7 @@ FILES = {
     _RUN.journal.name: "everything that happened, one event a line, append only",
     _RUN.history.name: "one row an epoch",
     _RUN.split.name: "every picture used: path, class, split, SHA-256",
+    "evaluations/": "what `evaluate` has found, a JSON file each",
     "samples/": "the first training pictures of each phase, as the network gets them",
     _RUN.commands.name: "what other processes asked for, one command a line",
     f"{_RUN.checkpoints.name}/": (

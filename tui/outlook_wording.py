@@ -113,13 +113,14 @@ def _data_lines(data: DataOutlook, config: Config | None) -> Iterator[Line]:
     yield "data", f"{fmt.count(data.pictures)} pictures, {len(data.counts)} classes", "bold"
     train, val = sum(data.train.values()), sum(data.val.values())
     how = "as the folders train and val say"
-    if not data.by_folders:
-        how = (
-            f"{fmt.percent(config.data.val_fraction, 0)} of each class, by seed"
-            if config
-            else "by seed"
-        )
-    yield "split", f"{fmt.count(train)} train, {fmt.count(val)} val: {how}", ""
+    if config is not None and config.data.split is not None:
+        how = f"but what {printable(config.data.split)} says of them holds"
+    elif not data.by_folders:
+        how = f"{fmt.percent(config.data.val_fraction, 0)} of each class, by seed" if config else ""
+        how += ", about: groups stay together" if config and config.data.group else ""
+    test = sum(data.test.values())
+    kept = f", {fmt.count(test)} kept for a test" if test else ""
+    yield "split", f"{fmt.count(train)} train, {fmt.count(val)} val{kept}: {how}", ""
     for problem in data.problems:
         yield "!", printable(problem), _WARNING
 

@@ -55,8 +55,8 @@ def recheck(
 
     Size and time of a file are looked at first, its content only where they differ. Pictures
     that are still there keep their side; new ones train, unless they show the same as one that is
-    held out. Raises DataError when `split.csv` can't
-    be read, or when a class has gone or come; returns None when `cancelled` turned true.
+    held out. `keep` is as for `read_all`. Raises DataError when `split.csv` can't be read, or when
+    a class has gone or come; returns None when `cancelled` turned true.
     """
     recorded = {picture.path: picture for picture in read_split(split)}
     listed = {item.path: item for item in list_pictures(root)}

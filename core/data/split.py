@@ -126,18 +126,16 @@ def split(
             )
     rest = [sorted(group, key=lambda p: p.path) for group in groups or [[p] for p in pictures]]
     side: dict[str, str] = {}
-    left = sizes
-    for part, fraction in (("test", test_fraction), ("val", val_fraction)):
-        if fraction:
-            # Something is left for the sides that come after.
-            after = 2 if part == "test" else 1
-            wanted = {
-                label: min(held_out(count, fraction), max(0, left[label] - after))
-                for label, count in sizes.items()
-            }
-            held, rest = _hold_out(rest, wanted, seed, part)
-            side.update((p.path, part) for group in held for p in group)
-            left = Counter(p.label for group in rest for p in group)
+    wanted = {label: shares(n, val_fraction, test_fraction) for label, n in sizes.items()}
+    for part in ("test", "val") if test_fraction else ("val",):
+        # A group may have taken more than its share, and something is left to train on.
+        left = Counter(p.label for group in rest for p in group)
+        most = {
+            label: max(0, min(numbers[PARTS.index(part)], left[label] - 1))
+            for label, numbers in wanted.items()
+        }
+        held, rest = _hold_out(rest, most, seed, part)
+        side.update((p.path, part) for group in held for p in group)
     sided = [replace(p, part=side.get(p.path, "train")) for p in pictures]
     return sorted(sided, key=lambda p: p.path)
 
@@ -160,19 +158,16 @@ def _sides(number: int) -> str:
     return "train, val and test" if number == 3 else "train and val"
 
 
-def _held(
-    groups: list[list[Picture]], wanted: dict[str, int], seed: int, purpose: str
-) -> list[list[Picture]]:
-    ranked = [
-        Group(key(seed, purpose, members[0].path), Counter(p.label for p in members))
-        for members in groups
-    ]
-    return [groups[place] for place in hold_out(ranked, wanted)]
-
-
 def held_out(count: int, fraction: float) -> int:
     """Return how many of a class's pictures are held out: the share, at least one on each side."""
     return max(0, min(count - 1, max(1, round(count * fraction))))
+
+
+def shares(count: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
+    """Return how many of a class's pictures train, validate and test, where no groups decide."""
+    test = min(held_out(count, test_fraction), max(0, count - 2)) if test_fraction else 0
+    val = min(held_out(count, val_fraction), max(0, count - test - 1))
+    return count - test - val, val, test
 
 
 def _classes(root: Path, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:

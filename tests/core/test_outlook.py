@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.config import Config
 from core.config_io import load_config
 from core.data.scan import DataError
-from core.data.split import Picture, held_out, split
+from core.data.split import Picture, shares, split
 from core.events import DataReady, ModelReady
 from core.model import build_model
 from core.model_facts import ModelFacts, model_facts, weights_at_hand, weights_problem
@@ -33,11 +33,11 @@ def folder(root: Path, **counts: int) -> Path:
     return root
 
 
-@given(st.integers(2, 400), st.floats(0.01, 0.99))
-def test_the_split_is_told_as_it_will_be(count: int, fraction: float) -> None:
+@given(st.integers(3, 400), st.floats(0.01, 0.99), st.sampled_from([0.0, 0.01, 0.3, 0.9]))
+def test_the_split_is_told_as_it_will_be(count: int, val: float, test: float) -> None:
     pictures = [Picture(f"a/{n}", "a", "", "", 0, 0) for n in range(count)]
-    sides = [picture.part for picture in split(pictures, fraction, seed=3)]
-    assert sides.count("val") == held_out(count, fraction)
+    sides = [picture.part for picture in split(pictures, val, 3, test)]
+    assert shares(count, val, test) == tuple(sides.count(p) for p in ("train", "val", "test"))
 
 
 def test_a_folder_is_counted_and_its_problems_are_named(tmp_path: Path) -> None:

@@ -120,6 +120,10 @@ async def test_typing_changes_what_will_happen(tmp_path: Path) -> None:
         assert "40 train, 10 val" in panel_text(pilot)
         app.screen.query_one("#more", Input).value = "data.val_fraction=0.5"
         await until(pilot, lambda: "25 train, 25 val" in panel_text(pilot))
+        app.screen.query_one("#more", Input).value = "data.test_fraction=0.1"
+        await until(pilot, lambda: "35 train, 10 val, 5 kept for a test" in panel_text(pilot))
+        app.screen.query_one("#more", Input).value = "data.val_fraction=0.5"
+        await until(pilot, lambda: "25 train, 25 val" in panel_text(pilot))
         app.screen.query_one("#data-batch-size", Input).value = "no number"
         await until(pilot, lambda: UNUSABLE in panel_text(pilot))
         assert "50 pictures" in panel_text(pilot)
@@ -138,7 +142,7 @@ async def test_a_count_goes_on_for_nobody(tmp_path: Path, monkeypatch: pytest.Mo
     """Leaving the form, or typing another folder, ends a count that takes long."""
     ended = []
 
-    def endless(root: Path, val_fraction: float, cancelled: Callable[[], bool]) -> None:
+    def endless(root: Path, val: float, cancelled: Callable[[], bool], test: float) -> None:
         while not cancelled():
             pass
         ended.append(root.name)

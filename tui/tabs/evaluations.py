@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import work
 from textual.app import ComposeResult
@@ -18,6 +18,9 @@ from core.runs import RunFolder
 from core.text import printable
 from tui.kept_text import kept_text
 from tui.tabs.tab import RunTab
+
+if TYPE_CHECKING:
+    from tui.app import ConvNextApp
 
 _EMPTY = """\
 No evaluation yet.
@@ -69,10 +72,12 @@ class EvaluationsTab(RunTab):
             self._read()
 
     @property
-    def _run(self) -> RunFolder:
-        from tui.app import ConvNextApp
+    def _host(self) -> "ConvNextApp":
+        return cast("ConvNextApp", self.app)
 
-        return RunFolder(self._folder or cast(ConvNextApp, self.app).runs_dir / self._run_id)
+    @property
+    def _run(self) -> RunFolder:
+        return RunFolder(self._folder or self._host.runs_dir / self._run_id)
 
     @work(exclusive=True, group="kept")
     async def _read(self) -> None:
@@ -81,13 +86,11 @@ class EvaluationsTab(RunTab):
         self._draw()
 
     def _draw(self) -> None:
-        from tui.app import ConvNextApp
-
         kept = self._kept or []
         if self._working:
             shown = Content(self._working)
         elif kept:
-            now = cast(ConvNextApp, self.app).clock()
+            now = self._host.clock()
             shown = kept_text(kept[self._place], self._place + 1, len(kept), now)
         else:
             shown = Content(_EMPTY.format(run=printable(self._run.id)))
@@ -105,10 +108,9 @@ class EvaluationsTab(RunTab):
 
     def action_evaluate(self) -> None:
         """Ask for a folder, then evaluate."""
-        from tui.app import ConvNextApp
         from tui.screens.text_dialog import TextDialog
 
-        if self._working or cast(ConvNextApp, self.app).refuse_change():
+        if self._working or self._host.refuse_change():
             return
 
         def done(folder: str | None) -> None:
@@ -122,7 +124,7 @@ class EvaluationsTab(RunTab):
         # On the CPU: a GPU may be in use by a run, this one included.
         arguments = ["evaluate", str(self._run.path), "--json", "--device", "cpu"]
         arguments += [str(Path(folder).expanduser())] if folder else []
-        self._working = "evaluating on the CPU, in a process of its own; this may take a while …"
+        self._working = "evaluating on the CPU; this takes a while, and ends when the run is left …"
         self._draw()
         try:
             code, _, error = await run_module("tui", *arguments)

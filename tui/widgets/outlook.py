@@ -92,8 +92,9 @@ class OutlookPanel(VerticalScroll):
         return new
 
     def _look_for_data(self, config: Config) -> None:
-        root, val_fraction = config.data.root, config.data.val_fraction
-        if not self._is_new("data", (root, val_fraction)):
+        root = config.data.root
+        fractions = config.data.val_fraction, config.data.test_fraction
+        if not self._is_new("data", (root, fractions)):
             return
         self._counting.set()
         self._counting = Event()
@@ -103,14 +104,14 @@ class OutlookPanel(VerticalScroll):
             said = "the built-in pictures, drawn as the run begins"
         else:
             said = WAITING
-            self._look_at_data(root, val_fraction, self._counting)
+            self._look_at_data(root, *fractions, self._counting)
         self._show(replace(self._outlook, data=None, data_said=said))
 
     @work(exclusive=True, group="data")
-    async def _look_at_data(self, root: str, val_fraction: float, stop: Event) -> None:
+    async def _look_at_data(self, root: str, val: float, test: float, stop: Event) -> None:
         data: DataOutlook | None = None
         try:
-            data = await asyncio.to_thread(look_at_data, Path(root), val_fraction, stop.is_set)
+            data = await asyncio.to_thread(look_at_data, Path(root), val, stop.is_set, test)
             said = WAITING
         except DataError as error:
             said = str(error)
