@@ -53,7 +53,21 @@ class ViewServer(Server):
         logging.basicConfig(level="WARNING", format="%(message)s")
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say where the page is."""
+        """Say nothing yet: nobody can be answered before the port is open."""
+
+    def serve(self, debug: bool = False) -> None:
+        """Serve until a signal comes, and say where the page is once it can be opened."""
+        self.debug = debug
+        self.initialize_logging()
+        web.run_app(
+            self._make_app(),
+            host=self.host,
+            port=self.port,
+            print=self._say_where,
+            access_log=None,
+        )
+
+    def _say_where(self, _: str) -> None:
         host = f"[{self.host}]" if ":" in self.host else self.host
         click.echo(f"a view of {self._runs_dir} is at http://{host}:{self.port}/  Ctrl+C ends it")
 
