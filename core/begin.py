@@ -5,11 +5,11 @@ it is known, and behind an event that says so.
 """
 
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import __version__
 from core.commands import Mailbox
@@ -24,16 +24,30 @@ from core.demo_run import draw_demo, is_demo
 from core.emitter import Emitter
 from core.events import DataReady, Preparing, Record, RunStarted, Warned
 from core.files import remove_leftovers, write_text_atomically
+from core.job import find_job
 from core.journal import JournalWriter
 from core.math_threads import share_the_cores
 from core.resume import Resumption, refuse_finished
 from core.run_state import fold
 from core.runs import RunFolder
+from core.team import ALONE, Team
 
 if TYPE_CHECKING:
     from core.prepare import Prepared
 
 _TELL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What rank 0 has found out and the others begin with."""
+
+    config: Config
+    plan: DataPlan
+    folder: RunFolder
+    checkpoint: str = ""
+    """The file to go on from, if there is one."""
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 class Beginning:
@@ -56,6 +70,10 @@ class Beginning:
         self._mailbox = mailbox
         self._stop_asked = stop_asked
         self._opened = opened
+        self._job = find_job()
+        self.team: Team = ALONE
+        """The ranks of this run, from when they have come together."""
+        self._is_briefed = False
 
     def new_run(self) -> "Prepared | None":
         """Return an engine for a new run, or None when a stop was asked for meanwhile."""
@@ -71,9 +89,12 @@ class Beginning:
                 config=self._config.model_dump(),
                 version=__version__,
                 pid=os.getpid(),
-                host=socket.gethostname(),
+                host=self._job.host,
+                ranks=self._job.size,
+                job=self._job.id,
             )
         )
+        self._come_together()
         self._draw_demo()
         plan = self._plan()
         if plan is None or self._stop_asked():
@@ -85,7 +106,10 @@ class Beginning:
 
         if self._stop_asked():
             return None
-        return prepare(self._config, plan, self._folder, self._emitter, self._mailbox)
+        self._brief(Brief(self._config, plan, self._folder))
+        return prepare(
+            self._config, plan, self._folder, self._emitter, self._mailbox, team=self.team
+        )
 
     def go_on(self, past: Sequence[Record], resumption: Resumption) -> "Prepared | None":
         """Return an engine that goes on with a run, or None when a stop was asked for meanwhile.
@@ -94,6 +118,7 @@ class Beginning:
         """
         self._emitter.go_on_after(past)
         refuse_finished(fold(past), resumption)
+        self._come_together()
         self._draw_demo()
         checked = self._recheck(resumption)
         if checked is None or self._stop_asked():
@@ -102,7 +127,9 @@ class Beginning:
         self._before_torch()
         from core.prepare import find_start, prepare
 
-        start, resumed, problems = find_start(self._folder, past, self._config, resumption.changes)
+        start, resumed, problems = find_start(
+            self._folder, past, self._config, resumption.changes, self._job
+        )
         if self._stop_asked():
             return None
         for place in (self._folder.path, self._folder.checkpoints):
@@ -119,7 +146,30 @@ class Beginning:
         if differences:
             self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
         self._tell_of_data(plan)
-        return prepare(self._config, plan, self._folder, self._emitter, self._mailbox, start)
+        self._brief(
+            Brief(self._config, plan, self._folder, start.checkpoint, dict(resumption.changes))
+        )
+        return prepare(
+            self._config, plan, self._folder, self._emitter, self._mailbox, start, self.team
+        )
+
+    def leave(self) -> None:
+        """Let other ranks go that still wait to be told what to train."""
+        if self.team.size > 1 and not self._is_briefed:
+            self._brief(None)
+
+    def _come_together(self) -> None:
+        """Wait for the other ranks, if there are any: from now on they hear when this one ends."""
+        if self._job.size > 1:
+            self._before_torch()
+            from core.ranks import join
+
+            self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
+            self.team = join(self._job, self._config.device)
+
+    def _brief(self, brief: Brief | None) -> None:
+        self._is_briefed = True
+        self.team.share(brief)
 
     def _plan(self) -> DataPlan | None:
         """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from core.checkpoint_file import (
     DamagedCheckpoint,
@@ -19,6 +19,46 @@ from core.saver import Saver
 from core.train_state import Best, TrainState
 
 LAST, PREVIOUS = "last.pt", "last-previous.pt"
+
+
+class Keeper(Protocol):
+    """Where the engine leaves its states."""
+
+    def save_last(self, state: TrainState) -> None:
+        """Have the state kept as the one to go on from."""
+
+    def seconds_since_last(self) -> float:
+        """Seconds since then."""
+
+    def save_manual(self, state: TrainState) -> str:
+        """Have the state kept under a name of its own; returns the name."""
+
+    def save_best(self, state: TrainState) -> None:
+        """Have the phase's best weights kept."""
+
+    def mend_best(self, state: TrainState) -> None:
+        """Let the best weights fit a state that was read back."""
+
+
+class NothingKept:
+    """What ranks other than 0 leave: nothing."""
+
+    def save_last(self, state: TrainState) -> None:
+        """Rank 0 does."""
+
+    def seconds_since_last(self) -> float:
+        """Never long ago."""
+        return 0.0
+
+    def save_manual(self, state: TrainState) -> str:
+        """Rank 0 does."""
+        return ""
+
+    def save_best(self, state: TrainState) -> None:
+        """Rank 0 does."""
+
+    def mend_best(self, state: TrainState) -> None:
+        """Rank 0 does."""
 
 
 class Checkpoints:

@@ -7,6 +7,18 @@ from core.saver import Saver
 _SAVING_SECONDS = 60.0
 
 
+class NoDisk:
+    """What ranks other than 0 write: nothing."""
+
+    problem: str | None = None
+
+    def settle(self) -> None:
+        """Nothing is in line."""
+
+    def retry(self) -> None:
+        """Nothing has failed."""
+
+
 class Disk:
     """Journal, history and checkpoints, as far as the disk refuses them."""
 

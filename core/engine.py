@@ -1,7 +1,12 @@
-"""The two phases: fit -> phase -> epoch -> step, as plain code from top to bottom."""
+"""The two phases: fit -> phase -> epoch -> step, as plain code from top to bottom.
+
+With several ranks each goes through the same code with its share of every batch. They come
+together in `_steer`, before each step and after each validation pass; what else they do together
+follows on that, with nothing in between that can fail.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,12 +14,12 @@ from torch import Tensor, nn
 
 from core import parts, reports
 from core.averaging import average_of
-from core.checkpoint import Checkpoints
+from core.checkpoint import Keeper
 from core.commands import Mailbox
 from core.config import Config
 from core.data.dataset import Batch
 from core.data.load import EVALUATED, LoaderError
-from core.disk import Disk
+from core.disk import Disk, NoDisk
 from core.early_stopping import EarlyStopping
 from core.emitter import Emit
 from core.evaluation_metrics import EvaluationMetrics
@@ -26,11 +31,13 @@ from core.meter import Meter
 from core.metrics import PassResult, RunningMetrics, cross_entropy
 from core.model import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
 from core.optimizers import build_optimizer, step_if_finite
+from core.parts import Passed
 from core.samples import Samples
 from core.schedule import Schedule
 from core.steering import PhaseEnd, Steering
 from core.step_log import StepLog
 from core.stopwatch import Stopwatch
+from core.team import ALONE, Team, Word
 from core.train_state import Best, TrainState
 
 
@@ -46,17 +53,19 @@ class Engine:
         config: Config,
         model: nn.Module,
         feeds: Mapping[str, Feed],
-        checkpoints: Checkpoints,
+        checkpoints: Keeper,
         history: History,
         emit: Emit,
         mailbox: Mailbox,
-        disk: Disk,
+        disk: Disk | NoDisk,
         samples: Samples,
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
+        team: Team = ALONE,
     ) -> None:
         """`model` stands on its device already; `feeds` are what each phase trains on. `config`
         has numbers for what was left to this program."""
+        self.team = team
         self.config = config
         self.model = model
         self.feeds = feeds
@@ -64,7 +73,7 @@ class Engine:
         self.history = history
         self.emit = emit
         self.watch = Stopwatch()
-        self.steering = Steering(mailbox, emit, self.save_manual, self.watch, disk)
+        self.steering = Steering(mailbox, emit, self.save_manual, self.watch, disk, team)
         self.fingerprint = fingerprint
         self.changes = changes
         self.best: Best | None = None
@@ -79,6 +88,10 @@ class Engine:
         """How many parts of training an evaluation takes at once, while the memory holds them."""
         self.meter = Meter()
         self.log = StepLog(config, emit)
+        self.net: Callable[[Tensor], Tensor] = model
+        """The running phase's network as it is called in training."""
+        self.is_trial = False
+        """Whether memory may still turn out too small for a step: then no rank waits in it."""
         self.phase_began = self.epoch_began = 0.0
 
     def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
@@ -91,7 +104,7 @@ class Engine:
             try:
                 end = self.fit_phase(state)
             except LoaderError as error:
-                self.failure, end = str(error), PhaseEnd.FAILED
+                end = self._fail(state, str(error))
                 self.save_last(state)
             if not self.steering.until_written(state, patient=end is not PhaseEnd.STOPPED):
                 end = PhaseEnd.STOPPED
@@ -99,7 +112,7 @@ class Engine:
                 outcome, reason = "stopped", self.steering.stop_reason
                 break
             if end is PhaseEnd.FAILED:
-                outcome, reason = "failed", self.failure
+                outcome, reason = "failed", self.failure or self.steering.failure
                 break
         return reports.run_ended(outcome, reason, self.best, self.watch.seconds)
 
@@ -160,6 +173,9 @@ class Engine:
         optimizer = build_optimizer(config, parameters, self.model)
         feed = self.feeds[phase]
         feed.compute.place_model(self.model)
+        # Not both at once: a phase's network of several ranks watches its gradients.
+        self.net = self.model
+        self.net, self.is_trial = self.team.trained(feed.net), self.team.size > 1
         self.phase_began = self.epoch_began = self.watch.seconds
         return TrainState(
             phase=phase,
@@ -196,17 +212,19 @@ class Engine:
         self.meter = Meter()
         for batch in train.epoch(state.phase, state.epoch, order, state.step):
             self.meter.data_arrived()
-            end = self._steer(state)
+            end = self._steer(state, batch)
             if end is not None:
                 return end
             self._warn_of_unreadable(batch, train)
             self.samples.save(state, batch, train)
             self.step(state, batch, first_seed + state.step)
-            self.meter.step_done(batch.labels.shape[0])
-            if is_cheap or self.log.is_full:
+            self.meter.step_done(self.team.pictures)
+            has_looked = is_cheap or self.log.is_full
+            if has_looked:
                 self.log.look(state, self.meter, train.dataset.paths)
-            self._tell_progress(state, "train", state.step, train.steps, state.metrics)
-            self.failure = self.failure or self.log.verdict(state)
+            has_told = self._tell_progress(state, "train", state.step, train.steps, state.metrics)
+            if has_looked or has_told:
+                self.failure = self.failure or self.log.verdict(state)
             if self.failure:
                 return PhaseEnd.FAILED
             self.meter.next_step()
@@ -217,47 +235,83 @@ class Engine:
         gone since, as after a resume without the cache."""
         train = self.feeds[state.phase].train
         for done, batch in enumerate(train.missing(state.phase, state.epoch)):
-            end = self._steer(state)
+            end = self._steer(state, batch)
             if end is not None:
                 return end
             self.emit(Preparing(stage="computing features", done=done, total=train.steps))
             if self.logits(state, batch) is None:
-                return PhaseEnd.FAILED
-        return None
+                return self._fail(state, self.failure)
+        return self._steer(state) if self.team.size > 1 else None
 
     def step(self, state: TrainState, batch: Batch, seed: int) -> None:
         """One training step, but for a batch of which nothing could be read.
 
-        Where the device's memory is too small, the batch is worked through in smaller parts and
-        the gradient accumulated; the step is the same but for the order of sums. What the network
-        draws at random depends on `seed`.
+        What the network draws at random depends on `seed`. Nothing here waits for the device:
+        whether loss and gradient are finite is judged there.
         """
-        while batch.labels.shape[0] and not self._try_step(state, batch, seed):
-            if not self._use_smaller_parts(state):
+        if self.team.pictures:
+            passed = self._gradients(state, batch, seed)
+            if self.failure:
                 return
+            self._update(state, batch, passed)
         state.advance()
         self.global_step = state.global_step
 
-    def _try_step(self, state: TrainState, batch: Batch, seed: int) -> bool:
-        """Take a step; returns False when the memory is too small for it, with nothing changed.
+    def _gradients(self, state: TrainState, batch: Batch, seed: int) -> Passed | None:
+        """Leave the gradient of the global batch's mean loss with the parameters; returns what
+        this rank's share came to, or None when it has none or the memory holds no picture.
 
-        Nothing here waits for the device: whether loss and gradient are finite is judged there.
+        Where the device's memory is too small, the batch is worked through in smaller parts and
+        the gradient accumulated; the step is the same but for the order of sums.
         """
+        state.optimizer.zero_grad(set_to_none=True)
+        count, passed = batch.labels.shape[0], None
+        while count and passed is None:
+            passed = self._try(state, batch, seed, self.team.size * count / self.team.pictures)
+            if passed is None and not self._use_smaller_parts(state):
+                break
+        if self.is_trial:
+            # None waits in a gradient that another has no memory for.
+            self.is_trial = False
+            failures = list(filter(None, self.team.gather(self.failure)))
+            self.failure = failures[0] if failures else ""
+            if not failures:
+                self._put_together(state)
+        elif not count:
+            self._put_together(state)
+        return passed
+
+    def _try(self, state: TrainState, batch: Batch, seed: int, weight: float) -> Passed | None:
+        """Add up the gradient of a batch; returns None when the memory is too small for it."""
         feed = self.feeds[state.phase]
         feed.compute.seed(seed)
-        state.optimizer.zero_grad(set_to_none=True)
         try:
-            passed = parts.backward(feed, batch, state.part_size, seed)
+            return parts.backward(
+                self.net, feed, batch, state.part_size, seed, weight, self.is_trial
+            )
         except torch.cuda.OutOfMemoryError:
-            return False
+            if self.team.size > 1 and not self.is_trial:
+                raise  # others wait for this gradient: all begin anew from the checkpoint
+            state.optimizer.zero_grad(set_to_none=True)
+            return None
+
+    def _put_together(self, state: TrainState) -> None:
+        parts.put_together(self.net, self.feeds[state.phase], self.config.data.image_size)
+
+    def _update(self, state: TrainState, batch: Batch, passed: Passed | None) -> None:
+        """Take the step that the gradients ask for, and note what it came to."""
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
-        figures = torch.stack([passed.loss, norm])
-        step_if_finite(state.optimizer, figures)
+        if passed is not None and self.team.size == 1:
+            figures = torch.stack([passed.loss, norm])
+            self.log.add(state.step + 1, batch, passed, figures)
+        else:
+            loss, *found = self.team.add_up(parts.figures(passed, self.team.size, norm.device))
+            figures = torch.stack([loss, norm, *found])
+            self.log.add_shared(state.step + 1, batch, self.team.pictures, figures)
+        step_if_finite(state.optimizer, figures[:2])
         if state.averaged:
             state.averaged.update(state.phase_step + 1)
-        self.log.add(state.step + 1, batch, passed, figures)
-        return True
 
     def _use_smaller_parts(self, state: TrainState) -> bool:
         """Halve the parts that a batch is worked through in; returns whether that was possible."""
@@ -271,7 +325,8 @@ class Engine:
                 "take a smaller model.name or data.image_size"
             )
             return False
-        state.part_size = -(-min(state.part_size, self.config.data.step_pictures) // 2)
+        most = -(-self.config.data.step_pictures // self.team.size)
+        state.part_size = -(-min(state.part_size, most) // 2)
         self.emit(reports.smaller_parts(compute.name, state.part_size))
         return True
 
@@ -284,17 +339,22 @@ class Engine:
         meter, self.meter = self.meter, Meter()
         for step, batch in enumerate(val.epoch(state.phase, state.epoch), 1):
             self.meter.data_arrived()
-            end = self._steer(state)
+            end = self._steer(state, batch)
             if end is not None:
                 return metrics.result(), end
             self._warn_of_unreadable(batch, val)
             self.validation_step(state, batch, metrics)
             if self.failure:
-                return metrics.result(), PhaseEnd.FAILED
-            self.meter.step_done(batch.labels.shape[0])
+                return metrics.result(), self._fail(state, self.failure)
+            self.meter.step_done(self.team.pictures)
             self._tell_progress(state, "val", step, val.steps, metrics)
             self.meter.next_step()
         self.meter = meter
+        if self.team.size > 1:
+            end = self._steer(state)
+            if end is not None:
+                return metrics.result(), end
+        metrics.gather(self.team)
         return metrics.result(), None
 
     def validation_step(self, state: TrainState, batch: Batch, metrics: EvaluationMetrics) -> None:
@@ -371,13 +431,23 @@ class Engine:
             return PhaseEnd.EPOCHS
         return PhaseEnd.EARLY_STOPPING if state.stopping.exhausted else None
 
-    def _steer(self, state: TrainState) -> PhaseEnd | None:
+    def _steer(self, state: TrainState, batch: Batch | None = None) -> PhaseEnd | None:
         if self.checkpoints.seconds_since_last() >= 60 * self.config.checkpoint.every_minutes:
             self.save_last(state)
         before = self.watch.total_paused
-        end = self.steering.between_steps(state)
+        pictures = 0 if batch is None else batch.labels.shape[0]
+        end = self.steering.between_steps(state, pictures, self._is_due)
         self.meter.skip(self.watch.total_paused - before)
         return end
+
+    def _is_due(self) -> bool:
+        return self.meter.due(self.watch.seconds)
+
+    def _fail(self, state: TrainState, reason: str) -> PhaseEnd:
+        """Let all ranks know at their next step why this one can't go on."""
+        self.failure = reason
+        self.team.meet(Word(failure=reason))
+        return PhaseEnd.FAILED
 
     def _warn_of_unreadable(self, batch: Batch, source: Source) -> None:
         for place, reason in batch.failed:
@@ -388,7 +458,12 @@ class Engine:
 
     def _tell_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
-    ) -> None:
-        if step in (1, steps) or self.meter.due(self.watch.seconds):
-            self._stamp(state)
-            self.emit(reports.progress(state, stage, step, steps, metrics.result(), self.meter))
+    ) -> bool:
+        """Tell of progress if it is time; returns whether it was."""
+        if step not in (1, steps) and not self.team.is_due(self._is_due):
+            return False
+        self._stamp(state)
+        self.emit(reports.progress(state, stage, step, steps, metrics.result(), self.meter))
+        for event in self.team.news():
+            self.emit(event)
+        return True

@@ -11,6 +11,7 @@ from core.emitter import Emit
 from core.evaluated_parts import CalibrationBin, Confusion, Mistake
 from core.events import Evaluated
 from core.metrics import RunningMetrics
+from core.team import Team
 
 BINS = 15
 MOST_CONFUSIONS = 2000
@@ -42,6 +43,20 @@ class EvaluationMetrics(RunningMetrics):
         """Take in a batch as `add` does; `places` (N,) are those in the data set."""
         self._places.append(places)
         self.add(mean_loss, logits, labels)
+
+    def gather(self, team: Team) -> None:
+        """Take in what the other ranks have seen in this pass; this waits for the device."""
+        if team.size == 1:
+            return
+        parts = (self._places, self._labels, self._predicted, self._confidence)
+        sums = self.sums
+        own = [_together(part) if part else None for part in parts]
+        everyone = team.gather((sums, self._classes, own))
+        self.sums = [sum(column) for column in zip(*(sums for sums, _, _ in everyone), strict=True)]
+        self._classes = max(classes for _, classes, _ in everyone)
+        for place, part in enumerate(parts):
+            seen = [columns[place] for _, _, columns in everyone]
+            part[:] = [torch.from_numpy(column) for column in seen if column is not None]
 
     def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
         # The prediction that top-1 counts: with bf16 the highest logits may well be equal.

@@ -25,6 +25,10 @@ class RunStarted:
     version: str = ""
     pid: int = 0
     host: str = ""
+    ranks: int = 1
+    """Processes that train it together."""
+    job: str = ""
+    """What all starts of an elastic job have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,9 @@ class RunResumed:
     version: str = ""
     pid: int = 0
     host: str = ""
+    ranks: int = 1
+    restart: int = 0
+    """How often an elastic agent has started the ranks of this job anew, as one was gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +285,10 @@ class DeviceSample:
 
     device: str
     name: str = ""
+    rank: int = 0
+    """The process that trains on it, where there are several."""
+    host: str = ""
+    """The machine, where there may be several."""
     allocated: int | None = None
     """Memory held by this run's tensors."""
     reserved: int | None = None

@@ -26,13 +26,17 @@ class FeatureStore:
         self.rows, self._sums = self._arrays(folder)
         self.known = np.zeros(count, dtype=bool)
         """Which rows are there and whole."""
-        for place in np.flatnonzero(self._sums):
-            self.known[place] = self._sums[place] == _checksum(self.rows[place])
+        self.look_again()
 
     @property
     def bytes(self) -> int:
         """What all rows take."""
         return self.count * self.width * 4
+
+    def look_again(self) -> None:
+        """Find what other processes have written meanwhile."""
+        for place in np.flatnonzero(self._sums * ~self.known):
+            self.known[place] = self._sums[place] == _checksum(self.rows[place])
 
     def write(self, places: Sequence[int], rows: Rows) -> None:
         """Keep these rows; those with a number that is not finite are left out."""

@@ -2,7 +2,8 @@
 
 The first time that an epoch needs a view of a picture, the picture goes through the whole network
 as usual and what reaches the classifier is kept; later epochs train the classifier on that. View
-0 is the picture as validation sees it, view v > 0 what epoch v + 1 would have drawn.
+0 is the picture as validation sees it, view v > 0 what epoch v + 1 would have drawn. Of several
+ranks each computes its share of a batch, and before an epoch in another order they tell each other.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from core.data.dataset import PLAIN_EPOCH, Batch, PictureDataset
 from core.data.load import Loader, in_batches
 from core.device import Compute
+from core.feature_exchange import exchange
 from core.feature_store import FeatureStore
 from core.losses import TrainingLoss
 from core.mixing import Mix
@@ -62,17 +64,22 @@ class Feed:
     """What mixes the pictures of a batch before they are trained on."""
 
 
-class FrozenNet:
+class FrozenNet(nn.Module):
     """A network with a frozen backbone: pictures (N, C, H, W) go through all of it, features
     (N, F) through the classifier alone."""
 
     def __init__(self, net: PixelNet) -> None:
+        super().__init__()
         self.net = net
-        self.classifier: nn.Linear = net.model.get_classifier()  # type: ignore[operator]
         self.captured: list[Tensor] | None = None
         """What reached the classifier, a tensor a call; None while nobody wants it."""
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    @property
+    def classifier(self) -> nn.Linear:
+        """What trains."""
+        return self.net.model.get_classifier()  # type: ignore[operator,no-any-return]
+
+    def forward(self, inputs: Tensor) -> Tensor:
         """Return the logits (N, classes)."""
         if inputs.dim() == 2:
             return self.classifier(inputs)  # type: ignore[no-any-return]
@@ -108,6 +115,7 @@ class FeatureLoader:
         them; `open_store` gives what is kept of a view."""
         self.dataset, self.steps = pictures.dataset, pictures.steps
         self._pictures = pictures
+        self._team = pictures.team
         self._net = net
         self._views = views
         self._order = order
@@ -125,7 +133,7 @@ class FeatureLoader:
         """Yield the batches of one pass but the first `done`. Raises LoaderError."""
         view = (epoch - 1) % self._views
         places = order or self._order_of(epoch)
-        return self._batches(phase, view, in_batches(places, self._pictures.batch_size)[done:])
+        return self._batches(phase, view, in_batches(places, self._size)[done:])
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Yield pictures whose features an earlier epoch left and that are gone since, with all
@@ -134,9 +142,7 @@ class FeatureLoader:
         first = view + 1
         if epoch == first or self._order is None:
             return iter(())  # this epoch computes them itself
-        batches = in_batches(self._order_of(first), self._pictures.batch_size)
-        lacking = self._lacking(self._store(view), batches)
-        return self._computed(phase, view, [batches[number] for number in lacking])
+        return self._missing(phase, view, in_batches(self._order_of(first), self._size))
 
     def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
         """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
@@ -148,16 +154,33 @@ class FeatureLoader:
     def _order_of(self, epoch: int) -> list[int]:
         return self._order(epoch) if self._order else list(range(len(self.dataset)))
 
+    @property
+    def _size(self) -> int:
+        return self._pictures.batch_size
+
+    def _missing(self, phase: str, view: int, batches: list[list[int]]) -> Iterator[Batch]:
+        self._tell_others(view)
+        lacking = self._lacking(self._store(view), batches)
+        if lacking:
+            yield from self._computed(phase, view, [batches[number] for number in lacking])
+            self._tell_others(view)
+
+    def _tell_others(self, view: int) -> None:
+        """Let all ranks have the features that any of them has."""
+        if self._team.size > 1:
+            self._lost.update(*self._team.gather(self._lost))
+            exchange(self._store(view), self._team)
+
     def _batches(self, phase: str, view: int, batches: list[list[int]]) -> Iterator[Batch]:
         store = self._store(view)
-        lacking = self._lacking(store, batches)
+        lacking = self._lacking(store, [self._team.mine(places) for places in batches])
         computed = self._computed(phase, view, [batches[number] for number in lacking])
         to_compute = set(lacking)
         for number, places in enumerate(batches):
             if number in to_compute:
                 yield next(computed)
             else:
-                yield self._gathered(view, places)
+                yield self._gathered(view, self._team.mine(places))
         next(computed, None)  # the last batch is kept when the next one is asked for
 
     def _computed(self, phase: str, view: int, batches: list[list[int]]) -> Iterator[Batch]:

@@ -89,6 +89,8 @@ def _feature_feed(
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
         "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
         "versions": [version(package) for package in _MAKERS_OF_PIXELS],
+        # A batch in other shares comes out otherwise in the last bits.
+        **({"ranks": train.team.size} if train.team.size > 1 else {}),
     }
 
     def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:

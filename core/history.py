@@ -24,8 +24,8 @@ def csv_text(rows: Iterable[EpochEnded]) -> str:
 class History:
     """The epochs of a run, kept in a file that pandas.read_csv opens."""
 
-    def __init__(self, path: Path, rows: Iterable[EpochEnded] = ()) -> None:
-        """`rows` are the epochs of a run that goes on."""
+    def __init__(self, path: Path | None, rows: Iterable[EpochEnded] = ()) -> None:
+        """`rows` are the epochs of a run that goes on. None writes nothing: another rank does."""
         self.error: OSError | None = None
         """Why the file lacks rows; None while it is whole."""
         self._path = path
@@ -39,13 +39,11 @@ class History:
     def write(self) -> None:
         """Write the file as a whole; never fails, see `error`."""
         try:
-            self._write()
+            if self._path is not None:
+                write_text_atomically(self._path, csv_text(self._rows))
             self.error = None
         except OSError as error:
             self.error = error
-
-    def _write(self) -> None:
-        write_text_atomically(self._path, csv_text(self._rows))
 
     def epochs(self, phase: str) -> int:
         """Return how many epochs of a phase are done."""

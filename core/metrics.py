@@ -43,6 +43,11 @@ class RunningMetrics:
         self._sums[3] += pictures
         self._let_wait(logits, labels)
 
+    def count_hits(self, mean_loss: float, pictures: float, top1: float, top5: float) -> None:
+        """Take in a batch of which all is known: its mean loss and how many were right."""
+        for place, value in enumerate((mean_loss * pictures, top1, top5, pictures)):
+            self._sums[place] += value
+
     def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Take in a batch of which nobody has read anything yet: its mean loss () too is on the
         device."""
@@ -85,15 +90,22 @@ class RunningMetrics:
             logits = torch.cat([logits for logits, _ in waiting])
             labels = torch.cat([labels for _, labels in waiting])
             top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
-            hits = top == labels[:, None]
+            found = top == labels[:, None]
             self._look(logits, labels, top)
-            top1, top5 = torch.stack([hits[:, 0].sum(), hits.sum()]).tolist()
+            top1, top5 = torch.stack([found[:, 0].sum(), found.sum()]).tolist()
             self._sums[1] += top1
             self._sums[2] += top5
 
     def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
         """Take in what else is of interest, with the classes of the highest logits (N, k); waits
         for nothing."""
+
+
+def hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return how many of logits (N, classes) are right, (2,): the highest one, one of the highest
+    five; waits for nothing."""
+    top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
+    return torch.stack([top[:, 0].sum(), top.sum()])
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

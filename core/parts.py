@@ -1,14 +1,17 @@
 """A batch through the model in parts, where the device's memory doesn't hold it at once."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from core.data.dataset import Batch
 from core.device import Compute
-from core.features import Feed
+from core.features import Feed, FrozenNet
+from core.metrics import hits
 
 Net = Callable[[Tensor], Tensor]
 
@@ -24,11 +27,21 @@ class Passed(NamedTuple):
     """(N,)."""
 
 
-def backward(feed: Feed, batch: Batch, size: int, seed: int) -> Passed:
-    """Add up the gradient of a batch's mean loss, `size` pictures at a time. Where pictures are
-    mixed, that depends on `seed` and is done before they are parted.
+def backward(
+    net: Net,
+    feed: Feed,
+    batch: Batch,
+    size: int,
+    seed: int,
+    weight: float = 1.0,
+    alone: bool = False,
+) -> Passed:
+    """Add up the gradient of a batch's mean loss times `weight`, `size` pictures at a time. Where
+    pictures are mixed, that depends on `seed` and is done before they are parted.
 
-    Raises torch.cuda.OutOfMemoryError when even the parts are too large.
+    `net` is the feed's, as the ranks train it: with the last part the gradients of all of them are
+    put together, but not `alone`. Raises torch.cuda.OutOfMemoryError when even the parts are too
+    large.
     """
     count = batch.labels.shape[0]
     labels = batch.labels.to(feed.compute.device, non_blocking=True)
@@ -36,23 +49,54 @@ def backward(feed: Feed, batch: Batch, size: int, seed: int) -> Passed:
     if feed.mix is not None:
         images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
     if count <= size:
-        return Passed(*_backward_part(feed, images, targets, 1.0), labels)
+        with _kept(net, alone):
+            return Passed(*_backward_part(net, feed, images, targets, weight), labels)
     losses, logits = [], []
-    both = zip(torch.split(images, size), torch.split(targets, size), strict=True)
-    for part, wanted in both:
-        loss, output = _backward_part(feed, part, wanted, wanted.shape[0] / count)
+    parts = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
+    for number, (part, wanted) in enumerate(parts, 1):
+        share = weight * wanted.shape[0] / count
+        with _kept(net, alone or number < len(parts)):
+            loss, output = _backward_part(net, feed, part, wanted, share)
         losses.append(loss)
         logits.append(output)
     return Passed(torch.stack(losses).sum(), torch.cat(logits), labels)
 
 
+def figures(passed: Passed | None, ranks: int, device: torch.device) -> Tensor:
+    """Return a rank's part (3,) of a step's mean loss and of the hits of the highest logit and of
+    the highest five: what all of them add up to is that of the global batch."""
+    if passed is None:
+        return torch.zeros(3, device=device)
+    right = hits(passed.logits, passed.labels)
+    return torch.cat([passed.loss.reshape(1) / ranks, right.to(passed.loss.dtype)])
+
+
+def put_together(net: Net, feed: Feed, side: int) -> None:
+    """Put the gradients of all ranks together that this one has added up alone, or has none of:
+    with those of a picture (`side` pixels square) that counts nothing."""
+    module = net.module if isinstance(net, DistributedDataParallel) else net
+    if isinstance(module, FrozenNet):
+        blank = torch.zeros(1, module.classifier.in_features)
+    else:
+        blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    with feed.compute.autocast():
+        output = net(feed.compute.place_images(blank))
+    (output.float().sum() * 0.0).backward()  # type: ignore[no-untyped-call]
+
+
+def _kept(net: Net, here: bool) -> AbstractContextManager[object]:
+    """Return the context in which gradients stay on this rank, if they are to."""
+    no_sync = getattr(net, "no_sync", None) if here else None
+    return no_sync() if no_sync else nullcontext()
+
+
 def _backward_part(
-    feed: Feed, images: Tensor, targets: Tensor, share: float
+    net: Net, feed: Feed, images: Tensor, targets: Tensor, share: float
 ) -> tuple[Tensor, Tensor]:
     with feed.compute.autocast():
-        output = feed.net(feed.compute.place_images(images))
+        output = net(feed.compute.place_images(images))
     loss = feed.loss(output, targets)
-    if share < 1:
+    if share != 1:
         loss = loss * share
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach(), output.detach()

@@ -10,7 +10,7 @@ from torch import nn
 
 from core import __version__
 from core import format as fmt
-from core.checkpoint import Checkpoints, newest_good
+from core.checkpoint import Checkpoints, NothingKept, newest_good
 from core.choices import Choices, choose
 from core.commands import Mailbox
 from core.config import Config
@@ -20,12 +20,13 @@ from core.data.dataset import PictureDataset
 from core.data.load import Loader, make_datasets, make_loaders, seconds_to_read
 from core.data.split import DataPlan
 from core.device import Compute, set_deterministic, ways_to_compute
-from core.disk import Disk
+from core.disk import Disk, NoDisk
 from core.emitter import Emit, Emitter
 from core.engine import Engine
 from core.events import Chosen, ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
 from core.feeds import make_feeds
 from core.history import History
+from core.job import Job, find_job
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
 from core.phases import PHASES
 from core.pixels import PixelNet
@@ -33,6 +34,7 @@ from core.run_state import fold
 from core.runs import RunFolder
 from core.samples import Samples
 from core.start import FRESH, Start
+from core.team import ALONE, Team
 from core.telemetry import DeviceMemory, DeviceProbe
 
 
@@ -44,7 +46,7 @@ class Prepared:
         engine: Engine,
         probe: DeviceProbe,
         loaders: tuple[Loader, Loader],
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | NothingKept,
         saved: Mapping[str, Any] | None,
     ) -> None:
         self.engine = engine
@@ -66,7 +68,8 @@ class Prepared:
         """End the loader workers, and write what is waiting to be written."""
         for loader in self._loaders:
             loader.close()
-        self._checkpoints.close()
+        if isinstance(self._checkpoints, Checkpoints):
+            self._checkpoints.close()
 
 
 def prepare(
@@ -76,26 +79,30 @@ def prepare(
     emitter: Emitter,
     mailbox: Mailbox,
     start: Start = FRESH,
+    team: Team = ALONE,
+    emit: Emit | None = None,
 ) -> Prepared:
-    """Build model, loaders and engine, and tell of them.
+    """Build model, loaders and engine, and tell of them by `emit`, which is the emitter's.
 
     Raises ModelError or DeviceError; with `start.content` the model gets the checkpoint's
-    weights instead of those that the configuration names.
+    weights instead of those that the configuration names. Of several ranks each does all of it,
+    but rank 0 alone keeps anything.
     """
-    emit = emitter.emit
-    set_deterministic(config.deterministic)
-    device = ways_to_compute(config)[0].device
-    emit(Preparing(stage="building the model"))
-    model, weights = _model(config, plan, start)
-    data_config = model_data_config(model)
-    net = PixelNet(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
-    net.to(device)
+    emit = emit or emitter.emit
+    with team.together():
+        set_deterministic(config.deterministic)
+        device = ways_to_compute(config)[0].device
+        emit(Preparing(stage="building the model"))
+        model, weights = _model(config, plan, start)
+        data_config = model_data_config(model)
+        net = PixelNet(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
+        net.to(device)
     kept = start.content.get("choices") if start.content else None
-    choices = choose(config, net, len(plan.train), kept, emit)
+    choices = _choices(config, net, plan, kept, team, emit)
     config = with_values(config, {"data.batch_size": choices.batch_size})
     datasets = make_datasets(config, plan, data_config)
     workers = _workers(config, datasets[0], choices, emit)
-    loaders = make_loaders(datasets, choices.batch_size, workers, device)
+    loaders = make_loaders(datasets, choices.batch_size, workers, device, team)
     emit(Preparing(stage="starting the processes that read pictures"))
     for loader in loaders:
         loader.start()
@@ -110,29 +117,41 @@ def prepare(
         },
     }
     keep = config.checkpoint.keep_manual
-    checkpoints = Checkpoints(folder.checkpoints, about, emit, keep)
-    history = History(folder.history, start.epochs)
+    history = History(folder.history if team.leads else None, start.epochs)
+    checkpoints: Checkpoints | NothingKept = NothingKept()
+    disk: Disk | NoDisk = NoDisk()
+    if team.leads:
+        checkpoints = Checkpoints(folder.checkpoints, about, emit, keep)
+        disk = Disk(emitter, history, checkpoints.saver)
+    with team.together():
+        feeds = make_feeds(config, net, loaders, choices.computes, emit)
     engine = Engine(
         config=config,
         model=model,
-        feeds=make_feeds(config, net, loaders, choices.computes, emit),
+        feeds=feeds,
         checkpoints=checkpoints,
         history=history,
         emit=emit,
         mailbox=mailbox,
-        disk=Disk(emitter, history, checkpoints.saver),
-        samples=Samples(folder.path, net, emit),
+        disk=disk,
+        samples=Samples(folder.path if team.leads else None, net, emit),
         fingerprint=plan.fingerprint,
         changes=start.changes,
+        team=team,
     )
     emit(_model_ready(config, model, choices, weights))
     _warn_of_weights(weights, emit)
     saved = start.content["train_state"] if start.content else None
-    return Prepared(engine, _probe(choices.computes["full"]), loaders, checkpoints, saved)
+    probe = _probe(choices.computes["full"], team)
+    return Prepared(engine, probe, loaders, checkpoints, saved)
 
 
 def find_start(
-    folder: RunFolder, past: Iterable[Record], config: Config, changes: Mapping[str, Any]
+    folder: RunFolder,
+    past: Iterable[Record],
+    config: Config,
+    changes: Mapping[str, Any],
+    job: Job,
 ) -> tuple[Start, RunResumed, list[str]]:
     """Return the newest good checkpoint of a run as a place to start, the event that tells of
     it, and what is wrong with newer ones.
@@ -154,7 +173,9 @@ def find_start(
         changes=dict(changes),
         version=__version__,
         pid=os.getpid(),
-        host=socket.gethostname(),
+        host=job.host,
+        ranks=job.size,
+        restart=job.restart,
     )
     state = fold([*past, Record(1, 0.0, event)])
     epochs = [point.result for point in state.epochs]
@@ -171,8 +192,26 @@ def _model(config: Config, plan: DataPlan, start: Start) -> tuple[nn.Module, Wei
     return model, WeightsReport(f"checkpoint {start.checkpoint}")
 
 
+def _choices(
+    config: Config,
+    net: PixelNet,
+    plan: DataPlan,
+    kept: Mapping[str, Any] | None,
+    team: Team,
+    emit: Emit,
+) -> Choices:
+    """Return rank 0's choices, on this rank's device."""
+    pictures = len(plan.train)
+    if team.size == 1:
+        return choose(config, net, pictures, kept, emit)
+    with team.together():
+        own = choose(config, net, pictures, kept, emit) if team.leads else None
+    settled = team.share(own.plain() if own else {})
+    return own or choose(config, net, pictures, settled, emit)
+
+
 def _workers(config: Config, train: PictureDataset, choices: Choices, emit: Emit) -> int:
-    cores = usable_cores()
+    cores = max(1, usable_cores() // find_job().local_size)
     if config.data.workers != "auto":
         return config.data.workers
     if choices.seconds == 0 or cores == 1:
@@ -212,10 +251,11 @@ def _warn_of_weights(weights: WeightsReport, emit: Emit) -> None:
             emit(Warned(code="weights", message=f"{weights.source}: tensors {what}: {shown}"))
 
 
-def _probe(compute: Compute) -> DeviceProbe:
+def _probe(compute: Compute, team: Team) -> DeviceProbe:
+    host = socket.gethostname() if team.size > 1 else ""
     if compute.device.type != "cuda":
-        return DeviceProbe(str(compute.device), compute.name)
-    index = compute.device.index or 0
+        return DeviceProbe(str(compute.device), compute.name, rank=team.rank, host=host)
+    index = torch.cuda.current_device()
     properties = torch.cuda.get_device_properties(index)
 
     def memory() -> DeviceMemory:
@@ -227,4 +267,4 @@ def _probe(compute: Compute) -> DeviceProbe:
         )
 
     uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else ""
-    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory)
+    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory, team.rank, host)

@@ -6,9 +6,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from core.codec import DecodeError
 from core.config import Config
 from core.config_io import ConfigError, load_config, parse_override, with_values
 from core.errors import SetupError
+from core.events import Record, RunStarted
 from core.run_state import RunState
 from core.runs import RunFolder, run_folders
 from core.text import printable
@@ -48,6 +50,19 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         ids = ", ".join(printable(f.id) for f in fitting[:4])
         raise SetupError(f"{shown!r} fits {len(fitting)} runs ({ids}); give more of the id")
     return fitting[0]
+
+
+def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:
+    """Return the run that an earlier start of an elastic job began, if it got that far."""
+    for folder in run_folders(runs_dir):
+        try:
+            with folder.journal.open("rb") as file:
+                event = Record.from_json(file.readline()).event
+        except (OSError, DecodeError):
+            continue
+        if isinstance(event, RunStarted) and event.job == job:
+            return folder
+    return None
 
 
 def plan_resumption(

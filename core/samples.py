@@ -25,8 +25,9 @@ class Samples:
     Nothing that trains depends on it, and where it can't be written the run goes on.
     """
 
-    def __init__(self, run: Path, net: PixelNet, emit: Emit) -> None:
-        """`net` knows how pictures were normalised that are no bytes any more."""
+    def __init__(self, run: Path | None, net: PixelNet, emit: Emit) -> None:
+        """`net` knows how pictures were normalised that are no bytes any more. Without a folder
+        nothing is written: another rank does."""
         self._run = run
         self._net = net
         self._emit = emit
@@ -34,7 +35,8 @@ class Samples:
     def save(self, state: TrainState, batch: Batch, source: Source) -> None:
         """Write down the first pictures of the first batch of a phase; other batches are left
         alone."""
-        if (state.epoch, state.step) != (1, 0) or not len(batch.labels):
+        is_first = (state.epoch, state.step) == (1, 0)
+        if self._run is None or not is_first or not len(batch.labels):
             return
         shown = source.pictures(state.phase, state.epoch, batch, MOST)
         if not len(shown.labels):

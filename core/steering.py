@@ -8,10 +8,11 @@ from typing import Any
 from core import commands as cmd
 from core import format as fmt
 from core.answers import applied, refused
-from core.disk import Disk
+from core.disk import Disk, NoDisk
 from core.emitter import Emit
 from core.events import Paused, Resumed, Warned
 from core.stopwatch import Stopwatch
+from core.team import ALONE, Team, Word
 from core.train_state import TrainState
 
 HIGHEST_LR = 10.0
@@ -31,7 +32,10 @@ class PhaseEnd(StrEnum):
 
 
 class Steering:
-    """Takes commands from the mailbox and answers each with one event."""
+    """Takes commands from the mailbox and answers each with one event.
+
+    Of several ranks, rank 0 has the mailbox and the disk; each carries out what it says.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,8 @@ class Steering:
         emit: Emit,
         save: Callable[[TrainState], str],
         watch: Stopwatch,
-        disk: Disk,
+        disk: Disk | NoDisk,
+        team: Team = ALONE,
     ) -> None:
         """`save` has a checkpoint of its own written and returns its name; `watch` is stopped
         while training rests."""
@@ -48,25 +53,38 @@ class Steering:
         self._save_manual = save
         self._watch = watch
         self._disk = disk
+        self._team = team
         self._asked_to_rest = False
         self._resting = False
         self._gap = _FIRST_GAP_SECONDS
         self.stop_reason = ""
+        self.failure = ""
+        """Why a rank, this or another, can't go on."""
 
-    def between_steps(self, state: TrainState) -> PhaseEnd | None:
+    def between_steps(
+        self,
+        state: TrainState,
+        pictures: int = 0,
+        is_due: Callable[[], bool] | None = None,
+    ) -> PhaseEnd | None:
         """Carry out what was asked for; stay here while paused or while the disk refuses.
+        `pictures` and `is_due` are as in `Team.meet`.
 
         Returns why the phase is to end now, or None to go on.
         """
         while True:
-            command = self._mailbox.take()
-            if command is not None:
-                end = self._carry_out(command, state)
+            word = Word(self._mailbox.take(), self._disk.problem)
+            word = self._team.meet(word, pictures, is_due)
+            if word.failure:
+                self.failure = word.failure
+                return PhaseEnd.FAILED
+            if word.command is not None:
+                end = self._carry_out(word.command, state)
                 if end is not None:
                     self._go_on(state)
                     return end
-            elif self._disk.problem is not None:
-                self._wait_for_disk(self._disk.problem, state)
+            elif word.problem is not None:
+                self._wait_for_disk(word.problem, state)
             elif self._asked_to_rest:
                 self._mailbox.wait(_LOOK_AGAIN_SECONDS)
             else:
@@ -81,7 +99,7 @@ class Steering:
         """
         self._disk.settle()
         stopped = False
-        while self._disk.problem is not None:
+        while self._team.decide(self._disk.problem is not None):
             if not patient or stopped:
                 self._disk.retry()
                 break

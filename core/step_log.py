@@ -19,8 +19,10 @@ from core.train_state import MOST_ROLLBACKS, TrainState
 class _Step(NamedTuple):
     number: int
     figures: Tensor
-    """Loss, gradient norm: (2,), on the device."""
-    passed: Passed
+    """Loss, gradient norm and, where `passed` doesn't tell, hits of the highest logit and of the
+    highest five: (2,) or (4,), on the device."""
+    passed: Passed | None
+    pictures: int
     indices: Tensor
     """(N,): the batch's places in the data set."""
 
@@ -41,8 +43,14 @@ class StepLog:
 
     def add(self, number: int, batch: Batch, passed: Passed, figures: Tensor) -> None:
         """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
-        self._unseen.append(_Step(number, figures, passed, batch.indices))
+        count = len(passed.labels)
+        self._unseen.append(_Step(number, figures, passed, count, batch.indices))
         self._values += passed.logits.numel()
+
+    def add_shared(self, number: int, batch: Batch, pictures: int, figures: Tensor) -> None:
+        """Note a step of several ranks by its loss, gradient norm, and hits of the highest logit
+        and of the highest five (4,), over all of its `pictures`."""
+        self._unseen.append(_Step(number, figures, None, pictures, batch.indices))
 
     def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
         """Read the steps since the last look: count those that were taken, warn of the others
@@ -50,11 +58,14 @@ class StepLog:
         if not self._unseen:
             return
         unseen, self._unseen, self._values = self._unseen, [], 0
-        for step, (loss, norm) in zip(unseen, _read(unseen), strict=True):
+        for step, (loss, norm, *hits) in zip(unseen, _read(unseen), strict=True):
             meter.saw(loss, norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
-                state.metrics.count(loss, step.passed.logits, step.passed.labels)
+                if step.passed is not None:
+                    state.metrics.count(loss, step.passed.logits, step.passed.labels)
+                else:
+                    state.metrics.count_hits(loss, step.pictures, *hits)
                 continue
             state.nonfinite_steps += 1
             files = [paths[place] for place in step.indices.tolist()]

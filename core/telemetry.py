@@ -35,6 +35,9 @@ class DeviceProbe:
     uuid: str = ""
     """As NVML spells it (`GPU-…`); empty for anything but an NVIDIA GPU."""
     memory: Callable[[], DeviceMemory] | None = None
+    rank: int = 0
+    host: str = ""
+    """The machine, where there may be several."""
 
 
 class DeviceMonitor:
@@ -90,6 +93,8 @@ class DeviceSampler:
         return DeviceSample(
             device=self._probe.device,
             name=self._probe.name,
+            rank=self._probe.rank,
+            host=self._probe.host,
             allocated=memory.allocated if memory else None,
             reserved=memory.reserved if memory else None,
             peak=memory.peak if memory else None,

@@ -21,6 +21,7 @@ from core.emitter import Emitter
 from core.errors import SetupError
 from core.events import Record, RunEnded, Warned
 from core.inbox import Inbox
+from core.job import find_job
 from core.journal import replay
 from core.resume import Resumption
 from core.runs import RunFolder, RunLock, create_run, lock_owner
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from core.prepare import Prepared
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_ANEW = 75
+"""A rank is gone: an elastic agent is to start all of them anew (EX_TEMPFAIL of sysexits.h)."""
 _OVER = "the run is over"
 
 
@@ -163,20 +166,6 @@ class EngineThread:
 
     def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
         """Return how the run ended, whatever happened in it."""
-        try:
-            prepared = self._prepare(folder)
-            if prepared is None:
-                return self._stopped_early(), EXIT_FINISHED
-            ended = self._train(prepared)
-        except SetupError as error:
-            return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
-        except Exception as error:  # the thread's last line of defence: the run must say why
-            logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
-            return RunEnded(outcome="failed", reason=_in_words(error)), EXIT_FAILED
-        return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
-
-    def _prepare(self, folder: RunFolder) -> "Prepared | None":
-        """Return an engine that is ready, or None when a stop was asked for meanwhile."""
         beginning = Beginning(
             self.config,
             folder,
@@ -185,6 +174,25 @@ class EngineThread:
             stop_asked=lambda: self._stop is not None,
             opened=self._opened,
         )
+        try:
+            prepared = self._prepare(beginning, folder)
+            if prepared is None:
+                beginning.leave()
+                return self._stopped_early(), EXIT_FINISHED
+            ended = self._train(prepared)
+        except SetupError as error:
+            beginning.leave()
+            return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
+        except Exception as error:  # the thread's last line of defence: the run must say why
+            logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
+            anew = beginning.team.size > 1 and find_job().restarts_left > 0
+            code = EXIT_ANEW if anew else EXIT_FAILED
+            return RunEnded(outcome="failed", reason=_in_words(error)), code
+        beginning.team.close()
+        return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
+
+    def _prepare(self, beginning: Beginning, folder: RunFolder) -> "Prepared | None":
+        """Return an engine that is ready, or None when a stop was asked for meanwhile."""
         if self._resumption is None:
             return beginning.new_run()
         past, _ = replay(folder.journal)
@@ -224,7 +232,8 @@ class EngineThread:
         with self._door:
             self.result = Result(ended.outcome, ended.reason, exit_code)
             refuse_rest(self._mailbox, _OVER, self._emitter.emit)
-        self._emitter.emit(ended)
+        if exit_code != EXIT_ANEW:  # else the run isn't over, and its journal says no such thing
+            self._emitter.emit(ended)
 
     def _undo(self, folder: RunFolder, created_dir: bool) -> None:
         """Remove a run that could not begin: nothing but this thread's own files are in it."""

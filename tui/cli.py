@@ -15,6 +15,7 @@ import click
 
 from core import __version__
 from core.errors import SetupError
+from core.job import find_job
 from tui.cli_data import check
 from tui.cli_evaluate import evaluate
 from tui.cli_explain import explain
@@ -23,6 +24,7 @@ from tui.cli_house import cache, keys, settings
 from tui.cli_model import predict
 from tui.cli_runs import compare, runs, trash
 from tui.cli_show import export_logs, serve, show
+from tui.launch import count_ranks, run_ranks
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -57,6 +59,9 @@ _RUN_OPTIONS = ("preset", "data", "demo", "overrides", "name", "device", "seed")
 @click.option("--resume", metavar="RUN", help="Go on with a run: its id, a beginning, or a path.")
 @click.option(
     "--accept-data-changes", is_flag=True, help="Resume although pictures came, went or changed."
+)
+@click.option(
+    "--gpus", metavar="N|all", help="Train on several GPUs of this machine, each a process."
 )
 @click.option("--detach", is_flag=True, help="Start the run without a terminal, and leave it.")
 @click.option("--no-ui", is_flag=True, help="Train without the app: for scripts, nohup, Slurm.")
@@ -194,6 +199,7 @@ def _run(
     low_bandwidth: bool,
     theme: str | None,
     read_only: bool,
+    gpus: str | None,
     **options: Any,
 ) -> int:
     folder = Path(runs_dir)
@@ -201,9 +207,28 @@ def _run(
     plan = _plan(folder, resume, accept_data_changes, options)
     if plan is not None and read_only:
         raise SetupError("--read-only starts no run: leave it out, or the options of the run")
+    job = find_job()
+    if job.id and plan is not None:
+        from tui.ranks import run_as_rank
+
+        return run_as_rank(job, plan, folder, log_format)
+    ranks = count_ranks(gpus, options["device"]) if gpus else 1
     if detach:
         return _detach(plan)
     on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    if ranks > 1:
+        if plan is None:
+            raise SetupError("--gpus needs a run to do: give --data DIR, --demo or --resume RUN")
+        if no_ui or not on_terminal:
+            plan()  # what is wrong with it is told here
+            return run_ranks(ranks, sys.argv[1:])
+        code, words, run = _start_detached(plan)
+        if not run:
+            click.echo(words, err=True)
+            return code
+        code = _run_app(None, folder, bandwidth, theme, read_only, show=folder / run)
+        click.echo(words)
+        return code
     if plan is not None and (no_ui or not on_terminal):
         from tui.unattended import run_headless
 
@@ -231,14 +256,18 @@ def _plan(
 
 
 def _detach(plan: "Plan | None") -> int:
-    from tui.remote import start_detached
-
     if plan is None:
         raise SetupError("--detach needs a run to do: give --data DIR, --demo or --resume RUN")
-    plan()  # what is wrong with it is told here
-    code, words = start_detached([text for text in sys.argv[1:] if text != "--detach"])
+    code, words, _ = _start_detached(plan)
     click.echo(words, err=code != 0)
     return code
+
+
+def _start_detached(plan: "Plan") -> tuple[int, str, str]:
+    from tui.remote import start_detached
+
+    plan()  # what is wrong with it is told here
+    return start_detached([text for text in sys.argv[1:] if text != "--detach"])
 
 
 def _refuse_beside_resume(options: dict[str, Any]) -> None:

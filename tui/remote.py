@@ -82,8 +82,9 @@ def newest_live(runs_dir: Path) -> RunFolder:
     )
 
 
-def start_detached(arguments: Sequence[str]) -> tuple[int, str]:
-    """Start a headless run in a session of its own; returns the exit code and what to say.
+def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Start a headless run in a session of its own; returns the exit code, what to say, and the
+    run's id where it has begun.
 
     Waits until the run has begun or could not: an error is still told here.
     """
@@ -98,12 +99,15 @@ def start_detached(arguments: Sequence[str]) -> tuple[int, str]:
     assert process.stdout is not None
     run_id = ""
     for line in process.stdout:
-        event = json.loads(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a rank's library has something to say
         if event["type"] in ("RunStarted", "RunResumed"):
             run_id = event["run_id"]
         if event["type"] == "ModelReady":
             look_in = f"look in with: convnext-tui attach {run_id}"
-            return 0, f"run {run_id} trains without this terminal; {look_in}"
+            return 0, f"run {run_id} trains without this terminal; {look_in}", run_id
         if event["type"] == "RunEnded":
-            return process.wait(), f"error: {event['reason']}"
-    return process.wait() or 1, "error: the run's process ended before it began"
+            return process.wait(), f"error: {event['reason']}", ""
+    return process.wait() or 1, "error: the run's process ended before it began", ""

@@ -8,7 +8,7 @@ from core.config import Config
 from core.journal import replay
 from core.resume import Resumption
 from core.run_state import RunState
-from core.worker import EXIT_FINISHED, EngineThread
+from core.worker import EXIT_ANEW, EXIT_FINISHED, EngineThread
 from tui.headless import follow, make_view, where_it_is
 from tui.interrupts import Interrupts
 from tui.terminal import divert, show_cursor
@@ -25,7 +25,9 @@ def run_headless(
     engine.start()
     result = follow(engine, queue, view)
     _report(engine, quiet=log_format == "json")
-    return result.exit_code if interrupts.exit_code is None else interrupts.exit_code
+    if interrupts.exit_code is None or result.exit_code == EXIT_ANEW:
+        return result.exit_code
+    return interrupts.exit_code
 
 
 def finish_headless(engine: EngineThread, interrupts: Interrupts, hung_up: bool = False) -> int:

@@ -22,6 +22,7 @@ from core.data.placing import on_device
 from core.data.split import DataPlan
 from core.data.workers import start_server
 from core.keys import key
+from core.team import ALONE, Team
 
 EVALUATED = 4
 """How many times the pictures of a training step an evaluation puts through the network at once:
@@ -74,9 +75,13 @@ class LoaderError(RuntimeError):
 
 
 class _Batches(Sampler[list[SampleKey]]):
-    """The keys of one pass, in batches; `begin` says which pass comes next."""
+    """The keys of one pass, in batches; `begin` says which pass comes next.
 
-    def __init__(self) -> None:
+    Of several ranks each has its share of every batch.
+    """
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
         self._pass: tuple[str, int] = ("", 0)
         self._places: list[list[int]] = []
         self._done = 0
@@ -92,23 +97,32 @@ class _Batches(Sampler[list[SampleKey]]):
                 keys.append(SampleKey(*self._pass, place, times[place]))
                 times[place] += 1
             if number >= self._done:
-                yield keys
+                yield self._team.mine(keys)
 
     def __len__(self) -> int:
         return len(self._places) - self._done
 
 
 class Loader:
-    """One side of the data as batches, pass after pass, from workers that stay alive."""
+    """One side of the data as batches, pass after pass, from workers that stay alive.
+
+    Of several ranks each gets its share of every batch: all go through the same batches.
+    """
 
     def __init__(
-        self, dataset: PictureDataset, batch_size: int, workers: int, device: torch.device
+        self,
+        dataset: PictureDataset,
+        batch_size: int,
+        workers: int,
+        device: torch.device,
+        team: Team = ALONE,
     ) -> None:
+        self.team = team
         self.device = device
         self.dataset = dataset
         self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
-        self._batches = _Batches()
+        self._batches = _Batches(team)
         self._loader: DataLoader[Batch] | None = DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=self._batches,
@@ -197,6 +211,7 @@ def make_loaders(
     batch_size: int,
     workers: int,
     device: torch.device,
+    team: Team = ALONE,
 ) -> tuple[Loader, Loader]:
     """Return the loaders of training and validation pictures."""
     train, val = datasets
@@ -205,7 +220,10 @@ def make_loaders(
     # A GPU is idle between two batches, the less the larger they are. A CPU isn't, and a person's
     # command waits for a batch.
     val_size = (EVALUATED if device.type == "cuda" else 1) * batch_size
-    return Loader(train, batch_size, workers, device), Loader(val, val_size, half, device)
+    return (
+        Loader(train, batch_size, workers, device, team),
+        Loader(val, val_size, half, device, team),
+    )
 
 
 def seconds_to_read(dataset: PictureDataset) -> float:

@@ -1,0 +1,72 @@
+"""Ranks other than 0: they train what rank 0 tells them, and keep nothing."""
+
+import logging
+import signal
+
+from core.begin import Brief
+from core.commands import Mailbox
+from core.emitter import Emitter
+from core.errors import SetupError
+from core.job import Job
+from core.math_threads import share_the_cores
+from core.start import FRESH, Start
+from core.telemetry import DeviceMonitor
+
+
+class _NoMailbox(Mailbox):
+    """Commands come from rank 0; waiting for one is waiting for its word."""
+
+    def wait(self, timeout: float) -> bool:
+        """Return at once."""
+        return False
+
+
+def follow(job: Job, device: str) -> int:
+    """Train along until the run is over; returns the exit code.
+
+    Raises `core.team.LostContact` when another rank is gone: all of them begin anew then, if an
+    elastic agent starts them.
+    """
+    # Ctrl-C and Slurm's SIGTERM reach all processes at once; what follows is rank 0's to say, and
+    # an agent that has lost a rank kills those that don't end.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    share_the_cores()
+    from core.ranks import join
+
+    try:
+        team = join(job, device)
+    except SetupError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 1
+    brief: Brief | None = team.share(None)
+    if brief is None:
+        return 0
+    from core.checkpoint_file import read_checkpoint
+    from core.prepare import prepare
+
+    start: Start = FRESH
+    if brief.checkpoint:
+        content = read_checkpoint(brief.folder.checkpoints / brief.checkpoint)
+        start = Start(content, brief.checkpoint, [], brief.changes)
+    try:
+        prepared = prepare(
+            brief.config,
+            brief.plan,
+            brief.folder,
+            Emitter(),
+            _NoMailbox(),
+            start,
+            team,
+            team.outbox.emit,
+        )
+    except SetupError:
+        return 0  # rank 0 has heard it, and says so
+    monitor = DeviceMonitor(prepared.probe, team.outbox.emit)
+    try:
+        prepared.fit()
+    finally:
+        monitor.close()
+        prepared.close()
+    team.close()
+    return 0

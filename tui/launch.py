@@ -1,0 +1,82 @@
+"""Starting several ranks on this machine, by torchrun."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import SetupError
+from core.job import RESULT_VARIABLE
+
+MOST_RESTARTS = 10
+"""How often the ranks of a run may be started anew when one is gone."""
+_EXIT_FAILED = 1
+
+
+def count_ranks(text: str, device: str | None) -> int:
+    """Return how many ranks `--gpus N|all` asks for; raises SetupError.
+
+    With `device` cpu they are processes that compute on the CPU.
+    """
+    here = 0 if device == "cpu" else _gpus()
+    if text == "all":
+        if not here:
+            raise SetupError("--gpus all: there is no NVIDIA GPU here")
+        return here
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise SetupError(f"--gpus is {text!r}; expected all, or how many from 1")
+    if device != "cpu" and int(text) > max(1, here):
+        raise SetupError(f"--gpus {text}: {here} are here; to try it on the CPU, add --device cpu")
+    return int(text)
+
+
+def rank_command(ranks: int, arguments: Sequence[str]) -> list[str]:
+    """Return the command that trains headless with so many ranks."""
+    agent = ["--standalone", f"--nproc-per-node={ranks}", f"--max-restarts={MOST_RESTARTS}"]
+    # To a rank --gpus means nothing any more.
+    ours = ["-m", "tui", "--no-ui", *arguments]
+    return [sys.executable, "-m", "torch.distributed.run", *agent, *ours]
+
+
+def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
+    """Train with so many ranks until the run is over; returns its exit code.
+
+    SIGINT and SIGTERM reach the ranks through torchrun; a closed terminal ends nothing.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with tempfile.TemporaryDirectory(prefix="convnext-tui-") as folder:
+        result = Path(folder) / "exit-code"
+        environment = {**os.environ, RESULT_VARIABLE: str(result)}
+        # In a group of its own: Ctrl-C would otherwise come to the ranks twice.
+        process = subprocess.Popen(rank_command(ranks, arguments), env=environment, process_group=0)
+        asked: list[int] = []
+
+        def forward(number: int, frame: object) -> None:
+            asked.append(number)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, forward)
+        code = process.wait()
+        with contextlib.suppress(OSError, ValueError):
+            code = int(result.read_text(encoding="ascii"))
+        return 128 + asked[0] if asked else code if code >= 0 else _EXIT_FAILED
+
+
+def _gpus() -> int:
+    """Return how many NVIDIA GPUs this process may use, by NVML."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:
+        return 0

@@ -1,0 +1,68 @@
+"""This process as one of the ranks that torchrun has started."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.job import RESULT_VARIABLE, Job
+
+if TYPE_CHECKING:
+    from core.config import Config
+    from core.resume import Resumption
+
+    Plan = Callable[[], tuple[Config, Resumption | None]]
+
+_EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}
+
+
+def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
+    """Train as one of several ranks; returns the exit code.
+
+    When an elastic agent has started all of them anew, the run that they had begun goes on from
+    its last checkpoint.
+    """
+    config, resumption = plan()
+    if not job.leads:
+        from core.follower import follow
+
+        return follow(job, config.device)
+    if job.restart:
+        from core.resume import plan_resumption, run_of_job
+
+        folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
+        if folder is not None:
+            over = _exit_code(folder.journal)
+            if over is not None:
+                return _told(over)
+            # What was to be changed is in the run's configuration by now.
+            resumption = plan_resumption(folder)
+            config = resumption.config
+    from core.worker import EXIT_ANEW
+    from tui.unattended import run_headless
+
+    code = run_headless(config, runs_dir, log_format, resumption)
+    return code if code == EXIT_ANEW else _told(code)
+
+
+def _exit_code(journal: Path) -> int | None:
+    """Return the exit code of a run that is over already."""
+    from core.journal import replay
+    from core.run_state import fold
+
+    return _EXIT_CODES.get(fold(replay(journal)[0]).status)
+
+
+def _told(code: int) -> int:
+    """Leave a run's exit code for whoever started the ranks; returns what to end with: another
+    code than 0 makes the agent start all of them anew."""
+    name = os.environ.get(RESULT_VARIABLE)
+    if not name:
+        return code
+    try:
+        Path(name).write_text(str(code), encoding="ascii")
+    except OSError as error:
+        print(f"{name}: {error.strerror}", file=sys.stderr)
+        return code
+    return 0
