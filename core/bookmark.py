@@ -97,6 +97,7 @@ def _packed(state: RunState) -> RunState:
         course=replace(state.course, moments=list(state.course.moments)),
         marks=list(state.marks),
         samples=dict(state.samples),
+        devices=dict(state.devices),
         log=deque(state.log),
         answers=deque(state.answers),
     )

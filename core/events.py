@@ -50,8 +50,10 @@ class RunResumed:
     pid: int = 0
     host: str = ""
     ranks: int = 1
-    restart: int = 0
-    """How often an elastic agent has started the ranks of this job anew, as one was gone."""
+    job: str = ""
+    """As in RunStarted."""
+    restart: bool = False
+    """Whether the elastic agent has started the ranks of the job anew, as one was gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +310,9 @@ class DeviceSample:
     host_total: int | None = None
     process_rss: int | None = None
     """Resident memory of this process and its loader workers."""
+    waits: float | None = None
+    """Share of the time since the last look that this rank waited for the others, 0 to 1: the one
+    that waits least is the slowest."""
     note: str = ""
     """Why device figures are missing."""
 

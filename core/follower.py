@@ -11,6 +11,7 @@ from core.job import Job
 from core.math_threads import share_the_cores
 from core.start import FRESH, Start
 from core.telemetry import DeviceMonitor
+from core.worker import log_to
 
 
 class _NoMailbox(Mailbox):
@@ -42,6 +43,7 @@ def follow(job: Job, device: str) -> int:
     brief: Brief | None = team.share(None)
     if brief is None:
         return 0
+    log_to(brief.folder.log)
     from core.checkpoint_file import read_checkpoint
     from core.prepare import prepare
 

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ from core.job import Job, find_job
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
 from core.phases import PHASES
 from core.pixels import PixelNet
+from core.resume import is_of_job
 from core.run_state import fold
 from core.runs import RunFolder
 from core.samples import Samples
@@ -148,7 +149,7 @@ def prepare(
 
 def find_start(
     folder: RunFolder,
-    past: Iterable[Record],
+    past: Sequence[Record],
     config: Config,
     changes: Mapping[str, Any],
     job: Job,
@@ -175,7 +176,8 @@ def find_start(
         pid=os.getpid(),
         host=job.host,
         ranks=job.size,
-        restart=job.restart,
+        job=job.id,
+        restart=bool(job.id) and is_of_job(past, job.id),
     )
     state = fold([*past, Record(1, 0.0, event)])
     epochs = [point.result for point in state.epochs]
@@ -254,7 +256,9 @@ def _warn_of_weights(weights: WeightsReport, emit: Emit) -> None:
 def _probe(compute: Compute, team: Team) -> DeviceProbe:
     host = socket.gethostname() if team.size > 1 else ""
     if compute.device.type != "cuda":
-        return DeviceProbe(str(compute.device), compute.name, rank=team.rank, host=host)
+        return DeviceProbe(
+            str(compute.device), compute.name, rank=team.rank, host=host, waits=team.waits
+        )
     index = torch.cuda.current_device()
     properties = torch.cuda.get_device_properties(index)
 
@@ -267,4 +271,4 @@ def _probe(compute: Compute, team: Team) -> DeviceProbe:
         )
 
     uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else ""
-    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory, team.rank, host)
+    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory, team.rank, host, team.waits)

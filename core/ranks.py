@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 TIMEOUT_VARIABLE = "CONVNEXT_TUI_TIMEOUT"
 """Environment variable: how many seconds a rank waits for another one in a step."""
+OWN_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""torchrun's switch: a new store for each start of the ranks, not one for all."""
 _STEP_SECONDS = 600.0
 _SETUP_SECONDS = 7200.0
 """Rank 0 may read a million pictures first."""
@@ -64,13 +67,18 @@ class Ranks(Team):
         """Join the others: returns when all are there. Raises SetupError when they don't come."""
         self.rank, self.size = job.rank, job.size
         self._is_due = False
+        self._waited, self._asked_at = 0.0, time.monotonic()
         self.outbox = Outbox(job.rank)
         seconds = float(os.environ.get(TIMEOUT_VARIABLE, _STEP_SECONDS))
         backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
         if device_type == "cuda":
             torch.cuda.set_device(job.local_rank)
         with _named_loss():
-            dist.init_process_group(backend, timeout=timedelta(seconds=_SETUP_SECONDS))
+            limit = timedelta(seconds=_SETUP_SECONDS)
+            store = _store(job, limit)
+            dist.init_process_group(
+                backend, store=store, rank=job.rank, world_size=job.size, timeout=limit
+            )
             # NCCL can't say what is wrong when it waits too long, so it waits longer.
             self._gradients: Any = dist.new_group(timeout=timedelta(seconds=2 * seconds))
             self._words: Any = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))
@@ -86,8 +94,10 @@ class Ranks(Team):
         due = leads and is_due is not None and is_due()
         code = _IS_WORD * has_word + _IS_DUE * due
         figures = torch.tensor([code, pictures, 1 if word.failure else 0])
+        began = time.monotonic()
         with _named_loss():
             dist.all_reduce(figures, group=self._words)
+        self._waited += time.monotonic() - began
         code, self.pictures, failures = figures.tolist()
         self._is_due = bool(code & _IS_DUE)
         if failures:
@@ -151,7 +161,16 @@ class Ranks(Team):
 
     def news(self) -> list[Event]:
         """Return what the other ranks have to tell; rank 0 alone tells it."""
-        return [event for events in self.gather(self.outbox.take()) for event in events]
+        events = [event for events in self.gather(self.outbox.take()) for event in events]
+        return events if self.leads else []
+
+    def waits(self) -> float | None:
+        """Return the share of the time since the last call that this rank spent waiting before
+        steps: a rank whose pictures come late, or whose CPU is slow, waits least."""
+        now = time.monotonic()
+        waited, self._waited = self._waited, 0.0
+        seconds, self._asked_at = now - self._asked_at, now
+        return min(1.0, waited / seconds) if seconds > 0 else None
 
     def close(self) -> None:
         """Leave. Nobody is waited for."""
@@ -179,6 +198,20 @@ def join(job: Job, device: str) -> Ranks:
     return Ranks(job, device_type)
 
 
+def _store(job: Job, timeout: timedelta) -> Any:
+    """Return the store in which ranks find each other's addresses."""
+    store, _, _ = next(
+        dist.rendezvous(  # type: ignore[attr-defined]
+            "env://", job.rank, job.size, timeout=timeout
+        )
+    )
+    if job.local_size == job.size and OWN_STORES not in os.environ:
+        # The agent's store still has the addresses of ranks that are gone. On several machines the
+        # agents count otherwise, so there each start needs a store of its own.
+        return dist.PrefixStore(f"start-{job.restart}", store)  # type: ignore[attr-defined]
+    return store
+
+
 _CPU = torch.device("cpu")
 
 
@@ -188,7 +221,7 @@ def _named_loss() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        known = " ".join(str(error).split())[:300]
+        known = " ".join(str(error).split()).partition(". This is typically")[0][:300]
         raise LostContact(
             f"the other ranks can't be reached: a process or a machine is gone, or the network "
             f"hangs ({known})"

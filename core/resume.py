@@ -10,7 +10,7 @@ from core.codec import DecodeError
 from core.config import Config
 from core.config_io import ConfigError, load_config, parse_override, with_values
 from core.errors import SetupError
-from core.events import Record, RunStarted
+from core.events import Record, RunResumed, RunStarted
 from core.run_state import RunState
 from core.runs import RunFolder, run_folders
 from core.text import printable
@@ -63,6 +63,12 @@ def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:
         if isinstance(event, RunStarted) and event.job == job:
             return folder
     return None
+
+
+def is_of_job(past: Iterable[Record], job: str) -> bool:
+    """Whether an elastic job has trained a run last."""
+    jobs = [r.event.job for r in past if isinstance(r.event, RunStarted | RunResumed)]
+    return bool(jobs) and jobs[-1] == job
 
 
 def plan_resumption(

@@ -80,6 +80,9 @@ class RunState:
     marks: list[Mark] = field(default_factory=list)
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     device: ev.DeviceSample | None = None
+    """The latest look at rank 0's device."""
+    devices: dict[int, ev.DeviceSample] = field(default_factory=dict)
+    """The latest look at each rank's device."""
     checkpoint: ev.CheckpointSaved | None = None
     log_count: int = 0
     """Log lines ever written: more than `log` holds once it forgets the oldest."""
@@ -159,6 +162,10 @@ def _run_started(state: RunState, e: ev.RunStarted, time: float) -> None:
             phase.status, phase.reason = "skipped", phase_reason("skipped")
 
 
+def _why_resumed(e: ev.RunResumed) -> str:
+    return "all ranks started anew, as one was gone" if e.restart else "resumed"
+
+
 def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     """Undo what came after the checkpoint: every epoch is shown once."""
     kept = [point for point in state.epochs if _stands(point.result, e)]
@@ -173,10 +180,11 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
         series.cut(x)
     state.course.cut(x)
     state.marks = [mark for mark in state.marks if mark.x <= x]
-    state.marks.append(Mark(x, time, "resume", "resumed"))
+    state.marks.append(Mark(x, time, "resume", _why_resumed(e)))
     state.phase, state.progress = e.phase, None
     state.status, state.reason, state.preparing = "running", "", None
     state.ended = state.paused_since = None
+    state.devices = {}
     for key, value in e.changes.items():
         name, _, item = key.removeprefix("phases.").partition(".")
         if key.startswith("phases.") and name in state.phases:
@@ -288,6 +296,9 @@ def _resumed(state: RunState, e: ev.Resumed, time: float) -> None:
 
 
 def _device_sample(state: RunState, e: ev.DeviceSample, time: float) -> None:
+    state.devices[e.rank] = e
+    if e.rank:
+        return
     state.device = e
     for held in (e.reserved, e.allocated, e.process_rss):
         if held is not None:

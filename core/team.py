@@ -96,6 +96,11 @@ class Team:
         """Return what the other ranks have to tell; rank 0 alone tells it."""
         return []
 
+    def waits(self) -> float | None:
+        """Return the share of the time since the last call, 0 to 1, in which this rank waited for
+        the others; None where there are none."""
+        return None
+
     def close(self) -> None:
         """Leave."""
 

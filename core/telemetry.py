@@ -38,6 +38,8 @@ class DeviceProbe:
     rank: int = 0
     host: str = ""
     """The machine, where there may be several."""
+    waits: Callable[[], float | None] = lambda: None
+    """The share of the time since the last call that was spent waiting for other ranks."""
 
 
 class DeviceMonitor:
@@ -106,6 +108,7 @@ class DeviceSampler:
             host_used=host.total - host.available,
             host_total=host.total,
             process_rss=self._resident(),
+            waits=self._probe.waits(),
             note=problem or gpu.note or self._note,
         )
 

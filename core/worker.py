@@ -142,7 +142,7 @@ class EngineThread:
         except SetupError as error:
             self._end(RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE)
             return
-        handler = _log_to(folder.log)
+        handler = log_to(folder.log)
         try:
             ended, code = self._run(folder)
             self._end(ended, code)
@@ -231,9 +231,10 @@ class EngineThread:
             self._inbox.close()
         with self._door:
             self.result = Result(ended.outcome, ended.reason, exit_code)
+            if exit_code == EXIT_ANEW:
+                return  # the run isn't over, and its journal says no such thing
             refuse_rest(self._mailbox, _OVER, self._emitter.emit)
-        if exit_code != EXIT_ANEW:  # else the run isn't over, and its journal says no such thing
-            self._emitter.emit(ended)
+        self._emitter.emit(ended)
 
     def _undo(self, folder: RunFolder, created_dir: bool) -> None:
         """Remove a run that could not begin: nothing but this thread's own files are in it."""
@@ -250,7 +251,7 @@ def _in_words(error: Exception) -> str:
     return f"{text or 'no message'} [{type(error).__name__}]"[:500]
 
 
-def _log_to(path: Path) -> logging.Handler:
+def log_to(path: Path) -> logging.Handler:
     """Send what libraries log or warn of to the run's own file, not to the screen."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

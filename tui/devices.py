@@ -1,16 +1,25 @@
 """The device panel in words: the training device where there is one, the host always."""
 
+from collections.abc import Iterable
+
 from core import format as fmt
 from core.events import DeviceSample
 from core.run_state import RunState
 from core.text import printable
 
 _BAR_CELLS = 16
+_ALIKE = 0.05
+"""Shares of time that differ by less say nothing about who is slow."""
+
+
+_MOST_RANKS = 6
 
 
 def device_title(state: RunState) -> str:
     """Return what the panel is about: the device's name, or the word for it."""
     sample = state.device
+    if len(state.devices) > 1:
+        return f"{len(state.devices)} ranks"
     if sample is not None:
         return _both(sample.device, sample.name)
     return _both(state.model.device, state.model.device_name) if state.model else "device"
@@ -38,6 +47,46 @@ def device_line(sample: DeviceSample | None) -> str:
     note = [printable(sample.note)] if sample.note and sample.total is None else []
     parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
     return " · ".join(parts) or "no figures"
+
+
+def panel_lines(state: RunState, short: bool) -> list[str]:
+    """Return the panel of a run: its device, or a line a rank with the slowest one marked; `short`
+    as one line."""
+    if len(state.devices) < 2:
+        return [device_line(state.device)] if short else device_lines(state.device)
+    slowest = slowest_rank(state.devices.values())
+    if short:
+        last = "" if slowest is None else f", slowest {_named(state.devices[slowest])}"
+        return [f"{len(state.devices)} ranks{last}"]
+    shown = [state.devices[rank] for rank in sorted(state.devices)]
+    lines = [_rank_line(sample, sample.rank == slowest) for sample in shown[:_MOST_RANKS]]
+    left_out = len(shown) - _MOST_RANKS
+    if left_out > 0:
+        lines[-1] = f"… and {left_out + 1} more ranks"
+    return lines
+
+
+def slowest_rank(samples: Iterable[DeviceSample]) -> int | None:
+    """Return the rank that waits least for the others; None where that is not known of all or
+    they wait alike."""
+    known = [(s.waits, s.rank) for s in samples if s.waits is not None]
+    if len(known) < 2 or max(known)[0] - min(known)[0] < _ALIKE:
+        return None
+    return min(known)[1]
+
+
+def _rank_line(sample: DeviceSample, is_slowest: bool) -> str:
+    parts = [*_short_memory(sample), *_load(sample)]
+    if not parts and sample.process_rss is not None:
+        parts.append(fmt.size(sample.process_rss))
+    if sample.waits is not None:
+        parts.append(f"waits {fmt.percent(sample.waits, 0)}")
+    return f"{_named(sample)} {' · '.join(parts)}" + (" ◂ slowest" if is_slowest else "")
+
+
+def _named(sample: DeviceSample) -> str:
+    place = f"@{printable(sample.host)}" if sample.host else ""
+    return f"{sample.rank} {printable(sample.device)}{place}"
 
 
 def _memory(sample: DeviceSample) -> list[str]:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.data.cores import usable_cores
 from core.errors import SetupError
 from core.job import RESULT_VARIABLE
 
@@ -50,7 +51,13 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with tempfile.TemporaryDirectory(prefix="convnext-tui-") as folder:
         result = Path(folder) / "exit-code"
-        environment = {**os.environ, RESULT_VARIABLE: str(result)}
+        threads = str(max(1, usable_cores() // ranks))
+        environment = {
+            "OMP_NUM_THREADS": threads,
+            **os.environ,
+            RESULT_VARIABLE: str(result),
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+        }
         # In a group of its own: Ctrl-C would otherwise come to the ranks twice.
         process = subprocess.Popen(rank_command(ranks, arguments), env=environment, process_group=0)
         asked: list[int] = []

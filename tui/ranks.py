@@ -28,30 +28,24 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         from core.follower import follow
 
         return follow(job, config.device)
-    if job.restart:
-        from core.resume import plan_resumption, run_of_job
+    from core.journal import replay
+    from core.resume import is_of_job, plan_resumption, run_of_job
+    from core.run_state import fold
 
-        folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
-        if folder is not None:
-            over = _exit_code(folder.journal)
-            if over is not None:
-                return _told(over)
-            # What was to be changed is in the run's configuration by now.
-            resumption = plan_resumption(folder)
-            config = resumption.config
+    folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
+    past = replay(folder.journal)[0] if folder else []
+    if folder is not None and is_of_job(past, job.id):
+        status = fold(past).status
+        if status in _EXIT_CODES:
+            return _told(_EXIT_CODES[status])
+        # What was to be changed is in the run's configuration by now.
+        resumption = plan_resumption(folder)
+        config = resumption.config
     from core.worker import EXIT_ANEW
     from tui.unattended import run_headless
 
     code = run_headless(config, runs_dir, log_format, resumption)
     return code if code == EXIT_ANEW else _told(code)
-
-
-def _exit_code(journal: Path) -> int | None:
-    """Return the exit code of a run that is over already."""
-    from core.journal import replay
-    from core.run_state import fold
-
-    return _EXIT_CODES.get(fold(replay(journal)[0]).status)
 
 
 def _told(code: int) -> int:

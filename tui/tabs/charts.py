@@ -205,10 +205,10 @@ class ChartsTab(RunTab):
         return drawn or max(1, self.size.width // 2)  # a key may come before the first drawing
 
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
-        flat, sample = self._flat, state.device
+        flat = self._flat
         lines = wording.stopping_lines(state, status, short=flat)
         self._stopping.show(lines, flat, "early stopping")
-        lines = [devices.device_line(sample)] if flat else devices.device_lines(sample)
+        lines = devices.panel_lines(state, short=flat)
         self._device.show(lines, flat, devices.device_title(state))
         if slow:
             self._speed.show(wording.speed_lines(state), flat)

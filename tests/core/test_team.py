@@ -1,0 +1,87 @@
+"""Shares of a batch, and the place of a process among others."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import SetupError
+from core.job import Job, find_job
+from core.team import ALONE, Word, share_of
+from tui.launch import count_ranks
+
+
+@given(count=st.integers(0, 200), size=st.integers(1, 9))
+def test_shares_are_a_batch_once(count: int, size: int) -> None:
+    shares = [share_of(range(count), rank, size) for rank in range(size)]
+    assert sorted(place for share in shares for place in share) == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 2
+
+
+@given(count=st.integers(0, 200), size=st.integers(1, 9))
+def test_pictures_that_are_mixed_are_in_one_share(count: int, size: int) -> None:
+    for rank in range(size):
+        share = share_of(range(count), rank, size)
+        assert [count - 1 - place for place in share] == share[::-1]
+
+
+def test_alone_everything_is_ones_own() -> None:
+    word = Word(problem="the disk is full")
+    assert ALONE.meet(word, pictures=3) is word
+    assert (ALONE.pictures, ALONE.leads, ALONE.mine([1, 2])) == (3, True, [1, 2])
+    assert (ALONE.gather("x"), ALONE.share("x"), ALONE.news()) == (["x"], "x", [])
+    assert ALONE.is_due(lambda: True)
+    assert ALONE.decide(True)
+
+
+def test_without_torchrun_a_process_is_alone() -> None:
+    assert find_job({"PATH": "/bin", "RANK": "3"}) == Job()
+
+
+def test_torchrun_tells_a_process_its_place() -> None:
+    job = find_job(
+        {
+            "RANK": "5",
+            "WORLD_SIZE": "8",
+            "LOCAL_RANK": "1",
+            "LOCAL_WORLD_SIZE": "4",
+            "TORCHELASTIC_RUN_ID": "night",
+            "TORCHELASTIC_RESTART_COUNT": "2",
+            "TORCHELASTIC_MAX_RESTARTS": "3",
+        }
+    )
+    assert job == Job(5, 8, 1, 4, "night", restart=2, restarts_left=1)
+    assert not job.leads
+
+
+def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+    assert count_ranks("all", None) == 3
+    assert count_ranks("2", "cuda") == 2
+    assert count_ranks("7", "cpu") == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "device", "said"),
+    [
+        ("4", None, "3 are here"),
+        ("0", None, "from 1"),
+        ("x", "cpu", "from 1"),
+        ("all", "cpu", "no"),
+    ],
+)
+def test_what_is_no_number_of_gpus_here(
+    text: str, device: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+    with pytest.raises(SetupError, match=said):
+        count_ranks(text, device)
+
+
+def test_the_command_says_so(tmp_path: Path) -> None:
+    from tests.tui.command import run
+
+    got = run("--demo", "--gpus", "2", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert got.returncode == 2
+    assert "--device cpu" in got.stderr

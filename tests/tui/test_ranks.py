@@ -1,0 +1,214 @@
+"""Several ranks on this machine's CPU train one run, as people start them."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+
+from core import commands as cmd
+from core.events import CommandApplied, RunResumed
+from core.inbox import append_command
+from core.journal import replay
+from core.runs import RunFolder, run_folders
+from tests.pictures import make_pictures
+from tests.tui.command import ENDLESS, SMALL, run, start
+
+RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough for three steps an epoch, the last one with fewer pictures than a rank each."""
+    return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=7)
+
+
+def finished(folder: Path, photos: Path, ranks: int, *more: str) -> RunFolder:
+    got = run(*RANKS, *SMALL, "--data", str(photos), "--gpus", str(ranks), *more, cwd=folder)
+    assert got.returncode == 0, got.stderr
+    return next(run_folders(folder / "runs"))
+
+
+@pytest.fixture(scope="module")
+def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return finished(tmp_path_factory.mktemp("one"), photos, 1)
+
+
+@pytest.fixture(scope="module")
+def two(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return finished(tmp_path_factory.mktemp("two"), photos, 2)
+
+
+def history(folder: RunFolder) -> pd.DataFrame:
+    columns = ["phase", "epoch", "global_step", "train_loss", "train_top1", "val_loss", "val_top1"]
+    return pd.read_csv(folder.history)[columns]
+
+
+def assert_same(folder: RunFolder, other: RunFolder) -> None:
+    pd.testing.assert_frame_equal(history(folder), history(other), rtol=1e-5)
+    for name in ("best.pt", "last.pt"):
+        weights, others = (
+            torch.load(each.checkpoints / name, weights_only=True)["model"]
+            for each in (folder, other)
+        )
+        for key, value in weights.items():
+            torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
+
+
+def test_two_ranks_train_what_one_does(alone: RunFolder, two: RunFolder) -> None:
+    assert_same(two, alone)
+
+
+def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> None:
+    mixed = ("--set", "phases.full.mixup=0.4", "--set", "phases.head.epochs=0")
+    (tmp_path / "one").mkdir()
+    assert_same(
+        finished(tmp_path, photos, 3, *mixed), finished(tmp_path / "one", photos, 1, *mixed)
+    )
+
+
+def of(kind: type[Any], folder: RunFolder) -> list[Any]:
+    records, _ = replay(folder.journal)
+    return [record.event for record in records if isinstance(record.event, kind)]
+
+
+class Watched:
+    """A run of two ranks whose events are read as they come."""
+
+    def __init__(self, process: "subprocess.Popen[str]", runs: Path) -> None:
+        self.process = process
+        # Ranks that wait for each other for good would else hold up everything.
+        self._watchdog = threading.Timer(150, self.kill)
+        self._watchdog.start()
+        self._runs = runs
+
+    @property
+    def folder(self) -> RunFolder:
+        return next(run_folders(self._runs))
+
+    def until(self, kind: str, fits: Callable[[dict[str, Any]], bool] = lambda e: True) -> Any:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["type"] == kind and fits(event):
+                return event
+        raise AssertionError(f"no {kind} before the end: {self.process.communicate()[1]}")
+
+    def ask(self, command: cmd.Command) -> Any:
+        append_command(self.folder.commands, command)
+        return self.until("CommandApplied", lambda event: event["id"] == command.id)
+
+    def kill(self) -> None:
+        self._watchdog.cancel()
+        if self.process.poll() is None:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                child.kill()
+            self.process.kill()
+
+    def ranks(self) -> list[psutil.Process]:
+        """The processes of the ranks, rank 0 first."""
+        found = [
+            process
+            for process in psutil.Process(self.process.pid).children(recursive=True)
+            if "RANK" in process.environ() and "tui" in process.cmdline()
+        ]
+        return sorted(found, key=lambda process: int(process.environ()["RANK"]))
+
+
+@pytest.fixture
+def watch(photos: Path, tmp_path: Path) -> Iterator[Callable[..., Watched]]:
+    started: list[Watched] = []
+
+    def begin(*arguments: str) -> Watched:
+        process = start(*RANKS, "--data", str(photos), "--gpus", "2", *arguments, cwd=tmp_path)
+        started.append(Watched(process, tmp_path / "runs"))
+        return started[-1]
+
+    yield begin
+    for watched in started:
+        watched.kill()
+        watched.process.communicate()
+
+
+def test_commands_act_on_all_ranks_and_one_goes_on_alone(
+    watch: Callable[..., Watched], tmp_path: Path
+) -> None:
+    watched = watch(*ENDLESS, "--set", "phases.full.epochs=100000")
+    watched.until("EpochEnded")
+    watched.ask(cmd.Pause())
+    assert "saving manual-head" in watched.ask(cmd.SaveCheckpoint())["note"]
+    assert watched.ask(cmd.SetPatience(patience=9))["note"].endswith("→ 9")
+    watched.ask(cmd.Resume())
+    watched.until("EpochEnded")
+    watched.ask(cmd.EndPhase())
+    watched.until("PhaseStarted", lambda event: event["phase"] == "full")
+    watched.ask(cmd.SetLearningRate(lr=2e-4))
+    watched.until("Progress")
+    watched.ask(cmd.Stop())
+    assert watched.until("RunEnded")["outcome"] == "stopped"
+    assert watched.process.wait(60) == 0
+    more = ("--set", "phases.full.epochs=1")
+    got = run("--no-ui", "--resume", watched.folder.id, *more, cwd=tmp_path)
+    assert got.returncode == 0, got.stderr
+    assert [event.ranks for event in of(RunResumed, watched.folder)] == [1]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_rank_costs_nothing(
+    victim: int, watch: Callable[..., Watched], two: RunFolder
+) -> None:
+    watched = watch(*SMALL)
+    watched.until("EpochEnded")
+    watched.ranks()[victim].kill()
+    assert watched.until("RunEnded")["outcome"] == "finished"
+    assert watched.process.wait(60) == 0
+    assert [event.restart for event in of(RunResumed, watched.folder)] == [True]
+    pd.testing.assert_frame_equal(history(watched.folder), history(two))
+
+
+def test_two_go_on_with_what_one_began(photos: Path, tmp_path: Path) -> None:
+    process = start(*RANKS, *ENDLESS, "--data", str(photos), cwd=tmp_path)
+    watched = Watched(process, tmp_path / "runs")
+    watched.until("EpochEnded")
+    watched.ask(cmd.Stop())
+    process.communicate()
+    watched.kill()
+    more = ("--resume", watched.folder.id, "--gpus", "2", "--set", "phases.head.epochs=2")
+    got = run(*RANKS, *more, cwd=tmp_path)
+    assert got.returncode == 0, got.stderr
+    assert (watched.folder.checkpoints / "best-full.pt").exists()
+
+
+def test_what_keeps_it_from_beginning_is_said_once(photos: Path, tmp_path: Path) -> None:
+    wrong = ("--set", "model.weights=missing.safetensors")
+    got = run(
+        "--no-ui",
+        "--device",
+        "cpu",
+        "--gpus",
+        "2",
+        *SMALL,
+        *wrong,
+        "--data",
+        str(photos),
+        cwd=tmp_path,
+    )
+    assert got.returncode == 2
+    assert got.stderr.count("missing.safetensors") == 1
+
+
+def test_ctrl_c_saves_and_stops(watch: Callable[..., Watched]) -> None:
+    watched = watch(*ENDLESS)
+    watched.until("EpochEnded")
+    os.kill(watched.process.pid, signal.SIGINT)
+    assert watched.until("RunEnded")["outcome"] == "stopped"
+    assert watched.process.wait(60) == 130
+    assert [event.command for event in of(CommandApplied, watched.folder)] == ["Stop"]
