@@ -11,7 +11,7 @@ from core.job import Job
 from core.math_threads import share_the_cores
 from core.start import FRESH, Start
 from core.telemetry import DeviceMonitor
-from core.worker import log_to
+from core.worker import EXIT_ANEW, log_to
 
 
 class _NoMailbox(Mailbox):
@@ -25,8 +25,7 @@ class _NoMailbox(Mailbox):
 def follow(job: Job, device: str) -> int:
     """Train along until the run is over; returns the exit code.
 
-    Raises `core.team.LostContact` when another rank is gone: all of them begin anew then, if an
-    elastic agent starts them.
+    When another rank is gone that is EXIT_ANEW: an elastic agent starts all of them anew.
     """
     # Ctrl-C and Slurm's SIGTERM reach all processes at once; what follows is rank 0's to say, and
     # an agent that has lost a rank kills those that don't end.
@@ -67,6 +66,9 @@ def follow(job: Job, device: str) -> int:
     monitor = DeviceMonitor(prepared.probe, team.outbox.emit)
     try:
         prepared.fit()
+    except Exception:  # the last line of defence: why it ended must be in the run's log
+        logging.getLogger(__name__).exception("rank %d can't go on", job.rank)
+        return EXIT_ANEW
     finally:
         monitor.close()
         prepared.close()

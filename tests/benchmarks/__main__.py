@@ -28,6 +28,7 @@ BENCHMARKS = {
     "peers": True,
     "views": True,
     "recipes": True,
+    "ranks": True,
     "gpu": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

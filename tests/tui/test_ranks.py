@@ -13,6 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from core import commands as cmd
 from core.events import CommandApplied, RunResumed
@@ -188,21 +189,13 @@ def test_two_go_on_with_what_one_began(photos: Path, tmp_path: Path) -> None:
 
 
 def test_what_keeps_it_from_beginning_is_said_once(photos: Path, tmp_path: Path) -> None:
-    wrong = ("--set", "model.weights=missing.safetensors")
-    got = run(
-        "--no-ui",
-        "--device",
-        "cpu",
-        "--gpus",
-        "2",
-        *SMALL,
-        *wrong,
-        "--data",
-        str(photos),
-        cwd=tmp_path,
-    )
-    assert got.returncode == 2
-    assert got.stderr.count("missing.safetensors") == 1
+    save_file({"of.another.network": torch.zeros(3)}, tmp_path / "other.safetensors")
+    wrong = ("--set", "model.weights=other.safetensors", "--log-format", "plain")
+    got = run(*RANKS, *SMALL, *wrong, "--data", str(photos), "--gpus", "2", cwd=tmp_path)
+    assert got.returncode == 2, got.stderr
+    assert got.stderr.count("error: ") == 1
+    assert "other.safetensors" in got.stderr
+    assert not list(run_folders(tmp_path / "runs"))
 
 
 def test_ctrl_c_saves_and_stops(watch: Callable[..., Watched]) -> None:
