@@ -41,6 +41,14 @@ def _run_started(e: ev.RunStarted) -> Line:
     return Line("info", f"run {printable(e.run_id)} started")
 
 
+def _run_resumed(e: ev.RunResumed) -> Line:
+    place = f"{e.phase} epoch {e.epoch}" + (f", step {e.step}" if e.step else "")
+    where = f"from {printable(e.checkpoint)}, at {place}" if e.checkpoint else "from its beginning"
+    if e.restart:
+        return Line("warning", f"a process of the run was gone: all start anew, {where}")
+    return Line("info", f"goes on {where}")
+
+
 def _data_ready(e: ev.DataReady) -> Line:
     text = (
         f"data: {fmt.count(e.train)} train and {fmt.count(e.val)} val pictures "
@@ -131,6 +139,7 @@ def _run_ended(e: ev.RunEnded) -> Line:
 
 _WRITERS: dict[type[Any], Callable[[Any], Line | None]] = {
     ev.RunStarted: _run_started,
+    ev.RunResumed: _run_resumed,
     ev.DataReady: _data_ready,
     ev.Chosen: _chosen,
     ev.ModelReady: _model_ready,

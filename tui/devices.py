@@ -12,14 +12,16 @@ _ALIKE = 0.05
 """Shares of time that differ by less say nothing about who is slow."""
 
 
-_MOST_RANKS = 6
+_MOST_RANKS, _HOST_CELLS = 6, 8
+_SLOW = "▸"
 
 
 def device_title(state: RunState) -> str:
     """Return what the panel is about: the device's name, or the word for it."""
     sample = state.device
     if len(state.devices) > 1:
-        return f"{len(state.devices)} ranks"
+        slowest = slowest_rank(state.devices.values())
+        return f"{len(state.devices)} ranks" + ("" if slowest is None else f" · {_SLOW} slowest")
     if sample is not None:
         return _both(sample.device, sample.name)
     return _both(state.model.device, state.model.device_name) if state.model else "device"
@@ -76,17 +78,20 @@ def slowest_rank(samples: Iterable[DeviceSample]) -> int | None:
 
 
 def _rank_line(sample: DeviceSample, is_slowest: bool) -> str:
-    parts = [*_short_memory(sample), *_load(sample)]
-    if not parts and sample.process_rss is not None:
-        parts.append(fmt.size(sample.process_rss))
+    held = sample.reserved or sample.allocated or sample.process_rss
+    parts = [_named(sample)]
+    if held is not None:
+        parts.append(fmt.size(held))
+    if sample.utilization is not None:
+        parts.append(fmt.percent(sample.utilization, 0))
     if sample.waits is not None:
         parts.append(f"waits {fmt.percent(sample.waits, 0)}")
-    return f"{_named(sample)} {' · '.join(parts)}" + (" ◂ slowest" if is_slowest else "")
+    return (_SLOW if is_slowest else " ") + "  ".join(parts)
 
 
 def _named(sample: DeviceSample) -> str:
-    place = f"@{printable(sample.host)}" if sample.host else ""
-    return f"{sample.rank} {printable(sample.device)}{place}"
+    host = printable(sample.host)[:_HOST_CELLS]
+    return " ".join(filter(None, (str(sample.rank), host, printable(sample.device))))
 
 
 def _memory(sample: DeviceSample) -> list[str]:

@@ -68,3 +68,15 @@ def test_only_checkpoints_that_were_asked_for_are_told() -> None:
 def test_reasons_have_words() -> None:
     assert phase_reason("epochs") == "all epochs done"
     assert phase_reason("\x1b[2J") == r"\x1b[2J"
+
+
+def test_going_on_says_from_where() -> None:
+    place = {"phase": "full", "epoch": 3, "step": 7, "global_step": 9, "checkpoint": "last.pt"}
+    by_hand, by_itself = (describe(ev.RunResumed(**place, restart=r)) for r in (False, True))
+    assert by_hand is not None
+    assert by_hand.text == "goes on from last.pt, at full epoch 3, step 7"
+    assert by_itself is not None
+    assert (by_itself.level, by_itself.text.startswith("a process of the run was gone")) == (
+        "warning",
+        True,
+    )

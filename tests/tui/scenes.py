@@ -128,6 +128,7 @@ SCENES = (
     _run("preparing", scripted.preparing),
     _run("head", lambda: Script().prepare().gpu().phase("head").epoch("head", 1, 0.9, 0.5)),
     _run("full", scripted.running),
+    _run("ranks", scripted.ranks),
     _run("paused", scripted.paused),
     _run("finished", scripted.finished, live=False),
     _run("failed", scripted.failed, live=False),

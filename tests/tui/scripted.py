@@ -202,6 +202,23 @@ class Script:
             )
         )
 
+    def four_gpus(self) -> "Script":
+        """On two machines; rank 2 is slow."""
+        for rank, waits in enumerate((0.21, 0.2, 0.02, 0.19)):
+            self.add(
+                ev.DeviceSample(
+                    device=f"cuda:{rank % 2}",
+                    name="NVIDIA H200",
+                    rank=rank,
+                    host=f"node{rank // 2 + 1}",
+                    reserved=51_000_000_000 + rank * 100_000_000,
+                    total=139_000_000_000,
+                    utilization=0.91,
+                    waits=waits,
+                )
+            )
+        return self
+
     def host_only(self) -> "Script":
         return self.add(
             ev.DeviceSample(
@@ -226,6 +243,17 @@ class Script:
                 **more,
             )
         )
+
+
+def ranks() -> Script:
+    """Four ranks in phase full, which were started anew once."""
+    script = running()
+    script.add(
+        ev.RunResumed(
+            phase="full", epoch=3, step=0, global_step=900, checkpoint="last.pt", restart=True
+        )
+    )
+    return script.four_gpus()
 
 
 def running() -> Script:

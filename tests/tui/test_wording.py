@@ -164,6 +164,28 @@ def test_the_device_panel_with_a_gpu() -> None:
     ]
 
 
+def test_the_device_panel_of_several_ranks_marks_the_slowest() -> None:
+    state = fold(scripted.ranks().records)
+    assert devices.device_title(state) == "4 ranks · ▸ slowest"
+    assert devices.panel_lines(state, short=False)[1:3] == [
+        " 1 node1 cuda:1  51.1 GB  91 %  waits 20 %",
+        "▸2 node2 cuda:0  51.2 GB  91 %  waits 2 %",
+    ]
+    assert devices.panel_lines(state, short=True) == ["4 ranks, slowest 2 node2 cuda:0"]
+    assert state.device is not None
+    assert state.device.rank == 0
+
+
+def test_ranks_that_wait_alike_are_alike() -> None:
+    samples = [ev.DeviceSample(device="cpu", rank=rank, waits=0.1) for rank in range(8)]
+    assert devices.slowest_rank(samples) is None
+    state = fold(scripted.Script().records)
+    for sample in samples:
+        state.devices[sample.rank] = sample
+    lines = devices.panel_lines(state, short=False)
+    assert (len(lines), lines[-1]) == (6, "… and 3 more ranks")
+
+
 def test_the_device_panel_without_a_gpu_says_why() -> None:
     state = fold(scripted.with_nan().records)
     assert devices.device_lines(state.device)[-1] == "no NVIDIA driver on this machine"
