@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,8 @@ from torch.utils.data import Dataset
 from core.data.picture_cache import PictureCache
 from core.data.read import WHITE, UnreadableImage, read_rgb
 from core.data.split import DataPlan
+from core.data.storage import to_decode
+from core.errors import DataError
 from core.keys import key
 
 Transform = Callable[[Image.Image], Tensor]
@@ -55,6 +56,18 @@ class Batch(NamedTuple):
     """(N,), int64: places in the data set."""
     failed: list[tuple[int, str]]
     """Place and reason of each picture left out."""
+
+
+class LoaderError(RuntimeError):
+    """Pictures can't be read on, though they may be whole; the message says why."""
+
+
+class OutOfReach(LoaderError):
+    """A picture that lies elsewhere can't be fetched: to leave it out would train on less."""
+
+    def __init__(self, message: str) -> None:
+        # From a worker it comes with that one's traceback before the message.
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
 class PictureDataset(Dataset[Sample]):
@@ -105,10 +118,13 @@ class PictureDataset(Dataset[Sample]):
         return Sample(self.transform(picture), label, sample.place)
 
     def _read(self, place: int) -> Image.Image:
-        file = Path(self.root, self.paths[place])
-        if self.pictures:
-            return self.pictures.read(file, self.contents[place])
-        return read_rgb(file, background=self.background)
+        file, content = self.root / self.paths[place], self.contents[place]
+        try:
+            if self.pictures:
+                return self.pictures.read(file, content)
+            return read_rgb(to_decode(file, content), background=self.background)
+        except DataError as error:
+            raise OutOfReach(str(error)) from None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
