@@ -99,12 +99,12 @@ def _listed(url: str, store: Store, path: str) -> list[tuple[str, Info]]:
 def _children(url: str, store: Store, path: str, found: list[Info]) -> Iterator[tuple[str, Info]]:
     start = path if not path or path.endswith("/") else f"{path}/"
     for info in sorted(found, key=lambda one: str(one["name"])):
-        name = info["name"].removeprefix(start).strip("/")
-        if not info["name"].startswith(start) or (is_web(url) and ("?" in name or "#" in name)):
-            continue
-        name = decoded(url, name)
-        # What stands elsewhere: a server's link up, an archive's `../../x`.
-        if "/" in name or name in ("", ".", ".."):
+        whole: str = info["name"]
+        name = whole.removeprefix(start).strip("/")
+        if is_web(url):
+            name = "" if "?" in name or "#" in name else decoded(url, name)
+        # What lies elsewhere: a server's link up, an archive's `../../x`.
+        if not whole.startswith(start) or "/" in name or name in ("", ".", ".."):
             continue
         _check_name(name)
         if info["type"] == "link":

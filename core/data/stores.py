@@ -31,7 +31,7 @@ class Store:
     fs: Any
     turn: AbstractContextManager[object]
     """Held while it is asked, where only one thread may at a time."""
-    dot: bool
+    dot: bool = False
     """Whether all paths begin with `./`, as `tar cf photos.tar -C photos .` makes them."""
 
     def path_of(self, url: str) -> str:
@@ -108,6 +108,6 @@ def _connected(url: str) -> Store:
     # A new one: another may have kept a listing, or an archive open that was replaced since.
     fs, _ = url_to_fs(url, skip_instance_cache=True)
     if not any(isinstance(one, AbstractArchiveFileSystem) for one in (fs, getattr(fs, "fs", None))):
-        return Store(fs, nullcontext(), dot=False)
+        return Store(fs, nullcontext())
     top = {info["name"] for info in fs.ls("", detail=True)}
     return Store(fs, threading.Lock(), dot=top == {"."})
