@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from core.data.picture_cache import PictureCache
 from core.data.read import WHITE, UnreadableImage, read_rgb
 from core.data.split import DataPlan
-from core.data.storage import to_decode
+from core.data.storage import mapped, to_decode
 from core.errors import DataError
 from core.keys import key
 
@@ -106,11 +106,23 @@ class PictureDataset(Dataset[Sample]):
         return len(self.paths)
 
     def __getitem__(self, sample: SampleKey) -> Sample:
-        label = self.labels[sample.place]
+        return self._sample(sample, self._attempt(sample.place))
+
+    def __getitems__(self, samples: Sequence[SampleKey]) -> list[Sample]:
+        """Return the samples of a batch: pictures from elsewhere are fetched side by side."""
+        found = mapped(self.root, self._attempt, [sample.place for sample in samples])
+        return [self._sample(sample, one) for sample, one in zip(samples, found, strict=True)]
+
+    def _attempt(self, place: int) -> Image.Image | UnreadableImage:
         try:
-            picture = self._read(sample.place)
+            return self._read(place)
         except UnreadableImage as error:
-            return Sample(None, label, sample.place, str(error))
+            return error
+
+    def _sample(self, sample: SampleKey, picture: Image.Image | UnreadableImage) -> Sample:
+        label = self.labels[sample.place]
+        if isinstance(picture, UnreadableImage):
+            return Sample(None, label, sample.place, str(picture))
         if sample.epoch == PLAIN_EPOCH:
             return Sample(self.plain(picture), label, sample.place)
         again = sample[3:] if sample.time else ()

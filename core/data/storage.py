@@ -108,13 +108,15 @@ def readers(root: Place) -> int:
     return min(16, usable_cores()) if isinstance(root, Path) else THREADS
 
 
-def mapped(root: Place, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return `work(item)` of small work on files below a root: at once where each takes a trip."""
+def mapped(root: Place, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield `work(item)` on files below a root, in order: here one by one as they are asked for,
+    elsewhere many at once, as each of them is a trip."""
     if isinstance(root, Path):
-        return list(map(work, items))
+        yield from map(work, items)
+        return
     with ThreadPoolExecutor(readers(root)) as pool:
         try:
-            return list(pool.map(work, items))
+            yield from pool.map(work, items)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
