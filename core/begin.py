@@ -19,6 +19,7 @@ from core.data.cores import may_read_elsewhere
 from core.data.recheck import Differences, recheck
 from core.data.scan import DataError
 from core.data.split import DataPlan, plan_data
+from core.data.storage import place_of
 from core.data.workers import start_server
 from core.demo_run import draw_demo, is_demo
 from core.emitter import Emitter
@@ -174,7 +175,7 @@ class Beginning:
     def _plan(self) -> DataPlan | None:
         """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
         data, progress = self._config.data, self._progress("reading pictures")
-        root = Path(data.root or "")
+        root = place_of(data.root or "")
         if data.split is None:
             return plan_data(
                 root,
@@ -207,7 +208,7 @@ class Beginning:
 
     def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
         checked = recheck(
-            Path(self._config.data.root or ""),
+            place_of(self._config.data.root or ""),
             self._folder.split,
             self._progress("checking the pictures"),
             self._stop_asked,

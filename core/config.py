@@ -68,7 +68,8 @@ class DataConfig(_Section):
     """Where the pictures are and how they are fed."""
 
     root: str | None = None
-    """Folder with one sub folder a class, or with `train/` and `val/`. Needed to train."""
+    """Folder with one sub folder a class, or with `train/` and `val/`; or a URL that fsspec opens,
+    such as `s3://bucket/photos` or `zip://::photos.zip`, without a password. Needed to train."""
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of each class that is held out for validation; unused with `train/` and `val/`."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from core import safe_yaml
 from core.config import Config
-from core.errors import SetupError
+from core.data.storage import absolute_path, absolute_place
+from core.errors import DataError, SetupError
 from core.flat import Tree, flatten
 from core.presets import preset_names, preset_text
 from core.text import printable
@@ -47,9 +48,14 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
         _put(tree, key, value)
     for key, value in values.items():
         _put(tree, key, value)
-    for section, key in (("data", "root"), ("data", "split"), ("model", "weights")):
+    for section, key in (("data", "split"), ("model", "weights")):
         if isinstance(path := tree[section][key], str):
-            tree[section][key] = str(_absolute(path))
+            tree[section][key] = absolute_path(path)
+    if isinstance(root := tree["data"]["root"], str):
+        try:
+            tree["data"]["root"] = absolute_place(root)
+        except DataError as error:
+            raise ConfigError(f"data.root is no folder: {error}") from None
     return _validated(tree)
 
 
@@ -96,13 +102,6 @@ def describe_key(key: str) -> str:
     for section in sections:
         model = model.model_fields[section].annotation  # type: ignore[assignment]
     return " ".join((model.model_fields[last].description or "").split())
-
-
-def _absolute(path: str) -> Path:
-    try:
-        return Path(path).expanduser().absolute()
-    except RuntimeError:  # `~name` of somebody who has no home here
-        return Path(path).absolute()
 
 
 def _read(source: str | Path) -> Tree:

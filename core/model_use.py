@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.data.storage import place_of
 from core.inference.export_target import check_target
 from core.math_threads import share_the_cores
 
@@ -39,7 +40,7 @@ def open_predictor(
 
 def evaluate(
     predictor: "Predictor",
-    folder: Path | None,
+    folder: str | None,
     part: str | None = None,
     tta: str | None = None,
     on_pictures: Callable[[int], object] = lambda count: None,
@@ -51,9 +52,9 @@ def evaluate(
 
     run = predictor.run
     if folder is None:
-        pictures = own_pictures(run.folder, Path(run.config.data.root or ""), run.classes, part)
+        pictures = own_pictures(run.folder, place_of(run.config.data.root or ""), run.classes, part)
     else:
-        pictures = labelled_pictures(folder, run.classes, part)
+        pictures = labelled_pictures(place_of(folder), run.classes, part)
     return evaluated(predictor, pictures, tta, on_pictures)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from core.config import Config
 from core.data.balance import class_notes, named
 from core.data.scan import count_pictures
 from core.data.split import shares
+from core.data.storage import Place
 from core.model_facts import ModelFacts
 from core.pace import Pace
 
@@ -56,7 +56,7 @@ class Duration:
 
 
 def look_at_data(
-    root: Path,
+    root: Place,
     val_fraction: float,
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,

@@ -7,6 +7,7 @@ from pathlib import Path
 from core.config import Config
 from core.config_io import ConfigError
 from core.data.scan import check_root
+from core.data.storage import place_of
 from core.demo_run import is_demo
 from core.phases import PHASES
 from core.text import printable
@@ -25,7 +26,10 @@ def check(config: Config) -> None:
     # Not Path.is_file: that raises for a name too long and for a folder one may not look into.
     if config.model.weights is not None and not os.path.isfile(config.model.weights):  # noqa: PTH113
         raise ConfigError(f"model.weights={printable(config.model.weights)}: no such file")
-    if not is_demo(config):
-        check_root(Path(config.data.root))
+    root = place_of(config.data.root)
+    if not isinstance(root, Path):
+        root.check_packages()  # who begins a run doesn't wait for a network; the run itself does
+    elif not is_demo(config):
+        check_root(root)
     if importlib.util.find_spec("torch") is None:
         raise ConfigError("torch is not installed in this environment: pip install torch")

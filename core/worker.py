@@ -17,6 +17,7 @@ from core.begin import Beginning
 from core.commands import Command, Mailbox, Stop
 from core.config import Config
 from core.config_io import with_values
+from core.data.storage import place_name
 from core.emitter import Emitter
 from core.errors import SetupError
 from core.events import Record, RunEnded, Warned
@@ -51,7 +52,7 @@ def _named(config: Config) -> Config:
 
     Only as it begins: a preset is for any folder.
     """
-    own = Path(config.data.root or "").name
+    own = place_name(config.data.root or "")
     unnamed = config.name == Config.model_fields["name"].default
     return with_values(config, {"name": own[:200]}) if unnamed and own else config
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.tui.command import environment
+from tests.tui.command import REPOSITORY, environment
 
 TORCH_FREE = [
     *("core.config_io", "core.events", "core.commands", "core.journal", "core.run_state"),
@@ -43,3 +43,16 @@ def test_the_engine_knows_no_screen() -> None:
         "assert not {'textual', 'rich', 'plotext'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+
+
+def test_a_folder_of_this_machine_needs_nothing_for_others() -> None:
+    code = (
+        "import sys, core.preflight, core.data.picture_cache\n"
+        "from core.data.check import check\n"
+        "from core.data.storage import place_of\n"
+        "check(place_of('configs'))\n"
+        "assert 'fsspec' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=REPOSITORY, env=environment(), timeout=60
+    )

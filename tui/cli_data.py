@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.data.storage import place_of
+from core.data.url import is_url
 from core.errors import SetupError
 from core.text import printable
 
@@ -33,7 +35,7 @@ def check(
 
     # Pillow warns of what the report tells in its own words.
     warnings.filterwarnings("ignore", module=r"PIL\..*")
-    root = Path(folder).expanduser()
+    root = place_of(folder if is_url(folder) else str(Path(folder).expanduser()))
     with _Bar() as bar:
         report = look(root, bar.show)
     assert report is not None

@@ -64,7 +64,7 @@ def evaluate(
     with working("evaluating") as progress:
         result = model_use.evaluate(
             predictor,
-            Path(folder) if folder is not None else None,
+            folder,
             part,
             tta,
             lambda count: advance(progress, count),

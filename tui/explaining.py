@@ -4,12 +4,13 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from core.data.storage import Place
 from core.own_process import run_module
 from core.text import printable
 from tui.pictures import Loaded, load
 
 
-async def explain(run: Path, picture: Path) -> Loaded:
+async def explain(run: Path, picture: Place) -> Loaded:
     """Return a picture with Grad-CAM's map over it, as `convnext-tui explain` draws it, or the
     reason why there is none."""
     with tempfile.TemporaryDirectory() as out:

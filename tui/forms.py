@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from core import config_io
 from core.config import Config
@@ -123,10 +122,12 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
 
 def check_data(text: str) -> str:
     """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
-    from core.data.scan import DataError, check_root
+    from core.data.scan import check_root
+    from core.data.storage import absolute_place, place_of
+    from core.errors import DataError
 
     try:
-        check_root(Path(text.strip()).expanduser())
+        check_root(place_of(absolute_place(text.strip())))
     except DataError as error:
         return str(error)
     except (OSError, ValueError, RuntimeError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core import events as ev
 from core import format as fmt
+from core.data.storage import Place
 from core.evaluated_parts import Mistake
 from core.run_state import RunState
 from core.text import printable
@@ -24,7 +25,7 @@ class Entry:
 
     line: str
     caption: str
-    path: Path | None
+    path: Place | None
     """What a person may copy."""
     load: Callable[[], Loaded] = field(compare=False)
 
@@ -70,7 +71,7 @@ def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
     return [whole, *(_sample(state, event, sheet, number) for number in range(count))]
 
 
-def _sample(state: RunState, event: ev.SamplesSaved, sheet: Path | None, number: int) -> Entry:
+def _sample(state: RunState, event: ev.SamplesSaved, sheet: Place | None, number: int) -> Entry:
     name, file = _name(state, event.labels[number]), event.files[number]
     return Entry(
         line=f"{number + 1:>3}  {name}",
@@ -81,7 +82,7 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Path | None, number:
     )
 
 
-def _cut(sheet: Path | None, side: int, columns: int, number: int) -> Loaded:
+def _cut(sheet: Place | None, side: int, columns: int, number: int) -> Loaded:
     if sheet is None:
         return Loaded(None, _OUTSIDE)
     return load_sheet(sheet, side, columns, number + 1)[number]
@@ -93,7 +94,7 @@ def _name(state: RunState, label: int) -> str:
     return printable(known or f"class {label}")
 
 
-def _picture(state: RunState, path: str) -> Path | None:
+def _picture(state: RunState, path: str) -> Place | None:
     return resolve(state.data.root, path) if state.data else None
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.data.storage import Place, place_of
+from core.errors import DataError
+
 # Pillow is imported where a picture is read: in a thread, and not before someone wants to see one.
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +27,7 @@ class Loaded:
     problem: str = ""
 
 
-def load(file: Path) -> Loaded:
+def load(file: Place) -> Loaded:
     """Read a picture that may be damaged, huge or gone. Takes a moment; never fails."""
     data = _bytes(file)
     if isinstance(data, str):
@@ -42,7 +45,7 @@ def load(file: Path) -> Loaded:
     return Loaded(image)
 
 
-def load_sheet(file: Path, side: int, columns: int, count: int) -> list[Loaded]:
+def load_sheet(file: Place, side: int, columns: int, count: int) -> list[Loaded]:
     """Read a sheet of samples and cut it into its pictures, each `side` pixels wide and high."""
     data = _bytes(file)
     if isinstance(data, str):
@@ -85,8 +88,13 @@ def _too_large(data: bytes) -> str:
     return ""
 
 
-def _bytes(file: Path) -> bytes | str:
+def _bytes(file: Place) -> bytes | str:
     """Return what a file holds, or the reason why it isn't read; waits for no pipe."""
+    if not isinstance(file, Path):
+        try:
+            return file.glance()
+        except DataError as error:
+            return str(error)
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -107,10 +115,13 @@ def _bytes(file: Path) -> bytes | str:
         os.close(handle)
 
 
-def resolve(root: str, path: str) -> Path | None:
+def resolve(root: str, path: str) -> Place | None:
     """Return where a picture of the data is, or None for a path that leads out of its folder, as
     only a damaged journal has one."""
     parts = Path(path).parts
     if not path or Path(path).is_absolute() or ".." in parts:
         return None
-    return Path(root, path)
+    try:
+        return place_of(root) / path
+    except DataError:
+        return None

@@ -3,7 +3,6 @@
 Nothing in the folder is ever changed.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from core.data.scan import (
     list_pictures,
     read_all,
 )
+from core.data.storage import Place, relative, walk
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files go by the names of others."""
@@ -100,7 +100,7 @@ class Report:
 
 
 def check(
-    root: Path,
+    root: Place,
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Report | None:
@@ -144,14 +144,14 @@ def _lost(counts: Mapping[str, int]) -> list[str]:
     return [f"{named(lost)} no picture that can be read"] if lost else []
 
 
-def _listed(root: Path) -> tuple[list[Listed], str]:
+def _listed(root: Place) -> tuple[list[Listed], str]:
     try:
         return list_pictures(root), ""
     except DataError as error:
         found = []
-        for top, folders, files in os.walk(root):
+        for here, folders, files in walk(root):
             folders[:] = sorted(name for name in folders if is_used_folder(name))
-            inside = Path(top).relative_to(root)
+            inside = relative(here, root)
             label = _label(inside.parts)
             found += [
                 Listed((inside / name).as_posix(), label, "")
@@ -168,13 +168,13 @@ def _label(folders: tuple[str, ...]) -> str:
     return inner[0] if inner else ""
 
 
-def _others(root: Path, used: set[str]) -> tuple[list[str], list[OddFolder]]:
+def _others(root: Place, used: set[str]) -> tuple[list[str], list[OddFolder]]:
     """Return the files that are not among the pictures, and the folders that are odd."""
     ignored: list[str] = []
     odd = []
-    for top, folders, files in os.walk(root):
+    for top, folders, files in walk(root):
         folders.sort()
-        here = Path(top).relative_to(root)
+        here = relative(top, root)
         paths = sorted((here / name).as_posix() for name in files)
         ignored += [path for path in paths if path not in used]
         if here.parts and not is_used_folder(here.name):

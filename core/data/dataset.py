@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,8 @@ from torch.utils.data import Dataset
 from core.data.picture_cache import PictureCache
 from core.data.read import WHITE, UnreadableImage, read_rgb
 from core.data.split import DataPlan
+from core.data.storage import mapped, to_decode
+from core.errors import DataError
 from core.keys import key
 
 Transform = Callable[[Image.Image], Tensor]
@@ -57,6 +58,18 @@ class Batch(NamedTuple):
     """Place and reason of each picture left out."""
 
 
+class LoaderError(RuntimeError):
+    """Pictures can't be read on, though they may be whole; the message says why."""
+
+
+class OutOfReach(LoaderError):
+    """A picture that lies elsewhere can't be fetched: to leave it out would train on less."""
+
+    def __init__(self, message: str) -> None:
+        # From a worker it comes with that one's traceback before the message.
+        super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
 class PictureDataset(Dataset[Sample]):
     """One side of the split with its transform.
 
@@ -93,11 +106,23 @@ class PictureDataset(Dataset[Sample]):
         return len(self.paths)
 
     def __getitem__(self, sample: SampleKey) -> Sample:
-        label = self.labels[sample.place]
+        return self._sample(sample, self._attempt(sample.place))
+
+    def __getitems__(self, samples: Sequence[SampleKey]) -> list[Sample]:
+        """Return the samples of a batch: pictures from elsewhere are fetched side by side."""
+        found = mapped(self.root, self._attempt, [sample.place for sample in samples])
+        return [self._sample(sample, one) for sample, one in zip(samples, found, strict=True)]
+
+    def _attempt(self, place: int) -> Image.Image | UnreadableImage:
         try:
-            picture = self._read(sample.place)
+            return self._read(place)
         except UnreadableImage as error:
-            return Sample(None, label, sample.place, str(error))
+            return error
+
+    def _sample(self, sample: SampleKey, picture: Image.Image | UnreadableImage) -> Sample:
+        label = self.labels[sample.place]
+        if isinstance(picture, UnreadableImage):
+            return Sample(None, label, sample.place, str(picture))
         if sample.epoch == PLAIN_EPOCH:
             return Sample(self.plain(picture), label, sample.place)
         again = sample[3:] if sample.time else ()
@@ -105,10 +130,13 @@ class PictureDataset(Dataset[Sample]):
         return Sample(self.transform(picture), label, sample.place)
 
     def _read(self, place: int) -> Image.Image:
-        file = Path(self.root, self.paths[place])
-        if self.pictures:
-            return self.pictures.read(file, self.contents[place])
-        return read_rgb(file, background=self.background)
+        file, content = self.root / self.paths[place], self.contents[place]
+        try:
+            if self.pictures:
+                return self.pictures.read(file, content)
+            return read_rgb(to_decode(file, content), background=self.background)
+        except DataError as error:
+            raise OutOfReach(str(error)) from None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

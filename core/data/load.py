@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from core.cache import place_for
 from core.config import Config
 from core.data.dataset import Batch, PictureDataset, SampleKey, Transform, collate
+from core.data.dataset import LoaderError as LoaderError
 from core.data.order import epoch_order as epoch_order
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.placing import on_device
@@ -68,10 +69,6 @@ def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Tra
         normalize=False,
     )
     return train, val
-
-
-class LoaderError(RuntimeError):
-    """A worker process that reads pictures has died; the message says what torch knows of it."""
 
 
 class _Batches(Sampler[list[SampleKey]]):

@@ -13,6 +13,7 @@ from PIL import __version__ as pillow
 
 from core.cache import cache_dir
 from core.data.look import Look, look_at
+from core.data.storage import Place, stamp_of
 
 _FORM = 1
 """Goes up when `look_at` says something else of the same bytes."""
@@ -32,6 +33,7 @@ class LookStore:
         self._keep = keep
         self._lock = threading.Lock()
         self._waiting: list[Look] = []
+        self._seen: list[tuple[str, str, str]] = []
         self._base: sqlite3.Connection | None = None
 
     def __enter__(self) -> "LookStore":
@@ -50,6 +52,10 @@ class LookStore:
                 "format TEXT, width INTEGER, height INTEGER, mode TEXT, shape BLOB, tone BLOB, "
                 "reason TEXT) WITHOUT ROWID"
             )
+            base.execute(
+                "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT) "
+                "WITHOUT ROWID"
+            )
             self._base = base
         return self
 
@@ -64,6 +70,24 @@ class LookStore:
             if self._base is not None:
                 self._base.close()
             self._base = None
+
+    def look_of(self, file: Place) -> Look:
+        """Return what a file is, which isn't fetched if it is as it was the last time; raises
+        OSError and DataError."""
+        stamp = stamp_of(file)
+        if not stamp:
+            return self.look(file.read_bytes())
+        # A name from outside may hold what is no text.
+        place = str(file).encode("unicode_escape", "surrogatepass").decode()
+        known = self._seen_before(place, stamp)
+        if known is not None:
+            return known
+        found = self.look(file.read_bytes())
+        with self._lock:
+            self._seen.append((place, stamp, found.sha256))
+            if len(self._seen) >= _TOGETHER:
+                self._write()
+        return found
 
     def look(self, data: bytes) -> Look:
         """Return what a file's content is."""
@@ -94,15 +118,29 @@ class LookStore:
                 self._base = None
                 return None
 
+    def _seen_before(self, place: str, stamp: str) -> Look | None:
+        query = "SELECT sha256 FROM seen WHERE place = ? AND stamp = ?"
+        with self._lock:
+            if self._base is None:
+                return None
+            try:
+                row = self._base.execute(query, (place, stamp)).fetchone()
+            except sqlite3.Error:
+                self._base = None
+                return None
+        return self.known(row[0]) if row else None
+
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        if self._base is None or not waiting:
+        seen, self._seen = self._seen, []
+        if self._base is None or not (waiting or seen):
             return
         rows = [_row(look) for look in waiting]
-        marks = ", ".join("?" * len(rows[0]))
+        marks = ", ".join("?" * len(_COLUMNS.split(", ")))
         try:
             self._base.execute("BEGIN IMMEDIATE")
             self._base.executemany(f"INSERT OR REPLACE INTO looks VALUES ({marks})", rows)
+            self._base.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", seen)
             self._base.execute("COMMIT")
         except sqlite3.Error:  # full, locked or gone: nobody waits for a cache
             with suppress(sqlite3.Error):

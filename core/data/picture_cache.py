@@ -6,16 +6,19 @@ and runs fill and read it side by side, and a kill leaves whole files only.
 """
 
 import contextlib
+import io
 import math
 import os
 import struct
 import tempfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from core.data.read import WHITE, read_rgb
+from core.data.storage import Place, mapped, to_decode
 
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
@@ -30,13 +33,15 @@ class PictureCache:
         self._background = background
         self._folder = folder
 
-    def read(self, file: Path, content: str) -> Image.Image:
+    def read(self, file: Place, content: str) -> Image.Image:
         """Return a picture in mode RGB; `content` is the SHA-256 of its file. Raises
-        UnreadableImage."""
+        UnreadableImage, and DataError for one that can't be fetched."""
         kept = self._kept(content)
         if kept is not None:
             return kept
-        picture = reduce(read_rgb(file, self.short, self._background), self.short)
+        picture = reduce(
+            read_rgb(to_decode(file, content), self.short, self._background), self.short
+        )
         self._keep(content, picture)
         return picture
 
@@ -98,11 +103,17 @@ def short_side(image_size: int, min_scale: float, crop_pct: float) -> int:
     return math.ceil(min(wanted, 2 * image_size))
 
 
-def bytes_a_picture(files: list[Path], short: int) -> int:
+def bytes_a_picture(files: Sequence[Place], short: int) -> int:
     """Return about how many bytes a kept picture takes, by the headers of some files."""
-    sizes = []
-    for file in files[:: max(1, len(files) // 64)]:
-        with contextlib.suppress(Exception), Image.open(file) as image:
-            scale = min(1.0, short / min(image.size))
-            sizes.append(round(3 * image.size[0] * image.size[1] * scale * scale))
+
+    def kept(file: Place) -> int:
+        with contextlib.suppress(Exception):
+            source = to_decode(file, "")
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                scale = min(1.0, short / min(image.size))
+                return round(3 * image.size[0] * image.size[1] * scale * scale)
+        return 0
+
+    some = files[:: max(1, len(files) // 64)]
+    sizes = [size for size in mapped(some[0], kept, some) if size] if some else []
     return sum(sizes) // len(sizes) if sizes else 0

@@ -11,6 +11,7 @@ from core.data.look import Look
 from core.data.look_store import LookStore
 from core.data.scan import DataError, Listed, Picture, list_pictures, read_all
 from core.data.split import DataPlan, by_part
+from core.data.storage import Place, mapped
 from core.text import printable
 
 _NAMED = 3
@@ -45,7 +46,7 @@ class Differences:
 
 
 def recheck(
-    root: Path,
+    root: Place,
     split: Path,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
@@ -60,7 +61,8 @@ def recheck(
     """
     recorded = {picture.path: picture for picture in read_split(split)}
     listed = {item.path: item for item in list_pictures(root)}
-    to_read = [item for path, item in listed.items() if _needs_reading(root, recorded.get(path))]
+    needed = mapped(root, lambda path: _needs_reading(root, recorded.get(path)), listed)
+    to_read = [item for item, needs in zip(listed.values(), needed, strict=True) if needs]
     read = read_all(root, to_read, progress, cancelled, keep)
     if read is None:
         return None
@@ -76,7 +78,7 @@ def recheck(
 
 
 def _beside_their_like(
-    root: Path, pictures: list[Picture], new: set[str], keep: bool
+    root: Place, pictures: list[Picture], new: set[str], keep: bool
 ) -> list[Picture]:
     """Return the pictures, new ones on the side of what shows the same: a copy of a picture that
     validates must not train."""
@@ -89,11 +91,11 @@ def _beside_their_like(
     return [replace(p, part=side.get(p.path, p.part)) for p in pictures]
 
 
-def _look(root: Path, picture: Picture, store: LookStore) -> Look | None:
+def _look(root: Place, picture: Picture, store: LookStore) -> Look | None:
     known = store.known(picture.sha256)
     if known is None:
         try:
-            known = store.look((root / picture.path).read_bytes())
+            known = store.look_of(root / picture.path)
         except OSError:
             return None
     return None if known.reason else known
@@ -118,12 +120,13 @@ def read_split(path: Path) -> list[Picture]:
         raise DataError(f"{printable(str(path))} can't be read as a split: {error}") from None
 
 
-def _needs_reading(root: Path, known: Picture | None) -> bool:
+def _needs_reading(root: Place, known: Picture | None) -> bool:
     if known is None:
         return True
     try:
         stat = (root / known.path).stat()
-        if stat.st_size == known.bytes and stat.st_mtime_ns == known.mtime_ns:
+        # 0 is the time that nobody told.
+        if stat.st_size == known.bytes and stat.st_mtime_ns == known.mtime_ns != 0:
             return False
         return hashlib.sha256((root / known.path).read_bytes()).hexdigest() != known.sha256
     except OSError:

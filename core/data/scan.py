@@ -1,16 +1,15 @@
 """What is in a data folder: classes, files, and which of them are whole pictures."""
 
-import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.data.cores import usable_cores
 from core.data.look import Look
 from core.data.look_store import LookStore
-from core.errors import SetupError
+from core.data.storage import Place, folder_names, readers, relative, walk_links
+from core.errors import DataError as DataError
 from core.text import printable
 
 EXTENSIONS = {
@@ -20,10 +19,6 @@ EXTENSIONS = {
 VAL_NAMES = ("val", "valid", "validation")
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 _LOOK_EVERY = 256
-
-
-class DataError(SetupError):
-    """A data folder that can't be trained on; one line with the path and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ class Damaged:
     reason: str
 
 
-def check_root(root: Path) -> None:
+def check_root(root: Place) -> None:
     """Look at the folder's structure alone, without opening a picture; raises DataError."""
     for folder in _parts(root).values():
         _class_folders(folder)
@@ -69,7 +64,7 @@ def check_root(root: Path) -> None:
 
 
 def count_pictures(
-    root: Path, cancelled: Callable[[], bool] = lambda: False
+    root: Place, cancelled: Callable[[], bool] = lambda: False
 ) -> dict[str, dict[str, int]] | None:
     """Return the number of files of each class that are pictures by their names, by part (`train`
     and `val`, or one under "" where the folders don't decide); none of them is opened.
@@ -92,12 +87,12 @@ def count_pictures(
     return counts
 
 
-def list_pictures(root: Path) -> list[Listed]:
+def list_pictures(root: Place) -> list[Listed]:
     """Return every file that is a picture by its name, sorted by path; raises DataError."""
     parts = _parts(root)
     _same_classes(parts)
     return [
-        Listed(file.relative_to(root).as_posix(), folder.name, part)
+        Listed(relative(file, root).as_posix(), folder.name, part)
         for part, top in parts.items()
         for folder in _class_folders(top)
         for file in sorted(_files_below(folder))
@@ -105,7 +100,7 @@ def list_pictures(root: Path) -> list[Listed]:
 
 
 def read_all(
-    root: Path,
+    root: Place,
     listed: list[Listed],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
@@ -114,36 +109,39 @@ def read_all(
     """Read every file once, in threads: hash it, and decode it to its end unless a file of that
     content was decoded before. With `keep` what was found is kept for the next time.
 
-    `progress` gets (done, total) now and then. Returns None when `cancelled` turned true.
+    `progress` gets (done, total) now and then. Returns None when `cancelled` turned true. Raises
+    DataError for a file that can't be fetched: it may be whole.
     """
     pictures: list[Picture] = []
     damaged: list[Damaged] = []
     with (
         LookStore(keep) as known,
-        ThreadPoolExecutor(max_workers=min(16, usable_cores())) as pool,
+        ThreadPoolExecutor(max_workers=readers(root)) as pool,
     ):
         results = pool.map(lambda item: _read_one(root, item, known), listed)
-        for done, result in enumerate(results, 1):
-            if isinstance(result, Picture):
-                pictures.append(result)
-            else:
-                damaged.append(result)
-            if done % 64 == 0:
-                progress(done, len(listed))
-                if cancelled():
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    return None
+        try:
+            for done, result in enumerate(results, 1):
+                if isinstance(result, Picture):
+                    pictures.append(result)
+                else:
+                    damaged.append(result)
+                if done % 64 == 0:
+                    progress(done, len(listed))
+                    if cancelled():
+                        return None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     progress(len(listed), len(listed))
     return pictures, damaged
 
 
-def _read_one(root: Path, item: Listed, known: LookStore) -> Picture | Damaged:
+def _read_one(root: Place, item: Listed, known: LookStore) -> Picture | Damaged:
     try:
         file = root / item.path
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
             return Damaged(item.path, item.label, "not a regular file")
-        look = known.look(file.read_bytes())
+        look = known.look_of(file)
     except OSError as error:
         return Damaged(item.path, item.label, error.strerror or str(error))
     except MemoryError:
@@ -155,12 +153,14 @@ def _read_one(root: Path, item: Listed, known: LookStore) -> Picture | Damaged:
     )
 
 
-def _parts(root: Path) -> dict[str, Path]:
+def _parts(root: Place) -> dict[str, Place]:
     """Return the folders that hold class folders: one under "", or those of train and val."""
     shown = printable(str(root))
     advice = "give the folder that holds one folder a class"
     try:
         mode = root.stat().st_mode
+    except DataError:
+        raise
     except (FileNotFoundError, ValueError):
         raise DataError(f"{shown}: no such folder; {advice}") from None
     except OSError as error:
@@ -181,7 +181,7 @@ def _parts(root: Path) -> dict[str, Path]:
     return {"train": train, "val": val}
 
 
-def _class_folders(top: Path) -> list[Path]:
+def _class_folders(top: Place) -> list[Place]:
     folders = _folders(top)
     shown = printable(str(top))
     if not folders:
@@ -200,7 +200,7 @@ def _class_folders(top: Path) -> list[Path]:
     return folders
 
 
-def _same_classes(parts: dict[str, Path]) -> None:
+def _same_classes(parts: dict[str, Place]) -> None:
     if "val" not in parts:
         return
     names = {part: {folder.name for folder in _folders(top)} for part, top in parts.items()}
@@ -213,34 +213,19 @@ def _same_classes(parts: dict[str, Path]) -> None:
             )
 
 
-def _folders(top: Path) -> list[Path]:
+def _folders(top: Place) -> list[Place]:
     try:
-        with os.scandir(top) as entries:
-            names = [
-                entry.name for entry in entries if entry.is_dir() and is_used_folder(entry.name)
-            ]
+        names = [name for name in folder_names(top) if is_used_folder(name)]
     except OSError as error:
         shown = printable(str(top))
         raise DataError(f"{shown}: {error.strerror}; make it readable") from None
     return [top / name for name in sorted(names)]
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    # A link that leads back up would bring in the pictures of every other class.
-    seen = {_identity(parent) for parent in (*folder.absolute().parents, *folder.resolve().parents)}
-    for top, folders, files in os.walk(folder, followlinks=True):
-        here = _identity(Path(top))
-        if here in seen:
-            folders.clear()
-            continue
-        seen.add(here)
+def _files_below(folder: Place) -> Iterator[Place]:
+    for here, folders, files in walk_links(folder):
         folders[:] = sorted(name for name in folders if is_used_folder(name))
-        yield from (Path(top) / name for name in sorted(files) if is_picture_name(name))
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
+        yield from (here / name for name in sorted(files) if is_picture_name(name))
 
 
 def is_used_folder(folder_name: str) -> bool:

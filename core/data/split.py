@@ -11,6 +11,7 @@ from core.data.duplicates import alike, leaks
 from core.data.groups import together
 from core.data.scan import Damaged, DataError, Picture, list_pictures, read_all
 from core.data.sides import Group, hold_out
+from core.data.storage import Place
 from core.files import write_text_atomically
 from core.keys import key
 from core.text import printable
@@ -22,7 +23,7 @@ PARTS = ("train", "val", "test")
 class DataPlan:
     """The pictures of a run, each on its side of the split."""
 
-    root: Path
+    root: Place
     classes: list[str]
     """In the order of the labels: label i is `classes[i]`."""
     train: list[Picture]
@@ -60,7 +61,7 @@ class DataPlan:
 
 
 def plan_data(
-    root: Path,
+    root: Place,
     val_fraction: float,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -170,7 +171,7 @@ def shares(count: int, val_fraction: float, test_fraction: float) -> tuple[int, 
     return count - test - val, val, test
 
 
-def _classes(root: Path, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:
+def _classes(root: Place, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:
     if not pictures:
         first = f" (first: {printable(damaged[0].path)}: {damaged[0].reason})" if damaged else ""
         raise DataError(f"{printable(str(root))}: no readable picture in it{first}")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from core.data.storage import place_of
 from core.files import sync_folder, write_text_atomically
 from core.inference.export_formats import FORMATS, Logits, pixel_network
 from core.inference.export_target import ExportError, check_target
@@ -105,7 +106,7 @@ def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]
     """Return pictures (N, 3, H, W), uint8, to compare on, and whether they are of files."""
     if paths is None:
         with suppress(LabelledError):
-            root = Path(run.config.data.root or "")
+            root = place_of(run.config.data.root or "")
             paths = own_pictures(run.folder, root, run.classes, "val").paths
     paths = paths or ()
     some = paths[:: max(1, len(paths) // MOST_PICTURES)][:MOST_PICTURES]

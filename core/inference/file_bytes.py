@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from core.data.read import UnreadableImage
+from core.data.storage import Place, place_of
+from core.errors import DataError
 from core.files import read_regular
 
 LARGEST_FILE = 1 << 30
@@ -12,10 +14,13 @@ LARGEST_FILE = 1 << 30
 def read_bytes(file: str | os.PathLike[str]) -> bytes:
     """Return what a picture's file holds, of at most `LARGEST_FILE` bytes.
 
-    Waits for no pipe. Raises UnreadableImage for what is no regular file, or empty.
+    Waits for no pipe. Raises UnreadableImage for what is no regular file, or empty, and DataError
+    for a URL's that can't be fetched.
     """
     try:
-        data = read_regular(Path(file), LARGEST_FILE)
+        data = _whole(place_of(os.fspath(file)))
+    except DataError:
+        raise
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
@@ -23,3 +28,9 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     if not data:
         raise UnreadableImage("the file is empty")
     return data
+
+
+def _whole(place: Place) -> bytes:
+    if isinstance(place, Path):
+        return read_regular(place, LARGEST_FILE)
+    return place.read_bytes()

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from core.data.scan import EXTENSIONS
+from core.data.scan import EXTENSIONS, is_picture_name
+from core.data.storage import Place, absolute_place, place_name, place_of, walk
+from core.data.url import is_url
 from core.errors import SetupError
 from core.text import printable
 
@@ -21,15 +23,16 @@ class InputError(SetupError):
 def picture_paths(arguments: Sequence[str]) -> Iterator[str]:
     """Return the paths of pictures, as they were given or as they are found below what was given.
 
-    A folder gives the files in it and in its sub folders that are pictures by their name; a
-    pattern (`*`, `?`, `[…]`, `**`) the files that fit it; `-` the lines of standard input; anything
-    else is a file, whether or not it is there. The order depends on nothing but the names: the
-    same arguments give the same list while the files stay. Only the names of one folder are held
-    at a time. Raises InputError, at once, for a folder or pattern without a picture.
+    A folder, here or by a URL, gives the files in it and in its sub folders that are pictures by
+    their name; a pattern (`*`, `?`, `[…]`, `**`) the files that fit it; `-` the lines of standard
+    input; anything else is a file, whether or not it is there. The order depends on nothing but the
+    names: the same arguments give the same list while the files stay. Only the names of one folder
+    of this machine are held at a time. Raises InputError, at once, for a folder or pattern without
+    a picture.
     """
     for argument in arguments:
         if argument != STDIN and next(_paths(argument), None) is None:
-            what = "no picture in it" if Path(argument).is_dir() else "no file fits this pattern"
+            what = "no picture in it" if _is_folder(argument) else "no file fits this pattern"
             raise InputError(f"{printable(argument)}: {what}")
     return chain.from_iterable(map(_paths, arguments))
 
@@ -37,13 +40,21 @@ def picture_paths(arguments: Sequence[str]) -> Iterator[str]:
 def _paths(argument: str) -> Iterator[str]:
     if argument == STDIN:
         return _lines(sys.stdin.buffer)
-    if os.path.isdir(argument):  # noqa: PTH112 - Path raises for a name with a zero byte
-        return pictures_below(Path(argument))
+    if _is_folder(argument):
+        return pictures_below(place_of(argument))
+    if is_url(argument):
+        return iter([absolute_place(argument)])
     if glob.has_magic(argument) and not os.path.lexists(argument):
         # Path.glob takes no pattern that is absolute.
         found = glob.iglob(argument, recursive=True)  # noqa: PTH207
         return iter(sorted(path for path in found if Path(path).is_file()))
     return iter([argument])
+
+
+def _is_folder(argument: str) -> bool:
+    if is_url(argument):
+        return not is_picture_name(place_name(argument)) and place_of(argument).is_dir()
+    return os.path.isdir(argument)  # noqa: PTH112 - Path raises for a name with a zero byte
 
 
 def _lines(lines: Iterable[bytes]) -> Iterator[str]:
@@ -52,12 +63,12 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
             yield path
 
 
-def pictures_below(folder: Path) -> Iterator[str]:
+def pictures_below(folder: Place) -> Iterator[str]:
     """Yield the files in a folder and its sub folders that are pictures by their name, sorted
     within each folder; hidden ones are left out."""
     # Links to folders are not followed: one that leads back up would never end.
-    for top, folders, files in os.walk(folder):
+    for top, folders, files in walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
-                yield str(Path(top, name))
+                yield str(top / name)

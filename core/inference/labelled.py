@@ -3,9 +3,9 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from core.data.scan import VAL_NAMES
+from core.data.storage import Place, folder_names
 from core.errors import SetupError
 from core.inference.inputs import pictures_below
 from core.runs import RunFolder
@@ -24,14 +24,14 @@ class LabelledError(SetupError):
 class Labelled:
     """Pictures of known classes."""
 
-    root: Path
+    root: Place
     part: str
     """`test`, `val` or `train`; empty where the folder itself holds the classes."""
     paths: Sequence[str]
     labels: Sequence[int]
 
 
-def labelled_pictures(root: Path, classes: Sequence[str], part: str | None = None) -> Labelled:
+def labelled_pictures(root: Place, classes: Sequence[str], part: str | None = None) -> Labelled:
     """Return the pictures below `root` with their labels: places of their folders in `classes`.
 
     `root` holds a folder a class, or parts (`test`, `val`, `valid`, `validation`, `train`) that
@@ -60,7 +60,7 @@ def labelled_pictures(root: Path, classes: Sequence[str], part: str | None = Non
 
 
 def own_pictures(
-    folder: RunFolder, root: Path, classes: Sequence[str], part: str | None = None
+    folder: RunFolder, root: Place, classes: Sequence[str], part: str | None = None
 ) -> Labelled:
     """Return the pictures of a part of the run's own split, by its split.csv: `part`, or test
     where there is one, else val. Raises LabelledError."""
@@ -86,7 +86,7 @@ def own_pictures(
     return Labelled(root, wanted, [path for path, _ in mine], [label for _, label in mine])
 
 
-def _part(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple[Path, str]:
+def _part(root: Place, folders: Mapping[str, Place], part: str | None) -> tuple[Place, str]:
     by_name = {name.lower(): folder for name, folder in folders.items()}
     for wanted in (part,) if part else ("test", "val"):
         for name in _NAMES.get(wanted, (wanted,)):
@@ -101,12 +101,12 @@ def _part(root: Path, folders: Mapping[str, Path], part: str | None) -> tuple[Pa
     )
 
 
-def _folders(top: Path) -> dict[str, Path]:
+def _folders(top: Place) -> dict[str, Place]:
     try:
-        found = sorted(path for path in top.iterdir() if path.is_dir())
+        names = sorted(folder_names(top))
     except OSError as error:
         raise LabelledError(f"{printable(str(top))}: {error.strerror}; give a folder") from None
-    return {path.name: path for path in found if not path.name.startswith(".")}
+    return {name: top / name for name in names if not name.startswith(".")}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config import PhaseConfig
+from core.data.storage import place_name
 from core.evaluation import Evaluation
 from core.phases import PHASES
 from core.run_report import RunReport, read_report
@@ -91,7 +92,7 @@ def _data(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     yield from ("## Data", "")
     data = report.state.data
     # The name alone: where the folder lies is nobody's business but its owner's.
-    root = Path(run.config.data.root or "").name
+    root = place_name(run.config.data.root or "")
     counts = f": {data.train:,} pictures to train, {data.val:,} to validate" if data else ""
     left_out = f", {data.damaged:,} unreadable left out" if data and data.damaged else ""
     yield f"A folder of pictures, {_text(root)}{counts}{left_out}."

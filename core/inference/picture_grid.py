@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.data.read import UnreadableImage, read_rgb
+from core.errors import DataError
 from core.inference.file_bytes import read_bytes
 from core.inference.rows import Row
 from core.text import printable
@@ -27,7 +28,7 @@ def thumbnail(path: str, side: int) -> Image.Image | None:
     """Return a picture whose longer side is `side` pixels, or None where it can't be read."""
     try:
         picture = read_rgb(read_bytes(path), draft=side)
-    except UnreadableImage:
+    except (UnreadableImage, DataError):
         return None
     return ImageOps.contain(picture, (side, side))
 

@@ -94,7 +94,12 @@ async def test_the_folder_is_needed_and_checked_while_typing(
         await pilot.press("n")
         await start(pilot)
         assert hint(pilot, "data-root") == "needed: a folder of pictures"
-        for folder, said in ((tmp_path / "no[t]here", "no[t]here"), (photos, "✓ class folders")):
+        for folder, said in (
+            (tmp_path / "no[t]here", "no[t]here"),
+            ("memory://nowhere", "memory://nowhere: no such folder"),
+            ("sftp://me:word@host/photos", "must not hold a password"),
+            (photos, "✓ class folders"),
+        ):
             await fill(pilot, data_root=str(folder))
             for _ in range(100):
                 await pilot.pause(0.002)

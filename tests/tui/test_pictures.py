@@ -1,8 +1,10 @@
 """Reading pictures that nobody vouches for."""
 
+import io
 import os
 from pathlib import Path
 
+import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +98,19 @@ def _end(number: int) -> tuple[int, int]:
 def test_a_path_out_of_the_folder_is_not_followed(path: str) -> None:
     assert resolve("photos", path) is None
     assert resolve("photos", "a/b.png") == Path("photos/a/b.png")
+
+
+def test_a_picture_elsewhere_is_fetched_or_has_a_reason() -> None:
+    file = fsspec.filesystem("memory")
+    drawn = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(drawn, "PNG")
+    file.pipe_file("/seen/a/b.png", drawn.getvalue())
+    there, gone = resolve("memory://seen", "a/b.png"), resolve("memory://seen", "a/c.png")
+    assert there is not None
+    assert gone is not None
+    image = load(there).image
+    assert image is not None
+    assert image.size == (8, 6)
+    assert load(gone).problem == "memory://seen/a/c.png can't be fetched: it isn't there"
+    assert resolve("sftp://me:hunter2@host", "a.png") is None
+    file.rm("/seen", recursive=True)

@@ -1,7 +1,6 @@
 """What is right and wrong with the folder that the form names, read before a run is started."""
 
 import asyncio
-from pathlib import Path
 from threading import Event
 from typing import ClassVar
 
@@ -17,6 +16,7 @@ from textual.widgets import Footer, Static
 from core import format as fmt
 from core.data.check import Report, check
 from core.data.scan import DataError
+from core.data.storage import Place
 from core.text import printable
 from tui.check_text import report_text
 
@@ -35,7 +35,7 @@ class CheckScreen(ModalScreen[None]):
         Binding("escape", "leave", "back", tooltip="Back to the form; reading ends"),
     ]
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         super().__init__()
         self._root = root
         self._stop = Event()

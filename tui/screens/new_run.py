@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -17,6 +16,7 @@ from textual.widgets import Button, Footer, Input, Select, Static
 
 from core.config import Config
 from core.config_io import ConfigError
+from core.data.storage import place_of
 from core.presets import (
     PresetError,
     check_preset_name,
@@ -235,7 +235,7 @@ class NewRunScreen(Screen[None]):
         )
         root = config.data.root if config else None
         if root:
-            self.app.push_screen(CheckScreen(Path(root)))
+            self.app.push_screen(CheckScreen(place_of(root)))
         else:
             problem = error or forms.FormError(forms.DATA, "needed: a folder of pictures")
             self._say(problem.key, str(problem))

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from core.config import Config
 from core.data.scan import DataError
+from core.data.storage import place_of
 from core.demo_run import is_demo
 from core.model_facts import model_facts, weights_at_hand
 from core.outlook import DataOutlook, look_at_data
@@ -111,7 +112,7 @@ class OutlookPanel(VerticalScroll):
     async def _look_at_data(self, root: str, val: float, test: float, stop: Event) -> None:
         data: DataOutlook | None = None
         try:
-            data = await asyncio.to_thread(look_at_data, Path(root), val, stop.is_set, test)
+            data = await asyncio.to_thread(look_at_data, place_of(root), val, stop.is_set, test)
             said = WAITING
         except DataError as error:
             said = str(error)

@@ -1,0 +1,337 @@
+"""Pictures that lie elsewhere: the same as here, or an error that says so."""
+
+import pickle
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from PIL import Image
+
+from core.config_io import ConfigError, load_config
+from core.data import stores
+from core.data.check import check
+from core.data.dataset import LoaderError, OutOfReach, PictureDataset, SampleKey
+from core.data.recheck import recheck
+from core.data.scan import DataError, check_root, count_pictures, list_pictures
+from core.data.split import DataPlan, plan_data
+from core.data.storage import Place, absolute_place, place_name, place_of
+from core.events import EpochEnded
+from core.fitting import TrainingFailed, fit
+from core.inference.inputs import picture_paths
+from core.inference.labelled import labelled_pictures
+from core.journal import replay
+from core.outlook import look_at_data
+from core.preflight import check as preflight
+from core.resume import find_run, plan_resumption
+from core.runs import RunFolder
+from core.worker import EngineThread
+from tests.pictures import make_pictures
+
+ROOT = "memory://photos"
+
+
+class Flaky(MemoryFileSystem):
+    """A network that fails as often as it is told to; what it holds is `memory://`'s."""
+
+    protocol = "flaky"
+    failures = 0
+    fetched = 0
+    cut = 0
+    lost_at = 0
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return MemoryFileSystem._strip_protocol(str(path).replace("flaky://", "memory://"))
+
+    def cat_file(self, path: str, start: None = None, end: None = None, **rest: object) -> bytes:
+        cls = type(self)
+        cls.fetched += 1
+        if cls.failures > 0 or 0 < cls.lost_at < cls.fetched:
+            cls.failures -= 1
+            raise ConnectionResetError("Connection reset by peer")
+        data = MemoryFileSystem.cat_file(self, path)
+        cls.cut, cut = 0, cls.cut
+        return data[: len(data) - cut]
+
+
+fsspec.register_implementation("flaky", Flaky, clobber=True)
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
+    monkeypatch.setattr(stores, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr("core.data.listing.SOON", ())
+    Flaky.failures = Flaky.fetched = Flaky.cut = Flaky.lost_at = 0
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    yield Flaky
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of pictures that is in memory too."""
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+    (root / "class_0" / "broken.jpg").write_bytes(b"no picture")
+    (root / "class_0" / "notes.txt").write_text("")
+    (root / ".cache").mkdir()
+    (root / ".cache" / "x.png").write_bytes(b"")
+    fsspec.filesystem("memory").put(str(root), "/photos", recursive=True)
+    return root
+
+
+def planned(root: Place) -> DataPlan:
+    plan = plan_data(root, 0.25, seed=1)
+    assert plan is not None
+    return plan
+
+
+def size_of(image: Image.Image) -> tuple[int, int]:
+    return image.size
+
+
+def sides(plan: DataPlan) -> list[tuple[str, str, str, str, int]]:
+    return [(p.path, p.label, p.part, p.sha256, p.bytes) for p in plan.all]
+
+
+def refusal(url: str) -> str:
+    with pytest.raises(DataError) as caught:
+        check_root(place_of(url))
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_folder_elsewhere_is_split_as_the_same_folder_here(folder: Path) -> None:
+    here, there = planned(folder), planned(place_of(ROOT))
+    assert sides(there) == sides(here)
+    assert there.damaged == here.damaged
+    assert there.fingerprint == here.fingerprint
+
+
+def test_check_and_outlook_say_the_same(folder: Path) -> None:
+    here, there = check(folder), check(place_of(ROOT))
+    assert here is not None
+    assert there is not None
+    assert {**there.to_dict(), "root": ""} == {**here.to_dict(), "root": ""}
+    assert look_at_data(place_of(ROOT), 0.2) == look_at_data(folder, 0.2)
+    assert count_pictures(place_of(ROOT)) == count_pictures(folder)
+
+
+def test_nothing_is_written_there(folder: Path) -> None:
+    before = {path: file.getvalue() for path, file in MemoryFileSystem.store.items()}
+    planned(place_of(ROOT))
+    check(place_of(ROOT))
+    assert {path: file.getvalue() for path, file in MemoryFileSystem.store.items()} == before
+
+
+def test_what_is_known_is_not_fetched_again(folder: Path, network: type[Flaky]) -> None:
+    planned(place_of("flaky://photos"))
+    fetched = network.fetched
+    assert fetched == 13
+    again = planned(place_of("flaky://photos"))
+    assert network.fetched == fetched
+    assert sides(again) == sides(planned(folder))
+    fsspec.filesystem("memory").put(str(folder / "class_1"), "/photos/class_1", recursive=True)
+    planned(place_of("flaky://photos"))
+    assert network.fetched == fetched + 6
+
+
+def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
+    plan = planned(place_of(ROOT))
+    plan.write_csv(tmp_path / "split.csv")
+
+    def differences() -> str:
+        found = recheck(place_of(ROOT), tmp_path / "split.csv", lambda *_: None, lambda: False)
+        assert found is not None
+        return str(found[1])
+
+    assert differences() == ""
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/photos/class_0/001.png", memory.cat_file("/photos/class_1/001.png"))
+    memory.rm_file("/photos/class_0/002.png")
+    assert differences() == "1 missing (class_0/002.png); 1 changed (class_0/001.png)"
+
+
+def test_a_lost_connection_is_waited_for(folder: Path, network: type[Flaky]) -> None:
+    network.failures = 2
+    assert sides(planned(place_of("flaky://photos"))) == sides(planned(folder))
+
+
+def test_half_a_file_is_not_a_damaged_picture(folder: Path, network: type[Flaky]) -> None:
+    network.cut = 10
+    assert sides(planned(place_of("flaky://photos"))) == sides(planned(folder))
+
+
+def test_a_picture_that_cannot_be_fetched_is_not_left_out(
+    folder: Path, network: type[Flaky]
+) -> None:
+    network.failures = 10_000
+    with pytest.raises(DataError, match=r"flaky://photos/class_\d.* can't be fetched: Conn"):
+        planned(place_of("flaky://photos"))
+
+
+def test_training_ends_where_a_picture_cannot_be_fetched(
+    folder: Path, network: type[Flaky]
+) -> None:
+    plan = planned(place_of("flaky://photos"))
+    dataset = pickle.loads(pickle.dumps(PictureDataset(plan, "train", size_of, 1)))
+    assert dataset[SampleKey("head", 1, 0)].image == (32, 32)
+    network.failures = 3
+    with pytest.raises(LoaderError, match="can't be fetched: Connection reset by peer"):
+        dataset[SampleKey("head", 1, 0)]
+    memory = fsspec.filesystem("memory")
+    other = memory.cat_file(f"/photos/{plan.train[1].path}")
+    memory.pipe_file(f"/photos/{plan.train[0].path}", other)
+    with pytest.raises(LoaderError, match="has changed"):
+        dataset[SampleKey("head", 1, 0)]
+
+
+def test_the_error_of_a_worker_is_told_without_its_traceback() -> None:
+    told = "Caught OutOfReach in DataLoader worker process 0.\nOriginal Traceback …\n"
+    assert str(OutOfReach(f"{told}core.data.dataset.OutOfReach: s3://b: gone\n")) == "s3://b: gone"
+
+
+TINY = {
+    "model.name": "test_convnext",
+    "model.pretrained": False,
+    "device": "cpu",
+    "precision": "fp32",
+    "memory_format": "contiguous",
+    "data.image_size": 32,
+    "data.batch_size": 4,
+    "data.workers": 0,
+    "data.decode_once": False,
+    "phases.head.epochs": 0,
+    "phases.full.epochs": 3,
+}
+
+
+def losses(run: RunFolder) -> list[tuple[float, float]]:
+    events = [record.event for record in replay(run.journal)[0]]
+    return [(e.train_loss, e.val_loss) for e in events if isinstance(e, EpochEnded)]
+
+
+def test_a_run_that_lost_its_pictures_goes_on_when_they_are_back(
+    folder: Path, tmp_path: Path, network: type[Flaky]
+) -> None:
+    here = fit(values={**TINY, "data.root": str(folder)}, runs_dir=tmp_path / "here")
+    network.lost_at = 13 + 20  # in the second epoch
+    with pytest.raises(TrainingFailed, match="can't be fetched: Connection reset by peer"):
+        fit(values={**TINY, "data.root": "flaky://photos"}, runs_dir=tmp_path / "there")
+    run = find_run(tmp_path / "there", "2")
+    assert len(losses(run)) == 1
+    network.lost_at = 0
+    resumption = plan_resumption(run, [])
+    engine = EngineThread(resumption.config, tmp_path / "there", resumption=resumption)
+    engine.start()
+    ended = engine.join(timeout=60)
+    assert ended is not None
+    assert ended.outcome == "finished"
+    assert losses(run) == losses(RunFolder(here.folder))
+
+
+def test_names_from_outside_lead_nowhere(tmp_path: Path) -> None:
+    whole = make_pictures(tmp_path / "photos", classes=2, per_class=3)
+    picture = (whole / "class_0" / "000.png").read_bytes()
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in whole.rglob("*.png"):
+            file.write(path, path.relative_to(whole))
+        file.writestr("../up/a.png", picture)
+        file.writestr("class_0/../../b.png", picture)
+        file.writestr("class_1/\x1b[2Jd.png", picture)
+    url = f"zip://::{archive}"
+    assert [item.path for item in list_pictures(place_of(url))] == [
+        *(f"class_0/{number:03d}.png" for number in range(3)),
+        "class_1/\x1b[2Jd.png",
+        *(f"class_1/{number:03d}.png" for number in range(3)),
+    ]
+    assert "leads out of its folder" in _unread(place_of(url) / "../up/a.png")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("class_0/x::file:a.png", picture)
+    assert refusal(url).endswith("can't be part of a URL: rename it")
+
+
+def _unread(file: Place) -> str:
+    with pytest.raises(DataError) as caught:
+        file.read_bytes()
+    return str(caught.value)
+
+
+def test_places_that_cannot_be_looked_at_are_named(folder: Path, tmp_path: Path) -> None:
+    assert "no such folder; give" in refusal("memory://nothing")
+    assert "no such folder; give" in refusal(f"zip://::{tmp_path}/none.zip")
+    assert "is a file; give" in refusal("memory://photos/class_0/notes.txt")
+    assert "can't be looked at: Cannot connect" in refusal("http://127.0.0.1:9/photos")
+    assert "is no kind of URL that fsspec knows" in refusal("nope://photos")
+
+
+def test_a_missing_package_is_named_before_a_run_begins() -> None:
+    lacking = ("lacking", "no_such_package.FS")
+    fsspec.register_implementation(*lacking, clobber=True, errtxt="Install lackingfs to use it")
+    with pytest.raises(DataError, match="a package is missing: Install lackingfs"):
+        preflight(load_config(values={"data.root": "lacking://bucket/photos"}))
+
+
+def test_permission_is_said_to_be_lacking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Flaky, path: str, **rest: object) -> bytes:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Flaky, "cat_file", refuse)
+    with pytest.raises(DataError, match="no permission; credentials are given by"):
+        planned(place_of("flaky://photos"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sftp://me:hunter2@host/photos",
+        "sftp://me:hunter/2@host/photos",
+        "zip://photos::sftp://me:hunter2@host/a.zip",
+        "s3://KEY:hunter2@bucket",
+    ],
+)
+def test_a_password_is_refused_and_never_repeated(url: str) -> None:
+    for look in (
+        place_of,
+        absolute_place,
+        lambda text: load_config(values={"data.root": text}),
+        lambda text: load_config(overrides=[f"data.root={text}"]),
+        lambda text: list(picture_paths([text])),
+    ):
+        with pytest.raises((DataError, ConfigError)) as caught:
+            look(url)
+        assert "must not hold a password" in str(caught.value)
+        assert "hunter" not in str(caught.value)
+
+
+def test_urls_keep_their_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_place("zip://::a.zip") == f"zip://::{tmp_path}/a.zip"
+    assert absolute_place("s3://bucket/photos/") == "s3://bucket/photos"
+    assert absolute_place("http://host:80/a@b/") == "http://host:80/a@b"
+    assert absolute_place("sftp://me@host/photos") == "sftp://me@host/photos"
+    assert str(place_of("tar://photos::s3://b/x.tar") / "a/b.jpg") == (
+        "tar://photos/a/b.jpg::s3://b/x.tar"
+    )
+    assert str(place_of("simplecache::s3://b") / "a.jpg") == "simplecache::s3://b/a.jpg"
+    assert str(place_of("https://host/p") / "a b#.jpg") == "https://host/p/a%20b%23.jpg"
+    assert [place_name(url) for url in ("s3://b/birds", "s3://b", "zip://::/x/y.zip")] == [
+        *("birds", "b", "y"),
+    ]
+
+
+def test_pictures_to_evaluate_and_predict_are_found(folder: Path) -> None:
+    labelled = labelled_pictures(place_of(ROOT), ["class_0", "class_1"])
+    here = labelled_pictures(folder, ["class_0", "class_1"])
+    assert list(labelled.labels) == list(here.labels)
+    assert [path.removeprefix(ROOT) for path in labelled.paths] == [
+        path.removeprefix(str(folder)) for path in here.paths
+    ]
+    assert list(picture_paths([f"{ROOT}/class_1"])) == [
+        f"{ROOT}/class_1/{number:03d}.png" for number in range(6)
+    ]

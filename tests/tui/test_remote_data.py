@@ -1,0 +1,71 @@
+"""The command line on pictures in an archive, through fsspec, beside the same in a folder."""
+
+import json
+import os
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import make_pictures
+from tests.tui.command import SMALL, run
+
+MOMENT = 1_700_000_000
+"""An even second, as archives know no others."""
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `photos/` and the same as `photos.zip`."""
+    top = tmp_path_factory.mktemp("pair")
+    photos = make_pictures(top / "photos", classes=3, per_class=6)
+    (photos / "class_0" / "broken.jpg").write_bytes(b"no picture")
+    with zipfile.ZipFile(top / "photos.zip", "w") as archive:
+        for file in sorted(path for path in photos.rglob("*") if path.is_file()):
+            os.utime(file, (MOMENT, MOMENT))
+            name = file.relative_to(photos).as_posix()
+            archive.writestr(
+                zipfile.ZipInfo(name, time.gmtime(MOMENT)[:6]),
+                file.read_bytes(),
+            )
+    return top
+
+
+def test_training_is_the_same(pair: Path, tmp_path: Path) -> None:
+    figures, splits, configs = [], [], []
+    for data, workers in (("photos", "0"), ("zip://::photos.zip", "1")):
+        runs = tmp_path / workers
+        options = ("--set", f"data.workers={workers}", "--log-format", "json", "--runs-dir")
+        ended = run("--no-ui", "--data", data, *SMALL, *options, str(runs), cwd=pair)
+        assert ended.returncode == 0, ended.stderr
+        events = [json.loads(line) for line in ended.stdout.splitlines()]
+        figures.append(
+            [(e["train_loss"], e["val_loss"]) for e in events if e["type"] == "EpochEnded"]
+        )
+        splits.append(next(runs.glob("*/split.csv")).read_bytes())
+        configs.append(next(runs.glob("*/config.yaml")).read_text())
+    assert len(figures[0]) == 3
+    assert figures[1] == figures[0]
+    assert splits[1] == splits[0]
+    assert f"root: zip://::{pair}/photos.zip" in configs[1]
+    assert "name: photos" in configs[1]
+
+
+def test_check_is_the_same(pair: Path) -> None:
+    reports = []
+    for place in ("photos", "zip://::photos.zip"):
+        ended = run("check", place, "--json", cwd=pair)
+        assert ended.returncode == 0, ended.stderr
+        reports.append({**json.loads(ended.stdout), "root": ""})
+    assert reports[1] == reports[0]
+
+
+def test_a_password_reaches_nothing(pair: Path, tmp_path: Path) -> None:
+    url = "sftp://me:hunter2@host/photos"
+    for arguments in (("--no-ui", "--data", url, "--runs-dir", str(tmp_path)), ("check", url)):
+        ended = run(*arguments, cwd=tmp_path)
+        assert ended.returncode == 2
+        assert "must not hold a password" in ended.stderr
+        assert "hunter2" not in ended.stdout + ended.stderr
+    assert not list(tmp_path.iterdir())
