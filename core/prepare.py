@@ -19,10 +19,12 @@ from core.data.cores import usable_cores, workers_that_keep_up
 from core.data.dataset import PictureDataset
 from core.data.load import Loader, make_datasets, make_loaders, seconds_to_read
 from core.data.split import DataPlan
+from core.data.storage import may_be_missing
 from core.device import Compute, set_deterministic, ways_to_compute
 from core.disk import Disk, NoDisk
 from core.emitter import Emit, Emitter
 from core.engine import Engine
+from core.errors import DataError
 from core.events import Chosen, ModelReady, Preparing, Record, RunEnded, RunResumed, Warned
 from core.feeds import make_feeds
 from core.history import History
@@ -91,6 +93,8 @@ def prepare(
     """
     emit = emit or emitter.emit
     with team.together():
+        if not team.leads:
+            need_pictures(plan)
         set_deterministic(config.deterministic)
         device = ways_to_compute(config)[0].device
         emit(Preparing(stage="building the model"))
@@ -145,6 +149,16 @@ def prepare(
     saved = start.content["train_state"] if start.content else None
     probe = _probe(choices.computes["full"], team)
     return Prepared(engine, probe, loaders, checkpoints, saved)
+
+
+def need_pictures(plan: DataPlan) -> None:
+    """Raise DataError on a machine that doesn't have the pictures that rank 0 has found."""
+    first = plan.train[0].path
+    if may_be_missing(plan.root / first):
+        raise DataError(
+            f"{plan.root} isn't the same on {socket.gethostname()}: {first} is missing; each "
+            "machine needs the pictures under the same path"
+        )
 
 
 def find_start(

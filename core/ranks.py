@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,22 +38,25 @@ class Outbox:
 
     _FORWARDED = ("unreadable-file", "out-of-memory")
 
-    def __init__(self, rank: int) -> None:
-        self._rank = rank
+    def __init__(self) -> None:
+        # The device is looked at in a thread of its own.
+        self._lock = threading.Lock()
         self._waiting: list[Event] = []
 
     def emit(self, event: Event) -> None:
         """Keep what only this rank knows; all else rank 0 tells itself."""
-        if isinstance(event, DeviceSample):
-            # Only the newest is of interest.
-            others = [other for other in self._waiting if not isinstance(other, DeviceSample)]
-            self._waiting = [*others, event]
-        elif isinstance(event, Warned) and event.code in self._FORWARDED:
-            self._waiting.append(event)
+        with self._lock:
+            if isinstance(event, DeviceSample):
+                # Only the newest is of interest.
+                others = [other for other in self._waiting if not isinstance(other, DeviceSample)]
+                self._waiting = [*others, event]
+            elif isinstance(event, Warned) and event.code in self._FORWARDED:
+                self._waiting.append(event)
 
     def take(self) -> list[Event]:
         """Return what has come since the last call."""
-        taken, self._waiting = self._waiting, []
+        with self._lock:
+            taken, self._waiting = self._waiting, []
         return taken
 
 
@@ -68,7 +72,7 @@ class Ranks(Team):
         self.rank, self.size = job.rank, job.size
         self._is_due = False
         self._waited, self._asked_at = 0.0, time.monotonic()
-        self.outbox = Outbox(job.rank)
+        self.outbox = Outbox()
         seconds = float(os.environ.get(TIMEOUT_VARIABLE, _STEP_SECONDS))
         backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
         if device_type == "cuda":

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.commands import Stop
 from core.config import Config
+from core.job import find_job
 from core.journal import replay
 from core.resume import Resumption
 from core.run_state import RunState
@@ -19,7 +20,8 @@ def run_headless(
 ) -> int:
     """Train without the app; returns the exit code."""
     engine = EngineThread(config, runs_dir, resumption=resumption)
-    interrupts = Interrupts(lambda reason: engine.send(Stop(reason=reason)), show_cursor)
+    is_rank = bool(find_job().id)
+    interrupts = Interrupts(lambda reason: engine.send(Stop(reason=reason)), show_cursor, is_rank)
     queue = engine.subscribe()
     view = make_view(log_format, sys.stdout)
     engine.start()

@@ -59,6 +59,14 @@ def stamp_of(file: Place) -> str:
     return "" if isinstance(file, Path) else file.stamp()
 
 
+def may_be_missing(file: Place) -> bool:
+    """Whether a machine may lack a file that another one has found: elsewhere all see the same."""
+    try:
+        return isinstance(file, Path) and not file.is_file()
+    except OSError:
+        return True
+
+
 def relative(file: Place, root: Place) -> PurePath:
     """Return the path below a root that a file or folder came from."""
     if isinstance(file, Path) and isinstance(root, Path):

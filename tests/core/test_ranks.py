@@ -5,10 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.data.split import plan_data
+from core.errors import DataError
+from core.prepare import need_pictures
+from tests.pictures import make_pictures
 from tests.tui.command import REPOSITORY
 
 _SCRIPT = """
@@ -149,3 +154,13 @@ def test_a_rank_that_says_nothing_any_more_is_not_waited_for_forever() -> None:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+def test_a_machine_without_the_pictures_says_so(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "photos", classes=2, per_class=4)
+    plan = plan_data(root, 0.25, seed=1)
+    assert plan is not None
+    need_pictures(plan)
+    root.rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="under the same path"):
+        need_pictures(plan)

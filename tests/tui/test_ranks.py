@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder, run_folders
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, run, start
+from tests.tui.command import ENDLESS, SMALL, environment, run, start
 
 RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 
@@ -205,3 +206,26 @@ def test_ctrl_c_saves_and_stops(watch: Callable[..., Watched]) -> None:
     assert watched.until("RunEnded")["outcome"] == "stopped"
     assert watched.process.wait(60) == 130
     assert [event.command for event in of(CommandApplied, watched.folder)] == ["Stop"]
+
+
+def test_torchrun_is_told_as_it_expects_and_a_signal_that_comes_twice_is_one(
+    photos: Path, tmp_path: Path
+) -> None:
+    agent = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    process = subprocess.Popen(
+        [sys.executable, *agent, "-m", "tui", *RANKS, *ENDLESS, "--data", str(photos)],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watched = Watched(process, tmp_path / "runs")
+    watched.until("EpochEnded")
+    leader = watched.ranks()[0]
+    leader.terminate()
+    process.terminate()
+    assert watched.until("RunEnded")["outcome"] == "stopped"
+    process.communicate()
+    watched.kill()
+    assert (watched.folder.checkpoints / "last.pt").exists()
