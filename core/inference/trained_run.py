@@ -62,8 +62,9 @@ def load_run(
 
     `run` is the path of a run's folder, or an id (or the beginning of one) in `runs_dir`.
     `checkpoint` is `best`, `best-head`, `best-full`, `last`, or the path of a file that the run
-    wrote. The checkpoint's SHA-256 is verified first. Raises SetupError for a run that isn't
-    there, RunError for a checkpoint that is missing, damaged or of another program.
+    wrote. Where phase full keeps an average of the weights, it is the average that is loaded. The
+    checkpoint's SHA-256 is verified first. Raises SetupError for a run that isn't there, RunError
+    for a checkpoint that is missing, damaged or of another program.
     """
     folder = find_run(Path(runs_dir), os.fspath(run))
     file = folder.checkpoints / f"{checkpoint}.pt" if checkpoint in NAMED else Path(checkpoint)
@@ -73,7 +74,7 @@ def load_run(
         classes = tuple(str(name) for name in content["classes"])
         bare = config.model.model_copy(update={"pretrained": False, "weights": None})
         model, _ = build_model(bare, len(classes), config.seed)
-        model.load_state_dict(content["model"])
+        model.load_state_dict(_weights(content))
         transform = {**content["transform"]}
     except (KeyError, TypeError, RuntimeError, ConfigError) as error:
         raise RunError(
@@ -90,6 +91,13 @@ def load_run(
         transform=transform,
         metrics=content.get("metrics", {}),
     )
+
+
+def _weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the weights that validation saw, or would see."""
+    # A checkpoint to go on from has the training's own weights under `model`; the files of the
+    # best, which hold no training state, have the average there already.
+    return content.get("train_state", {}).get("averaged") or content["model"]  # type: ignore[no-any-return]
 
 
 def _content(folder: RunFolder, file: Path) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""Checkpoints of a run with averaged weights: what is used of them is what validation saw."""
+
+from pathlib import Path
+
+import pytest
+
+from core import Predictor, load_run
+from core import commands as cmd
+from core import events as ev
+from core.inference.evaluating import evaluate
+from core.inference.labelled import Labelled
+from core.model import copy_weights
+from tests.core.engine_kit import Trained, load, same, small_config, train
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Three epochs of phase full whose average is far from the weights, with a save by hand."""
+
+    def act(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.EpochEnded) and event.epoch == 2:
+            assert callable(send)
+            send(cmd.SaveCheckpoint())
+
+    options = ("phases.full.ema=0.9", "phases.full.lr=0.01", "phases.full.epochs=3")
+    config = small_config(photos, "phases.head.epochs=0", *options)
+    run = train(config, tmp_path_factory.mktemp("runs"), act)
+    run.folder.journal.touch()  # what makes a folder a run
+    return run
+
+
+def test_the_last_checkpoint_gives_the_last_epochs_figures_again(run: Trained) -> None:
+    last = run.of(ev.EpochEnded)[-1]
+    val = run.engine.feeds["full"].val.dataset
+    root = Path(str(run.engine.config.data.root))
+    pictures = Labelled(root, "val", [str(root / path) for path in val.paths], val.labels)
+    predictor = Predictor(load_run(run.folder.path, "last"), device="cpu")
+    figures = evaluate(predictor, pictures).figures
+    assert figures["loss"] == pytest.approx(last.val_loss, rel=1e-5)
+    assert figures["top1"] == pytest.approx(last.val_top1)
+
+
+@pytest.mark.parametrize("name", ["last.pt", "last-previous.pt", "manual"])
+def test_a_checkpoint_to_go_on_from_is_used_by_its_average(name: str, run: Trained) -> None:
+    folder = run.folder.checkpoints
+    (file,) = folder.glob("manual-full-*.pt") if name == "manual" else [folder / name]
+    average = load(file)["train_state"]["averaged"]
+    assert same(copy_weights(load_run(run.folder.path, str(file)).model), average)
+    assert not same(average, load(file)["model"])
+
+
+def test_without_an_average_the_weights_themselves_are_used(trained: Path) -> None:
+    saved = load(trained / "checkpoints" / "last.pt")
+    assert saved["train_state"]["averaged"] is None
+    assert same(copy_weights(load_run(trained, "last").model), saved["model"])
