@@ -29,6 +29,7 @@ BENCHMARKS = {
     "views": True,
     "recipes": True,
     "gpu": False,
+    "remote": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _ASIDE = {"review"}  # written apart from the others: may be missing in an older checkout
