@@ -30,6 +30,7 @@ BENCHMARKS = {
     "recipes": True,
     "ranks": True,
     "gpu": False,
+    "remote": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _ASIDE = {"review"}  # written apart from the others: may be missing in an older checkout
