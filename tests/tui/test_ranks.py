@@ -163,13 +163,11 @@ def test_commands_act_on_all_ranks_and_one_goes_on_alone(
     assert [event.ranks for event in of(RunResumed, watched.folder)] == [1]
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_rank_costs_nothing(
-    victim: int, watch: Callable[..., Watched], two: RunFolder
-) -> None:
+def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFolder) -> None:
+    # `python -m tests.stress.ranks` kills rank 0 too, and more often.
     watched = watch(*SMALL)
     watched.until("EpochEnded")
-    watched.ranks()[victim].kill()
+    watched.ranks()[1].kill()
     assert watched.until("RunEnded")["outcome"] == "finished"
     assert watched.process.wait(60) == 0
     assert [event.restart for event in of(RunResumed, watched.folder)] == [True]
