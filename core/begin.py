@@ -225,6 +225,8 @@ class Beginning:
         write_text_atomically(self._folder.config, to_yaml(self._config))
 
     def _before_torch(self) -> None:
+        if self.team.size > 1:
+            return  # the ranks have come together by it
         share_the_cores()
         self._emitter.emit(Preparing(stage="loading torch"))
 

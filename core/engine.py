@@ -6,7 +6,7 @@ follows on that, with nothing in between that can fail.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from core.emitter import Emit
 from core.evaluation_metrics import EvaluationMetrics
 from core.events import Preparing, RunEnded
 from core.features import Feed, Source
+from core.gradients import Gradients
 from core.history import History
 from core.keys import key
 from core.meter import Meter
@@ -88,10 +89,7 @@ class Engine:
         """How many parts of training an evaluation takes at once, while the memory holds them."""
         self.meter = Meter()
         self.log = StepLog(config, emit)
-        self.net: Callable[[Tensor], Tensor] = model
-        """The running phase's network as it is called in training."""
-        self.is_trial = False
-        """Whether memory may still turn out too small for a step: then no rank waits in it."""
+        self.gradients = Gradients(config, team, emit)
         self.phase_began = self.epoch_began = 0.0
 
     def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
@@ -173,9 +171,7 @@ class Engine:
         optimizer = build_optimizer(config, parameters, self.model)
         feed = self.feeds[phase]
         feed.compute.place_model(self.model)
-        # Not both at once: a phase's network of several ranks watches its gradients.
-        self.net = self.model
-        self.net, self.is_trial = self.team.trained(feed.net), self.team.size > 1
+        self.gradients.begin(feed)
         self.phase_began = self.epoch_began = self.watch.seconds
         return TrainState(
             phase=phase,
@@ -250,53 +246,13 @@ class Engine:
         whether loss and gradient are finite is judged there.
         """
         if self.team.pictures:
-            passed = self._gradients(state, batch, seed)
+            passed = self.gradients.of(state, batch, seed)
+            self.failure = self.gradients.failure
             if self.failure:
                 return
             self._update(state, batch, passed)
         state.advance()
         self.global_step = state.global_step
-
-    def _gradients(self, state: TrainState, batch: Batch, seed: int) -> Passed | None:
-        """Leave the gradient of the global batch's mean loss with the parameters; returns what
-        this rank's share came to, or None when it has none or the memory holds no picture.
-
-        Where the device's memory is too small, the batch is worked through in smaller parts and
-        the gradient accumulated; the step is the same but for the order of sums.
-        """
-        state.optimizer.zero_grad(set_to_none=True)
-        count, passed = batch.labels.shape[0], None
-        while count and passed is None:
-            passed = self._try(state, batch, seed, self.team.size * count / self.team.pictures)
-            if passed is None and not self._use_smaller_parts(state):
-                break
-        if self.is_trial:
-            # None waits in a gradient that another has no memory for.
-            self.is_trial = False
-            failures = list(filter(None, self.team.gather(self.failure)))
-            self.failure = failures[0] if failures else ""
-            if not failures:
-                self._put_together(state)
-        elif not count:
-            self._put_together(state)
-        return passed
-
-    def _try(self, state: TrainState, batch: Batch, seed: int, weight: float) -> Passed | None:
-        """Add up the gradient of a batch; returns None when the memory is too small for it."""
-        feed = self.feeds[state.phase]
-        feed.compute.seed(seed)
-        try:
-            return parts.backward(
-                self.net, feed, batch, state.part_size, seed, weight, self.is_trial
-            )
-        except torch.cuda.OutOfMemoryError:
-            if self.team.size > 1 and not self.is_trial:
-                raise  # others wait for this gradient: all begin anew from the checkpoint
-            state.optimizer.zero_grad(set_to_none=True)
-            return None
-
-    def _put_together(self, state: TrainState) -> None:
-        parts.put_together(self.net, self.feeds[state.phase], self.config.data.image_size)
 
     def _update(self, state: TrainState, batch: Batch, passed: Passed | None) -> None:
         """Take the step that the gradients ask for, and note what it came to."""
@@ -312,23 +268,6 @@ class Engine:
         step_if_finite(state.optimizer, figures[:2])
         if state.averaged:
             state.averaged.update(state.phase_step + 1)
-
-    def _use_smaller_parts(self, state: TrainState) -> bool:
-        """Halve the parts that a batch is worked through in; returns whether that was possible."""
-        state.optimizer.zero_grad(set_to_none=True)
-        compute = self.feeds[state.phase].compute
-        if compute.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if state.part_size == 1:
-            self.failure = (
-                f"the memory of {compute.name} is too small for a single picture; "
-                "take a smaller model.name or data.image_size"
-            )
-            return False
-        most = -(-self.config.data.step_pictures // self.team.size)
-        state.part_size = -(-min(state.part_size, most) // 2)
-        self.emit(reports.smaller_parts(compute.name, state.part_size))
-        return True
 
     def validate(self, state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
         """One validation pass. The result is whole only if no end comes with it."""
@@ -377,8 +316,10 @@ class Engine:
             except torch.cuda.OutOfMemoryError:
                 too_many = self.evaluated > 1
                 self.evaluated = 1
-            if not too_many and not self._use_smaller_parts(state):
-                return None
+            if not too_many:
+                self.failure = self.gradients.use_smaller_parts(state)
+                if self.failure:
+                    return None
         return torch.empty(0)
 
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:

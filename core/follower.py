@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from typing import TYPE_CHECKING
 
 from core.begin import Brief
 from core.commands import Mailbox
@@ -11,7 +12,10 @@ from core.job import Job
 from core.math_threads import share_the_cores
 from core.start import FRESH, Start
 from core.telemetry import DeviceMonitor
-from core.worker import EXIT_ANEW, log_to
+from core.worker import EXIT_ANEW, EXIT_FAILED, log_to
+
+if TYPE_CHECKING:
+    from core.ranks import Ranks
 
 
 class _NoMailbox(Mailbox):
@@ -38,39 +42,42 @@ def follow(job: Job, device: str) -> int:
         team = join(job, device)
     except SetupError as error:
         logging.getLogger(__name__).error("%s", error)
-        return 1
-    brief: Brief | None = team.share(None)
-    if brief is None:
-        return 0
-    log_to(brief.folder.log)
-    from core.checkpoint_file import read_checkpoint
-    from core.prepare import prepare
-
-    start: Start = FRESH
-    if brief.checkpoint:
-        content = read_checkpoint(brief.folder.checkpoints / brief.checkpoint)
-        start = Start(content, brief.checkpoint, [], brief.changes)
+        return EXIT_FAILED
     try:
-        prepared = prepare(
-            brief.config,
-            brief.plan,
-            brief.folder,
-            Emitter(),
-            _NoMailbox(),
-            start,
-            team,
-            team.outbox.emit,
-        )
+        _train_along(team)
     except SetupError:
         return 0  # rank 0 has heard it, and says so
-    monitor = DeviceMonitor(prepared.probe, team.outbox.emit)
-    try:
-        prepared.fit()
     except Exception:  # the last line of defence: why it ended must be in the run's log
         logging.getLogger(__name__).exception("rank %d can't go on", job.rank)
         return EXIT_ANEW
+    return 0
+
+
+def _train_along(team: "Ranks") -> None:
+    brief: Brief | None = team.share(None)
+    if brief is None:
+        return
+    log_to(brief.folder.log)
+    from core.prepare import prepare
+
+    emit = team.outbox.emit
+    start = _start(brief)
+    prepared = prepare(
+        brief.config, brief.plan, brief.folder, Emitter(), _NoMailbox(), start, team, emit
+    )
+    monitor = DeviceMonitor(prepared.probe, emit)
+    try:
+        prepared.fit()
     finally:
         monitor.close()
         prepared.close()
     team.close()
-    return 0
+
+
+def _start(brief: Brief) -> Start:
+    if not brief.checkpoint:
+        return FRESH
+    from core.checkpoint_file import read_checkpoint
+
+    content = read_checkpoint(brief.folder.checkpoints / brief.checkpoint)
+    return Start(content, brief.checkpoint, [], brief.changes)

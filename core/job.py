@@ -12,6 +12,9 @@ RESULT_VARIABLE = "CONVNEXT_TUI_RESULT"
 """Environment variable that names a file for the run's exit code, where whoever started the ranks
 wants to know it: they then all end with 0, and the agent restarts none for a verdict."""
 
+OWN_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""torchrun's switch: a new store for each start of the ranks, not one for all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -18,15 +18,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from core.errors import SetupError
 from core.events import DeviceSample, Event, Warned
-from core.job import Job
+from core.job import OWN_STORES, Job
 from core.team import LostContact, Team, Word, share_of
 
 T = TypeVar("T")
 
 TIMEOUT_VARIABLE = "CONVNEXT_TUI_TIMEOUT"
 """Environment variable: how many seconds a rank waits for another one in a step."""
-OWN_STORES = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
-"""torchrun's switch: a new store for each start of the ranks, not one for all."""
 _STEP_SECONDS = 600.0
 _SETUP_SECONDS = 7200.0
 """Rank 0 may read a million pictures first."""

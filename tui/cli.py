@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from core.config import Config
     from core.resume import Resumption
     from tui.app import ConvNextApp, Exit, Plan
-    from tui.habits import Habits
 
 DEFAULT_RUNS_DIR = "runs"
 ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
@@ -222,6 +221,7 @@ def _run(
         if no_ui or not on_terminal:
             plan()  # what is wrong with it is told here
             return run_ranks(ranks, sys.argv[1:])
+        click.echo(f"starting {ranks} ranks", err=True)
         code, words, run = _start_detached(plan)
         if not run:
             click.echo(words, err=True)
@@ -321,6 +321,7 @@ def _run_app(
 ) -> int:
     from tui import app as ui
     from tui import view_only
+    from tui.habits import remembered
     from tui.interrupts import Interrupts
     from tui.rates import rates_for
     from tui.session import Session
@@ -344,7 +345,7 @@ def _run_app(
     with own_terminal() as terminal:
         if read_only:
             view_only.forbid_writing(but=terminal.stray)
-        habits = _habits(theme, read_only)
+        habits = remembered(theme, read_only)
         interrupts = Interrupts(interrupted, at_once)
         rates = rates_for(bandwidth)
         ready = partial(_ready, plan) if plan else None
@@ -371,23 +372,6 @@ def _run_app(
 
     # Whatever ended the app, an error of its own included: the run is not its to end.
     return finish_headless(engine, interrupts, hung_up=left is ui.Exit.HUNG_UP)
-
-
-def _habits(theme: str | None, read_only: bool) -> "Habits":
-    from textual.theme import BUILTIN_THEMES
-
-    from tui.habits import Habits
-    from tui.settings import SettingsFile
-    from tui.themes import THEMES
-
-    file = SettingsFile()
-    habits = Habits(file.read(), None if read_only else file)
-    if theme is not None:
-        known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
-        if theme not in known:
-            raise SetupError(f"--theme is {theme!r}; expected one of: {', '.join(known)}")
-        habits.change("theme", theme)
-    return habits
 
 
 def _ready(plan: "Plan") -> "tuple[Config, Resumption | None]":

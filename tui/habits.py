@@ -6,6 +6,23 @@ from core.errors import SetupError
 from tui.settings import Settings, SettingsFile, changed
 
 
+def remembered(theme: str | None, read_only: bool) -> "Habits":
+    """Return the person's settings, with another theme where one is asked for, which is kept but
+    by a process that may not write; raises SetupError for a theme that there isn't."""
+    from textual.theme import BUILTIN_THEMES
+
+    from tui.themes import THEMES
+
+    file = SettingsFile()
+    habits = Habits(file.read(), None if read_only else file)
+    if theme is not None:
+        known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
+        if theme not in known:
+            raise SetupError(f"--theme is {theme!r}; expected one of: {', '.join(known)}")
+        habits.change("theme", theme)
+    return habits
+
+
 class Habits:
     """The settings of this session, kept in a file where there is one."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.data.cores import usable_cores
 from core.errors import SetupError
-from core.job import RESULT_VARIABLE
+from core.job import OWN_STORES, RESULT_VARIABLE
 
 MOST_RESTARTS = 10
 """How often the ranks of a run may be started anew when one is gone."""
@@ -56,7 +56,7 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
             "OMP_NUM_THREADS": threads,
             **os.environ,
             RESULT_VARIABLE: str(result),
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            OWN_STORES: "1",
         }
         # In a group of its own: Ctrl-C would otherwise come to the ranks twice.
         process = subprocess.Popen(rank_command(ranks, arguments), env=environment, process_group=0)
