@@ -140,27 +140,38 @@ def watch(photos: Path, tmp_path: Path) -> Iterator[Callable[..., Watched]]:
         watched.process.communicate()
 
 
-def test_commands_act_on_all_ranks_and_one_goes_on_alone(
-    watch: Callable[..., Watched], tmp_path: Path
+def test_two_go_on_with_what_one_began_by_the_same_words_and_one_ends_it(
+    photos: Path, tmp_path: Path
 ) -> None:
-    watched = watch(*ENDLESS, "--set", "phases.full.epochs=100000")
-    watched.until("EpochEnded")
-    watched.ask(cmd.Pause())
-    assert "saving manual-head" in watched.ask(cmd.SaveCheckpoint())["note"]
-    assert watched.ask(cmd.SetPatience(patience=9))["note"].endswith("→ 9")
-    watched.ask(cmd.Resume())
-    watched.until("EpochEnded")
-    watched.ask(cmd.EndPhase())
-    watched.until("PhaseStarted", lambda event: event["phase"] == "full")
-    watched.ask(cmd.SetLearningRate(lr=2e-4))
-    watched.until("Progress")
-    watched.ask(cmd.Stop())
-    assert watched.until("RunEnded")["outcome"] == "stopped"
-    assert watched.process.wait(60) == 0
-    more = ("--set", "phases.full.epochs=1")
-    got = run("--no-ui", "--resume", watched.folder.id, *more, cwd=tmp_path)
+    endless = [*ENDLESS, "--set", "phases.full.epochs=100000", "--data", str(photos)]
+    one = Watched(start(*RANKS, *endless, cwd=tmp_path), tmp_path / "runs")
+    one.until("EpochEnded")
+    one.ask(cmd.Stop())
+    one.process.communicate()
+    one.kill()
+
+    resumed = ("--resume", one.folder.id)
+    two = Watched(start(*RANKS, *resumed, "--gpus", "2", cwd=tmp_path), tmp_path / "runs")
+    two.until("RunResumed", lambda event: event["ranks"] == 2)
+    two.until("EpochEnded")
+    two.ask(cmd.Pause())
+    assert "saving manual-head" in two.ask(cmd.SaveCheckpoint())["note"]
+    assert two.ask(cmd.SetPatience(patience=9))["note"].endswith("→ 9")
+    two.ask(cmd.Resume())
+    two.until("EpochEnded")
+    two.ask(cmd.EndPhase())
+    two.until("PhaseStarted", lambda event: event["phase"] == "full")
+    two.ask(cmd.SetLearningRate(lr=2e-4))
+    two.until("Progress")
+    two.ask(cmd.Stop())
+    assert two.until("RunEnded")["outcome"] == "stopped"
+    assert two.process.wait(60) == 0
+    two.process.communicate()
+    two.kill()
+
+    got = run("--no-ui", *resumed, "--set", "phases.full.epochs=1", cwd=tmp_path)
     assert got.returncode == 0, got.stderr
-    assert [event.ranks for event in of(RunResumed, watched.folder)] == [1]
+    assert [event.ranks for event in of(RunResumed, one.folder)] == [2, 1]
 
 
 def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFolder) -> None:
@@ -172,19 +183,6 @@ def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFold
     assert watched.process.wait(60) == 0
     assert [event.restart for event in of(RunResumed, watched.folder)] == [True]
     pd.testing.assert_frame_equal(history(watched.folder), history(two))
-
-
-def test_two_go_on_with_what_one_began(photos: Path, tmp_path: Path) -> None:
-    process = start(*RANKS, *ENDLESS, "--data", str(photos), cwd=tmp_path)
-    watched = Watched(process, tmp_path / "runs")
-    watched.until("EpochEnded")
-    watched.ask(cmd.Stop())
-    process.communicate()
-    watched.kill()
-    more = ("--resume", watched.folder.id, "--gpus", "2", "--set", "phases.head.epochs=2")
-    got = run(*RANKS, *more, cwd=tmp_path)
-    assert got.returncode == 0, got.stderr
-    assert (watched.folder.checkpoints / "best-full.pt").exists()
 
 
 def test_what_keeps_it_from_beginning_is_said_once(photos: Path, tmp_path: Path) -> None:
