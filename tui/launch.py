@@ -12,6 +12,7 @@ from pathlib import Path
 from core.data.cores import usable_cores
 from core.errors import SetupError
 from core.job import OWN_STORES, RESULT_VARIABLE
+from core.own_process import own_environment
 
 MOST_RESTARTS = 10
 """How often the ranks of a run may be started anew when one is gone."""
@@ -54,7 +55,7 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
         threads = str(max(1, usable_cores() // ranks))
         environment = {
             "OMP_NUM_THREADS": threads,
-            **os.environ,
+            **own_environment(),
             RESULT_VARIABLE: str(result),
             OWN_STORES: "1",
         }

@@ -12,6 +12,7 @@ from core.errors import SetupError
 from core.events import CommandApplied, CommandRefused
 from core.inbox import append_command
 from core.journal import JournalReader, Place
+from core.own_process import own_environment
 from core.runs import RunFolder, is_locked, run_folders
 from core.text import printable
 
@@ -90,6 +91,7 @@ def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "tui", *arguments, "--no-ui", "--log-format", "json"],
+        env=own_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import copy
 import ipaddress
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 import click
 from aiohttp import web
 from textual_serve.server import Server
+
+from core.own_process import own_environment
 
 MOST_VISITORS = 8
 """At once; each is a process."""
@@ -36,6 +39,8 @@ def is_loopback(host: str) -> bool:
 
 def serve(runs_dir: Path, host: str, port: int) -> None:
     """Serve until a signal comes; raises OSError where the port can't be had."""
+    # The views are started by a shell, in this process's own environment.
+    os.environ.update(own_environment())
     ViewServer(runs_dir, host, port).serve()
 
 

@@ -34,7 +34,15 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tui", *arguments]
+    """The installed command: unlike `python -m` alone, it imports nothing from where one stands."""
+    return [sys.executable, "-P", "-m", "tui", *arguments]
+
+
+def put_namesakes(folder: Path) -> None:
+    """Make folders that are called as the program's own are, as a person may have them."""
+    for name in ("core", "tui"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('not the program')\n")
 
 
 def run(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:

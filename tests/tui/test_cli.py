@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, environment, read_until, run, start
+from tests.tui.command import ENDLESS, SMALL, command, environment, read_until, run, start
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_on_a_terminal_the_output_has_bars_and_leaves_the_lines(
     photos: Path, tmp_path: Path
 ) -> None:
     parent, child = os.openpty()
-    arguments = [sys.executable, "-m", "tui", "--no-ui", "--data", str(photos), *SMALL]
+    arguments = command("--no-ui", "--data", str(photos), *SMALL)
     environ = environment(TERM="xterm-256color", COLUMNS="100", LINES="30")
     with subprocess.Popen(
         arguments, cwd=tmp_path, env=environ, stdin=child, stdout=child, stderr=child

@@ -22,7 +22,7 @@ from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder, run_folders
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, environment, run, start
+from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, start
 
 RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 
@@ -46,7 +46,9 @@ def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def two(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return finished(tmp_path_factory.mktemp("two"), photos, 2)
+    folder = tmp_path_factory.mktemp("two")
+    put_namesakes(folder)
+    return finished(folder, photos, 2)
 
 
 def history(folder: RunFolder) -> pd.DataFrame:

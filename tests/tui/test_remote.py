@@ -14,7 +14,7 @@ from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, read_until, run, start
+from tests.tui.command import ENDLESS, SMALL, put_namesakes, read_until, run, start
 from tui.app import ConvNextApp
 from tui.screens.run import RunScreen
 
@@ -128,6 +128,7 @@ async def test_an_attached_app_steers_and_leaves_without_a_trace(
 
 
 def test_detach_starts_a_run_that_belongs_to_no_terminal(photos: Path, tmp_path: Path) -> None:
+    put_namesakes(tmp_path)
     done = run("--detach", "--data", str(photos), *ENDLESS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path)

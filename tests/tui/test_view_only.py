@@ -17,7 +17,7 @@ from core.config import Config
 from core.config_io import to_yaml
 from core.runs import RunFolder, RunLock
 from tests.tui import scripted
-from tests.tui.command import environment, run, start
+from tests.tui.command import command, environment, put_namesakes, run, start
 from tests.tui.disk import some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tests.tui.test_managing import done
@@ -170,7 +170,7 @@ def test_what_is_read_only_starts_and_changes_nothing(tmp_path: Path, arguments:
 
 def test_the_app_on_a_terminal_writes_nothing_when_it_is_read_only(runs: Path) -> None:
     before = contents(runs.parent)
-    program = [sys.executable, "-m", "tui", "--read-only"]
+    program = command("--read-only")
     with_settings = {"CONVNEXT_TUI_CONFIG": str(runs.parent / "settings")}
     terminal = OnTerminal(program, runs.parent, **with_settings)
     terminal.read_until(b"view only")
@@ -236,6 +236,7 @@ class Visitor:
 
 
 async def test_a_browser_sees_the_runs_and_can_change_none(runs: Path) -> None:
+    put_namesakes(runs.parent)
     before, port = contents(runs), free_port()
     page = f"http://127.0.0.1:{port}/"
     process = start("serve", "--port", str(port), cwd=runs.parent)
