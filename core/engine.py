@@ -88,7 +88,7 @@ class Engine:
         self.evaluated = EVALUATED
         """How many parts of training an evaluation takes at once, while the memory holds them."""
         self.meter = Meter()
-        self.log = StepLog(config, emit)
+        self.log = StepLog(config, feeds, emit)
         self.gradients = Gradients(config, team, emit)
         self.phase_began = self.epoch_began = 0.0
 
@@ -217,7 +217,7 @@ class Engine:
             self.meter.step_done(self.team.pictures)
             has_looked = is_cheap or self.log.is_full
             if has_looked:
-                self.log.look(state, self.meter, train.dataset.paths)
+                self.log.look(state, self.meter)
             has_told = self._tell_progress(state, "train", state.step, train.steps, state.metrics)
             if has_looked or has_told:
                 self.failure = self.failure or self.log.verdict(state)
@@ -250,21 +250,21 @@ class Engine:
             self.failure = self.gradients.failure
             if self.failure:
                 return
-            self._update(state, batch, passed)
+            self._update(state, passed)
         state.advance()
         self.global_step = state.global_step
 
-    def _update(self, state: TrainState, batch: Batch, passed: Passed | None) -> None:
+    def _update(self, state: TrainState, passed: Passed | None) -> None:
         """Take the step that the gradients ask for, and note what it came to."""
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
         if passed is not None and self.team.size == 1:
             figures = torch.stack([passed.loss, norm])
-            self.log.add(state.step + 1, batch, passed, figures)
+            self.log.add(state.step + 1, passed, figures)
         else:
             loss, *found = self.team.add_up(parts.figures(passed, self.team.size, norm.device))
             figures = torch.stack([loss, norm, *found])
-            self.log.add_shared(state.step + 1, batch, self.team.pictures, figures)
+            self.log.add_shared(state.step + 1, self.team.pictures, figures)
         step_if_finite(state.optimizer, figures[:2])
         if state.averaged:
             state.averaged.update(state.phase_step + 1)
@@ -283,10 +283,10 @@ class Engine:
                 return metrics.result(), end
             self._warn_of_unreadable(batch, val)
             self.validation_step(state, batch, metrics)
-            if self.failure:
-                return metrics.result(), self._fail(state, self.failure)
             self.meter.step_done(self.team.pictures)
             self._tell_progress(state, "val", step, val.steps, metrics)
+            if self.failure:
+                return metrics.result(), self._fail(state, self.failure)
             self.meter.next_step()
         self.meter = meter
         if self.team.size > 1:
@@ -362,7 +362,7 @@ class Engine:
 
     def _stamp(self, state: TrainState) -> None:
         """Bring up to date what the state tells of the past."""
-        self.log.look(state, self.meter, self.feeds[state.phase].train.dataset.paths)
+        self.log.look(state, self.meter)
         state.run_seconds = self.watch.seconds
         state.phase_seconds = self.watch.seconds - self.phase_began
         state.epoch_seconds = self.watch.seconds - self.epoch_began
@@ -404,7 +404,8 @@ class Engine:
         if step not in (1, steps) and not self.team.is_due(self._is_due):
             return False
         self._stamp(state)
-        self.emit(reports.progress(state, stage, step, steps, metrics.result(), self.meter))
+        result = metrics.result_of(self.team)
+        self.emit(reports.progress(state, stage, step, steps, result, self.meter))
         for event in self.team.news():
             self.emit(event)
         return True

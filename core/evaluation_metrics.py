@@ -10,7 +10,7 @@ from torch import Tensor
 from core.emitter import Emit
 from core.evaluated_parts import CalibrationBin, Confusion, Mistake
 from core.events import Evaluated
-from core.metrics import RunningMetrics
+from core.metrics import PassResult, RunningMetrics, added_up, means
 from core.team import Team
 
 BINS = 15
@@ -44,6 +44,11 @@ class EvaluationMetrics(RunningMetrics):
         self._places.append(places)
         self.add(mean_loss, logits, labels)
 
+    def result_of(self, team: Team) -> PassResult:
+        """Return the means so far over all ranks, which call this together: unlike a training
+        step's, a rank's figures are of its own share."""
+        return means(added_up(team.gather(self.sums)))
+
     def gather(self, team: Team) -> None:
         """Take in what the other ranks have seen in this pass; this waits for the device."""
         if team.size == 1:
@@ -52,7 +57,7 @@ class EvaluationMetrics(RunningMetrics):
         sums = self.sums
         own = [_together(part) if part else None for part in parts]
         everyone = team.gather((sums, self._classes, own))
-        self.sums = [sum(column) for column in zip(*(sums for sums, _, _ in everyone), strict=True)]
+        self.sums = added_up(sums for sums, _, _ in everyone)
         self._classes = max(classes for _, classes, _ in everyone)
         for place, part in enumerate(parts):
             seen = [columns[place] for _, _, columns in everyone]

@@ -1,12 +1,14 @@
 """Loss and accuracy over a pass: a step leaves its figures on the device, they are read later."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from core.team import Team
 
 TOP_K = 5
 MOST_VALUES = 1 << 22
@@ -67,10 +69,11 @@ class RunningMetrics:
 
     def result(self) -> PassResult:
         """Return the means so far; this waits for the device."""
-        loss, top1, top5, count = self.sums
-        if not count:
-            return PassResult(math.nan, math.nan, math.nan, 0)
-        return PassResult(loss / count, top1 / count, top5 / count, int(count))
+        return means(self.sums)
+
+    def result_of(self, team: Team) -> PassResult:
+        """Return the means so far over all ranks, which call this together."""
+        return self.result()
 
     def _let_wait(self, logits: Tensor, labels: Tensor) -> None:
         self._waiting.append((logits, labels))
@@ -99,6 +102,19 @@ class RunningMetrics:
     def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
         """Take in what else is of interest, with the classes of the highest logits (N, k); waits
         for nothing."""
+
+
+def added_up(sums: Iterable[Sequence[float]]) -> list[float]:
+    """Return the sums of several ranks as one."""
+    return [sum(column) for column in zip(*sums, strict=True)]
+
+
+def means(sums: Sequence[float]) -> PassResult:
+    """Return what sums of losses, top-1 hits, top-5 hits and pictures come to."""
+    loss, top1, top5, count = sums
+    if not count:
+        return PassResult(math.nan, math.nan, math.nan, 0)
+    return PassResult(loss / count, top1 / count, top5 / count, int(count))
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What training steps came to, looked at now and then: reading a number waits for the device."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor
 
 from core import reports
 from core.config import Config
-from core.data.dataset import Batch
 from core.emitter import Emit
+from core.features import Feed
 from core.meter import Meter
 from core.metrics import MOST_VALUES
 from core.parts import Passed
@@ -23,15 +24,14 @@ class _Step(NamedTuple):
     highest five: (2,) or (4,), on the device."""
     passed: Passed | None
     pictures: int
-    indices: Tensor
-    """(N,): the batch's places in the data set."""
 
 
 class StepLog:
     """Keeps the figures of steps on the device until they are looked at, then counts and warns."""
 
-    def __init__(self, config: Config, emit: Emit) -> None:
+    def __init__(self, config: Config, feeds: Mapping[str, Feed], emit: Emit) -> None:
         self._config = config
+        self._feeds = feeds
         self._emit = emit
         self._unseen: list[_Step] = []
         self._values = 0
@@ -41,18 +41,17 @@ class StepLog:
         """Whether so much waits on the device that it is time to look."""
         return self._values > MOST_VALUES
 
-    def add(self, number: int, batch: Batch, passed: Passed, figures: Tensor) -> None:
+    def add(self, number: int, passed: Passed, figures: Tensor) -> None:
         """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
-        count = len(passed.labels)
-        self._unseen.append(_Step(number, figures, passed, count, batch.indices))
+        self._unseen.append(_Step(number, figures, passed, len(passed.labels)))
         self._values += passed.logits.numel()
 
-    def add_shared(self, number: int, batch: Batch, pictures: int, figures: Tensor) -> None:
+    def add_shared(self, number: int, pictures: int, figures: Tensor) -> None:
         """Note a step of several ranks by its loss, gradient norm, and hits of the highest logit
         and of the highest five (4,), over all of its `pictures`."""
-        self._unseen.append(_Step(number, figures, None, pictures, batch.indices))
+        self._unseen.append(_Step(number, figures, None, pictures))
 
-    def look(self, state: TrainState, meter: Meter, paths: list[str]) -> None:
+    def look(self, state: TrainState, meter: Meter) -> None:
         """Read the steps since the last look: count those that were taken, warn of the others
         with the files of their batch."""
         if not self._unseen:
@@ -68,8 +67,14 @@ class StepLog:
                     state.metrics.count_hits(loss, step.pictures, *hits)
                 continue
             state.nonfinite_steps += 1
-            files = [paths[place] for place in step.indices.tolist()]
+            files = self._files(state, step.number)
             self._emit(reports.nonfinite_step(state, step.number, loss, norm, files))
+
+    def _files(self, state: TrainState, number: int) -> list[str]:
+        """Return the files of a step's global batch: other ranks' shares are not at hand here."""
+        feed, size = self._feeds[state.phase], self._config.data.step_pictures
+        places = feed.order(state.phase, state.epoch)[(number - 1) * size : number * size]
+        return [feed.train.dataset.paths[place] for place in places]
 
     def verdict(self, state: TrainState) -> str:
         """Once too many steps in a row could not be taken, go back, or return why the run fails."""

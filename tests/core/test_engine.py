@@ -218,9 +218,9 @@ def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
             log = run_engine(engine).log
             add = log.add
 
-            def spy(number: int, batch, passed, figures: torch.Tensor) -> None:
-                losses.append((len(batch.labels), figures[0].item()))
-                add(number, batch, passed, figures)
+            def spy(number: int, passed, figures: torch.Tensor) -> None:
+                losses.append((len(passed.labels), figures[0].item()))
+                add(number, passed, figures)
 
             log.add = spy
 

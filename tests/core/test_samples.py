@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from core import events as ev
 from core.data.dataset import Batch, SampleKey
 from core.engine import Engine
+from core.parts import Passed
 from core.samples import MOST, Samples
+from core.train_state import TrainState
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.pictures import make_pictures
 
@@ -47,13 +48,13 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
 
     def watch(event: ev.Event, engine: Engine, send: object) -> None:
         if isinstance(event, ev.PhaseStarted):
-            add = engine.log.add
+            make = engine.gradients.of
 
-            def spy(number: int, batch: Batch, passed: object, figures: torch.Tensor) -> None:
+            def spy(state: TrainState, batch: Batch, seed: int) -> Passed | None:
                 first.setdefault(event.phase, batch)
-                add(number, batch, passed, figures)  # type: ignore[arg-type]
+                return make(state, batch, seed)
 
-            engine.log.add = spy  # type: ignore[method-assign]
+            engine.gradients.of = spy  # type: ignore[method-assign]
 
     run = train(config, tmp_path, watch)
     saved = run.of(ev.SamplesSaved)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from core import commands as cmd
-from core.events import CommandApplied, RunResumed
+from core.events import CommandApplied, EpochEnded, Progress, RunResumed
 from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder, run_folders
@@ -69,6 +69,14 @@ def assert_same(folder: RunFolder, other: RunFolder) -> None:
 
 def test_two_ranks_train_what_one_does(alone: RunFolder, two: RunFolder) -> None:
     assert_same(two, alone)
+
+
+def test_figures_of_a_validation_pass_are_of_all_ranks_while_it_goes_on(two: RunFolder) -> None:
+    told = [event for event in of(Progress, two) if event.stage == "val" and event.step == 1]
+    ended = of(EpochEnded, two)
+    # The whole pass is one step here.
+    assert [event.loss for event in told] == [event.val_loss for event in ended]
+    assert [event.top1 for event in told] == [event.val_top1 for event in ended]
 
 
 def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> None:
