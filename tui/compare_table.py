@@ -1,5 +1,6 @@
 """The table of a comparison in words, and on standard output."""
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -76,13 +77,28 @@ def print_comparison(runs: Sequence[ComparedRun]) -> None:
             console.print(Text(f"{run.letter} changed by hand: {changes}"))
 
 
+def _lead(runs: Sequence[ComparedRun], row: Row) -> str:
+    """Return how far a figure's winner is ahead of the next run."""
+    known = {
+        run.letter: value
+        for run, value in zip(runs, row.values, strict=True)
+        if value is not None and math.isfinite(value)
+    }
+    best = max(known.values())
+    others = {letter: value for letter, value in known.items() if value < best}
+    if not others:
+        return ""
+    letter, second = max(others.items(), key=lambda item: item[1])
+    return f", {100 * (best - second):.2f} points above {letter}"
+
+
 def summary(runs: Sequence[ComparedRun]) -> str:
-    """Return the first line: how many runs, and which one is the best."""
+    """Return the first line: how many runs, and which one is the best by how much."""
     first = next(row for row in results(runs) if row.key == "best_val_top1")
     won = [run for run, is_best in zip(runs, first.winners, strict=True) if is_best]
     best = ""
     if won:
         names = ", ".join(f"{run.letter} {printable(run.name)}" for run in won)
         value = next(v for v, w in zip(first.values, first.winners, strict=True) if w)
-        best = f" · best val top-1 {fmt.percent(value)}: {names}"
+        best = f" · best val top-1 {fmt.percent(value)}: {names}{_lead(runs, first)}"
     return f"comparing {len(runs)} runs{best}"

@@ -42,6 +42,16 @@ def mistakes(state: RunState, best: bool) -> list[Entry]:
     return [_mistake(state, mistake) for mistake in found]
 
 
+def list_title(state: RunState, view: str, best: bool) -> str:
+    """Return what stands over the list: for mistakes, how many of all it has."""
+    if view != MISTAKES:
+        return "samples"
+    event = state.best_evaluation if best else state.evaluation
+    wrong = sum(event.support) - sum(event.correct) if event else 0
+    shown = len(event.mistakes) if event else 0
+    return f"surest {shown} of {fmt.count(wrong)}" if shown < wrong else "surest first"
+
+
 def _mistake(state: RunState, mistake: Mistake) -> Entry:
     truth, predicted = _name(state, mistake.truth), _name(state, mistake.predicted)
     sure = fmt.percent(mistake.confidence, 1)

@@ -1,16 +1,20 @@
 """What the stress commands share: small runs as processes, how two runs compare, and verdicts."""
 
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from core.cache import CACHE_VARIABLE
 from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
+from core.events import RunResumed
 from core.journal import replay
+from core.phases import PHASES
 from core.run_state import fold
 from core.runs import RunFolder
 from tests.tui.command import command, environment
@@ -27,6 +31,7 @@ SMALL: Mapping[str, object] = {
     "phases.full.early_stopping.patience": 1000,
 }
 CHECKPOINTS = ("best.pt", "best-head.pt", "best-full.pt", "last.pt")
+_PATIENT_SECONDS = 120
 _HOOKS = Path(__file__).parent / "hooks"
 _TIMES = ("seconds", "images_per_second", "data_wait")
 
@@ -103,6 +108,40 @@ def faults(run: RunFolder) -> list[str]:
 def temporaries(run: RunFolder) -> list[str]:
     """Return the names of the temporary files in a run's folder."""
     return sorted(path.name for path in run.path.rglob(".*.tmp"))
+
+
+def is_training(runs_dir: Path, starts: int, phase: str) -> bool:
+    """Whether ranks train this phase of the only run, or a later one, after so many starts."""
+    runs = list(runs_dir.glob("*/events.jsonl"))
+    if not runs:
+        return False
+    state = fold(replay(runs[0])[0])
+    has_begun = PHASES.index(state.phase or PHASES[0]) >= PHASES.index(phase)
+    resumed = starts_anew(RunFolder(runs[0].parent))
+    return has_begun and resumed >= starts - 1 and state.progress is not None
+
+
+def starts_anew(run: RunFolder) -> int:
+    """Return how often a run was gone on with."""
+    return sum(isinstance(record.event, RunResumed) for record in replay(run.journal)[0])
+
+
+def ranks_of(process: psutil.Process) -> list[psutil.Process]:
+    """Return the ranks that torchrun has started below this process."""
+    return [
+        child
+        for child in process.children(recursive=True)
+        if child.is_running() and "RANK" in child.environ() and "tui" in child.cmdline()
+    ]
+
+
+def wait_for(ready: Callable[[], bool]) -> None:
+    """Return when it is so; raises TimeoutError when it takes too long."""
+    end = time.monotonic() + _PATIENT_SECONDS
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError("the ranks were not started anew")
+        time.sleep(0.05)
 
 
 def verdict(name: str, problems: list[str], figures: str) -> int:

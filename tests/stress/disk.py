@@ -1,12 +1,13 @@
 """Fill the disk under a run again and again; it must rest, go on by itself and end the same.
 
-    python -m tests.stress.disk [--fills 12] [--seed 1] [--inject]
+    python -m tests.stress.disk [--fills 12] [--seed 1] [--inject] [--ranks 2]
 
 The run's folder, its checkpoints and its cache lie on small file systems of their own, made with
 `mount -t tmpfs`. A ballast file fills the folder's (then the journal or `history.csv` can't be
 written) or the checkpoints' in turn, at random moments of both phases, and goes once the run says
 that it rests. The cache's is too small from the beginning. Where mounting is not allowed, or with
-`--inject`, the run's own writes are made to fail instead.
+`--inject`, the run's own writes are made to fail instead. With several ranks on this CPU rank 0
+writes, and all must rest.
 
 Prints a line a fill and a verdict; exits with 1 when the run doesn't rest or go on, when a kind of
 write was never refused twice, when weights or epochs differ from those of a run with room enough,
@@ -189,12 +190,15 @@ def main() -> int:
     parser.add_argument("--fills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inject", action="store_true", help="mount nothing")
+    parser.add_argument("--ranks", type=int, default=1)
     arguments = parser.parse_args()
     choose = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         photos = make_pictures(work / "photos", classes=3, per_class=60)
         changes = options(settings(photos, *_EPOCHS.values()))
+        if arguments.ranks > 1:
+            changes += ["--device", "cpu", "--gpus", str(arguments.ranks)]
         roomy = train(work / "roomy" / "runs", *changes)
         with disk_in(work / "small", arguments.inject) as disk:
             return squeeze(work / "small", disk, changes, roomy, arguments.fills, choose)

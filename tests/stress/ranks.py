@@ -2,39 +2,43 @@
 
     python -m tests.stress.ranks [--kills 10] [--seed 1]
 
-The elastic agent starts both anew each time, and the run goes on from its last checkpoint. Prints
-a line a kill and a verdict; exits with 1 when a byte of the weights or an epoch differs.
+Half of the kills fall into each phase. The elastic agent starts both ranks anew each time, and the
+run goes on from its last checkpoint. Prints a line a kill and a verdict; exits with 1 when a byte
+of the weights or an epoch differs.
 """
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import psutil
 
-from core.events import RunResumed
 from core.journal import replay
+from core.phases import PHASES
 from core.run_state import fold
 from core.runs import RunFolder
 from tests.pictures import make_pictures
 from tests.stress.common import (
     differences,
     headless,
+    is_training,
     only_run,
     options,
+    ranks_of,
     settings,
+    starts_anew,
     surroundings,
     verdict,
+    wait_for,
 )
 
 _RANKS = ("--device", "cpu", "--gpus", "2")
 _LONGEST_SECONDS = 1.5
-_PATIENT_SECONDS = 120
 
 
 def main() -> int:
@@ -48,11 +52,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="convnext-tui-ranks-") as folder:
         work = Path(folder)
         photos = make_pictures(work / "photos", classes=3, per_class=16)
-        wanted = options(settings(photos, head=150, full=40))
+        wanted = options(settings(photos, head=150, full=150))
         quiet = _train(work / "quiet" / "runs", wanted, 0, random.Random())
         killed = _train(work / "killed" / "runs", wanted, given.kills, random.Random(given.seed))
         found = differences(killed, quiet)
-        resumed = _resumptions(killed)
+        resumed = starts_anew(killed)
     if resumed < given.kills:
         found.append(f"{given.kills} kills, but {resumed} starts anew")
     return verdict("ranks", found, f"{given.kills} kills of a rank")
@@ -60,11 +64,16 @@ def main() -> int:
 
 def _train(runs_dir: Path, wanted: list[str], kills: int, chance: random.Random) -> RunFolder:
     runs_dir.parent.mkdir()
-    process = psutil.Popen(headless(runs_dir, *wanted, *_RANKS), env=surroundings(runs_dir.parent))
+    process = psutil.Popen(
+        headless(runs_dir, *wanted, *_RANKS),
+        env=surroundings(runs_dir.parent),
+        stdout=subprocess.DEVNULL,
+    )
     for number in range(1, kills + 1):
-        _wait_for(partial(_is_training, runs_dir, number))
+        phase = PHASES[2 * (number - 1) // kills]
+        wait_for(partial(is_training, runs_dir, number, phase))
         time.sleep(chance.uniform(0, _LONGEST_SECONDS))
-        ranks = _ranks(process)
+        ranks = ranks_of(process)
         if not ranks:
             break  # it has ended
         victim = chance.choice(ranks)
@@ -75,36 +84,6 @@ def _train(runs_dir: Path, wanted: list[str], kills: int, chance: random.Random)
     if process.wait() != 0:
         raise RuntimeError(f"the run ended with exit code {process.returncode}")
     return only_run(runs_dir)
-
-
-def _is_training(runs_dir: Path, starts: int) -> bool:
-    """Whether the ranks train, after having been started so many times."""
-    runs = list(runs_dir.glob("*/events.jsonl"))
-    if not runs:
-        return False
-    state = fold(records := replay(runs[0])[0])
-    resumed = sum(isinstance(record.event, RunResumed) for record in records)
-    return resumed >= starts - 1 and state.progress is not None
-
-
-def _resumptions(run: RunFolder) -> int:
-    return sum(isinstance(record.event, RunResumed) for record in replay(run.journal)[0])
-
-
-def _ranks(process: psutil.Process) -> list[psutil.Process]:
-    return [
-        child
-        for child in process.children(recursive=True)
-        if child.is_running() and "RANK" in child.environ() and "tui" in child.cmdline()
-    ]
-
-
-def _wait_for(ready: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENT_SECONDS
-    while not ready():
-        if time.monotonic() > end:
-            raise TimeoutError("the ranks were not started anew")
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 
 from core.checkpoint import LAST
 from core.config_io import load_config
@@ -107,3 +107,16 @@ def test_the_docs_name_every_file_of_a_run() -> None:
     names = {getattr(RunFolder(Path()), name) for name in properties - {"id"}}
     assert {path.name for path in names} <= {name.rstrip("/") for name in FILES}
     assert LAST in docs("Files of a run")
+
+
+@pytest.mark.parametrize("docs", [False, True], ids=["keys", "docs"])
+async def test_on_a_tiny_terminal_what_a_key_means_stands_below_it(docs: bool) -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await settle(pilot)
+        await press(pilot, "question_mark", *["d"] * docs)
+        static = app.screen.query_one("Static", Static)
+        lines = str(static.render()).splitlines()
+        explanations = [line for line in lines if line.startswith("    ")]
+        assert len(explanations) > 20
+        assert max(map(len, explanations)) <= static.content_region.width

@@ -16,6 +16,8 @@ from tui.guide import Section, guide
 from tui.key_rows import Keys, active_keys
 
 _Parts = list[str | tuple[str, str]]
+_NARROWEST = 24
+"""Cells that a text beside a name has at least."""
 
 
 def keys_text(places: list[Keys], width: int) -> Content:
@@ -56,9 +58,11 @@ def _marked(text: str) -> _Parts:
 
 
 def _explained(text: str, indent: int, width: int) -> tuple[str, str]:
-    lines = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False)
-    broken = f"\n{' ' * indent}".join(lines)
-    return f"  {broken}\n", "$foreground 60%"
+    beside = width - indent >= _NARROWEST
+    # Where there is no room beside the names it stands below.
+    room, edge = (width - indent, f"\n{' ' * indent}") if beside else (width - 4, "\n    ")
+    lines = textwrap.wrap(text, max(8, room), break_on_hyphens=False)
+    return f"{'  ' if beside else edge}{edge.join(lines)}\n", "$foreground 60%"
 
 
 class HelpScreen(ModalScreen[None]):

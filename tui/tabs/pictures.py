@@ -140,7 +140,9 @@ class PicturesTab(RunTab):
         before = self._names.highlighted
         self._names.clear_options()
         self._names.add_options([Content(entry.line) for entry in self._entries])
-        self._names.border_title = Content("surest first" if mistakes else "samples")
+        self._names.border_title = Content(
+            picture_entries.list_title(state, self._view, self._best)
+        )
         if self._entries:
             self._names.highlighted = min(before or 0, len(self._entries) - 1)
             self._want(self._entries[self._names.highlighted])
