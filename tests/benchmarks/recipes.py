@@ -47,6 +47,7 @@ VARIANTS = {
     "crops from 0.08": ("data.augment.min_scale=0.08",),
     "decoded anew": ("data.decode_once=false",),
     "fresh views": ("phases.head.views=0",),
+    "4 views": ("phases.head.views=4",),
     "head by adam": ("phases.head.optimizer=adam", "phases.head.weight_decay=0.0"),
     "head 30 to 7": (
         "phases.head.epochs=30",

@@ -1,5 +1,6 @@
 """What the stress commands share: small runs as processes, how two runs compare, and verdicts."""
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -128,11 +129,12 @@ def starts_anew(run: RunFolder) -> int:
 
 def ranks_of(process: psutil.Process) -> list[psutil.Process]:
     """Return the ranks that torchrun has started below this process."""
-    return [
-        child
-        for child in process.children(recursive=True)
-        if child.is_running() and "RANK" in child.environ() and "tui" in child.cmdline()
-    ]
+    found = []
+    for child in process.children(recursive=True) if process.is_running() else ():
+        with contextlib.suppress(psutil.Error):  # gone, or a zombie
+            if "RANK" in child.environ() and "tui" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def wait_for(ready: Callable[[], bool]) -> None:

@@ -4,8 +4,9 @@
 
 Needs to be root, for `ip netns`. Trains three times: left alone; with the second machine's rank
 killed once in each phase, which must end as the first; and with the cable between them pulled,
-which must end both after the timeout with an error that says so. Prints a line each and a verdict;
-exits with 1 when one of it is not so.
+which must end both ranks after the timeout with an error that says so. (The agent that doesn't hold
+the agents' own store waits longer for that: its machine is for the job's manager to clear.) Prints
+a line each and a verdict; exits with 1 when one of it is not so.
 """
 
 import argparse
@@ -82,6 +83,12 @@ class Machines:
         codes = [process.wait(_LONGEST_SECONDS) for process in self._processes]
         return only_run(self._runs_dir), codes
 
+    def wait_for_the_ranks(self) -> int:
+        """Wait until no rank lives; returns the exit code of the machine that holds the agents'
+        store."""
+        wait_for(lambda: not any(map(ranks_of, self._processes)))
+        return self._processes[0].wait(_LONGEST_SECONDS)
+
     def close(self) -> None:
         """End what still lives."""
         for process in self._processes:
@@ -121,11 +128,11 @@ def main() -> int:
         quiet, problems = left_alone(work / "quiet", changes)
         problems += killed(work / "killed", changes, quiet, chance)
         problems += pulled(work / "pulled", changes)
-    return verdict("machines", problems, "left alone, two kills, one cable")
+    return verdict("machines", problems, "left alone, two ranks killed, a cable pulled")
 
 
 def left_alone(work: Path, changes: list[str]) -> tuple[RunFolder, list[str]]:
-    """Train without a trouble; returns the run and what is wrong."""
+    """Train without trouble; returns the run and what is wrong."""
     with started(work, changes, restarts=0) as machines:
         run, codes = machines.wait()
     hosts = {record.event.host for record in replay(run.journal)[0] if is_sample(record.event)}
@@ -154,11 +161,11 @@ def pulled(work: Path, changes: list[str]) -> list[str]:
         machines.wait_for(PHASES[0], 1)
         pull()
         began = time.monotonic()
-        run, codes = machines.wait()
+        code = machines.wait_for_the_ranks()
     seconds = time.monotonic() - began
-    said = "can't be reached" in run.log.read_text()
-    print(f"pulled: exit codes {codes} after {seconds:.0f} s", flush=True)
-    return [] if all(codes) and said else [f"pulled: exit codes {codes}, in the log: {said}"]
+    said = only_run(work / "runs").log.read_text().count("the other ranks can't be reached")
+    print(f"pulled: exit code {code} after {seconds:.0f} s, told by {said} ranks", flush=True)
+    return [] if code and said == len(NAMES) else [f"exit code {code}, told by {said} ranks"]
 
 
 def is_sample(event: object) -> bool:
