@@ -100,5 +100,5 @@ def summary(runs: Sequence[ComparedRun]) -> str:
     if won:
         names = ", ".join(f"{run.letter} {printable(run.name)}" for run in won)
         value = next(v for v, w in zip(first.values, first.winners, strict=True) if w)
-        best = f" · best val top-1 {fmt.percent(value)}: {names}{_lead(runs, first)}"
+        best = f" · best val top-1 {fmt.percent(value)}{_lead(runs, first)}: {names}"
     return f"comparing {len(runs)} runs{best}"

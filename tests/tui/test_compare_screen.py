@@ -70,7 +70,7 @@ async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> 
         headings = [str(c.label) for c in screen.query_one(DataTable).columns.values()]
         assert headings == ["", "A animals20", "B short"]
         assert text(pilot, "#headline") == (
-            "comparing 2 runs · best val top-1 99.75 %: B short, 0.18 points above A"
+            "comparing 2 runs · best val top-1 99.75 %, 0.18 points above A: B short"
         )
         assert "A" in drawn(screen)
         assert "B" in drawn(screen)
