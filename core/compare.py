@@ -115,10 +115,6 @@ def _whole(value: float | None) -> str:
     return fmt.NONE if value is None else fmt.count(int(value))
 
 
-def _images(value: float | None) -> str:
-    return fmt.NONE if value is None or math.isnan(value) else f"{value:,.0f} img/s"
-
-
 def _of_best(name: str) -> Callable[[ComparedRun], float | None]:
     return lambda run: getattr(run.best.result, name) if run.best else None
 
@@ -159,7 +155,7 @@ _RESULTS = (
     ),
     _Result("seconds_to_best", "time to the best", "lowest", _seconds_to_best, fmt.duration),
     _Result("training_seconds", "time of all epochs", "lowest", _training_seconds, fmt.duration),
-    _Result("images_per_second", "speed, last epoch", "highest", _speed, _images),
+    _Result("images_per_second", "speed, last epoch", "highest", _speed, fmt.speed),
     _Result("commands", "changes by hand", "", lambda run: float(len(run.commands)), _whole),
 )  # fmt: skip
 

@@ -54,6 +54,14 @@ def size(value: float | None) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
+def speed(value: float | None) -> str:
+    """Return pictures a second: `2,310 img/s`, and of a slow network `0.43 img/s`."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:,.{digits}f} img/s"
+
+
 def parameters(value: int) -> str:
     """Return a count of parameters: `87.6 M`, `20.5 k`."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

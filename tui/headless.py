@@ -209,7 +209,7 @@ def _show(view: View, record: Record, state: RunState) -> bool:
 def _figures(event: ev.Progress) -> str:
     return (
         f"loss {fmt.loss(event.loss)}, top-1 {fmt.percent(event.top1)}, "
-        f"{event.images_per_second:,.0f} img/s"
+        f"{fmt.speed(event.images_per_second)}"
     )
 
 

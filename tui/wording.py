@@ -219,8 +219,7 @@ def speed_lines(state: RunState) -> list[str]:
 def _measured(images_per_second: float, data_wait: float) -> list[str]:
     lines = []
     if math.isfinite(images_per_second):
-        digits = 0 if images_per_second >= 100 else 1
-        lines.append(f"{images_per_second:,.{digits}f} img/s")
+        lines.append(fmt.speed(images_per_second))
     if math.isfinite(data_wait):
         lines.append(f"data wait {fmt.percent(data_wait, 0)}")
     return lines

@@ -188,7 +188,7 @@ def figure_text(metric: Metric, value: float) -> str:
     if metric.key == "lr":
         return fmt.rate(value)
     if metric.key == "images_per_second":
-        return f"{value:,.0f} img/s" if value >= 100 else f"{value:.1f} img/s"
+        return fmt.speed(value)
     return fmt.loss(value)
 
 
