@@ -32,7 +32,10 @@ def count_ranks(text: str, device: str | None) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise SetupError(f"--gpus is {text!r}; expected all, or how many from 1")
     if device != "cpu" and int(text) > max(1, here):
-        raise SetupError(f"--gpus {text}: {here} are here; to try it on the CPU, add --device cpu")
+        raise SetupError(
+            f"--gpus {text}: this machine has {here} NVIDIA GPUs for it; to try it on the CPU, add "
+            "--device cpu"
+        )
     return int(text)
 
 

@@ -65,7 +65,7 @@ def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "device", "said"),
     [
-        ("4", None, "3 are here"),
+        ("4", None, "has 3 NVIDIA GPUs"),
         ("0", None, "from 1"),
         ("x", "cpu", "from 1"),
         ("all", "cpu", "no"),
