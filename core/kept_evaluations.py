@@ -2,7 +2,9 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,18 @@ def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     data = content.get("data")
     part = str(data.get("part") or "folder") if isinstance(data, dict) else "folder"
-    path = where / f"{stamp}-{slug(part)}.json"
+    path = _claimed(where, f"{stamp}-{slug(part)}")
     write_text_atomically(path, json.dumps(content, allow_nan=False, indent=2) + "\n")
+    return path
+
+
+def _claimed(folder: Path, stem: str) -> Path:
+    """Make an empty file of a name that no other process has, and return it."""
+    for number in count(1):
+        path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
     return path
 
 

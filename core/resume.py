@@ -9,6 +9,7 @@ from typing import Any
 from core.codec import DecodeError
 from core.config import Config
 from core.config_io import ConfigError, load_config, parse_override, with_values
+from core.data.storage import expanded
 from core.errors import SetupError
 from core.events import Record, RunResumed, RunStarted
 from core.run_state import RunState
@@ -37,7 +38,7 @@ class Resumption:
 def find_run(runs_dir: Path, text: str) -> RunFolder:
     """Return the run that an id, the beginning of one, or a path names; raises SetupError."""
     shown = printable(text)
-    path = Path(text).expanduser()
+    path = Path(expanded(text))
     if (path / "events.jsonl").is_file():
         return RunFolder(path.absolute())
     folders = list(run_folders(runs_dir))

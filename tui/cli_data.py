@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.data.storage import place_of
-from core.data.url import is_url
+from core.data.storage import expanded, place_of
 from core.errors import SetupError
 from core.text import printable
 
@@ -35,7 +34,7 @@ def check(
 
     # Pillow warns of what the report tells in its own words.
     warnings.filterwarnings("ignore", module=r"PIL\..*")
-    root = place_of(folder if is_url(folder) else str(Path(folder).expanduser()))
+    root = place_of(expanded(folder))
     with _Bar() as bar:
         report = look(root, bar.show)
     assert report is not None

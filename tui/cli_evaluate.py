@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.text import printable
-from tui.cli_model import load, uses_a_network
+from tui.cli_model import load, refuse_same_files, uses_a_network
 from tui.writing import writing
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def evaluate(
     from core import model_use
     from tui.model_progress import advance, working
 
+    refuse_same_files(("--csv", table), ("--html", html))
     predictor = load(context, run, options)
     with working("evaluating") as progress:
         result = model_use.evaluate(

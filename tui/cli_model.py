@@ -1,5 +1,6 @@
 """Subcommands that use a run's network."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +129,7 @@ def predict(
 
     if out is not None:
         form_for(Path(out), top)
-    _check(paths, out, submission, show, STDIN)
+    _check(paths, out, submission, grid, show, STDIN)
     listed = picture_paths(paths)
     total = None if STDIN in paths or not sys.stderr.isatty() else sum(1 for _ in listed)
     predictor = load(context, run, options)
@@ -146,14 +147,32 @@ def predict(
 
 
 def _check(
-    paths: Sequence[str], out: str | None, submission: str | None, show: bool, stdin: str
+    paths: Sequence[str],
+    out: str | None,
+    submission: str | None,
+    grid: str | None,
+    show: bool,
+    stdin: str,
 ) -> None:
+    refuse_same_files(("--out", out), ("--submission", submission), ("--grid", grid), inputs=paths)
     if submission is not None and out is None:
         raise SetupError("--submission is made from the file of --out: give that too")
     if show and not sys.stdout.isatty():
         raise SetupError("--show needs a terminal; --grid FILE.png writes the pictures into a file")
     if paths.count(stdin) > 1:
         raise SetupError("standard input (-) can be read only once")
+
+
+def refuse_same_files(*written: tuple[str, str | None], inputs: Sequence[str] = ()) -> None:
+    """Raise SetupError where two options (name, file) would write the same file, or one of them
+    an input."""
+    taken = {os.path.realpath(path): "a picture that is read" for path in inputs}
+    for option, file in written:
+        place = os.path.realpath(file) if file is not None else None
+        if place in taken:
+            raise SetupError(f"{option} {printable(str(file))} is {taken[place]}: give another")
+        if place is not None:
+            taken[place] = f"the file of {option} too"
 
 
 def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: "Sample") -> None:
@@ -183,11 +202,11 @@ def _write_rows(
     total: int | None,
 ) -> None:
     from core.inference.out_file import OutFile
-    from core.inference.predicting import about, predict_into
+    from core.inference.predicting import about_rows, predict_into
     from core.inference.rows import form_for
     from tui.model_progress import advance, working
 
-    out = OutFile(file, form_for(file, top), about(predictor.run), overwrite)
+    out = OutFile(file, form_for(file, top), about_rows(predictor), overwrite)
     try:
         with working("predicting", total) as progress:
 

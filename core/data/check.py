@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from core.config import DataConfig
 from core.data.balance import class_notes, named
 from core.data.duplicates import alike, leaks, same_content
 from core.data.scan import (
@@ -24,6 +25,7 @@ from core.data.scan import (
     list_pictures,
     read_all,
 )
+from core.data.split import plan_of
 from core.data.storage import Place, relative, walk
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
@@ -115,6 +117,7 @@ def check(
         return None
     pictures, damaged = read
     same = alike(pictures)
+    structure = structure or _why_not(root, pictures, damaged, same)
     counts = {item.label: 0 for item in listed if item.label}
     counts.update(Counter(p.label for p in pictures if p.label))
     train = Counter(p.label for p in pictures if p.label and p.part != "val")
@@ -159,6 +162,18 @@ def _listed(root: Place) -> tuple[list[Listed], str]:
                 if is_picture_name(name)
             ]
         return found, str(error)
+
+
+def _why_not(
+    root: Place, pictures: list[Picture], damaged: list[Damaged], same: list[list[Picture]]
+) -> str:
+    """Return why what was read can't be trained on, or nothing."""
+    data = DataConfig()
+    try:
+        plan_of(root, pictures, damaged, same, data.val_fraction, seed=0)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _label(folders: tuple[str, ...]) -> str:

@@ -22,6 +22,9 @@ from core.text import printable
 class FetchError(DataError):
     """A file that can't be had now: not one that is damaged."""
 
+    is_missing = False
+    """Whether the server knows no such file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -193,7 +196,9 @@ class _Root:
         try:
             data = stores.patiently(attempt, waits)
         except Exception as error:
-            raise FetchError(f"{shown} can't be fetched: {stores.in_words(error)}") from None
+            failure = FetchError(f"{shown} can't be fetched: {stores.in_words(error)}")
+            failure.is_missing = isinstance(error, FileNotFoundError)
+            raise failure from None
         if sha256 and hashlib.sha256(data).hexdigest() != sha256:
             raise FetchError(f"{shown} has changed since the run looked at it")
         return data

@@ -80,8 +80,23 @@ def plan_data(
     if read is None:
         return None
     pictures, damaged = read
-    classes = _classes(root, pictures, damaged)
     same = alike(pictures)
+    return plan_of(root, pictures, damaged, same, val_fraction, seed, test_fraction, group)
+
+
+def plan_of(
+    root: Place,
+    pictures: list[Picture],
+    damaged: list[Damaged],
+    same: list[list[Picture]],
+    val_fraction: float,
+    seed: int,
+    test_fraction: float = 0.0,
+    group: str | None = None,
+) -> DataPlan:
+    """Split the pictures that were read of a folder; `same` are those that show the same, the
+    rest is as for `plan_data`. Raises DataError."""
+    classes = _classes(root, pictures, damaged)
     if any(p.part for p in pictures):
         if group or test_fraction:
             raise DataError(
@@ -92,7 +107,7 @@ def plan_data(
     else:
         sided = split(pictures, val_fraction, seed, test_fraction, together(pictures, same, group))
     plan = DataPlan(root, classes, *by_part(sided), damaged=damaged, leaks=leaks(sided, same))
-    _check_sides(plan)
+    _check_sides(plan, is_split_here=not any(p.part for p in pictures))
     return plan
 
 
@@ -185,9 +200,15 @@ def _classes(root: Place, pictures: list[Picture], damaged: list[Damaged]) -> li
     return sorted(readable)
 
 
-def _check_sides(plan: DataPlan) -> None:
+def _check_sides(plan: DataPlan, is_split_here: bool) -> None:
     for part in PARTS if plan.test else PARTS[:2]:
         for name, count in plan.per_class(part).items():
+            if count == 0 and is_split_here:
+                raise DataError(
+                    f"class {printable(name)!r} has nothing for {part}: all its pictures show the "
+                    "same, or are one group by data.group, and stay on one side; add others or "
+                    "remove the class"
+                )
             if count == 0:
                 # By a file of it, as the folder may also be called `valid` or `Train`.
                 lost = next((d.path for d in plan.damaged if _is_of(d, part, name)), part)

@@ -14,6 +14,8 @@ from core.data.cores import usable_cores
 from core.data.listing import THREADS
 from core.data.remote import RemotePath
 from core.data.url import absolute_url, is_url, name_of
+from core.errors import DataError
+from core.text import printable
 
 Place = Path | RemotePath
 """A folder or a file."""
@@ -37,10 +39,17 @@ def absolute_place(text: str) -> str:
 
 def absolute_path(text: str) -> str:
     """Return a path of this machine as it is from any folder."""
+    return str(Path(expanded(text)).absolute())
+
+
+def expanded(text: str) -> str:
+    """Return a place with `~` as the home that it stands for, where there is one."""
+    if is_url(text):
+        return text
     try:
-        return str(Path(text).expanduser().absolute())
+        return str(Path(text).expanduser())
     except RuntimeError:  # `~name` of somebody who has no home here
-        return str(Path(text).absolute())
+        return text
 
 
 def place_name(text: str) -> str:
@@ -95,13 +104,14 @@ def walk(top: Place) -> Iterator[tuple[Place, list[str], list[str]]]:
 
 
 def walk_links(top: Place) -> Iterator[tuple[Place, list[str], list[str]]]:
-    """Yield the same, but with links to folders followed unless they lead back."""
+    """Yield the same, but with links to folders followed unless they lead back. Raises DataError
+    for a folder that can't be looked into: what is in it would be missing without a word."""
     if not isinstance(top, Path):
         yield from top.walk()
         return
     # A link that leads back up would bring in the pictures of every other class.
     seen = {_identity(parent) for parent in (*top.absolute().parents, *top.resolve().parents)}
-    for text, folders, files in os.walk(top, followlinks=True):
+    for text, folders, files in os.walk(top, onerror=_refused, followlinks=True):
         here = Path(text)
         identity = _identity(here)
         if identity in seen:
@@ -109,6 +119,11 @@ def walk_links(top: Place) -> Iterator[tuple[Place, list[str], list[str]]]:
             continue
         seen.add(identity)
         yield here, folders, files
+
+
+def _refused(error: OSError) -> None:
+    shown = printable(str(error.filename))
+    raise DataError(f"{shown}: {error.strerror}; make it readable, or move it away") from None
 
 
 def readers(root: Place) -> int:

@@ -20,6 +20,10 @@ def check_target(to: str, out: Path, with_normalize: bool, overwrite: bool) -> N
             f"--with-normalize is for {' and '.join(TAKE_PIXELS)}: {to} has weights alone"
         )
     shown = printable(str(out))
+    if not out.name:
+        raise ExportError(f"{shown} has no name of its own; give --out one that can be made")
+    if to == "safetensors" and out.suffix != ".safetensors":
+        raise ExportError(f"{shown}: weights are known by their name; end it with .safetensors")
     if not out.parent.is_dir():
         raise ExportError(f"{printable(str(out.parent))}: no such folder; make it first")
     if not out.exists():

@@ -103,7 +103,9 @@ def _input(run: TrainedRun, with_normalize: bool) -> str:
 
 
 def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]:
-    """Return pictures (N, 3, H, W), uint8, to compare on, and whether they are of files."""
+    """Return pictures (N, 3, H, W), uint8, to compare on, and whether they are of files. Raises
+    ExportError where none of `paths` can be read."""
+    asked_for = paths
     if paths is None:
         with suppress(LabelledError):
             root = place_of(run.config.data.root or "")
@@ -114,6 +116,8 @@ def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]
     views = [one.views[0] for group in groups for one in group if one.views]
     if views:
         return torch.stack(views), True
+    if asked_for:
+        raise ExportError(f"none of the pictures can be read: {printable(asked_for[0])} …")
     side = int(run.transform["image_size"])
     generator = torch.Generator().manual_seed(0)
     return torch.randint(256, (8, 3, side, side), generator=generator, dtype=torch.uint8), False
@@ -146,7 +150,10 @@ def _put(made: Path, out: Path) -> None:
         old = out.with_name(f".{out.name}.{os.getpid()}.old")
         out.replace(old)
         made.replace(out)
-        shutil.rmtree(old, ignore_errors=True)
+        if old.is_symlink():
+            old.unlink()
+        else:
+            shutil.rmtree(old, ignore_errors=True)
     else:
         made.replace(out)
     sync_folder(out.parent)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from core.data.read import UnreadableImage
+from core.data.remote import FetchError
 from core.data.storage import Place, place_of
 from core.errors import DataError
 from core.files import read_regular
@@ -14,12 +15,14 @@ LARGEST_FILE = 1 << 30
 def read_bytes(file: str | os.PathLike[str]) -> bytes:
     """Return what a picture's file holds, of at most `LARGEST_FILE` bytes.
 
-    Waits for no pipe. Raises UnreadableImage for what is no regular file, or empty, and DataError
-    for a URL's that can't be fetched.
+    Waits for no pipe. Raises UnreadableImage for what isn't there, is no regular file, or empty,
+    and DataError for a URL's that can't be fetched.
     """
     try:
         data = _whole(place_of(os.fspath(file)))
-    except DataError:
+    except DataError as error:
+        if isinstance(error, FetchError) and error.is_missing:
+            raise UnreadableImage("no such file") from None
         raise
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from core.data.scan import EXTENSIONS, is_picture_name
-from core.data.storage import Place, absolute_place, place_name, place_of, walk
+from core.data.scan import is_picture_name, is_used_folder
+from core.data.storage import Place, absolute_place, place_name, place_of, walk_links
 from core.data.url import is_url
 from core.errors import SetupError
 from core.text import printable
@@ -47,8 +47,22 @@ def _paths(argument: str) -> Iterator[str]:
     if glob.has_magic(argument) and not os.path.lexists(argument):
         # Path.glob takes no pattern that is absolute.
         found = glob.iglob(argument, recursive=True)  # noqa: PTH207
-        return iter(sorted(path for path in found if Path(path).is_file()))
+        return _once(sorted(path for path in found if Path(path).is_file()))
     return iter([argument])
+
+
+def _once(paths: Iterable[str]) -> Iterator[str]:
+    """Yield paths but those of a folder that was seen already: `**` goes round with a link that
+    leads back up."""
+    known: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in known:
+            known[folder] = os.path.realpath(folder)
+        if (known[folder], name) not in seen:
+            seen.add((known[folder], name))
+            yield path
 
 
 def _is_folder(argument: str) -> bool:
@@ -65,10 +79,9 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
 
 def pictures_below(folder: Place) -> Iterator[str]:
     """Yield the files in a folder and its sub folders that are pictures by their name, sorted
-    within each folder; hidden ones are left out."""
-    # Links to folders are not followed: one that leads back up would never end.
-    for top, folders, files in walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    within each folder: the same ones that training would find."""
+    for top, folders, files in walk_links(folder):
+        folders[:] = sorted(name for name in folders if is_used_folder(name))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
+            if is_picture_name(name):
                 yield str(top / name)

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.data.scan import VAL_NAMES
+from core.data.scan import VAL_NAMES, is_used_folder
 from core.data.storage import Place, folder_names
 from core.errors import SetupError
 from core.inference.inputs import pictures_below
@@ -106,7 +106,7 @@ def _folders(top: Place) -> dict[str, Place]:
         names = sorted(folder_names(top))
     except OSError as error:
         raise LabelledError(f"{printable(str(top))}: {error.strerror}; give a folder") from None
-    return {name: top / name for name in names if not name.startswith(".")}
+    return {name: top / name for name in names if is_used_folder(name)}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.config import PhaseConfig
 from core.data.storage import place_name
 from core.evaluation import Evaluation
+from core.events import Evaluated
 from core.phases import PHASES
 from core.run_report import RunReport, read_report
 from core.text import printable
@@ -140,6 +141,15 @@ def _results(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     yield ""
 
 
+def _evaluation_of(run: "TrainedRun", report: RunReport) -> Evaluated | None:
+    """Return what the run told of the classes with these very weights, if it still knows."""
+    epoch = (run.metrics.get("phase"), run.metrics.get("epoch"))
+    for event in (report.state.best_evaluation, report.state.evaluation):
+        if event is not None and (event.phase, event.epoch) == epoch:
+            return event
+    return None
+
+
 def _limits(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     yield from ("## Limits", "")
     yield (
@@ -150,7 +160,7 @@ def _limits(run: "TrainedRun", report: RunReport) -> Iterator[str]:
         "- The results are of pictures from the same folder; on others it may do worse. Evaluate "
         "it on yours before relying on it."
     )
-    event = report.state.best_evaluation
+    event = _evaluation_of(run, report)
     if event is None:
         return
     evaluation = Evaluation(event, run.classes)

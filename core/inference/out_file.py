@@ -12,7 +12,7 @@ from core.files import write_text_atomically
 from core.inference.rows import Row, RowForm
 from core.text import printable
 
-_DECIDES = ("sha256", "top", "form")
+_DECIDES = ("sha256", "precision", "top", "form")
 """What must be the same for rows to stand in one file."""
 
 
@@ -31,8 +31,8 @@ class OutFile:
         self, path: Path, form: RowForm, about: Mapping[str, Any], overwrite: bool = False
     ) -> None:
         """Open or create the file and hold it. `about` is what the predictions come from, with
-        the checkpoint's `sha256`. Raises OutError when it is another call's, or of other
-        weights or options, unless it may be overwritten."""
+        the checkpoint's `sha256` and the `precision`. Raises OutError when it is another call's,
+        or of other weights or options, unless it may be overwritten."""
         self._path = path
         self._form = form
         self._shown = printable(str(path))
@@ -44,9 +44,9 @@ class OutFile:
             self._file = path.open("a+b")
             self._hold()
             if is_new:
-                # Before the first row: rows without it are not believed.
-                write_text_atomically(about_file(path), json.dumps(whole, indent=2) + "\n")
+                # In this order: rows are never beside another file's description, nor without one.
                 self._file.truncate(0)
+                write_text_atomically(about_file(path), json.dumps(whole, indent=2) + "\n")
         except OSError as error:
             raise self._failed(error) from None
 
@@ -97,11 +97,11 @@ class OutFile:
     def close(self) -> None:
         """Have everything on the disk and let go of the file."""
         try:
-            os.fsync(self._file.fileno())
+            # Closing writes what is left, and the disk may be full.
+            with self._file:
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise self._failed(error) from None
-        finally:
-            self._file.close()
 
     def _append(self, data: bytes) -> None:
         try:
@@ -140,7 +140,7 @@ class OutFile:
 
 
 _ADVICE = "give another --out, or --overwrite"
-_NAMES = {"sha256": "the weights", "top": "--top", "form": "the form"}
+_NAMES = {"sha256": "the weights", "precision": "--precision", "top": "--top", "form": "the form"}
 
 
 def about_file(path: Path) -> Path:

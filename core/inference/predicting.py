@@ -73,6 +73,12 @@ def about(run: "TrainedRun") -> Mapping[str, Any]:
     }
 
 
+def about_rows(predictor: "Predictor") -> Mapping[str, Any]:
+    """Return the same, with what else decides a prediction's digits."""
+    precision = "bf16" if predictor.compute.bf16 else "fp32"
+    return {**about(predictor.run), "precision": precision}
+
+
 def to_row(prediction: "Prediction[str]", classes: tuple[str, ...], top: int) -> Row:
     """Return a prediction as a row with its `top` most probable classes."""
     found = prediction.probabilities

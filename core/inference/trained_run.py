@@ -67,7 +67,7 @@ def load_run(
     for a checkpoint that is missing, damaged or of another program.
     """
     folder = find_run(Path(runs_dir), os.fspath(run))
-    file = folder.checkpoints / f"{checkpoint}.pt" if checkpoint in NAMED else Path(checkpoint)
+    file = _file(folder, checkpoint)
     content = _content(folder, file)
     try:
         config = config_from_tree(content["config"])
@@ -91,6 +91,19 @@ def load_run(
         transform=transform,
         metrics=content.get("metrics", {}),
     )
+
+
+def _file(folder: RunFolder, checkpoint: str) -> Path:
+    if checkpoint in NAMED:
+        return folder.checkpoints / f"{checkpoint}.pt"
+    file = Path(checkpoint)
+    if file.exists() and file.resolve().parent != folder.checkpoints.resolve():
+        # Its figures would be kept, and told, as this run's.
+        raise RunError(
+            f"{printable(checkpoint)} is no checkpoint of run {printable(folder.id)}: they are in "
+            f"{printable(str(folder.checkpoints))}; name the run that wrote it"
+        )
+    return file
 
 
 def _weights(content: Mapping[str, Any]) -> Mapping[str, Any]:

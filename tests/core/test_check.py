@@ -114,6 +114,19 @@ def test_unequal_and_lost_classes_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_what_training_would_refuse_is_said(tmp_path: Path) -> None:
+    single = folder(tmp_path / "single")
+    for number in range(1, 12):
+        (single / "class_1" / f"{number:02d}.png").unlink()
+    assert "'class_1' has 1 readable picture; it needs at least 2" in report(single).structure
+
+    twins = folder(tmp_path / "twins")
+    for number in range(1, 12):
+        shutil.copy(twins / "class_1" / "00.png", twins / "class_1" / f"{number:02d}.png")
+    told = report(twins).structure
+    assert "'class_1' has nothing for val: all its pictures show the same" in told
+
+
 def test_a_folder_without_classes_is_looked_through_all_the_same(tmp_path: Path) -> None:
     photo(1).save(tmp_path / "a.png")
     found = report(tmp_path)

@@ -1,8 +1,10 @@
 """Exports, loaded as other programs load them."""
 
 import json
+import shutil
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +173,47 @@ def test_nothing_is_replaced_unasked(run: TrainedRun, tmp_path: Path) -> None:
 def test_without_the_runs_pictures_noise_is_compared_and_said_so(
     run: TrainedRun, tmp_path: Path
 ) -> None:
-    made = export(run, "safetensors", tmp_path / "m.safetensors", pictures=["gone.png"])
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    (tmp_path / "run" / "split.csv").unlink()
+    made = export(load_run(tmp_path / "run"), "safetensors", tmp_path / "m.safetensors")
     assert not made.real
     assert "pictures of noise" in made.card.read_text()
+
+
+def test_pictures_that_were_asked_for_must_be_there(run: TrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"none of the pictures can be read: gone\.png"):
+        export(run, "safetensors", tmp_path / "m.safetensors", pictures=["gone.png"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_tells_of_classes_only_what_these_weights_came_to(
+    run: TrainedRun, tmp_path: Path
+) -> None:
+    told = export(run, "safetensors", tmp_path / "a.safetensors").card.read_text()
+    assert "Weakest classes" in told
+    other = replace(run, metrics={**run.metrics, "epoch": 99})
+    told = export(other, "safetensors", tmp_path / "b.safetensors").card.read_text()
+    assert "Weakest classes" not in told
+    assert "calibration error" not in told
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(run: TrainedRun, tmp_path: Path) -> None:
+    made = export(run, "timm", tmp_path / "model").path
+    (tmp_path / "link").symlink_to(made)
+    export(run, "timm", tmp_path / "link", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "model"]
+    assert not (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("to", "out", "message"),
+    [("safetensors", "weights", r"end it with \.safetensors"), ("timm", ".", "no name of its own")],
+)
+def test_a_name_that_cannot_be_used_is_refused(
+    to: str, out: str, message: str, run: TrainedRun
+) -> None:
+    with pytest.raises(SetupError, match=message):
+        export(run, to, Path(out), overwrite=True)
 
 
 @pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])

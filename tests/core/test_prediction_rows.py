@@ -17,7 +17,7 @@ from core.inference.out_file import OutFile, about_file
 from core.inference.predicting import Sample, write_submission
 from core.inference.rows import CsvForm, JsonlForm, Row, RowForm
 
-ABOUT = {"sha256": "a" * 64}
+ABOUT = {"sha256": "a" * 64, "precision": "fp32"}
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 odd_paths = st.text(st.sampled_from('ab/ ",\n\r;é写\udcff'), min_size=1, max_size=8)
 shares = st.integers(0, 10**6).map(lambda n: n / 10**6)
@@ -106,7 +106,8 @@ def test_other_pictures_are_noticed(paths: list[str], message: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("form", "about", "message"),
     [
-        (CsvForm(1), {"sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
+        (CsvForm(1), {**ABOUT, "sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
+        (CsvForm(1), {**ABOUT, "precision": "bf16"}, "was written with --precision fp32;"),
         (CsvForm(2), ABOUT, "was written with --top 1;"),
         (JsonlForm(1), ABOUT, "was written with the form csv;"),
     ],

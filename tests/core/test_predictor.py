@@ -125,6 +125,16 @@ def test_what_is_not_there_is_one_line(run: str | None, checkpoint: str, trained
     assert "\n" not in str(told.value)
 
 
+def test_a_checkpoint_of_another_run_is_not_taken_for_this_ones(
+    trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "other")
+    file = tmp_path / "other" / "checkpoints" / "best.pt"
+    with pytest.raises(SetupError, match=r"no checkpoint of run .*; name the run that wrote it"):
+        load_run(trained, str(file))
+    assert load_run(tmp_path / "other", str(file)).checkpoint == file
+
+
 def test_importing_the_library_loads_no_torch_until_it_is_needed() -> None:
     code = (
         "import sys, core\n"

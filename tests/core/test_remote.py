@@ -14,12 +14,14 @@ from core.config_io import ConfigError, load_config
 from core.data import stores
 from core.data.check import check
 from core.data.dataset import LoaderError, OutOfReach, PictureDataset, SampleKey
+from core.data.read import UnreadableImage
 from core.data.recheck import recheck
 from core.data.scan import DataError, check_root, count_pictures, list_pictures
 from core.data.split import DataPlan, plan_data
 from core.data.storage import Place, absolute_place, place_name, place_of
 from core.events import EpochEnded
 from core.fitting import TrainingFailed, fit
+from core.inference.file_bytes import read_bytes
 from core.inference.inputs import picture_paths
 from core.inference.labelled import labelled_pictures
 from core.journal import replay
@@ -335,3 +337,11 @@ def test_pictures_to_evaluate_and_predict_are_found(folder: Path) -> None:
     assert list(picture_paths([f"{ROOT}/class_1"])) == [
         f"{ROOT}/class_1/{number:03d}.png" for number in range(6)
     ]
+
+
+def test_one_that_is_not_there_is_no_reason_to_end_a_prediction(folder: Path) -> None:
+    with pytest.raises(UnreadableImage, match="no such file"):
+        read_bytes(f"{ROOT}/class_1/gone.png")
+    Flaky.failures = 1000
+    with pytest.raises(DataError, match="can't be fetched"):
+        read_bytes("flaky://photos/class_1/000.png")

@@ -101,6 +101,11 @@ def test_a_list_on_standard_input_and_lines_for_a_person(
         (["RUN", "a.png", "--out", "p.txt"], "must end in .csv or .jsonl"),
         (["RUN", "none*.png"], "no file fits this pattern"),
         (["RUN", "a.png", "--submission", "s.csv"], "--submission is made from the file of --out"),
+        (
+            ["RUN", "a.png", "--out", "p.csv", "--submission", "./p.csv"],
+            "--submission ./p.csv is the file of --out too",
+        ),
+        (["RUN", "a.png", "--grid", "a.png"], "--grid a.png is a picture that is read"),
         (["RUN", "a.png", "--show"], "--show needs a terminal"),
         (["RUN", "a.png", "--out", "no/folder/p.csv"], "can't be written"),
         (["RUN", "a.png", "--checkpoint", "none.pt"], "no such checkpoint"),

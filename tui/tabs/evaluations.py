@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from core.data.storage import expanded
 from core.kept_evaluations import KeptEvaluation, kept_evaluations
 from core.own_process import run_module
 from core.run_state import RunState
@@ -123,7 +124,7 @@ class EvaluationsTab(RunTab):
     async def _evaluate(self, folder: str) -> None:
         # On the CPU: a GPU may be in use by a run, this one included.
         arguments = ["evaluate", str(self._run.path), "--json", "--device", "cpu"]
-        arguments += [str(Path(folder).expanduser())] if folder else []
+        arguments += [expanded(folder)] if folder else []
         self._working = "evaluating on the CPU; this takes a while, and ends when the run is left …"
         self._draw()
         try:

@@ -1,0 +1,80 @@
+"""Which pictures are meant by what was given, and what is kept of an evaluation of them."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core.data.scan import list_pictures
+from core.data.storage import expanded
+from core.errors import DataError, SetupError
+from core.inference.inputs import picture_paths
+from core.inference.labelled import labelled_pictures
+from core.kept_evaluations import keep, kept_evaluations
+from core.resume import find_run
+from core.runs import RunFolder
+from tests.pictures import make_pictures
+
+FIGURES = {"top1": 0.5, "top5": 0.9, "macro_f1": 0.5, "ece": 0.1, "loss": 1.0}
+
+
+@pytest.fixture
+def messy(tmp_path: Path) -> Path:
+    """Two classes of three: one by a link, the other with a folder that is linked from elsewhere,
+    a link that leads back up, and what systems leave about."""
+    root = tmp_path / "photos"
+    elsewhere = make_pictures(tmp_path / "elsewhere", classes=2, per_class=3)
+    root.mkdir()
+    (root / "class_0").symlink_to(elsewhere / "class_0")
+    (root / "class_1").mkdir()
+    (root / "class_1" / "more").symlink_to(elsewhere / "class_1")
+    (root / "class_1" / "loop").symlink_to(root)
+    for name in ("@eaDir", "__MACOSX", "class_1/@eaDir"):
+        (root / name).mkdir()
+        (root / name / "thumbnail.png").write_bytes(b"a system's")
+    return root
+
+
+def test_predicting_and_evaluating_see_what_training_sees(messy: Path) -> None:
+    trained_on = [str(messy / listed.path) for listed in list_pictures(messy)]
+    assert len(trained_on) == 6
+    assert sorted(picture_paths([str(messy)])) == trained_on
+    assert sorted(labelled_pictures(messy, ("class_0", "class_1")).paths) == trained_on
+
+
+def test_a_pattern_for_all_folders_goes_round_no_link_twice(messy: Path) -> None:
+    found = list(map(os.path.realpath, picture_paths([f"{messy}/class_*/**/*.png"])))
+    assert len(found) == len(set(found)) == 6 + 3  # with what systems leave about
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(
+    messy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # For root no folder is closed: the system's answer is made here.
+    scandir = os.scandir
+
+    def refuse(place: str) -> object:
+        if str(place).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for look in (list_pictures, lambda root: list(picture_paths([str(root)]))):
+        with pytest.raises(DataError, match=r"class_1/more: Permission denied; make it readable"):
+            look(messy)
+
+
+def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
+    assert expanded("~nobody42/x") == "~nobody42/x"
+    assert expanded("zip://a::/b/c.zip") == "zip://a::/b/c.zip"
+    with pytest.raises(SetupError, match="no run '~nobody42/x'"):
+        find_run(tmp_path, "~nobody42/x")
+
+
+def test_two_evaluations_of_one_second_are_both_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    files = [keep(folder, {**FIGURES, "number": number}, 1_000_000.0) for number in range(3)]
+    assert len(set(files)) == 3
+    assert sorted(kept.content["number"] for kept in kept_evaluations(folder)) == [0, 1, 2]
+    assert json.loads(files[1].read_text())["number"] == 1
