@@ -51,6 +51,17 @@ class Brief:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
+def let_others_go(config: Config) -> None:
+    """Tell ranks that wait for this one, if there are any, that there is nothing to train."""
+    job = find_job()
+    if job.size > 1:
+        from core.ranks import join
+
+        team = join(job, config.device)
+        team.share(None)
+        team.close()
+
+
 class Beginning:
     """Prepares one run in its folder. The methods raise SetupError for what a person can mend,
     and return None when a stop was asked for meanwhile."""
@@ -155,9 +166,13 @@ class Beginning:
         )
 
     def leave(self) -> None:
-        """Let other ranks go that still wait to be told what to train."""
-        if self.team.size > 1 and not self._is_briefed:
+        """Let other ranks go, also those that still wait to be told what to train."""
+        if self.team.size == 1:
+            let_others_go(self._config)
+            return
+        if not self._is_briefed:
             self._brief(None)
+        self.team.close()
 
     def _come_together(self) -> None:
         """Wait for the other ranks, if there are any: from now on they hear when this one ends."""
@@ -207,6 +222,12 @@ class Beginning:
         return self._config.cache.max_gb > 0
 
     def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
+        if not self._folder.split.exists() and not any(self._folder.checkpoints.glob("*.pt")):
+            # The run was gone before its pictures had been looked through.
+            plan = self._plan()
+            if plan is None:
+                return None
+            plan.write_csv(self._folder.split)
         checked = recheck(
             place_of(self._config.data.root or ""),
             self._folder.split,

@@ -272,6 +272,9 @@ class Engine:
     def validate(self, state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
         """One validation pass. The result is whole only if no end comes with it."""
         state.validation_pending = True
+        self.team.align(self.model)
+        if state.averaged:
+            self.team.align(state.averaged.net)
         self.model.eval()
         val = self.feeds[state.phase].val
         metrics = self.evaluation = EvaluationMetrics(val.dataset.paths)

@@ -68,8 +68,8 @@ def _reserve(path: Path, size: int) -> None:
     # Without its room on the disk, writing through the map would kill the process.
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        if os.fstat(file).st_size != size:
-            os.ftruncate(file, 0)
+        # Never made smaller: another rank may have opened it a moment ago.
+        if os.fstat(file).st_size < size:
             os.posix_fallocate(file, 0, size)
     finally:
         os.close(file)

@@ -11,6 +11,7 @@ from core.errors import SetupError
 from core.job import Job
 from core.math_threads import share_the_cores
 from core.start import FRESH, Start
+from core.team import LostContact
 from core.telemetry import DeviceMonitor
 from core.worker import EXIT_ANEW, EXIT_FAILED, log_to
 
@@ -43,6 +44,9 @@ def follow(job: Job, device: str) -> int:
     except SetupError as error:
         logging.getLogger(__name__).error("%s", error)
         return EXIT_FAILED
+    except LostContact as error:
+        logging.getLogger(__name__).error("%s", error)
+        return EXIT_ANEW
     try:
         _train_along(team)
     except SetupError:
@@ -50,6 +54,9 @@ def follow(job: Job, device: str) -> int:
     except Exception:  # the last line of defence: why it ended must be in the run's log
         logging.getLogger(__name__).exception("rank %d can't go on", job.rank)
         return EXIT_ANEW
+    finally:
+        # A process that ends without leaving may be aborted by torch.
+        team.close()
     return 0
 
 
@@ -71,7 +78,6 @@ def _train_along(team: "Ranks") -> None:
     finally:
         monitor.close()
         prepared.close()
-    team.close()
 
 
 def _start(brief: Brief) -> Start:

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psutil
+
 RESULT_VARIABLE = "CONVNEXT_TUI_RESULT"
 """Environment variable that names a file for the run's exit code, where whoever started the ranks
 wants to know it: they then all end with 0, and the agent restarts none for a verdict."""
@@ -56,7 +58,7 @@ def find_job(environment: Mapping[str, str] = os.environ) -> Job:
     restart = number("TORCHELASTIC_RESTART_COUNT", 0)
     # Without --rdzv-id it is called "none"; then the agent itself tells the jobs apart.
     name = environment["TORCHELASTIC_RUN_ID"]
-    unnamed = f"{socket.gethostname()}-{os.getppid()}"
+    unnamed = f"{socket.gethostname()}-{os.getppid()}-{_began(os.getppid())}"
     return Job(
         rank=number("RANK", 0),
         size=max(1, number("WORLD_SIZE", 1)),
@@ -66,3 +68,11 @@ def find_job(environment: Mapping[str, str] = os.environ) -> Job:
         restart=restart,
         restarts_left=max(0, number("TORCHELASTIC_MAX_RESTARTS", 0) - restart),
     )
+
+
+def _began(pid: int) -> str:
+    """Return when a process began: in containers agents often have the same number."""
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except psutil.Error:
+        return ""

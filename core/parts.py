@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from core.data.dataset import Batch
@@ -79,9 +80,16 @@ def put_together(net: Net, feed: Feed, side: int) -> None:
         blank = torch.zeros(1, module.classifier.in_features)
     else:
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    # A single blank picture is no batch to take statistics of.
+    assert isinstance(module, nn.Module)
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
+    for norm in norms:
+        norm.eval()
     with feed.compute.autocast():
         output = net(feed.compute.place_images(blank))
     (output.float().sum() * 0.0).backward()  # type: ignore[no-untyped-call]
+    for norm in norms:
+        norm.train()
 
 
 def _kept(net: Net, here: bool) -> AbstractContextManager[object]:

@@ -147,13 +147,22 @@ class Ranks(Team):
         """Return the network within DistributedDataParallel, for the parameters that train now."""
         # What an earlier phase had must be gone: its hooks would wait for gradients too.
         gc.collect()
-        has_statistics = any(isinstance(module, _BatchNorm) for module in net.modules())
+        # Buffers are made the same before they are used (`align`): within a step a rank may have
+        # no picture, and then none of the others may wait for it.
         return DistributedDataParallel(
             net,
             process_group=self._gradients,
-            broadcast_buffers=has_statistics,
+            broadcast_buffers=False,
             gradient_as_bucket_view=True,
         )
+
+    def align(self, net: nn.Module) -> None:
+        """Give all ranks rank 0's running statistics, which each has of its own share."""
+        for module in net.modules():
+            if isinstance(module, _BatchNorm):
+                for buffer in module.buffers(recurse=False):
+                    with _named_loss():
+                        dist.broadcast(buffer, src=0, group=self._gradients)
 
     def add_up(self, figures: Tensor) -> Tensor:
         """Return the sum of figures (N,) over all ranks, on their device; waits for no GPU."""

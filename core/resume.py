@@ -11,7 +11,7 @@ from core.config import Config
 from core.config_io import ConfigError, load_config, parse_override, with_values
 from core.data.storage import expanded
 from core.errors import SetupError
-from core.events import Record, RunResumed, RunStarted
+from core.events import CheckpointSaved, Record, RunResumed, RunStarted
 from core.run_state import RunState
 from core.runs import RunFolder, run_folders
 from core.text import printable
@@ -70,6 +70,18 @@ def is_of_job(past: Iterable[Record], job: str) -> bool:
     """Whether an elastic job has trained a run last."""
     jobs = [r.event.job for r in past if isinstance(r.event, RunStarted | RunResumed)]
     return bool(jobs) and jobs[-1] == job
+
+
+def changes_of_job(past: Iterable[Record], job: str) -> dict[str, Any]:
+    """Return what an elastic job was to change in a run and no checkpoint has yet."""
+    changes: dict[str, Any] = {}
+    for record in past:
+        event = record.event
+        if isinstance(event, RunResumed) and event.job == job:
+            changes |= event.changes
+        elif isinstance(event, CheckpointSaved) and event.kind == "last":
+            changes = {}
+    return changes
 
 
 def plan_resumption(

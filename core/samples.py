@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from core.data.dataset import Batch
+from core.data.dataset import Batch, LoaderError
 from core.emitter import Emit
 from core.events import SamplesSaved, Warned
 from core.features import Source
@@ -38,7 +38,11 @@ class Samples:
         is_first = (state.epoch, state.step) == (1, 0)
         if self._run is None or not is_first or not len(batch.labels):
             return
-        shown = source.pictures(state.phase, state.epoch, batch, MOST)
+        try:
+            shown = source.pictures(state.phase, state.epoch, batch, MOST)
+        except LoaderError as error:  # no reason to end: training itself needs none of them now
+            self._emit(Warned(code="samples", message=str(error)))
+            return
         if not len(shown.labels):
             return
         columns = math.ceil(math.sqrt(len(shown.labels)))

@@ -88,6 +88,9 @@ class Team:
         batch."""
         return net
 
+    def align(self, net: Any) -> None:
+        """Let a network's running statistics be the same on all ranks: rank 0's."""
+
     def add_up(self, figures: "Tensor") -> "Tensor":
         """Return the sum of figures (N,) over all ranks, on their device; waits for no GPU."""
         return figures

@@ -7,13 +7,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from core import preflight
 from core.answers import applied, refuse_rest, refused
-from core.begin import Beginning
+from core.begin import Beginning, let_others_go
 from core.commands import Command, Mailbox, Stop
 from core.config import Config
 from core.config_io import with_values
@@ -138,10 +139,10 @@ class EngineThread:
             folder, lock = self._take_folder()
         except OSError as error:
             where = f"{self._runs_dir}: {error.strerror or error}; choose another --runs-dir"
-            self._end(RunEnded(outcome="failed", reason=where), EXIT_USAGE)
+            self._refuse(where)
             return
         except SetupError as error:
-            self._end(RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE)
+            self._refuse(str(error))
             return
         handler = log_to(folder.log)
         try:
@@ -154,6 +155,11 @@ class EngineThread:
             lock.release()
         if code == EXIT_USAGE and self._resumption is None:
             self._undo(folder, created_dir)
+
+    def _refuse(self, reason: str) -> None:
+        # First: with its end told this process may be gone.
+        _without_fail(partial(let_others_go, self.config))
+        self._end(RunEnded(outcome="failed", reason=reason), EXIT_USAGE)
 
     def _take_folder(self) -> tuple[RunFolder, RunLock]:
         if self._resumption is None:
@@ -178,15 +184,16 @@ class EngineThread:
         try:
             prepared = self._prepare(beginning, folder)
             if prepared is None:
-                beginning.leave()
+                _without_fail(beginning.leave)
                 return self._stopped_early(), EXIT_FINISHED
             ended = self._train(prepared)
         except SetupError as error:
-            beginning.leave()
+            _without_fail(beginning.leave)
             return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
         except Exception as error:  # the thread's last line of defence: the run must say why
             logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
-            anew = beginning.team.size > 1 and find_job().restarts_left > 0
+            job = find_job()
+            anew = job.size > 1 and job.restarts_left > 0
             code = EXIT_ANEW if anew else EXIT_FAILED
             return RunEnded(outcome="failed", reason=_in_words(error)), code
         beginning.team.close()
@@ -259,3 +266,11 @@ def log_to(path: Path) -> logging.Handler:
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(True)
     return handler
+
+
+def _without_fail(let_go: Callable[[], None]) -> None:
+    """Let other ranks go; where they can't be reached there is nobody to let go."""
+    try:
+        let_go()
+    except Exception:  # whatever torch has to say of a broken connection: the run's end is told
+        logging.getLogger(__name__).exception("the other ranks were not told")

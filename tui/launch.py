@@ -39,9 +39,11 @@ def count_ranks(text: str, device: str | None) -> int:
     return int(text)
 
 
-def rank_command(ranks: int, arguments: Sequence[str]) -> list[str]:
-    """Return the command that trains headless with so many ranks."""
+def rank_command(ranks: int, arguments: Sequence[str], folder: str) -> list[str]:
+    """Return the command that trains headless with so many ranks; what torchrun leaves about goes
+    into `folder`."""
     agent = ["--standalone", f"--nproc-per-node={ranks}", f"--max-restarts={MOST_RESTARTS}"]
+    agent.append(f"--log-dir={folder}")
     # To a rank --gpus means nothing any more.
     ours = ["-m", "tui", "--no-ui", *arguments]
     return [sys.executable, "-m", "torch.distributed.run", *agent, *ours]
@@ -61,9 +63,13 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
             **own_environment(),
             RESULT_VARIABLE: str(result),
             OWN_STORES: "1",
+            # A step and a checkpoint may take longer than torchrun's 30 seconds.
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "120",
         }
         # In a group of its own: Ctrl-C would otherwise come to the ranks twice.
-        process = subprocess.Popen(rank_command(ranks, arguments), env=environment, process_group=0)
+        process = subprocess.Popen(
+            rank_command(ranks, arguments, folder), env=environment, process_group=0
+        )
         asked: list[int] = []
 
         def forward(number: int, frame: object) -> None:

@@ -3,9 +3,11 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import SetupError
 from core.job import RESULT_VARIABLE, Job
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     Plan = Callable[[], tuple[Config, Resumption | None]]
 
+_EXIT_USAGE = 2
 _EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}
 
 
@@ -28,8 +31,9 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         from core.follower import follow
 
         return follow(job, config.device)
+    from core.begin import let_others_go
     from core.journal import replay
-    from core.resume import is_of_job, plan_resumption, run_of_job
+    from core.resume import changes_of_job, is_of_job, plan_resumption, run_of_job
     from core.run_state import fold
 
     folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
@@ -37,14 +41,21 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
     if folder is not None and is_of_job(past, job.id):
         status = fold(past).status
         if status in _EXIT_CODES:
+            let_others_go(config)
             return _told(_EXIT_CODES[status])
-        # What was to be changed is in the run's configuration by now.
-        resumption = plan_resumption(folder)
+        # The run's configuration has what was to be changed, its checkpoint perhaps not yet.
+        resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
         config = resumption.config
     from core.worker import EXIT_ANEW
     from tui.unattended import run_headless
 
-    code = run_headless(config, runs_dir, log_format, resumption)
+    try:
+        code = run_headless(config, runs_dir, log_format, resumption)
+    except SetupError as error:
+        # It would be the same with the next start.
+        let_others_go(config)
+        print(f"error: {error}", file=sys.stderr)
+        return _told(_EXIT_USAGE)
     return code if code == EXIT_ANEW else _told(code)
 
 

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SetupError
+from core.events import CheckpointSaved, Event, Record, RunResumed
 from core.job import Job, find_job
+from core.resume import changes_of_job
 from core.team import ALONE, Word, share_of
 from tui.launch import count_ranks
 
@@ -53,6 +55,23 @@ def test_torchrun_tells_a_process_its_place() -> None:
     )
     assert job == Job(5, 8, 1, 4, "night", restart=2, restarts_left=1)
     assert not job.leads
+
+
+def test_what_a_job_was_to_change_counts_until_a_checkpoint_has_it() -> None:
+    def resumed(job: str, **changes: object) -> Event:
+        place = {"phase": "full", "epoch": 1, "step": 0, "global_step": 9}
+        return RunResumed(**place, checkpoint="last.pt", job=job, changes=changes)
+
+    def saved(kind: str) -> Event:
+        return CheckpointSaved(path="x", kind=kind, bytes=1, seconds=0.1, global_step=9)
+
+    def left(*events: Event) -> dict[str, object]:
+        records = [Record(seq, float(seq), event) for seq, event in enumerate(events, 1)]
+        return changes_of_job(records, "mine")
+
+    assert left(resumed("mine", lr=1), saved("best"), resumed("mine", a=2)) == {"lr": 1, "a": 2}
+    assert left(resumed("mine", lr=1), saved("last")) == {}
+    assert left(resumed("another", lr=1)) == {}
 
 
 def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

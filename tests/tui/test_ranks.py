@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,27 @@ def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFold
     assert watched.process.wait(60) == 0
     assert [event.restart for event in of(RunResumed, watched.folder)] == [True]
     pd.testing.assert_frame_equal(history(watched.folder), history(two))
+
+
+def test_a_run_that_is_over_is_refused_and_no_rank_waits(two: RunFolder) -> None:
+    arguments = ("--no-ui", "--resume", two.id, "--gpus", "2")
+    got = run(*arguments, cwd=two.path.parents[1], CUDA_VISIBLE_DEVICES="0,1")
+    assert got.returncode == 2, got.stderr
+    assert got.stderr.count("is finished; to train on") == 1
+
+
+def test_one_that_was_gone_before_its_pictures_were_known_looks_through_them(
+    two: RunFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(two.path, tmp_path / "runs" / two.id)
+    folder = RunFolder(tmp_path / "runs" / two.id)
+    folder.split.unlink()
+    shutil.rmtree(folder.checkpoints)
+    folder.checkpoints.mkdir()
+    got = run("--no-ui", "--resume", two.id, "--set", "phases.full.epochs=2", cwd=tmp_path)
+    assert got.returncode == 0, got.stderr
+    assert folder.split.read_text() == two.split.read_text()
+    assert len(history(folder)) == 4
 
 
 def test_what_keeps_it_from_beginning_is_said_once(photos: Path, tmp_path: Path) -> None:
