@@ -8,8 +8,6 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import psutil
-
 RESULT_VARIABLE = "CONVNEXT_TUI_RESULT"
 """Environment variable that names a file for the run's exit code, where whoever started the ranks
 wants to know it: they then all end with 0, and the agent restarts none for a verdict."""
@@ -72,6 +70,8 @@ def find_job(environment: Mapping[str, str] = os.environ) -> Job:
 
 def _began(pid: int) -> str:
     """Return when a process began: in containers agents often have the same number."""
+    import psutil  # whoever only looks at runs doesn't wait for it
+
     try:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:
