@@ -30,20 +30,16 @@ class Gradients:
         self._emit = emit
         self._feed: Feed | None = None
         self._net: Callable[[Tensor], Tensor] | None = None
-        self._trials_left = 0
+        self._is_trial = False
 
     def begin(self, feed: Feed) -> None:
         """Begin a phase that trains on this feed; what trains in it is thawed already."""
         # Not both at once: a phase's network of several ranks watches its parameters.
         self._net = None
         self._feed, self._net = feed, self._team.trained(feed.net)
-        # Memory may turn out too small in a phase's first step, or with what the optimizer keeps
-        # from then on in its second: until then no rank waits in one.
-        self._trials_left = 2 if self._team.size > 1 else 0
-
-    @property
-    def _is_trial(self) -> bool:
-        return self._trials_left > 0
+        # Memory may turn out too small in a phase's first step: until then no rank waits in one.
+        # (Not in a second one too: there a forward pass is already something all do together.)
+        self._is_trial = self._team.size > 1
 
     def of(self, state: TrainState, batch: Batch, seed: int) -> Passed | None:
         """Make the gradient of a global batch's mean loss; `batch` is this rank's share of it, and
@@ -57,7 +53,7 @@ class Gradients:
                 self.failure = self.use_smaller_parts(state)
         if self._is_trial:
             # None waits in a gradient that another has no memory for.
-            self._trials_left -= 1
+            self._is_trial = False
             self.failure = next(filter(None, self._team.gather(self.failure)), "")
             if not self.failure:
                 self._put_together()

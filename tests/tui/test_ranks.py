@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from core import commands as cmd
-from core.events import CommandApplied, EpochEnded, Progress, RunResumed
+from core.events import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed
 from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder, run_folders
@@ -86,6 +86,15 @@ def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> 
     assert_same(
         finished(tmp_path, photos, 3, *mixed), finished(tmp_path / "one", photos, 1, *mixed)
     )
+
+
+def test_a_rank_that_never_has_a_picture_holds_up_nobody(photos: Path, tmp_path: Path) -> None:
+    # Both pictures of a step are the other rank's, and running statistics are kept in a step.
+    folder = finished(
+        tmp_path, photos, 2, "--set", "data.batch_size=2", "--set", "model.name=test_resnet"
+    )
+    assert of(RunEnded, folder)[-1].outcome == "finished"
+    assert not of(RunResumed, folder)
 
 
 def of(kind: type[Any], folder: RunFolder) -> list[Any]:
