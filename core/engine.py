@@ -231,12 +231,13 @@ class Engine:
         gone since, as after a resume without the cache."""
         train = self.feeds[state.phase].train
         for done, batch in enumerate(train.missing(state.phase, state.epoch)):
-            end = self._steer(state, batch)
-            if end is not None:
-                return end
             self.emit(Preparing(stage="computing features", done=done, total=train.steps))
             if self.logits(state, batch) is None:
                 return self._fail(state, self.failure)
+            # After it: what the last batch came to is exchanged as soon as the loop asks for more.
+            end = self._steer(state)
+            if end is not None:
+                return end
         return self._steer(state) if self.team.size > 1 else None
 
     def step(self, state: TrainState, batch: Batch, seed: int) -> None:

@@ -35,7 +35,11 @@ def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
     data = content.get("data")
     part = str(data.get("part") or "folder") if isinstance(data, dict) else "folder"
     path = _claimed(where, f"{stamp}-{slug(part)}")
-    write_text_atomically(path, json.dumps(content, allow_nan=False, indent=2) + "\n")
+    try:
+        write_text_atomically(path, json.dumps(content, allow_nan=False, indent=2) + "\n")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 

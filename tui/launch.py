@@ -66,19 +66,24 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
             # A step and a checkpoint may take longer than torchrun's 30 seconds.
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "120",
         }
+        asked: list[int] = []
+        started: list[subprocess.Popen[bytes]] = []
+
+        def forward(number: int, frame: object) -> None:
+            asked.append(number)
+            for process in started:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, forward)
         # In a group of its own: Ctrl-C would otherwise come to the ranks twice.
         process = subprocess.Popen(
             rank_command(ranks, arguments, folder), env=environment, process_group=0
         )
-        asked: list[int] = []
-
-        def forward(number: int, frame: object) -> None:
-            asked.append(number)
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, forward)
+        started.append(process)
+        if asked:
+            process.send_signal(asked[0])  # it came before there was somebody to hear it
         code = process.wait()
         with contextlib.suppress(OSError, ValueError):
             code = int(result.read_text(encoding="ascii"))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Plan = Callable[[], tuple[Config, Resumption | None]]
 
-_EXIT_USAGE = 2
 _EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}
 
 
@@ -46,7 +45,7 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         # The run's configuration has what was to be changed, its checkpoint perhaps not yet.
         resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
         config = resumption.config
-    from core.worker import EXIT_ANEW
+    from core.worker import EXIT_ANEW, EXIT_USAGE
     from tui.unattended import run_headless
 
     try:
@@ -55,7 +54,7 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         # It would be the same with the next start.
         let_others_go(config)
         print(f"error: {error}", file=sys.stderr)
-        return _told(_EXIT_USAGE)
+        return _told(EXIT_USAGE)
     return code if code == EXIT_ANEW else _told(code)
 
 

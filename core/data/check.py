@@ -168,9 +168,8 @@ def _why_not(
     root: Place, pictures: list[Picture], damaged: list[Damaged], same: list[list[Picture]]
 ) -> str:
     """Return why what was read can't be trained on, or nothing."""
-    data = DataConfig()
     try:
-        plan_of(root, pictures, damaged, same, data.val_fraction, seed=0)
+        plan_of(root, pictures, damaged, same, DataConfig().val_fraction, seed=0)
     except DataError as error:
         return str(error)
     return ""

@@ -97,7 +97,8 @@ def plan_of(
     """Split the pictures that were read of a folder; `same` are those that show the same, the
     rest is as for `plan_data`. Raises DataError."""
     classes = _classes(root, pictures, damaged)
-    if any(p.part for p in pictures):
+    is_split = any(p.part for p in pictures)
+    if is_split:
         if group or test_fraction:
             raise DataError(
                 f"{printable(str(root))} is split by its folders; data.group and "
@@ -107,7 +108,7 @@ def plan_of(
     else:
         sided = split(pictures, val_fraction, seed, test_fraction, together(pictures, same, group))
     plan = DataPlan(root, classes, *by_part(sided), damaged=damaged, leaks=leaks(sided, same))
-    _check_sides(plan, is_split_here=not any(p.part for p in pictures))
+    _check_sides(plan, is_split)
     return plan
 
 
@@ -200,10 +201,10 @@ def _classes(root: Place, pictures: list[Picture], damaged: list[Damaged]) -> li
     return sorted(readable)
 
 
-def _check_sides(plan: DataPlan, is_split_here: bool) -> None:
+def _check_sides(plan: DataPlan, by_folders: bool) -> None:
     for part in PARTS if plan.test else PARTS[:2]:
         for name, count in plan.per_class(part).items():
-            if count == 0 and is_split_here:
+            if count == 0 and not by_folders:
                 raise DataError(
                     f"class {printable(name)!r} has nothing for {part}: all its pictures show the "
                     "same, or are one group by data.group, and stay on one side; add others or "

@@ -13,7 +13,7 @@ import torch
 
 from core.cache import CACHE_VARIABLE
 from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
-from core.events import RunResumed
+from core.events import Record, RunResumed
 from core.journal import replay
 from core.phases import PHASES
 from core.run_state import fold
@@ -116,15 +116,19 @@ def is_training(runs_dir: Path, starts: int, phase: str) -> bool:
     runs = list(runs_dir.glob("*/events.jsonl"))
     if not runs:
         return False
-    state = fold(replay(runs[0])[0])
+    records = replay(runs[0])[0]
+    state = fold(records)
     has_begun = PHASES.index(state.phase or PHASES[0]) >= PHASES.index(phase)
-    resumed = starts_anew(RunFolder(runs[0].parent))
-    return has_begun and resumed >= starts - 1 and state.progress is not None
+    return has_begun and _resumed(records) >= starts - 1 and state.progress is not None
 
 
 def starts_anew(run: RunFolder) -> int:
     """Return how often a run was gone on with."""
-    return sum(isinstance(record.event, RunResumed) for record in replay(run.journal)[0])
+    return _resumed(replay(run.journal)[0])
+
+
+def _resumed(records: Iterable[Record]) -> int:
+    return sum(isinstance(record.event, RunResumed) for record in records)
 
 
 def ranks_of(process: psutil.Process) -> list[psutil.Process]:
