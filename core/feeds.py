@@ -82,6 +82,7 @@ def _feature_feed(
 ) -> Feed:
     model, net, compute = pixel_net.model, FrozenNet(pixel_net), of_pictures.compute
     train, val = loaders
+    team = train.team
     views = config.phases.head.views
     common = {
         "weights": weights_digest(model, head_names(model)),
@@ -90,7 +91,7 @@ def _feature_feed(
         "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
         "versions": [version(package) for package in _MAKERS_OF_PIXELS],
         # A batch in other shares comes out otherwise in the last bits.
-        **({"ranks": train.team.size} if train.team.size > 1 else {}),
+        **({"ranks": team.size, "in_pairs": team.in_pairs} if team.size > 1 else {}),
     }
 
     def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:

@@ -14,6 +14,9 @@ from core.parts import Passed
 from core.team import Team
 from core.train_state import TrainState
 
+_TRIALS = 2
+"""Steps of a phase in which ranks look whether their memory is enough before they come together."""
+
 
 class Gradients:
     """Leaves the gradients of a phase's batches with its parameters.
@@ -30,16 +33,16 @@ class Gradients:
         self._emit = emit
         self._feed: Feed | None = None
         self._net: Callable[[Tensor], Tensor] | None = None
-        self._is_trial = False
+        self._trials_left = 0
 
     def begin(self, feed: Feed) -> None:
         """Begin a phase that trains on this feed; what trains in it is thawed already."""
         # Not both at once: a phase's network of several ranks watches its parameters.
         self._net = None
         self._feed, self._net = feed, self._team.trained(feed.net)
-        # Memory may turn out too small in a phase's first step: until then no rank waits in one.
-        # (Not in a second one too: there a forward pass is already something all do together.)
-        self._is_trial = self._team.size > 1
+        # Memory may turn out too small in a phase's first step, or with what the optimizer keeps
+        # from then on in its second: until then no rank waits in one.
+        self._trials_left = _TRIALS if self._team.size > 1 else 0
 
     def of(self, state: TrainState, batch: Batch, seed: int) -> Passed | None:
         """Make the gradient of a global batch's mean loss; `batch` is this rank's share of it, and
@@ -51,9 +54,9 @@ class Gradients:
             passed = self._try(state, batch, seed)
             if passed is None:
                 self.failure = self.use_smaller_parts(state)
-        if self._is_trial:
+        if self._trials_left:
             # None waits in a gradient that another has no memory for.
-            self._is_trial = False
+            self._trials_left -= 1
             self.failure = next(filter(None, self._team.gather(self.failure)), "")
             if not self.failure:
                 self._put_together()
@@ -82,14 +85,14 @@ class Gradients:
         """Add up the gradient of a batch; returns None when the memory is too small for it."""
         assert self._feed is not None
         assert self._net is not None
+        # On trial this rank's network alone computes: what ranks train is called by all at once.
+        net = self._feed.net if self._trials_left else self._net
         weight = self._team.size * batch.labels.shape[0] / self._team.pictures
         self._feed.compute.seed(seed)
         try:
-            return parts.backward(
-                self._net, self._feed, batch, state.part_size, seed, weight, self._is_trial
-            )
+            return parts.backward(net, self._feed, batch, state.part_size, seed, weight)
         except torch.cuda.OutOfMemoryError:
-            if self._team.size > 1 and not self._is_trial:
+            if self._team.size > 1 and not self._trials_left:
                 raise  # others wait for this gradient: all begin anew from the checkpoint
             return None
 

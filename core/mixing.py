@@ -47,7 +47,12 @@ class Mix:
 
 def make_mix(config: FullConfig, classes: int, normalise: Normalise) -> Mix | None:
     """Return what mixes the batches of phase full; None where nothing does."""
-    return Mix(config, classes, normalise) if config.mixup or config.cutmix else None
+    return Mix(config, classes, normalise) if is_mixed(config) else None
+
+
+def is_mixed(config: FullConfig) -> bool:
+    """Whether phase full mixes pictures."""
+    return bool(config.mixup or config.cutmix)
 
 
 @contextmanager

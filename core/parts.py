@@ -35,13 +35,12 @@ def backward(
     size: int,
     seed: int,
     weight: float = 1.0,
-    alone: bool = False,
 ) -> Passed:
     """Add up the gradient of a batch's mean loss times `weight`, `size` pictures at a time. Where
     pictures are mixed, that depends on `seed` and is done before they are parted.
 
-    `net` is the feed's, as the ranks train it: with the last part the gradients of all of them are
-    put together, but not `alone`. Raises torch.cuda.OutOfMemoryError when even the parts are too
+    Where `net` is the feed's as several ranks train it, the gradients of all of them are put
+    together with the last part. Raises torch.cuda.OutOfMemoryError when even the parts are too
     large.
     """
     count = batch.labels.shape[0]
@@ -50,13 +49,12 @@ def backward(
     if feed.mix is not None:
         images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
     if count <= size:
-        with _kept(net, alone):
-            return Passed(*_backward_part(net, feed, images, targets, weight), labels)
+        return Passed(*_backward_part(net, feed, images, targets, weight), labels)
     losses, logits = [], []
     parts = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
     for number, (part, wanted) in enumerate(parts, 1):
         share = weight * wanted.shape[0] / count
-        with _kept(net, alone or number < len(parts)):
+        with _kept(net, number < len(parts)):
             loss, output = _backward_part(net, feed, part, wanted, share)
         losses.append(loss)
         logits.append(output)

@@ -29,6 +29,7 @@ from core.events import Chosen, ModelReady, Preparing, Record, RunEnded, RunResu
 from core.feeds import make_feeds
 from core.history import History
 from core.job import Job, find_job
+from core.mixing import is_mixed
 from core.model import ModelError, WeightsReport, build_model, count_parameters, model_data_config
 from core.phases import PHASES
 from core.pixels import PixelNet
@@ -107,6 +108,7 @@ def prepare(
     config = with_values(config, {"data.batch_size": choices.batch_size})
     datasets = make_datasets(config, plan, data_config)
     workers = _workers(config, datasets[0], choices, emit)
+    team.keep_pairs(is_mixed(config.phases.full))
     loaders = make_loaders(datasets, choices.batch_size, workers, device, team)
     emit(Preparing(stage="starting the processes that read pictures"))
     for loader in loaders:

@@ -85,9 +85,13 @@ class Ranks(Team):
             self._gradients: Any = dist.new_group(timeout=timedelta(seconds=2 * seconds))
             self._words: Any = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))
 
+    def keep_pairs(self, wanted: bool) -> None:
+        """Have pictures that are mixed with each other in one share from now on, or not."""
+        self.in_pairs = wanted
+
     def mine(self, items: Sequence[T]) -> list[T]:
         """Return this rank's share of a global batch."""
-        return share_of(items, self.rank, self.size)
+        return share_of(items, self.rank, self.size, self.in_pairs)
 
     def meet(self, word: Word, pictures: int = 0, is_due: Callable[[], bool] | None = None) -> Word:
         """Come together by one small collective; a second one carries a word, if there is one."""

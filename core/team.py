@@ -41,6 +41,8 @@ class Team:
 
     rank = 0
     size = 1
+    in_pairs = False
+    """Whether pictures that are mixed with each other are in one share."""
     pictures = 0
     """Pictures of the step that was last agreed on, over all ranks."""
 
@@ -48,6 +50,9 @@ class Team:
     def leads(self) -> bool:
         """Whether this process owns the run."""
         return self.rank == 0
+
+    def keep_pairs(self, wanted: bool) -> None:
+        """Have pictures that are mixed with each other in one share from now on, or not."""
 
     def mine(self, items: Sequence[T]) -> list[T]:
         """Return this rank's share of a global batch."""
@@ -111,14 +116,15 @@ class Team:
 ALONE = Team()
 
 
-def share_of(items: Sequence[T], rank: int, size: int) -> list[T]:
-    """Return a rank's share of a global batch: as many from its beginning as, mirrored, from its
-    end.
+def share_of(items: Sequence[T], rank: int, size: int, in_pairs: bool = False) -> list[T]:
+    """Return a rank's share of a global batch. Each item is in one share.
 
-    Each item is in one share. The first and the last, the second and the last but one… are in the
-    same, as mixup and CutMix pair pictures that way.
+    With `in_pairs` it has as many from the beginning as, mirrored, from the end: the first and the
+    last, the second and the last but one… are in the same, as mixup and CutMix pair pictures.
     """
     count = len(items)
+    if not in_pairs:
+        return list(items[count * rank // size : count * (rank + 1) // size])
     pairs = (count + 1) // 2
     begin, end = pairs * rank // size, pairs * (rank + 1) // size
     return [*items[begin:end], *items[max(end, count - end) : count - begin]]

@@ -16,15 +16,16 @@ from tui.launch import count_ranks
 
 @given(count=st.integers(0, 200), size=st.integers(1, 9))
 def test_shares_are_a_batch_once(count: int, size: int) -> None:
-    shares = [share_of(range(count), rank, size) for rank in range(size)]
-    assert sorted(place for share in shares for place in share) == list(range(count))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 2
+    for in_pairs, unequal in ((False, 1), (True, 2)):
+        shares = [share_of(range(count), rank, size, in_pairs) for rank in range(size)]
+        assert sorted(place for share in shares for place in share) == list(range(count))
+        assert max(map(len, shares)) - min(map(len, shares)) <= unequal
 
 
 @given(count=st.integers(0, 200), size=st.integers(1, 9))
 def test_pictures_that_are_mixed_are_in_one_share(count: int, size: int) -> None:
     for rank in range(size):
-        share = share_of(range(count), rank, size)
+        share = share_of(range(count), rank, size, in_pairs=True)
         assert [count - 1 - place for place in share] == share[::-1]
 
 

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from core import commands as cmd
-from core.events import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed
+from core.events import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed, Warned
 from core.inbox import append_command
 from core.journal import replay
 from core.runs import RunFolder, run_folders
@@ -89,12 +89,52 @@ def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> 
 
 
 def test_a_rank_that_never_has_a_picture_holds_up_nobody(photos: Path, tmp_path: Path) -> None:
-    # Both pictures of a step are the other rank's, and running statistics are kept in a step.
-    folder = finished(
-        tmp_path, photos, 2, "--set", "data.batch_size=2", "--set", "model.name=test_resnet"
-    )
+    # Both pictures of a step may be mixed, so they are the other rank's; and there are running
+    # statistics, which this one must neither wait for nor spoil.
+    changes = ("data.batch_size=2", "phases.full.mixup=0.1", "model.name=test_resnet")
+    folder = finished(tmp_path, photos, 2, *(t for c in changes for t in ("--set", c)))
     assert of(RunEnded, folder)[-1].outcome == "finished"
     assert not of(RunResumed, folder)
+
+
+_SMALL_MEMORY = """
+import os, runpy, torch
+from core import parts
+
+computed = []
+plain = parts._backward_part
+
+def limited(net, feed, images, targets, share):
+    # As with an optimizer whose state comes with the first step.
+    if os.environ["RANK"] == "1" and computed and len(images) > 2:
+        raise torch.cuda.OutOfMemoryError("injected")
+    computed.append(len(images))
+    return plain(net, feed, images, targets, share)
+
+parts._backward_part = limited
+runpy.run_module("tui", run_name="__main__")
+"""
+
+
+def test_a_memory_that_is_too_small_from_the_second_step_on_takes_smaller_parts(
+    photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "limited.py").write_text(_SMALL_MEMORY)
+    agent = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "limited.py"]
+    full = ("--set", "phases.head.epochs=0")
+    subprocess.run(
+        [sys.executable, *agent, *RANKS, *SMALL, *full, "--data", str(photos)],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        check=True,
+        timeout=120,
+    )
+    folder = next(run_folders(tmp_path / "runs"))
+    assert [event.code for event in of(Warned, folder)] == ["out-of-memory"]
+    assert not of(RunResumed, folder)
+    (tmp_path / "one").mkdir()
+    assert_same(folder, finished(tmp_path / "one", photos, 1, *full))
 
 
 def of(kind: type[Any], folder: RunFolder) -> list[Any]:
