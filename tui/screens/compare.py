@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import Footer, Static
 
 from core.compare import ComparedRun
 from core.text import printable
@@ -25,6 +25,7 @@ from tui.comparison import Comparison
 from tui.screens.dialogs import Choice, ChoiceDialog
 from tui.widgets.chart import Chart
 from tui.widgets.plot import drawn_log
+from tui.widgets.table import MeasuredTable
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -72,7 +73,7 @@ class CompareScreen(Screen[None]):
         self._notice = Static(id="notice", markup=False)
         self._chart = Chart("curves")
         self._readout = Static(id="readout", markup=False)
-        self._table: DataTable[Text] = DataTable(
+        self._table = MeasuredTable(
             id="figures", cursor_type="none", fixed_columns=1, zebra_stripes=True
         )
         self._table.can_focus = False
@@ -154,16 +155,10 @@ class CompareScreen(Screen[None]):
         columns = [_LABEL, *(run.letter for run in self._runs)]
         if shape == self._shape:
             for key, cells in rows:
-                for column, cell in zip(columns, cells, strict=True):
-                    if table.get_cell(key, column) != cell:
-                        table.update_cell(key, column, cell, update_width=True)
+                table.put(key, dict(zip(columns, cells, strict=True)))
             return
         self._shape = shape
-        table.clear(columns=True)
-        for column, title in zip(columns, titles, strict=True):
-            table.add_column(title, key=column)
-        for key, cells in rows:
-            table.add_row(*cells, key=key)
+        table.fill(dict(zip(columns, titles, strict=True)), dict(rows))
 
     def _look(self, change: Callable[[tuple[ComparedRun, ...], CompareView], CompareView]) -> None:
         if self._runs:

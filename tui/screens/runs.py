@@ -184,24 +184,17 @@ class RunsScreen(FilteringScreen):
             # Only what is different: there may be a thousand rows.
             changed = {id: row for id, row in rows.items() if row != self._rows[id]}
             for id, row in changed.items():
-                self._update(id, columns, _cells(row, columns, now))
+                self._table.put(id, dict(zip(columns, _cells(row, columns, now), strict=True)))
         self._shape, self._rows = shape, rows
-
-    def _update(self, id: str, columns: list[str], cells: list[Text]) -> None:
-        for column, cell in zip(columns, cells, strict=True):
-            before = self._table.get_cell(id, column)
-            if before != cell or before.style != cell.style:  # two texts may differ in style only
-                self._table.update_cell(id, column, cell, update_width=True)
 
     def _rebuild(
         self, columns: list[str], titles: list[str], rows: "dict[str, _Row]", now: float
     ) -> None:
         table, chosen = self._table, self._chosen_id()
-        table.clear(columns=True)
-        for column, title in zip(columns, titles, strict=True):
-            table.add_column(title, key=column)
-        for id, row in rows.items():
-            table.add_row(*_cells(row, columns, now), key=id)
+        table.fill(
+            {column: Text(title) for column, title in zip(columns, titles, strict=True)},
+            {id: _cells(row, columns, now) for id, row in rows.items()},
+        )
         if chosen in rows:
             table.move_cursor(row=list(rows).index(chosen))
 

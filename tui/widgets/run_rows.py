@@ -1,12 +1,12 @@
 """A table whose rows open with one click."""
 
-from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.events import Click
-from textual.widgets import DataTable
+
+from tui.widgets.table import MeasuredTable
 
 
-class RunRows(DataTable[Text]):
+class RunRows(MeasuredTable):
     """DataTable selects with the second click on the same cell; a row of runs opens at once."""
 
     def on_click(self, event: Click) -> None:

@@ -1,0 +1,35 @@
+"""A table whose columns are as wide as their cells from the first time it is drawn."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey
+
+
+class MeasuredTable(DataTable[Text]):
+    """DataTable measures its columns when there is nothing else to do, and keeps what it has drawn
+    before: on a busy machine a table that was filled anew would stay cut off. Here the columns
+    have their widths when they are made; they grow with their cells and don't shrink."""
+
+    def fill(self, titles: Mapping[str, Text], rows: Mapping[str, Sequence[Text]]) -> None:
+        """Replace all columns and rows, both by their keys; a row has a cell for each title."""
+        self.clear(columns=True)
+        columns = zip(*rows.values(), strict=True) if rows else [()] * len(titles)
+        for (key, title), cells in zip(titles.items(), columns, strict=True):
+            width = max(text.cell_len for text in (title, *cells))
+            self.add_column(title, key=key, width=width)
+        for key, row in rows.items():
+            self.add_row(*row, key=key)
+
+    def put(self, row: str, cells: Mapping[str, Text]) -> None:
+        """Change those cells of a row, by their columns' keys, that are not as they were."""
+        for key, cell in cells.items():
+            before = self.get_cell(row, key)
+            if before == cell and before.style == cell.style:  # two texts may differ in style only
+                continue
+            column = self.columns[ColumnKey(key)]
+            if cell.cell_len > column.width:
+                column.width = cell.cell_len
+                self.notify_style_update()  # forgets what was drawn with the width before
+            self.update_cell(row, key, cell, update_width=True)
