@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from core.data.storage import expanded, place_of
 from core.errors import SetupError
 from core.text import printable
+from tui.writing import check_outputs
 
 if TYPE_CHECKING:
     from core.data.check import Report
@@ -31,9 +31,10 @@ def check(
     Nothing in the folder is changed. What was found of each file is kept, and training uses it.
     """
     from core.data.check import check as look
+    from core.data.read import hush_pillow
 
-    # Pillow warns of what the report tells in its own words.
-    warnings.filterwarnings("ignore", module=r"PIL\..*")
+    check_outputs(("--report", file))
+    hush_pillow()
     root = place_of(expanded(folder))
     with _Bar() as bar:
         report = look(root, bar.show)

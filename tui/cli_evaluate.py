@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.data.storage import place_of
 from core.text import printable
-from tui.cli_model import load, refuse_same_files, uses_a_network
-from tui.writing import writing
+from tui.cli_model import load, uses_a_network
+from tui.writing import check_outputs, writing
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
@@ -58,9 +59,12 @@ def evaluate(
     run's folder, where the app shows it.
     """
     from core import model_use
+    from core.inference.labelled import class_folders
     from tui.model_progress import advance, working
 
-    refuse_same_files(("--csv", table), ("--html", html))
+    check_outputs(("--csv", table), ("--html", html))
+    if folder is not None:
+        class_folders(place_of(folder))  # whoever has mistyped it need not wait for torch
     predictor = load(context, run, options)
     with working("evaluating") as progress:
         result = model_use.evaluate(

@@ -1,8 +1,6 @@
 """Subcommands that use a run's network."""
 
-import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +10,7 @@ import click
 from core.errors import SetupError
 from core.text import printable
 from tui.cli_runs import folder_of
-from tui.writing import writing
+from tui.writing import check_outputs, writing
 
 if TYPE_CHECKING:
     from core.inference.out_file import OutFile
@@ -63,14 +61,16 @@ def uses_a_network(command: F) -> F:
 
 def load(context: click.Context, run: str, options: dict[str, Any]) -> "Predictor":
     """Return the network that the options ask for; raises SetupError."""
+    from core.data.read import hush_pillow
+    from core.inference.chosen_checkpoint import checkpoint_file
     from core.model_use import open_predictor
     from core.resume import find_run
     from tui.model_progress import waiting
 
     runs_dir = folder_of(context, options["runs_dir"])
-    find_run(runs_dir, run)  # whoever has mistyped it need not wait for torch
-    # Pillow warns of every odd EXIF block; what matters of a picture is told in its row.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Whoever has mistyped one of them need not wait for torch.
+    checkpoint_file(find_run(runs_dir, run), options["checkpoint"])
+    hush_pillow()
     with waiting("loading torch and the network"):
         return open_predictor(
             run,
@@ -154,25 +154,13 @@ def _check(
     show: bool,
     stdin: str,
 ) -> None:
-    refuse_same_files(("--out", out), ("--submission", submission), ("--grid", grid), inputs=paths)
+    check_outputs(("--out", out), ("--submission", submission), ("--grid", grid), inputs=paths)
     if submission is not None and out is None:
         raise SetupError("--submission is made from the file of --out: give that too")
     if show and not sys.stdout.isatty():
         raise SetupError("--show needs a terminal; --grid FILE.png writes the pictures into a file")
     if paths.count(stdin) > 1:
         raise SetupError("standard input (-) can be read only once")
-
-
-def refuse_same_files(*written: tuple[str, str | None], inputs: Sequence[str] = ()) -> None:
-    """Raise SetupError where two options (name, file) would write the same file, or one of them
-    an input."""
-    taken = {os.path.realpath(path): "a picture that is read" for path in inputs}
-    for option, file in written:
-        place = os.path.realpath(file) if file is not None else None
-        if place in taken:
-            raise SetupError(f"{option} {printable(str(file))} is {taken[place]}: give another")
-        if place is not None:
-            taken[place] = f"the file of {option} too"
 
 
 def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: "Sample") -> None:

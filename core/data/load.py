@@ -20,6 +20,7 @@ from core.data.dataset import LoaderError as LoaderError
 from core.data.order import epoch_order as epoch_order
 from core.data.picture_cache import PictureCache, bytes_a_picture, short_side
 from core.data.placing import on_device
+from core.data.read import hush_pillow
 from core.data.split import DataPlan
 from core.data.workers import start_server
 from core.keys import key
@@ -255,6 +256,7 @@ def _init_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_main, name="end-with-main", daemon=True).start()
     torch.set_num_threads(1)
+    hush_pillow()
 
 
 def _end_with_main() -> None:

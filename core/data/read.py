@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ class Header:
     width: int
     height: int
     mode: str
+
+
+def hush_pillow() -> None:
+    """Have Pillow warn of no odd file in this process: what matters of one is told by its name,
+    which Pillow's warnings don't have."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def read_rgb(source: Path | bytes, draft: int = 0, background: str = WHITE) -> Image.Image:

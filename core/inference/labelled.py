@@ -39,11 +39,11 @@ def labelled_pictures(root: Place, classes: Sequence[str], part: str | None = No
     Raises LabelledError for folders that are no class, as their pictures would count for nothing.
     """
     shown = printable(str(root))
-    folders = _folders(root)
+    folders = class_folders(root)
     top, found = root, ""
     if part is not None or not folders.keys() & set(classes):
         top, found = _part(root, folders, part)
-        folders = _folders(top)
+        folders = class_folders(top)
     unknown = [name for name in folders if name not in classes]
     if unknown:
         raise LabelledError(
@@ -101,7 +101,9 @@ def _part(root: Place, folders: Mapping[str, Place], part: str | None) -> tuple[
     )
 
 
-def _folders(top: Place) -> dict[str, Place]:
+def class_folders(top: Place) -> dict[str, Place]:
+    """Return the folders in one, by name, but for those that tools leave about; raises
+    LabelledError for what is none."""
     try:
         names = sorted(folder_names(top))
     except OSError as error:

@@ -13,18 +13,11 @@ from core.config import Config
 from core.config_io import ConfigError, config_from_tree
 from core.data.dataset import Transform
 from core.data.load import make_transforms
-from core.errors import SetupError
+from core.inference.chosen_checkpoint import RunError, checkpoint_file, others
 from core.model import build_model
 from core.resume import find_run
 from core.runs import DEFAULT_DIR, RunFolder
 from core.text import printable
-
-NAMED = ("best", "best-head", "best-full", "last")
-"""Checkpoints that are asked for by a word; anything else is the path of a file."""
-
-
-class RunError(SetupError):
-    """A run whose network can't be had; one line that says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,7 @@ def load_run(
     for a checkpoint that is missing, damaged or of another program.
     """
     folder = find_run(Path(runs_dir), os.fspath(run))
-    file = _file(folder, checkpoint)
+    file = checkpoint_file(folder, checkpoint)
     content = _content(folder, file)
     try:
         config = config_from_tree(content["config"])
@@ -93,19 +86,6 @@ def load_run(
     )
 
 
-def _file(folder: RunFolder, checkpoint: str) -> Path:
-    if checkpoint in NAMED:
-        return folder.checkpoints / f"{checkpoint}.pt"
-    file = Path(checkpoint)
-    if file.exists() and file.resolve().parent != folder.checkpoints.resolve():
-        # Its figures would be kept, and told, as this run's.
-        raise RunError(
-            f"{printable(checkpoint)} is no checkpoint of run {printable(folder.id)}: they are in "
-            f"{printable(str(folder.checkpoints))}; name the run that wrote it"
-        )
-    return file
-
-
 def _weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the weights that validation saw, or would see."""
     # A checkpoint to go on from has the training's own weights under `model`; the files of the
@@ -114,12 +94,9 @@ def _weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _content(folder: RunFolder, file: Path) -> dict[str, Any]:
-    there = sorted(path.stem for path in folder.checkpoints.glob("*.pt") if path != file)
-    other = f"; the run also has: {printable(', '.join(there))} (--checkpoint)" if there else ""
+    other = others(folder, file)
     try:
         return read_checkpoint(file)
-    except FileNotFoundError:
-        raise RunError(f"{printable(str(file))}: no such checkpoint{other}") from None
     except OSError as error:
         why = error.strerror or error
         raise RunError(f"{printable(str(file))} can't be read: {why}{other}") from None

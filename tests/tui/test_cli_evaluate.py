@@ -54,3 +54,15 @@ def test_a_folder_that_is_none_is_one_line(trained: Path, tmp_path: Path) -> Non
     done = run("evaluate", str(trained), "nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "error: nowhere: No such file or directory; give a folder\n"
+
+
+def test_a_file_that_can_not_be_written_is_said_before_anything_is_computed(
+    trained: Path, tmp_path: Path
+) -> None:
+    before = sorted(trained.rglob("*"))
+    done = run("evaluate", str(trained), "--csv", "no/classes.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: no/classes.csv can't be written: there is no folder no; make it first\n"
+    )
+    assert sorted(trained.rglob("*")) == before

@@ -107,7 +107,8 @@ def test_a_list_on_standard_input_and_lines_for_a_person(
         ),
         (["RUN", "a.png", "--grid", "a.png"], "--grid a.png is a picture that is read"),
         (["RUN", "a.png", "--show"], "--show needs a terminal"),
-        (["RUN", "a.png", "--out", "no/folder/p.csv"], "can't be written"),
+        (["RUN", "a.png", "--out", "no/folder/p.csv"], "can't be written: there is no folder"),
+        (["RUN", "a.png", "--grid", "."], ". can't be written: it is a folder"),
         (["RUN", "a.png", "--checkpoint", "none.pt"], "no such checkpoint"),
     ],
 )
