@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.data.storage import place_of
+from core.inference.chosen_checkpoint import checkpoint_file
 from core.inference.export_target import check_target
 from core.math_threads import share_the_cores
+from core.resume import find_run
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
@@ -84,7 +86,9 @@ def export(
 ) -> "Exported":
     """Write a run's network for other programs, and compare what was written with it; see
     `core.inference.exporting.export`. Raises SetupError."""
-    check_target(to, out, with_normalize, overwrite)  # before torch, which takes seconds
+    # Before torch, which takes seconds.
+    checkpoint_file(find_run(runs_dir, run), checkpoint)
+    check_target(to, out, with_normalize, overwrite)
     share_the_cores()
     from core.inference.exporting import export as exported
     from core.inference.trained_run import load_run

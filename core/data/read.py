@@ -46,8 +46,8 @@ class Header:
 
 
 def hush_pillow() -> None:
-    """Have Pillow warn of no odd file in this process: what matters of one is told by its name,
-    which Pillow's warnings don't have."""
+    """Have Pillow warn of no odd file in this process: whoever reads one says what matters of it,
+    with the name that Pillow's warnings don't have."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
