@@ -1,6 +1,8 @@
 """What all tests share: property tests draw the same examples every time."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,19 +27,36 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     own.undo()
 
 
+@contextmanager
+def unchanged(folder: Path) -> Iterator[Path]:
+    """Whichever tests share a folder, and in whatever order: none may leave anything in it."""
+    before = sorted(folder.rglob("*"))
+    yield folder
+    assert sorted(folder.rglob("*")) == before, "a test wrote into what others read, too"
+
+
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Three classes of twelve pictures that a few epochs can tell apart."""
     from tests.pictures import make_pictures
 
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=12)
+    made = make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=12)
+    with unchanged(made) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a run that is over, for tests that only read it."""
     from core.fitting import fit
     from tests.core.engine_kit import small_config
 
     config = small_config(photos, "phases.head.lr=0.01", "phases.full.lr=0.003", "name=colours")
-    return fit(config, runs_dir=tmp_path_factory.mktemp("runs")).folder
+    with unchanged(fit(config, runs_dir=tmp_path_factory.mktemp("runs")).folder) as folder:
+        yield folder
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that run, by itself in a directory of runs, for tests that write into it."""
+    return Path(shutil.copytree(trained, tmp_path / "runs" / trained.name))

@@ -17,11 +17,13 @@ def strict(text: str) -> dict[str, object]:
     return found
 
 
-def test_programs_get_strict_json_and_files(trained: Path, photos: Path, tmp_path: Path) -> None:
+def test_programs_get_strict_json_and_files(
+    trained_copy: Path, photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "class_0").symlink_to(photos / "class_0")
     done = run(
-        *("evaluate", str(trained), "data", "--json", "--tta", "flip"),
+        *("evaluate", str(trained_copy), "data", "--json", "--tta", "flip"),
         *("--csv", "classes.csv", "--html", "report.html"),
         cwd=tmp_path,
     )
@@ -38,12 +40,12 @@ def test_programs_get_strict_json_and_files(trained: Path, photos: Path, tmp_pat
 
 
 def test_without_a_folder_the_runs_own_validation_comes_out_again(
-    trained: Path, tmp_path: Path
+    trained_copy: Path, tmp_path: Path
 ) -> None:
-    done = run("evaluate", str(trained), cwd=tmp_path)
+    done = run("evaluate", str(trained_copy), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    history = (trained / "history.csv").read_text()
-    with (trained / "history.csv").open(newline="") as file:
+    history = (trained_copy / "history.csv").read_text()
+    with (trained_copy / "history.csv").open(newline="") as file:
         best = max(float(row["val_top1"]) for row in csv.DictReader(file))
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("top-1"))
     assert float(line.split()[1]) == pytest.approx(best, abs=1e-4), history

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
@@ -21,12 +19,6 @@ from tui.kept_text import kept_text
 FIGURES = {"top1": 0.75, "top5": 1.0, "macro_f1": 0.7, "ece": 0.1, "loss": 0.5}
 
 
-@pytest.fixture
-def run_folder(trained: Path, tmp_path: Path) -> Path:
-    """A copy of a run that was trained, by itself in a directory of runs."""
-    return Path(shutil.copytree(trained, tmp_path / "runs" / trained.name))
-
-
 def text(pilot: Pilot[Exit], id: str) -> str:
     return str(pilot.app.screen.query_one(id, Static).render())
 
@@ -39,10 +31,10 @@ async def until(pilot: Pilot[Exit], id: str, words: str) -> None:
     raise AssertionError(text(pilot, id))
 
 
-async def test_a_run_is_evaluated_in_its_tab(run_folder: Path) -> None:
-    app = make_app(runs_dir=run_folder.parent)
+async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
+    app = make_app(runs_dir=trained_copy.parent)
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
-        app.open_run(run_folder)
+        app.open_run(trained_copy)
         await settle(pilot)
         await press(pilot, "6")
         await until(pilot, "#evaluation", "No evaluation yet")
@@ -51,7 +43,7 @@ async def test_a_run_is_evaluated_in_its_tab(run_folder: Path) -> None:
         await until(pilot, "#evaluation", "95 % interval")
         assert "(val)" in text(pilot, "#evaluation")
         assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")
-        keep(RunFolder(run_folder), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0)
+        keep(RunFolder(trained_copy), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0)
         await press(pilot, "E", *"/nowhere", "enter")
         await app.workers.wait_for_complete()
         await settle(pilot)
@@ -63,10 +55,10 @@ async def test_a_run_is_evaluated_in_its_tab(run_folder: Path) -> None:
         await until(pilot, "#evaluation", "(val)")
 
 
-async def test_a_map_lies_over_the_picture(run_folder: Path) -> None:
-    app = make_app(runs_dir=run_folder.parent)
+async def test_a_map_lies_over_the_picture(trained_copy: Path) -> None:
+    app = make_app(runs_dir=trained_copy.parent)
     async with app.run_test(size=(140, 45)) as pilot:
-        app.open_run(run_folder)
+        app.open_run(trained_copy)
         await settle(pilot)
         # The first training picture: a run that is good enough has no mistakes.
         await press(pilot, "3", "v", "down")
@@ -87,8 +79,8 @@ async def test_a_map_lies_over_the_picture(run_folder: Path) -> None:
         assert "where the best" not in text(pilot, "#pictures-caption")
 
 
-def test_what_cannot_be_explained_is_said(run_folder: Path, tmp_path: Path) -> None:
-    found = asyncio.run(explain(run_folder, tmp_path / "nowhere.jpg"))
+def test_what_cannot_be_explained_is_said(trained_copy: Path, tmp_path: Path) -> None:
+    found = asyncio.run(explain(trained_copy, tmp_path / "nowhere.jpg"))
     assert found.image is None
     assert found.problem.startswith("can't be explained")
 
