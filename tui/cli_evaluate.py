@@ -63,8 +63,9 @@ def evaluate(
     from tui.model_progress import advance, working
 
     check_outputs(("--csv", table), ("--html", html))
-    if folder is not None:
-        class_folders(place_of(folder))  # whoever has mistyped it need not wait for torch
+    place = place_of(folder) if folder is not None else None
+    if isinstance(place, Path):  # what is elsewhere would be listed twice
+        class_folders(place)  # whoever has mistyped it need not wait for torch
     predictor = load(context, run, options)
     with working("evaluating") as progress:
         result = model_use.evaluate(
