@@ -8,18 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.fitting import FittedRun as FittedRun
-    from core.fitting import TrainingFailed as TrainingFailed
-    from core.fitting import fit as fit
     from core.inference.predictor import Prediction as Prediction
     from core.inference.predictor import Predictor as Predictor
     from core.inference.trained_run import TrainedRun as TrainedRun
     from core.inference.trained_run import load_run as load_run
-
-__version__ = "0.1.0"
+    from core.session.fit import FittedRun as FittedRun
+    from core.session.fit import TrainingFailed as TrainingFailed
+    from core.session.fit import fit as fit
 
 _HOMES = {
-    **dict.fromkeys(("fit", "FittedRun", "TrainingFailed"), "core.fitting"),
+    **dict.fromkeys(("fit", "FittedRun", "TrainingFailed"), "core.session.fit"),
     **dict.fromkeys(("load_run", "TrainedRun"), "core.inference.trained_run"),
     **dict.fromkeys(("Predictor", "Prediction"), "core.inference.predictor"),
 }
@@ -28,7 +26,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from core.math_threads import share_the_cores
+    from core.common.openmp import share_the_cores
 
     share_the_cores()
     return getattr(import_module(_HOMES[name]), name)

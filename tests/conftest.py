@@ -48,7 +48,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a run that is over, for tests that only read it."""
-    from core.fitting import fit
+    from core.session.fit import fit
     from tests.core.engine_kit import small_config
 
     config = small_config(photos, "phases.head.lr=0.01", "phases.full.lr=0.003", "name=colours")

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core.commands import Command, SetPatience, Stop
-from core.demo_run import demo_config
-from core.events import EpochEnded, Progress, Record, RunEnded
-from core.journal import replay
-from core.runs import RunFolder, run_folders
-from core.worker import EngineThread
+from core.demo.config import demo_config
+from core.events.commands import Command, SetPatience, Stop
+from core.events.journal import replay
+from core.events.types import EpochEnded, Progress, Record, RunEnded
+from core.run.folder import RunFolder, run_folders
+from core.session.engine_thread import EngineThread
 from tests.tui.kit import make_app, settle
 from tests.tui.scripted import ScriptedSource
 from tests.tui.svg import screen_svg

@@ -8,14 +8,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from core.config_io import all_keys
+from core.config.load import all_keys
 from tests.readme_pictures import FOLDER, PICTURES, draw
 from tests.tui import classes, scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
-from tui.cli import cli
-from tui.guide import FILES
-from tui.keys_page import PLACES, keys_page
+from tui.cli.key_bindings_page import PLACES, keys_page
+from tui.cli.main import cli
+from tui.screens.help_guide import FILES
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -8,14 +8,38 @@ import pytest
 from tests.tui.command import REPOSITORY, environment
 
 TORCH_FREE = [
-    *("core.config_io", "core.events", "core.commands", "core.journal", "core.run_state"),
-    *("core.runs", "core.eta", "core.describe", "core.early_stopping", "core.telemetry"),
-    *("core.compare_export", "core.run_query", "core.run_actions", "core.annotations"),
-    *("tui.comparison", "tui.replay", "tui.screens.compare", "tui.screens.replay"),
-    *("core.model_use", "core.inference.predicting", "core.inference.evaluation_result"),
-    *("core.inference.html_report", "core.inference.model_card", "tui.cli_model"),
-    *("core", "core.fitting", "core.worker", "core.preflight", "core.demo_run", "core.data.split"),
-    *("tui.app", "tui.headless", "tui.session", "tui.cli"),
+    *(
+        "core.config.load",
+        "core.events.types",
+        "core.events.commands",
+        "core.events.journal",
+        "core.run.state",
+    ),
+    *(
+        "core.run.folder",
+        "core.run.eta",
+        "core.events.describe",
+        "core.run.early_stopping",
+        "core.training.device_monitor",
+    ),
+    *("core.analysis.compare_export", "core.run.query", "core.run.actions", "core.run.notes"),
+    *(
+        "tui.viewmodel.comparison",
+        "tui.viewmodel.replay",
+        "tui.screens.compare",
+        "tui.screens.replay",
+    ),
+    *("core.inference.api", "core.inference.predict", "core.inference.evaluation_result"),
+    *("core.inference.html_report", "core.inference.export.model_card", "tui.cli.predict"),
+    *(
+        "core",
+        "core.session.fit",
+        "core.session.engine_thread",
+        "core.session.preflight",
+        "core.demo.config",
+        "core.data.split",
+    ),
+    *("tui.app", "tui.runtime.headless", "tui.runtime.session", "tui.cli.main"),
 ]
 
 
@@ -30,8 +54,9 @@ def test_torch_is_not_imported(module: str) -> None:
 
 def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:
     code = (
-        "import sys, tui.cli, tui.app, tui.session, tui.screens.starting\n"
-        "late = {'pydantic', 'yaml', 'plotext', 'PIL', 'psutil', 'core.run_state', 'core.worker'}\n"
+        "import sys, tui.cli.main, tui.app, tui.runtime.session, tui.screens.starting\n"
+        "late = {'pydantic', 'yaml', 'plotext', 'PIL', 'psutil', 'core.run.state',"
+        " 'core.session.engine_thread'}\n"
         "assert not late & sys.modules.keys(), late & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
@@ -39,7 +64,7 @@ def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:
 
 def test_the_engine_knows_no_screen() -> None:
     code = (
-        "import sys, core.worker, core.prepare\n"
+        "import sys, core.session.engine_thread, core.training.setup\n"
         "assert not {'textual', 'rich', 'plotext'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
@@ -47,7 +72,7 @@ def test_the_engine_knows_no_screen() -> None:
 
 def test_a_folder_of_this_machine_needs_nothing_for_others() -> None:
     code = (
-        "import sys, core.preflight, core.data.picture_cache\n"
+        "import sys, core.session.preflight, core.data.image_cache\n"
         "from core.data.check import check\n"
         "from core.data.storage import place_of\n"
         "check(place_of('configs'))\n"

@@ -14,21 +14,21 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from core.text import printable
-from tui.habits import Habits
-from tui.rates import BANDWIDTHS, Rates
-from tui.screens.runs import RunsScreen
-from tui.settings import OWN_THEME
-from tui.terminal import let_go
-from tui.themes import THEMES
+from core.common.text import printable
+from tui.preferences.preferences import Habits
+from tui.preferences.refresh_rates import BANDWIDTHS, Rates
+from tui.preferences.settings import OWN_THEME
+from tui.preferences.themes import THEMES
+from tui.screens.run_list import RunsScreen
+from tui.terminal.terminal import let_go
 
 # The other screens, and what knows of runs, are imported where they are first wanted: together
 # they take longer than everything else up to the first frame.
 if TYPE_CHECKING:
-    from core.config import Config
-    from core.resume import Resumption
-    from tui.caller import Caller
-    from tui.sources import Launched, RunModel
+    from core.config.schema import Config
+    from core.session.resume import Resumption
+    from tui.notifications import Caller
+    from tui.viewmodel.run_source import Launched, RunModel
 
 # The first screen's is here: Textual doesn't load the style sheet that a default screen names.
 _STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "runs.tcss"]
@@ -172,7 +172,7 @@ class ConvNextApp(App[Exit]):
 
     def _attend(self, models: "list[RunModel]") -> None:
         """Let the terminal tell how the uppermost run is, and call the person when one is over."""
-        from tui.caller import Caller  # it knows of runs
+        from tui.notifications import Caller  # it knows of runs
 
         if self._caller is None:
             self._caller = Caller(self.habits)
@@ -206,7 +206,7 @@ class ConvNextApp(App[Exit]):
 
     def open_run(self, path: Path) -> None:
         """Show a run of the list; the one that trains here can be steered."""
-        from tui.sources import JournalSource, RunModel
+        from tui.viewmodel.run_source import JournalSource, RunModel
 
         own = self._own
         if own and path.name == own.state.run_id:
@@ -231,10 +231,10 @@ class ConvNextApp(App[Exit]):
 
     def open_form_like(self, path: Path, name: str) -> str:
         """Ask for a new run with a past one's configuration; returns why not, or nothing."""
-        from core.config_io import load_config
-        from core.runs import RunFolder
-        from tui.forms import Base
+        from core.config.load import load_config
+        from core.run.folder import RunFolder
         from tui.screens.new_run import NewRunScreen
+        from tui.viewmodel.new_run_form import Base
 
         if self.view_only:
             return self.view_only
@@ -247,8 +247,8 @@ class ConvNextApp(App[Exit]):
 
     def open_replay(self, path: Path) -> None:
         """Show a past run as it went, faster."""
-        from tui.replay import ReplayModel
         from tui.screens.replay import ReplayScreen
+        from tui.viewmodel.replay import ReplayModel
 
         self.push_screen(ReplayScreen(ReplayModel(path, self.clock)))
 
@@ -277,8 +277,8 @@ class ConvNextApp(App[Exit]):
 
     def resume(self, path: Path) -> str:
         """Go on with a past run and show it; returns why not, or nothing."""
-        from core.resume import plan_resumption
-        from core.runs import RunFolder
+        from core.run.folder import RunFolder
+        from core.session.resume import plan_resumption
 
         def start() -> "Launched":
             resumption = plan_resumption(RunFolder(path))
@@ -323,7 +323,7 @@ class ConvNextApp(App[Exit]):
 
     async def action_quit(self) -> None:
         """Close the app; while a run trains here, ask what becomes of it."""
-        from tui.screens.dialogs import ChoiceDialog
+        from tui.dialogs.choice_and_value import ChoiceDialog
 
         if not self.training:
             self.exit(Exit.DONE)
@@ -331,7 +331,7 @@ class ConvNextApp(App[Exit]):
             self._ask_about_training()
 
     def _ask_about_training(self) -> None:
-        from tui.screens.dialogs import Choice, ChoiceDialog
+        from tui.dialogs.choice_and_value import Choice, ChoiceDialog
 
         dialog = ChoiceDialog(
             "training goes on: what now?",
@@ -355,14 +355,14 @@ class ConvNextApp(App[Exit]):
         if answer == "detach":
             self.exit(Exit.DETACH if self.training else Exit.DONE)
         elif answer == "stop":
-            from core.commands import Stop
+            from core.events.commands import Stop
 
             asked = self._own is not None and self._own.send(Stop())
             self.exit(Exit.STOP if asked else Exit.DONE)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action there is where the palette was opened."""
-        from tui.actions import palette_commands
+        from tui.palette import palette_commands
 
         return palette_commands(self, screen)
 
@@ -395,6 +395,6 @@ class ConvNextApp(App[Exit]):
 
 
 def _model_of(launched: "Launched") -> "RunModel":
-    from tui.sources import RunModel
+    from tui.viewmodel.run_source import RunModel
 
     return RunModel(launched.source, launched.path)

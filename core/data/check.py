@@ -11,13 +11,13 @@ from typing import Any
 
 from PIL import Image
 
-from core.config import DataConfig
+from core.common.errors import DataError
+from core.config.schema import DataConfig
 from core.data.balance import class_notes, named
 from core.data.duplicates import alike, leaks, same_content
 from core.data.scan import (
     VAL_NAMES,
     Damaged,
-    DataError,
     Listed,
     Picture,
     is_picture_name,

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from core.data.stores import SOON, Store, patiently
-from core.data.url import decoded, is_web, joined
-from core.errors import DataError
-from core.text import printable
+from core.common.errors import DataError
+from core.common.location import decoded, is_web, joined
+from core.common.text import printable
+from core.data.filesystems import SOON, Store, patiently
 
 THREADS = 32
 """What is asked for at once: nearly all of the time goes by in waiting for a server."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from core.data import stores
-from core.data import url as urls
+from core.common import location as urls
+from core.common.errors import DataError
+from core.common.text import printable
+from core.data import filesystems as stores
 from core.data.listing import Folder, Info, listing, modified_ns, version_of
-from core.errors import DataError
-from core.text import printable
 
 
 class FetchError(DataError):

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.data.look import Look
-from core.data.look_store import LookStore
+from core.common.errors import DataError as DataError
+from core.common.text import printable
+from core.data.inspect import Look
+from core.data.inspect_cache import LookStore
 from core.data.storage import Place, folder_names, readers, relative, walk_links
-from core.errors import DataError as DataError
-from core.text import printable
 
 EXTENSIONS = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.common.errors import DataError
+from core.common.files import write_text_atomically
+from core.common.seeds import key
+from core.common.text import printable
 from core.data.duplicates import alike, leaks
 from core.data.groups import together
-from core.data.scan import Damaged, DataError, Picture, list_pictures, read_all
-from core.data.sides import Group, hold_out
+from core.data.holdout import Group, hold_out
+from core.data.scan import Damaged, Picture, list_pictures, read_all
 from core.data.storage import Place
-from core.files import write_text_atomically
-from core.keys import key
-from core.text import printable
 
 PARTS = ("train", "val", "test")
 

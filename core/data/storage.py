@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from core.data.cores import usable_cores
+from core.common.cpu import usable_cores
+from core.common.errors import DataError
+from core.common.location import absolute_url, is_url
+from core.common.text import printable
 from core.data.listing import THREADS
 from core.data.remote import RemotePath
-from core.data.url import absolute_url, is_url, name_of
-from core.errors import DataError
-from core.text import printable
 
 Place = Path | RemotePath
 """A folder or a file."""
@@ -30,31 +30,6 @@ def place_of(text: str) -> Place:
     Nothing is looked at. Raises DataError for a URL that can't be used, as one with a password.
     """
     return RemotePath(absolute_url(text)) if is_url(text) else Path(text)
-
-
-def absolute_place(text: str) -> str:
-    """Return a text that names the same place from any folder; raises DataError."""
-    return absolute_url(text) if is_url(text) else absolute_path(text)
-
-
-def absolute_path(text: str) -> str:
-    """Return a path of this machine as it is from any folder."""
-    return str(Path(expanded(text)).absolute())
-
-
-def expanded(text: str) -> str:
-    """Return a place with `~` as the home that it stands for, where there is one."""
-    if is_url(text):
-        return text
-    try:
-        return str(Path(text).expanduser())
-    except RuntimeError:  # `~name` of somebody who has no home here
-        return text
-
-
-def place_name(text: str) -> str:
-    """Return what to call the folder that a text names."""
-    return name_of(text) if is_url(text) else Path(text).name
 
 
 def to_decode(file: Place, sha256: str) -> Path | bytes:

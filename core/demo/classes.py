@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.demo import demo_patterns as demo
+from core.demo import patterns as demo
 from core.demo.drawing import keyed_rng
-from core.demo.picture import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_picture
-from core.demo.pretraining_shapes import SHAPES
-from core.demo.pretraining_textures import TEXTURES
+from core.demo.render import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_picture
+from tests.tools.demo_backbone.shapes import SHAPES
+from tests.tools.demo_backbone.textures import TEXTURES
 
 
 @dataclass(frozen=True)

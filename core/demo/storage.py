@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cache import CACHE_VARIABLE, cache_dir
+from core.common.cache_dir import CACHE_VARIABLE, cache_dir
 
 if TYPE_CHECKING:  # numpy and Pillow are loaded when something is drawn, not before
     from core.demo.classes import PictureSet

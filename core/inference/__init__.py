@@ -1,1 +1,1 @@
-"""Using a run's network: predict, evaluate, export, explain. The door to it is `core.model_use`."""
+"""Predict, evaluate, export and explain with a trained model; `core.inference.api` is the entry."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.codec import plain
-from core.evaluation import Evaluation
+from core.analysis.class_metrics import Evaluation
+from core.common.codec import plain
 
 MOST_CLASSES = 1000
 """Classes up to which the confusion matrix is told as a whole."""

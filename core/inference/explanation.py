@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from core.text import printable
+from core.common.text import printable
 
 if TYPE_CHECKING:
-    from core.inference.rows import Row
+    from core.inference.prediction_rows import Row
 
 Heat = NDArray[np.float32]
 SIDE, CAPTION, MARGIN = 320, 24, 8

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from core.evaluated_parts import Mistake
-from core.evaluation import ClassRow, Reliability
+from core.analysis.class_metrics import ClassRow, Reliability
+from core.common.text import printable
+from core.events.evaluation_parts import Mistake
 from core.inference.evaluation_result import EvaluationResult
-from core.inference.picture_grid import thumbnail
-from core.text import printable
+from core.inference.image_grid import thumbnail
 
 SIDE, QUALITY = 200, 80
 NAMES = {

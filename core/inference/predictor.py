@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from core import parts
-from core.config_io import with_values
-from core.data.read import UnreadableImage
-from core.device import Compute, ways_to_compute
-from core.inference.reading import Picture, PictureReader, in_order
+from core.common.text import printable
+from core.config.load import with_values
+from core.data.decode import UnreadableImage
+from core.inference.image_reader import Picture, PictureReader, in_order
 from core.inference.trained_run import TrainedRun
-from core.pixels import PixelNet
-from core.text import printable
+from core.model.device import Compute, ways_to_compute
+from core.model.normalize import PixelNet
+from core.training import micro_batches as parts
 
 BATCH_SIZES = {"cuda": 128}
 BATCH_SIZE = 32

@@ -8,16 +8,16 @@ from typing import Any
 
 from torch import nn
 
-from core.checkpoint_file import DamagedCheckpoint, digest, read_checkpoint
-from core.config import Config
-from core.config_io import ConfigError, config_from_tree
-from core.data.dataset import Transform
-from core.data.load import make_transforms
-from core.inference.chosen_checkpoint import RunError, checkpoint_file, others
-from core.model import build_model
-from core.resume import find_run
-from core.runs import DEFAULT_DIR, RunFolder
-from core.text import printable
+from core.common.text import printable
+from core.config.load import ConfigError, config_from_tree
+from core.config.schema import Config
+from core.data.loading.dataset import Transform
+from core.data.loading.loader import make_transforms
+from core.inference.checkpoint_lookup import RunError, checkpoint_file, others
+from core.model.build import build_model
+from core.run.find import find_run
+from core.run.folder import DEFAULT_DIR, RunFolder
+from core.training.checkpoints.file import DamagedCheckpoint, digest, read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from timm.data import create_transform
 from torch import Tensor
 from torchvision.transforms import FiveCrop
 
-from core.config_io import with_values
-from core.data.load import make_transforms
+from core.config.load import with_values
+from core.data.loading.loader import make_transforms
 from core.inference.predictor import Views
 from core.inference.trained_run import TrainedRun
 

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from core.events import CommandApplied
+from core.events.types import CommandApplied
 from tests.benchmarks import workloads
 from tests.benchmarks.common import (
     Options,

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from core.data.cores import usable_cores
+from core.common.cpu import usable_cores
 from tests.pictures import make_pictures
 
 REPOSITORY = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.events import EpochEnded, PhaseEnded, PhaseStarted, Progress, Record
+from core.events.types import EpochEnded, PhaseEnded, PhaseStarted, Progress, Record
 from tests.benchmarks.common import (
     NOTHING,
     Options,

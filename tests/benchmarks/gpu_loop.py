@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from core.data.cores import usable_cores
+from core.common.cpu import usable_cores
 
 _CLASSES = 20
 _PEAK_SIDE = 8192

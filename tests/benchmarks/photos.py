@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.data.cores import usable_cores
+from core.common.cpu import usable_cores
 
 _CLASSES = 20
 _VAL_SHARE = 0.1

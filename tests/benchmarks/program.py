@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.config_io import all_keys
-from core.events import EpochEnded, Progress, Record
-from core.journal import JournalReader, replay
-from core.runs import RunFolder, run_folders
+from core.config.load import all_keys
+from core.events.journal import JournalReader, replay
+from core.events.types import EpochEnded, Progress, Record
+from core.run.folder import RunFolder, run_folders
 from tests.benchmarks.common import REPOSITORY
 from tests.benchmarks.screen import OnScreen, Size, end_process
 

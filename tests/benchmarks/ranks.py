@@ -13,8 +13,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from core.journal import replay
-from core.runs import run_folders
+from core.events.journal import replay
+from core.run.folder import run_folders
 from tests.benchmarks.common import (
     Options,
     Report,

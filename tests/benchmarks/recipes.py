@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.events import EpochEnded
+from core.events.types import EpochEnded
 from tests.benchmarks.common import (
     NOTHING,
     Options,

@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 
-from core.cache import CACHE_VARIABLE
-from core.config_io import load_config
-from core.data.load import Loader, make_datasets, make_transforms
+from core.common.cache_dir import CACHE_VARIABLE
+from core.config.load import load_config
+from core.data.loading.loader import Loader, make_datasets, make_transforms
 from core.data.split import plan_data
 from core.data.storage import place_of
 from tests.benchmarks.common import NOTHING, Options, Report, Table, main, options_parser, say

@@ -26,14 +26,14 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from core.events import Record
-from core.runs import RunFolder, RunList
+from core.events.types import Record
+from core.run.folder import RunFolder, RunList
 from tests.tui import scripted
 from tests.tui.command import command, environment
 from tests.tui.kit import Starter, make_app, text
 from tui.app import ConvNextApp, Exit
 from tui.screens.run import RunScreen
-from tui.sources import JournalSource, RunModel
+from tui.viewmodel.run_source import JournalSource, RunModel
 
 _STEPS = 1000
 _PUMPS, _TICKS = 300, 40

@@ -23,15 +23,15 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from core.commands import Mailbox
-from core.config_io import load_config
-from core.data.dataset import Batch
+from core.config.load import load_config
+from core.data.loading.dataset import Batch
 from core.data.split import plan_data
-from core.emitter import Emitter
-from core.engine import Engine
-from core.optimizers import build_optimizer
-from core.prepare import Prepared, prepare
-from core.runs import create_run
+from core.events.commands import Mailbox
+from core.events.emitter import Emitter
+from core.run.folder import create_run
+from core.training.engine import Engine
+from core.training.optimizers import build_optimizer
+from core.training.setup import Prepared, prepare
 from tests.benchmarks.common import (
     Options,
     Report,

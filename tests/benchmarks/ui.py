@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from core.events import Paused
+from core.events.types import Paused
 from tests.benchmarks import workloads
 from tests.benchmarks.common import (
     NOTHING,

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.commands import Mailbox
-from core.config import Config
-from core.config_io import load_config
+from core.config.load import load_config
+from core.config.schema import Config
 from core.data.split import plan_data
-from core.emitter import Emitter
-from core.engine import Engine
-from core.events import Event, RunEnded
-from core.metrics import PassResult
-from core.prepare import prepare
-from core.runs import RunFolder, create_run
-from core.steering import PhaseEnd
-from core.train_state import TrainState
+from core.events.commands import Mailbox
+from core.events.emitter import Emitter
+from core.events.types import Event, RunEnded
+from core.run.folder import RunFolder, create_run
+from core.training.command_handler import PhaseEnd
+from core.training.engine import Engine
+from core.training.metrics import PassResult
+from core.training.setup import prepare
+from core.training.train_state import TrainState
 
 SMALL = (
     "model.name=test_convnext",

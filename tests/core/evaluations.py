@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.evaluated_parts import CalibrationBin, Confusion, Mistake
-from core.events import Evaluated
+from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
+from core.events.types import Evaluated
 
 
 def evaluated(matrix: Sequence[Sequence[int]], **more: Any) -> Evaluated:

@@ -5,8 +5,8 @@ from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 
-from core.evaluated_parts import CalibrationBin, Confusion, Mistake
-from core.events import EVENT_TYPES, Event, Record
+from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
+from core.events.types import EVENT_TYPES, Event, Record
 
 words = st.sampled_from(["head", "full", "train", "val", "finished", "stopped", "", "[b]\x1b写"])
 labels = st.integers(-2, 9)

@@ -3,9 +3,17 @@
 from datetime import datetime
 from pathlib import Path
 
-from core.bookmark import WORTH_BYTES
-from core.events import EpochEnded, Event, PhaseStarted, Preparing, Record, RunEnded, RunStarted
-from core.runs import RunFolder, RunList, RunSummary, create_run
+from core.events.types import (
+    EpochEnded,
+    Event,
+    PhaseStarted,
+    Preparing,
+    Record,
+    RunEnded,
+    RunStarted,
+)
+from core.run.folder import RunFolder, RunList, RunSummary, create_run
+from core.run.snapshot import WORTH_BYTES
 
 NOW = datetime(2026, 11, 5, 14, 2, 11).timestamp()
 STARTED = RunStarted(run_id="x", name="zebras [red]", config={"model": {"name": "convnext_atto"}})

@@ -5,15 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.annotations import (
-    AnnotationError,
-    Annotations,
-    annotate,
-    checked,
-    look,
-    read,
-    split_tags,
-)
+from core.run.notes import AnnotationError, Annotations, annotate, checked, look, read, split_tags
 
 
 @pytest.fixture

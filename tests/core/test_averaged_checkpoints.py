@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from core import Predictor, load_run
-from core import commands as cmd
-from core import events as ev
-from core.inference.evaluating import evaluate
-from core.inference.labelled import Labelled
-from core.model import copy_weights
+from core.events import commands as cmd
+from core.events import types as ev
+from core.inference.evaluate import evaluate
+from core.inference.labeled_images import Labelled
+from core.model.build import copy_weights
 from tests.core.engine_kit import Trained, load, same, small_config, train
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import commands as cmd
-from core import events as ev
-from core.averaging import Averaged
-from core.metrics import cross_entropy
-from core.model import copy_weights
-from core.train_state import TrainState
+from core.events import commands as cmd
+from core.events import types as ev
+from core.model.build import copy_weights
+from core.model.ema import Averaged
+from core.training.metrics import cross_entropy
+from core.training.train_state import TrainState
 from tests.core.engine_kit import same, scores, small_config, train
 from tests.core.test_engine import is_first_step
 from tests.core.test_faults import Poison

@@ -9,15 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import events as ev
-from core.config_io import load_config
+from core.config.load import load_config
 from core.data.balance import class_weights, even_chances
-from core.data.dataset import SampleKey
-from core.data.load import make_datasets, make_loaders
-from core.data.order import Order, epoch_order
+from core.data.loading.dataset import SampleKey
+from core.data.loading.loader import make_datasets, make_loaders
+from core.data.loading.order import Order, epoch_order
 from core.data.split import plan_data
-from core.losses import TrainingLoss
-from core.model import build_model, model_data_config
+from core.events import types as ev
+from core.model.build import build_model, model_data_config
+from core.training.losses import TrainingLoss
 from tests.core.engine_kit import small_config, train
 from tests.pictures import make_pictures
 

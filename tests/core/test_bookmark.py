@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.bookmark import Bookmark
-from core.events import Record
-from core.journal import JournalReader
-from core.run_state import LOG_LINES, RunState
-from core.runs import RunFolder
+from core.events.journal import JournalReader
+from core.events.types import Record
+from core.run.folder import RunFolder
+from core.run.snapshot import Bookmark
+from core.run.state import LOG_LINES, RunState
 from tests.core.event_strategies import journals
 from tests.tui import scripted
 
@@ -313,7 +313,7 @@ def test_where_nothing_can_be_written_there_is_no_bookmark(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.cache_file.write_text_atomically", refuse)
+        patch.setattr("core.common.cache_file.write_text_atomically", refuse)
         keep(tmp_path)
     assert opened_anew(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]

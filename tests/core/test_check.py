@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.cache import cache_dir
+from core.common.cache_dir import cache_dir
+from core.common.errors import DataError
 from core.data.check import Report, check
 from core.data.duplicates import alike
-from core.data.look import look_at
-from core.data.look_store import LookStore
-from core.data.scan import DataError, Picture, list_pictures, read_all
+from core.data.inspect import look_at
+from core.data.inspect_cache import LookStore
+from core.data.scan import Picture, list_pictures, read_all
 from core.data.split import plan_data
 from tests.pictures import make_pictures
 
@@ -176,7 +177,7 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     root = folder(tmp_path / "photos", each=3)
     (root / "class_0" / "bad.png").write_text("x")
     before = report(root)
-    monkeypatch.setattr("core.data.look_store.look_at", None)
+    monkeypatch.setattr("core.data.inspect_cache.look_at", None)
     assert report(root) == before
     (root / "class_0" / "00.png").rename(root / "class_0" / "another name.png")
     plan = plan_data(root, 0.3, 1)

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import choices
-from core import events as ev
-from core.config import Config
-from core.config_io import with_values
-from core.device import Compute
-from core.model import build_model
-from core.pixels import PixelNet
+from core.config.load import with_values
+from core.config.schema import Config
+from core.events import types as ev
+from core.model.build import build_model
+from core.model.device import Compute
+from core.model.normalize import PixelNet
+from core.training.autotune import autotune as choices
 from tests.core.engine_kit import load, small_config, train
 from tests.pictures import make_pictures
 

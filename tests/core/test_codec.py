@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import codec, commands
-from core.codec import DecodeError
-from core.commands import Command
-from core.events import (
+from core.common import codec
+from core.common.codec import DecodeError
+from core.events import commands
+from core.events.commands import Command
+from core.events.types import (
     EVENT_TYPES,
     CalibrationBin,
     Confusion,

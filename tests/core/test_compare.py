@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.compare import (
+from core.analysis.compare import (
     ALIGNMENTS,
     CURVES,
     ComparedRun,
@@ -18,9 +18,9 @@ from core.compare import (
     results,
     unfreeze_x,
 )
-from core.compare_export import curves_csv, table_csv, to_plain
-from core.events import Record
-from core.run_state import fold
+from core.analysis.compare_export import curves_csv, table_csv, to_plain
+from core.events.types import Record
+from core.run.state import fold
 from tests.core.event_strategies import journals
 from tests.tui import scripted
 

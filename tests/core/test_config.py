@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from core.config import Config
-from core.config_io import (
+from core.common.files import write_text_atomically
+from core.common.nested import flatten
+from core.config.load import (
     ConfigError,
     all_keys,
     allowed,
@@ -15,9 +16,8 @@ from core.config_io import (
     load_config,
     to_yaml,
 )
-from core.files import write_text_atomically
-from core.flat import flatten
-from core.presets import built_in_names, preset_comment
+from core.config.presets import built_in_names, preset_comment
+from core.config.schema import Config
 
 FIXED_KEYS = [
     *("name", "seed", "device", "clip_grad_norm"),

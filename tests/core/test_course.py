@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.course import Course
+from core.run.timeline import Course
 
 
 def test_places_between_moments_are_in_proportion() -> None:

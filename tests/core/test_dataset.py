@@ -12,11 +12,11 @@ from torch import Tensor
 from torchvision.transforms import Compose, Normalize
 from torchvision.transforms.functional import to_tensor
 
-from core.config import Config
-from core.config_io import load_config
-from core.data.cores import may_read_elsewhere, workers_that_keep_up
-from core.data.dataset import Batch, PictureDataset, SampleKey, collate
-from core.data.load import (
+from core.common.cpu import may_read_elsewhere, workers_that_keep_up
+from core.config.load import load_config
+from core.config.schema import Config
+from core.data.loading.dataset import Batch, PictureDataset, SampleKey, collate
+from core.data.loading.loader import (
     Loader,
     epoch_order,
     make_datasets,
@@ -25,7 +25,7 @@ from core.data.load import (
     seconds_to_read,
 )
 from core.data.split import DataPlan, plan_data
-from core.pixels import PixelNet
+from core.model.normalize import PixelNet
 from tests.pictures import make_pictures
 
 SIDE = 32

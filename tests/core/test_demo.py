@@ -10,13 +10,13 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from core.config_io import load_config
+from core.config.load import load_config
 from core.demo import backbone_path, demo_data_dir, make_demo_data
 from core.demo.classes import DEMO_SET, PRETRAINING_SET, PictureSet
 from core.demo.drawing import Plane, keyed_rng
-from core.demo.picture import INK_ON_PAPER, PICTURE_SIZE
-from core.demo.pretraining import draw, export, main
+from core.demo.render import INK_ON_PAPER, PICTURE_SIZE
 from core.demo.storage import ABANDONED_AFTER
+from tests.tools.demo_backbone.pretraining import draw, export, main
 from tests.tui.command import environment
 
 
@@ -251,7 +251,9 @@ def test_the_pretraining_set_is_drawn_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = {name: PRETRAINING_SET.patterns[name] for name in ("arrow", "fog")}
-    monkeypatch.setattr("core.demo.pretraining.PRETRAINING_SET", PictureSet(some, INK_ON_PAPER))
+    monkeypatch.setattr(
+        "tests.tools.demo_backbone.pretraining.PRETRAINING_SET", PictureSet(some, INK_ON_PAPER)
+    )
     draw(tmp_path / "a", per_class=2)
     expected = {f"{name}/000{i}.png" for name in some for i in range(2)}
     assert contents(tmp_path / "a").keys() == expected

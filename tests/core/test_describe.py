@@ -1,8 +1,8 @@
 from hypothesis import given, settings
 
-from core import events as ev
-from core.describe import describe, phase_reason
-from core.events import Event, Record
+from core.events import types as ev
+from core.events.describe import describe, phase_reason
+from core.events.types import Event, Record
 from tests.core.event_strategies import events
 from tests.tui import scripted
 

@@ -8,12 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core import checkpoint, history, journal, steering
-from core import commands as cmd
-from core import events as ev
-from core.journal import replay
-from core.saver import Saver
-from core.worker import EngineThread
+from core.events import commands as cmd
+from core.events import journal
+from core.events import types as ev
+from core.events.journal import replay
+from core.run import history_csv as history
+from core.session.engine_thread import EngineThread
+from core.training import command_handler as steering
+from core.training.checkpoints import writer as checkpoint
+from core.training.checkpoints.writer_thread import Saver
 from tests.core.engine_kit import load, same, small_config
 from tests.pictures import make_pictures
 

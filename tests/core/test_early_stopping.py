@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.early_stopping import EarlyStopping
+from core.run.early_stopping import EarlyStopping
 
 losses = st.lists(st.floats(), max_size=30)
 

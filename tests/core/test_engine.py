@@ -7,10 +7,10 @@ import pytest
 import timm
 import torch
 
-from core import commands as cmd
-from core import events as ev
-from core.metrics import PassResult
-from core.model import build_model, copy_weights
+from core.events import commands as cmd
+from core.events import types as ev
+from core.model.build import build_model, copy_weights
+from core.training.metrics import PassResult
 from tests.core.engine_kit import load, same, scores, small_config, train
 from tests.pictures import make_pictures
 

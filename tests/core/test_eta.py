@@ -1,9 +1,9 @@
 import pytest
 
-from core.eta import epoch_eta, overdue, phase_eta
-from core.events import Paused, Resumed
-from core.meter import PROGRESS_SECONDS, gap_in_a_long_run
-from core.run_state import fold
+from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.events.types import Paused, Resumed
+from core.run.eta import epoch_eta, overdue, phase_eta
+from core.run.state import fold
 from tests.tui.scripted import Script
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.evaluated_parts import CalibrationBin, Confusion
-from core.evaluation import Evaluation
-from core.events import Evaluated
+from core.analysis.class_metrics import Evaluation
+from core.events.evaluation_parts import CalibrationBin, Confusion
+from core.events.types import Evaluated
 from tests.core.evaluations import evaluated
 
 # 50 ducks of which 7 were taken for birds, 10 birds, one cat that nobody has seen.

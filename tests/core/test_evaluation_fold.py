@@ -1,5 +1,5 @@
-from core import events as ev
-from core.run_state import RunState, fold
+from core.events import types as ev
+from core.run.state import RunState, fold
 from tests.core.evaluations import evaluated
 from tests.tui.scripted import Script
 

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import evaluation_metrics, metrics
-from core.evaluated_parts import CalibrationBin, Confusion
-from core.evaluation_metrics import EvaluationMetrics
-from core.events import Evaluated, Event
-from core.metrics import RunningMetrics, cross_entropy
+from core.events.evaluation_parts import CalibrationBin, Confusion
+from core.events.types import Evaluated, Event
+from core.training import class_metrics as evaluation_metrics
+from core.training import metrics
+from core.training.class_metrics import EvaluationMetrics
+from core.training.metrics import RunningMetrics, cross_entropy
 
 Passed = list[tuple[torch.Tensor, torch.Tensor]]
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core import Predictor, load_run
-from core.errors import SetupError
-from core.inference.explaining import explain
+from core.common.errors import SetupError
+from core.inference.explain import explain
 from core.inference.explanation import Explanation, HeatMap, draw, overlay
 
 

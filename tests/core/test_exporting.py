@@ -20,11 +20,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core import Predictor, TrainedRun, load_run
-from core.errors import SetupError
-from core.inference import export_formats
-from core.inference.export_formats import FORMATS, Format
-from core.inference.exporting import TOLERANCE, export
-from core.inference.hub import push
+from core.common.errors import SetupError
+from core.inference.export import formats as export_formats
+from core.inference.export.export import TOLERANCE, export
+from core.inference.export.formats import FORMATS, Format
+from core.inference.export.hub import push
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_the_card_says_what_the_network_is_and_trusts_no_name(
         assert told in card
     assert f"| {run.metrics['val_top1']:.4f} |" in card
     assert "/" not in card.split("## Training")[0].split("## Data")[1], "a path of this machine"
-    import core.inference.model_card as module
+    import core.inference.export.model_card as module
 
     assert module._text("<b>[x](y)|`z`\x1b") == r"\<b\>\[x\]\(y\)\|\`z\`\\x1b"
 

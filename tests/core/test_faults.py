@@ -9,11 +9,11 @@ import psutil
 import pytest
 import torch
 
-from core import checkpoint
-from core import commands as cmd
-from core import events as ev
-from core.engine import Engine
-from core.train_state import MOST_ROLLBACKS
+from core.events import commands as cmd
+from core.events import types as ev
+from core.training.checkpoints import writer as checkpoint
+from core.training.engine import Engine
+from core.training.train_state import MOST_ROLLBACKS
 from tests.core.engine_kit import load, same, scores, small_config, train
 from tests.pictures import make_pictures
 

@@ -12,14 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import cache
-from core import events as ev
-from core.data.dataset import PLAIN_EPOCH
-from core.feature_store import FeatureStore
-from core.features import FeatureLoader, FrozenNet, is_function
-from core.model import build_model, train_mode
-from core.pixels import PixelNet
-from core.worker import EngineThread
+from core.common import cache_dir as cache
+from core.data.loading.dataset import PLAIN_EPOCH
+from core.events import types as ev
+from core.model.build import build_model, train_mode
+from core.model.normalize import PixelNet
+from core.session.engine_thread import EngineThread
+from core.training.features.loader import FeatureLoader, FrozenNet, is_function
+from core.training.features.store import FeatureStore
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.core.test_faults import SmallMemory, pictures_of
 from tests.core.test_resume import assert_same_end, crash_after, go_on, run
@@ -204,8 +204,8 @@ def test_a_backbone_that_is_no_function_is_noticed_and_told(
     assert is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
     model.stem.append(Restless())
     assert not is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
-    monkeypatch.setattr("core.prepare._model", lambda *_: (model, ""))
-    monkeypatch.setattr("core.prepare._warn_of_weights", lambda *_: None)
+    monkeypatch.setattr("core.training.setup._model", lambda *_: (model, ""))
+    monkeypatch.setattr("core.training.setup._warn_of_weights", lambda *_: None)
     count = Forwards()
     trained = train(config(photos, 1), tmp_path, count)
     assert count.pictures == 5 * 30

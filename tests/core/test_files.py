@@ -5,9 +5,9 @@ from typing import BinaryIO
 import pandas
 import pytest
 
-from core.events import EpochEnded
-from core.files import write_atomically, write_text_atomically
-from core.history import History
+from core.common.files import write_atomically, write_text_atomically
+from core.events.types import EpochEnded
+from core.run.history_csv import History
 
 
 def fill_the_disk(file: BinaryIO) -> None:

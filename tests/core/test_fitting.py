@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from core import TrainingFailed, fit, load_run
-from core import events as ev
-from core.errors import SetupError
-from core.journal import replay
-from core.runs import RunFolder, is_locked
+from core.common.errors import SetupError
+from core.events import types as ev
+from core.events.journal import replay
+from core.run.folder import RunFolder, is_locked
 from tests.core.engine_kit import SMALL, small_config
 from tests.tui.command import environment
 

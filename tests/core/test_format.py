@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from core import format as fmt
+from core.common import format as fmt
 
 
 @pytest.fixture

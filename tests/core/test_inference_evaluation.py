@@ -16,20 +16,20 @@ from torchmetrics.functional.classification import (
 )
 
 from core import Predictor, load_run
-from core.errors import SetupError
-from core.evaluation import Evaluation
-from core.evaluation_metrics import BINS
-from core.inference.evaluating import PictureMetrics, evaluate
-from core.inference.figures import (
+from core.analysis.class_metrics import Evaluation
+from core.common.errors import SetupError
+from core.inference.bootstrap import (
     FIGURES,
     PictureFigures,
     difference_intervals,
     intervals,
     point_estimates,
 )
+from core.inference.evaluate import PictureMetrics, evaluate
 from core.inference.html_report import html_report
-from core.inference.labelled import labelled_pictures
-from core.metrics import cross_entropy
+from core.inference.labeled_images import labelled_pictures
+from core.training.class_metrics import BINS
+from core.training.metrics import cross_entropy
 
 
 def passed(

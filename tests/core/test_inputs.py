@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from core.common.errors import DataError, SetupError
+from core.common.location import expanded
 from core.data.scan import list_pictures
-from core.data.storage import expanded
-from core.errors import DataError, SetupError
-from core.inference.inputs import picture_paths
-from core.inference.labelled import labelled_pictures
-from core.kept_evaluations import keep, kept_evaluations
-from core.resume import find_run
-from core.runs import RunFolder
+from core.inference.input_paths import picture_paths
+from core.inference.labeled_images import labelled_pictures
+from core.run.find import find_run
+from core.run.folder import RunFolder
+from core.run.saved_evaluations import keep, kept_evaluations
 from tests.pictures import make_pictures
 
 FIGURES = {"top1": 0.5, "top5": 0.9, "macro_f1": 0.5, "ece": 0.1, "loss": 1.0}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.emitter import Emitter
-from core.events import Event, Paused, Preparing, Record, Resumed, Warned
-from core.journal import JournalReader, JournalWriter, replay
+from core.events.emitter import Emitter
+from core.events.journal import JournalReader, JournalWriter, replay
+from core.events.types import Event, Paused, Preparing, Record, Resumed, Warned
 
 EVENTS: list[Event] = [
     Preparing(stage="reading", done=1, total=2),

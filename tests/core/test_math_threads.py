@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from core.math_threads import share_the_cores
+from core.common.openmp import share_the_cores
 
 
 def test_threads_wait_briefly_unless_the_person_wants_otherwise(

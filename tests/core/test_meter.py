@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from core.meter import PROGRESS_SECONDS, Meter, Rates, gap_in_a_long_run
-from core.stopwatch import Stopwatch
+from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.training.stopwatch import Stopwatch
+from core.training.throughput import Meter, Rates
 
 DAY = 86_400.0
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import metrics
-from core.metrics import RunningMetrics, cross_entropy
+from core.training import metrics
+from core.training.metrics import RunningMetrics, cross_entropy
 
 
 def batches(sizes: list[int], classes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

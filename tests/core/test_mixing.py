@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timm.data import Mixup
 
-from core import events as ev
-from core.config import Config
-from core.config_io import with_values
-from core.keys import key
-from core.mixing import Mix, make_mix
+from core.common.seeds import key
+from core.config.load import with_values
+from core.config.schema import Config
+from core.events import types as ev
+from core.training.mixup import Mix, make_mix
 from tests.core.engine_kit import small_config, train
 from tests.core.test_balance import losses
 from tests.core.test_faults import SmallMemory

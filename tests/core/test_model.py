@@ -7,8 +7,15 @@ import safetensors.torch
 import timm
 import torch
 
-from core.config import ModelConfig
-from core.model import ModelError, build_model, freeze_backbone, load_weights, train_mode, unfreeze
+from core.config.schema import ModelConfig
+from core.model.build import (
+    ModelError,
+    build_model,
+    freeze_backbone,
+    load_weights,
+    train_mode,
+    unfreeze,
+)
 
 NAME = "test_convnext"
 

@@ -7,9 +7,9 @@ import pytest
 import timm
 import torch
 
-from core.config import Config
-from core.config_io import with_values
-from core.optimizers import build_optimizer, step_if_finite, step_judged_on_device
+from core.config.load import with_values
+from core.config.schema import Config
+from core.training.optimizers import build_optimizer, step_if_finite, step_judged_on_device
 
 
 @pytest.mark.parametrize("take", [step_if_finite, step_judged_on_device])

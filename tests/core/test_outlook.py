@@ -9,17 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import Config
-from core.config_io import load_config
-from core.data.scan import DataError
+from core.common.errors import DataError
+from core.config.load import load_config
+from core.config.schema import Config
 from core.data.split import Picture, shares, split
-from core.events import DataReady, ModelReady
-from core.model import build_model
-from core.model_facts import ModelFacts, model_facts, weights_at_hand, weights_problem
-from core.model_probe import probe
-from core.outlook import DataOutlook, duration, look_at_data, step_bytes
-from core.pace import Pace, pace_of
-from core.runs import RunList
+from core.events.types import DataReady, ModelReady
+from core.forecast.forecast import DataOutlook, duration, look_at_data, step_bytes
+from core.forecast.model_info import ModelFacts, model_facts, weights_at_hand, weights_problem
+from core.forecast.model_probe import probe
+from core.forecast.throughput_history import Pace, pace_of
+from core.model.build import build_model
+from core.run.folder import RunList
 from tests.core.run_kit import HEAD, STARTED, epoch, make_run
 
 TINY = "test_convnext"
@@ -108,19 +108,19 @@ async def test_facts_come_from_a_process_and_are_kept(
     monkeypatch.chdir(tmp_path)
     facts = await model_facts(TINY, 32)
     assert facts == probe(TINY, 32)
-    monkeypatch.setattr("core.model_facts._probe", None)
+    monkeypatch.setattr("core.forecast.model_info._probe", None)
     assert await model_facts(TINY, 32) == facts
 
 
 async def test_a_look_that_is_cancelled_takes_its_process_along() -> None:
     looking = asyncio.create_task(model_facts(TINY, 48))
     me = psutil.Process(os.getpid())
-    while not any("core.model_probe" in child.cmdline() for child in me.children()):
+    while not any("core.forecast.model_probe" in child.cmdline() for child in me.children()):
         await asyncio.sleep(0)
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    probes = [child for child in me.children() if "core.model_probe" in child.cmdline()]
+    probes = [child for child in me.children() if "core.forecast.model_probe" in child.cmdline()]
     assert psutil.wait_procs(probes, timeout=20)[1] == []
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.data.picture_cache import PictureCache, bytes_a_picture, reduce, short_side
-from core.data.read import UnreadableImage
+from core.data.decode import UnreadableImage
+from core.data.image_cache import PictureCache, bytes_a_picture, reduce, short_side
 
 
 def photo(path: Path, width: int, height: int, orientation: int = 1) -> str:

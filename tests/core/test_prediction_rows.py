@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SetupError
-from core.inference.inputs import picture_paths
-from core.inference.out_file import OutFile, about_file
-from core.inference.predicting import Sample, write_submission
-from core.inference.rows import CsvForm, JsonlForm, Row, RowForm
+from core.common.errors import SetupError
+from core.inference.input_paths import picture_paths
+from core.inference.predict import Sample, write_submission
+from core.inference.prediction_rows import CsvForm, JsonlForm, Row, RowForm
+from core.inference.resumable_output import OutFile, about_file
 
 ABOUT = {"sha256": "a" * 64, "precision": "fp32"}
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -18,9 +18,9 @@ from PIL import Image
 from timm.data import create_transform
 
 from core import Predictor, load_run
-from core.data.read import UnreadableImage
-from core.errors import SetupError
-from core.inference.reading import in_order
+from core.common.errors import SetupError
+from core.data.decode import UnreadableImage
+from core.inference.image_reader import in_order
 from tests.tui.command import environment
 
 

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from core.config import Config
-from core.config_io import load_config
-from core.errors import SetupError
-from core.preflight import check
+from core.common.errors import SetupError
+from core.config.load import load_config
+from core.config.schema import Config
+from core.session.preflight import check
 from tests.pictures import make_pictures
 
 
@@ -70,7 +70,9 @@ def test_the_demo_needs_no_pictures_beforehand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "not drawn yet"
-    monkeypatch.setattr("core.preflight.is_demo", lambda config: config.data.root == str(root))
+    monkeypatch.setattr(
+        "core.session.preflight.is_demo", lambda config: config.data.root == str(root)
+    )
     check(configured(root))
 
 

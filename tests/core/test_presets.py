@@ -3,10 +3,9 @@ from pathlib import Path
 import pytest
 import timm
 
-from core.config import Config
-from core.config_io import ConfigError, load_config
-from core.flat import flatten
-from core.presets import (
+from core.common.nested import flatten
+from core.config.load import ConfigError, load_config
+from core.config.presets import (
     PresetError,
     built_in_names,
     check_preset_name,
@@ -14,6 +13,7 @@ from core.presets import (
     preset_names,
     save_preset,
 )
+from core.config.schema import Config
 
 
 @pytest.fixture(autouse=True)

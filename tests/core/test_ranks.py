@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from core.common.errors import DataError
 from core.data.split import plan_data
-from core.errors import DataError
-from core.prepare import need_pictures
+from core.training.setup import need_pictures
 from tests.pictures import make_pictures
 from tests.tui.command import REPOSITORY
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.read import MAX_PIXELS, UnreadableImage, read_rgb
+from core.data.decode import MAX_PIXELS, UnreadableImage, read_rgb
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from core.config_io import load_config
-from core.data.load import epoch_order, make_datasets, make_loaders
+from core.config.load import load_config
+from core.data.loading.loader import epoch_order, make_datasets, make_loaders
 from core.data.split import plan_data
-from core.events import EpochEnded
-from core.model import build_model, model_data_config
+from core.events.types import EpochEnded
+from core.model.build import build_model, model_data_config
 from tests.core.engine_kit import train
 from tests.pictures import make_pictures
 

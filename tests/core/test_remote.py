@@ -10,26 +10,29 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from core.config_io import ConfigError, load_config
-from core.data import stores
+from core.common.errors import DataError
+from core.common.location import absolute_place, place_name
+from core.config.load import ConfigError, load_config
+from core.data import filesystems as stores
 from core.data.check import check
-from core.data.dataset import LoaderError, OutOfReach, PictureDataset, SampleKey
-from core.data.read import UnreadableImage
-from core.data.recheck import recheck
-from core.data.scan import DataError, check_root, count_pictures, list_pictures
+from core.data.decode import UnreadableImage
+from core.data.loading.dataset import LoaderError, OutOfReach, PictureDataset, SampleKey
+from core.data.scan import check_root, count_pictures, list_pictures
 from core.data.split import DataPlan, plan_data
-from core.data.storage import Place, absolute_place, place_name, place_of
-from core.events import EpochEnded
-from core.fitting import TrainingFailed, fit
-from core.inference.file_bytes import read_bytes
-from core.inference.inputs import picture_paths
-from core.inference.labelled import labelled_pictures
-from core.journal import replay
-from core.outlook import look_at_data
-from core.preflight import check as preflight
-from core.resume import find_run, plan_resumption
-from core.runs import RunFolder
-from core.worker import EngineThread
+from core.data.storage import Place, place_of
+from core.data.verify_split import recheck
+from core.events.journal import replay
+from core.events.types import EpochEnded
+from core.forecast.forecast import look_at_data
+from core.inference.input_paths import picture_paths
+from core.inference.labeled_images import labelled_pictures
+from core.inference.read_file import read_bytes
+from core.run.find import find_run
+from core.run.folder import RunFolder
+from core.session.engine_thread import EngineThread
+from core.session.fit import TrainingFailed, fit
+from core.session.preflight import check as preflight
+from core.session.resume import plan_resumption
 from tests.pictures import make_pictures
 
 ROOT = "memory://photos"
@@ -194,7 +197,10 @@ def test_training_ends_where_a_picture_cannot_be_fetched(
 
 def test_the_error_of_a_worker_is_told_without_its_traceback() -> None:
     told = "Caught OutOfReach in DataLoader worker process 0.\nOriginal Traceback …\n"
-    assert str(OutOfReach(f"{told}core.data.dataset.OutOfReach: s3://b: gone\n")) == "s3://b: gone"
+    assert (
+        str(OutOfReach(f"{told}core.data.loading.dataset.OutOfReach: s3://b: gone\n"))
+        == "s3://b: gone"
+    )
 
 
 TINY = {

@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import commands as cmd
-from core import events as ev
-from core.errors import SetupError
-from core.journal import replay
-from core.resume import find_run, plan_resumption
-from core.run_state import fold
-from core.runs import RunFolder, RunLock
-from core.worker import EngineThread, Result
+from core.common.errors import SetupError
+from core.events import commands as cmd
+from core.events import types as ev
+from core.events.journal import replay
+from core.run.find import find_run
+from core.run.folder import RunFolder, RunLock
+from core.run.state import fold
+from core.session.engine_thread import EngineThread, Result
+from core.session.resume import plan_resumption
 from tests.core.engine_kit import load, same, small_config
 from tests.pictures import make_pictures
 
@@ -60,7 +61,7 @@ def go_on(folder: RunFolder, *overrides: str, accept: bool = False) -> Result:
 
 def crash_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the engine's process 'die' in the step after this many."""
-    from core.engine import Engine
+    from core.training.engine import Engine
 
     step = Engine.step
 

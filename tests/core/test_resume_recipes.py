@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SetupError
-from core.resume import plan_resumption
-from core.runs import RunFolder
-from core.worker import EngineThread
+from core.common.errors import SetupError
+from core.run.folder import RunFolder
+from core.session.engine_thread import EngineThread
+from core.session.resume import plan_resumption
 from tests.core.engine_kit import same, small_config
 from tests.core.test_resume import assert_same_end, crash_after, go_on, load, run
 from tests.pictures import make_pictures

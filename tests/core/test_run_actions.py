@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from core.run_actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
-from core.runs import RunFolder, RunList, RunLock
+from core.run.actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
+from core.run.folder import RunFolder, RunList, RunLock
 from tests.core.run_kit import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
 
 

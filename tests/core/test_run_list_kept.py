@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.events import Record
-from core.journal import JournalReader
-from core.runs import RunFolder, RunList, RunLock
+from core.events.journal import JournalReader
+from core.events.types import Record
+from core.run.folder import RunFolder, RunList, RunLock
 from tests.core.run_kit import (
     FINISHED,
     HEAD,
@@ -138,7 +138,7 @@ def test_where_nothing_can_be_written_the_list_is_the_same(
     def refuse(path: Path, text: str) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("core.cache_file.write_text_atomically", refuse)
+    monkeypatch.setattr("core.common.cache_file.write_text_atomically", refuse)
     assert [row.status for row in RunList(tmp_path).refresh()] == ["finished"]
     assert list(tmp_path.iterdir()) == [folder.path]
     assert sorted(folder.path.iterdir()) == before

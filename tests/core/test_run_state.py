@@ -4,9 +4,9 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import events as ev
-from core.events import Record
-from core.run_state import LOG_LINES, fold
+from core.events import types as ev
+from core.events.types import Record
+from core.run.state import LOG_LINES, fold
 from tests.core.event_strategies import journals
 from tests.tui import scripted
 

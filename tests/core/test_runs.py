@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from core.events import RunStarted
-from core.runs import RunFolder, RunList, RunLock, RunSummary, create_run, is_locked
+from core.events.types import RunStarted
+from core.run.folder import RunFolder, RunList, RunLock, RunSummary, create_run, is_locked
 from tests.core.run_kit import FINISHED, HEAD, NOW, STARTED, epoch, make_run, only_row, write
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import events as ev
-from core.data.dataset import Batch, SampleKey
-from core.engine import Engine
-from core.parts import Passed
-from core.samples import MOST, Samples
-from core.train_state import TrainState
+from core.data.loading.dataset import Batch, SampleKey
+from core.events import types as ev
+from core.training.engine import Engine
+from core.training.micro_batches import Passed
+from core.training.sample_sheet import MOST, Samples
+from core.training.train_state import TrainState
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.pictures import make_pictures
 
@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     def refuse(*rest: object) -> int:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("core.samples.write_atomically", refuse)
+    monkeypatch.setattr("core.training.sample_sheet.write_atomically", refuse)
     run = train(small_config(photos), tmp_path)
     assert run.ended.outcome == "finished"
     assert run.of(ev.SamplesSaved) == []
@@ -121,7 +121,7 @@ def test_nothing_that_trains_depends_on_them(
     config = small_config(photos, "phases.head.views=2")
     seen = train(config, tmp_path / "a")
     monkeypatch.setattr(Samples, "save", lambda *rest: None)
-    monkeypatch.setattr("core.engine.EvaluationMetrics.tell", lambda *rest: None)
+    monkeypatch.setattr("core.training.engine.EvaluationMetrics.tell", lambda *rest: None)
     unseen = train(config, tmp_path / "b")
     assert unseen.of(ev.SamplesSaved) == unseen.of(ev.Evaluated) == []
     for name in ("best.pt", "last.pt"):

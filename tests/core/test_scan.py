@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.data.scan import DataError, Listed, Picture, check_root, list_pictures, read_all
+from core.common.errors import DataError
+from core.data.scan import Listed, Picture, check_root, list_pictures, read_all
 from core.data.split import plan_data
 from tests.pictures import make_pictures
 

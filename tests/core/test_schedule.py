@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from core import commands as cmd
-from core import events as ev
-from core.config import Config, PhaseConfig
-from core.config_io import with_values
-from core.errors import SetupError
-from core.events import Record
-from core.resume import plan_resumption
-from core.run_state import fold
-from core.schedule import Schedule
-from core.worker import EngineThread
+from core.common.errors import SetupError
+from core.config.load import with_values
+from core.config.schema import Config, PhaseConfig
+from core.events import commands as cmd
+from core.events import types as ev
+from core.events.types import Record
+from core.run.state import fold
+from core.session.engine_thread import EngineThread
+from core.session.resume import plan_resumption
+from core.training.lr_schedule import Schedule
 from tests.core.engine_kit import scores, small_config, train
 from tests.core.test_engine import is_first_step
 from tests.core.test_resume import go_on, history, run, stop_in

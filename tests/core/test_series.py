@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.series import Series
+from core.run.downsampling import Series
 
 values = st.lists(st.floats(), max_size=300)
 

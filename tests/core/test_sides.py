@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.common.errors import DataError
 from core.data.groups import together
-from core.data.scan import DataError, Picture
-from core.data.sides import Group, hold_out
+from core.data.holdout import Group, hold_out
+from core.data.scan import Picture
 from core.data.split import held_out, split
 
 PATTERN = r"(patient\d+)_"

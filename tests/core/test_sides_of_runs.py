@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import events as ev
-from core.config_io import ConfigError, load_config
-from core.data.recheck import recheck
-from core.journal import replay
-from core.worker import EngineThread, Result
+from core.config.load import ConfigError, load_config
+from core.data.verify_split import recheck
+from core.events import types as ev
+from core.events.journal import replay
+from core.session.engine_thread import EngineThread, Result
 from tests.core.engine_kit import small_config
 from tests.core.test_check import folder, photo
 

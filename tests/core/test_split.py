@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.scan import DataError, Picture
+from core.common.errors import DataError
+from core.data.scan import Picture
 from core.data.split import DataPlan, plan_data, split
 from tests.pictures import make_pictures
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SetupError
-from core.events import CheckpointSaved, Event, Record, RunResumed
-from core.job import Job, find_job
-from core.resume import changes_of_job
-from core.team import ALONE, Word, share_of
-from tui.launch import count_ranks
+from core.common.errors import SetupError
+from core.distributed.group import ALONE, Word, share_of
+from core.distributed.torchrun_env import Job, find_job
+from core.events.types import CheckpointSaved, Event, Record, RunResumed
+from core.run.find import changes_of_job
+from tui.runtime.launch import count_ranks
 
 
 @given(count=st.integers(0, 200), size=st.integers(1, 9))

@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
-from core.events import DeviceSample, Event
-from core.telemetry import DeviceMemory, DeviceMonitor, DeviceProbe, DeviceSampler
+from core.events.types import DeviceSample, Event
+from core.training.device_monitor import DeviceMemory, DeviceMonitor, DeviceProbe, DeviceSampler
 
 GB = 1_000_000_000
 CPU = DeviceProbe(device="cpu", name="cpu")

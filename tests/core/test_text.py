@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.text import printable, slug
+from core.common.text import printable, slug
 
 everything = st.text(st.characters(exclude_categories=()), max_size=30)
 

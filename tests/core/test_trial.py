@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import ModelConfig
-from core.device import Compute
-from core.model import build_model
-from core.pixels import PixelNet
-from core.trial import fastest, largest_that_fits, seconds_a_picture
+from core.config.schema import ModelConfig
+from core.model.build import build_model
+from core.model.device import Compute
+from core.model.normalize import PixelNet
+from core.training.autotune.benchmark import fastest, largest_that_fits, seconds_a_picture
 
 CPU = torch.device("cpu")
 PLAIN, LAST = Compute(CPU, "cpu", False, False), Compute(CPU, "cpu", False, True)
@@ -84,7 +84,7 @@ def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
             raise torch.cuda.OutOfMemoryError
         return 1.0
 
-    monkeypatch.setattr("core.trial._timed", short_memory)
+    monkeypatch.setattr("core.training.autotune.benchmark._timed", short_memory)
     gpu = Compute(torch.device("meta"), "a GPU", True, True)
     net = PixelNet(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
     assert seconds_a_picture(net, [gpu], 32, training=True) == {gpu: seconds}

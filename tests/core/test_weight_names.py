@@ -8,9 +8,9 @@ import timm
 import torch
 from torch import Tensor
 
-from core.config import ModelConfig
-from core.model import build_model, load_weights
-from core.weight_names import reshaped, timm_names
+from core.config.schema import ModelConfig
+from core.model.build import build_model, load_weights
+from core.model.hf_weight_names import reshaped, timm_names
 
 
 def transformers_name(name: str, prefix: str) -> str:

@@ -4,14 +4,14 @@ from queue import SimpleQueue
 
 import pytest
 
-from core import commands as cmd
-from core import events as ev
-from core.errors import SetupError
-from core.events import Record
-from core.journal import replay
-from core.run_state import fold
-from core.runs import is_locked
-from core.worker import EngineThread
+from core.common.errors import SetupError
+from core.events import commands as cmd
+from core.events import types as ev
+from core.events.journal import replay
+from core.events.types import Record
+from core.run.folder import is_locked
+from core.run.state import fold
+from core.session.engine_thread import EngineThread
 from tests.core.engine_kit import small_config
 from tests.pictures import make_pictures
 
@@ -78,7 +78,7 @@ def test_a_stop_before_the_first_step_is_a_clean_end(photos: Path, tmp_path: Pat
 def test_an_error_of_the_engine_fails_the_run_and_is_logged(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.engine import Engine
+    from core.training.engine import Engine
 
     def broken(self: Engine, state: object, batch: object, seed: int) -> tuple[float, float]:
         raise RuntimeError("the device caught fire")

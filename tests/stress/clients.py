@@ -23,15 +23,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import commands as cmd
-from core import events as ev
-from core.inbox import append_command
-from core.journal import replay
-from core.runs import RunFolder
+from core.events import commands as cmd
+from core.events import types as ev
+from core.events.command_file import append_command
+from core.events.journal import replay
+from core.run.folder import RunFolder
 from tests.stress.common import faults, headless, options, surroundings, verdict
 from tests.stress.watch import start
 from tests.tui.command import environment
-from tui.remote import APPLIED, REFUSED, control
+from tui.runtime.remote_control import APPLIED, REFUSED, control
 
 CLIENTS = 2
 _CLIENT = (sys.executable, "-m", "tests.stress.clients")

@@ -11,13 +11,13 @@ from typing import Any
 import psutil
 import torch
 
-from core.cache import CACHE_VARIABLE
-from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
-from core.events import Record, RunResumed
-from core.journal import replay
-from core.phases import PHASES
-from core.run_state import fold
-from core.runs import RunFolder
+from core.common.cache_dir import CACHE_VARIABLE
+from core.config.phases import PHASES
+from core.events.journal import replay
+from core.events.types import Record, RunResumed
+from core.run.folder import RunFolder
+from core.run.state import fold
+from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from tests.tui.command import command, environment
 
 SMALL: Mapping[str, object] = {

@@ -23,16 +23,16 @@ from pathlib import Path
 
 import torch
 
-from core import events as ev
-from core.cache import CACHE_VARIABLE
-from core.checkpoint import LAST, PREVIOUS
-from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
-from core.commands import Stop
-from core.config_io import load_config
-from core.journal import replay
-from core.resume import plan_resumption
-from core.runs import RunFolder
-from core.worker import EngineThread
+from core.common.cache_dir import CACHE_VARIABLE
+from core.config.load import load_config
+from core.events import types as ev
+from core.events.commands import Stop
+from core.events.journal import replay
+from core.run.folder import RunFolder
+from core.session.engine_thread import EngineThread
+from core.session.resume import plan_resumption
+from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
+from core.training.checkpoints.writer import LAST, PREVIOUS
 from tests.pictures import make_pictures
 from tests.stress.common import CHECKPOINTS, differences, faults, settings, verdict
 

@@ -29,10 +29,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from core import events as ev
-from core.events import Event, Record
-from core.phases import PHASES
-from core.runs import RunFolder
+from core.config.phases import PHASES
+from core.events import types as ev
+from core.events.types import Event, Record
+from core.run.folder import RunFolder
 from tests.pictures import make_pictures
 from tests.stress.common import (
     differences,

@@ -28,10 +28,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import events as ev
-from core.events import Event
-from core.journal import replay
-from core.runs import RunFolder
+from core.events import types as ev
+from core.events.journal import replay
+from core.events.types import Event
+from core.run.folder import RunFolder
 from tests.pictures import make_pictures
 from tests.stress.common import (
     differences,

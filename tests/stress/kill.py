@@ -21,11 +21,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.events import EpochEnded, Event, PhaseStarted, Progress
-from core.journal import replay
-from core.phases import PHASES
-from core.run_state import fold
-from core.runs import RunFolder
+from core.config.phases import PHASES
+from core.events.journal import replay
+from core.events.types import EpochEnded, Event, PhaseStarted, Progress
+from core.run.folder import RunFolder
+from core.run.state import fold
 from tests.pictures import make_pictures
 from tests.stress.common import (
     CHECKPOINTS,

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import psutil
 
-from core.events import DeviceSample
-from core.journal import replay
-from core.phases import PHASES
-from core.ranks import TIMEOUT_VARIABLE
-from core.runs import RunFolder
+from core.config.phases import PHASES
+from core.distributed.torch_group import TIMEOUT_VARIABLE
+from core.events.journal import replay
+from core.events.types import DeviceSample
+from core.run.folder import RunFolder
 from tests.pictures import make_pictures
 from tests.stress.common import (
     differences,

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import psutil
 
-from core.journal import replay
-from core.phases import PHASES
-from core.run_state import fold
-from core.runs import RunFolder
+from core.config.phases import PHASES
+from core.events.journal import replay
+from core.run.folder import RunFolder
+from core.run.state import fold
 from tests.pictures import make_pictures
 from tests.stress.common import (
     differences,

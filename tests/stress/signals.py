@@ -30,11 +30,11 @@ from pathlib import Path
 
 import psutil
 
-from core import events as ev
-from core.checkpoint_file import DamagedCheckpoint, read_checkpoint
-from core.events import Event
-from core.journal import replay
-from core.runs import RunFolder, is_locked
+from core.events import types as ev
+from core.events.journal import replay
+from core.events.types import Event
+from core.run.folder import RunFolder, is_locked
+from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from tests.pictures import make_pictures
 from tests.stress.common import options, settings, surroundings, temporaries, verdict
 from tests.stress.gate import Gate

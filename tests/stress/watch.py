@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from core.events import Event, Record
-from core.journal import JournalReader
-from core.runs import RunFolder
+from core.events.journal import JournalReader
+from core.events.types import Event, Record
+from core.run.folder import RunFolder
 from tests.stress.gate import Gate
 
 PATIENCE = 600.0

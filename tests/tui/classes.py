@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from core import events as ev
-from core.evaluated_parts import CalibrationBin, Confusion, Mistake
+from core.events import types as ev
+from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 from tests.core.evaluations import evaluated
 from tests.tui.scripted import Script
 

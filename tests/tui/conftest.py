@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from core.config import Config
-from core.config_io import load_config
-from core.model_facts import ModelFacts
-from core.room import Room
+from core.config.load import load_config
+from core.config.schema import Config
+from core.forecast.device_memory import Room
+from core.forecast.model_info import ModelFacts
 from tests.tui.kit import Starter
 
 
@@ -36,11 +36,11 @@ def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     async def facts(name: str, image_size: int) -> ModelFacts:
         return ModelFacts(27_820_897, 768, 109_155_808, hub_id=f"timm/{name}")
 
-    monkeypatch.setattr("tui.widgets.outlook.model_facts", facts)
-    monkeypatch.setattr("tui.widgets.outlook.weights_at_hand", lambda facts: False)
+    monkeypatch.setattr("tui.widgets.forecast.model_facts", facts)
+    monkeypatch.setattr("tui.widgets.forecast.weights_at_hand", lambda facts: False)
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
     room = Room("RAM", total=25_000_000_000, free=20_000_000_000)
-    monkeypatch.setattr("tui.widgets.outlook.room_on", lambda device: room)
+    monkeypatch.setattr("tui.widgets.forecast.room_on", lambda device: room)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> None:
     def config(overrides: Iterable[str] = (), values: Mapping[str, Any] = {}) -> Config:
         return load_config("default", overrides, {"data.root": "the demo", **values})
 
-    monkeypatch.setattr("core.demo_run.demo_config", config)
+    monkeypatch.setattr("core.demo.config.demo_config", config)
 
 
 @pytest.fixture

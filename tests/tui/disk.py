@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.events import Record
-from core.journal import JournalWriter
+from core.events.journal import JournalWriter
+from core.events.types import Record
 from tests.tui import scripted
 
 

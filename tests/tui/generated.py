@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import events as ev
+from core.events import types as ev
 from tests.core.evaluations import evaluated
 from tests.tui import classes
 from tests.tui.disk import write_run

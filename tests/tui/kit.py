@@ -6,12 +6,12 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 from textual.widgets._toast import Toast
 
-from core.config import Config
-from core.resume import Resumption
+from core.config.schema import Config
+from core.session.resume import Resumption
 from tests.tui import scripted
 from tui.app import ConvNextApp, Exit, Plan
-from tui.habits import Habits
-from tui.sources import Launched
+from tui.preferences.preferences import Habits
+from tui.viewmodel.run_source import Launched
 
 NOWHERE = Path("/nowhere/runs")
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.annotations import annotate
-from core.kept_evaluations import keep
-from core.runs import RunFolder
+from core.run.folder import RunFolder
+from core.run.notes import annotate
+from core.run.saved_evaluations import keep
 from tests.core.test_check import photo
 from tests.tui import classes, scripted
 from tests.tui.disk import some_runs, write_run

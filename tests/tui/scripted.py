@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from core import commands
-from core import events as ev
-from core.config import Config
-from core.events import Event, Record
-from core.run_state import RunState
+from core.config.schema import Config
+from core.events import commands
+from core.events import types as ev
+from core.events.types import Event, Record
+from core.run.state import RunState
 
 START = 1_790_000_000.0
 

@@ -7,11 +7,11 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.tui.scripted import Script
-from tui.habits import Habits
-from tui.settings import Settings
-from tui.sources import RunModel
-from tui.tabs.tab import RunTab
-from tui.themes import THEMES
+from tui.preferences.preferences import Habits
+from tui.preferences.settings import Settings
+from tui.preferences.themes import THEMES
+from tui.tabs.base import RunTab
+from tui.viewmodel.run_source import RunModel
 
 
 class TabApp(App[None]):

@@ -9,19 +9,19 @@ import pytest
 from textual.screen import Screen
 from textual.widgets import Button, OptionList
 
-from core import commands
-from core.config import Config
-from core.config_io import load_config
-from core.errors import SetupError
+from core.common.errors import SetupError
+from core.config.load import load_config
+from core.config.schema import Config
+from core.events import commands
 from tests.tui import scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
 from tests.tui.kit import Starter, make_app, press, settle, text
 from tui.app import ConvNextApp, Exit
-from tui.screens.dialogs import ChoiceDialog
+from tui.dialogs.choice_and_value import ChoiceDialog
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.run_list import RunsScreen
 from tui.screens.starting import StartingScreen
 
 SIZE = (80, 24)

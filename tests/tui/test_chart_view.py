@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.run_state import RunState, fold
+from core.run.state import RunState, fold
 from tests.tui import scripted
-from tui import chart_view
-from tui.chart_view import AXES, View
-from tui.readout import readout
+from tui.charts import view as chart_view
+from tui.charts.readout import readout
+from tui.charts.view import AXES, View
 
 RUN = fold(scripted.running().records)
 END = chart_view.run_end(RUN)

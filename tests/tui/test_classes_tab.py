@@ -4,7 +4,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core import events as ev
+from core.events import types as ev
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
@@ -259,7 +259,7 @@ async def test_a_thousand_classes_scroll_to_their_last() -> None:
                 drawn.append(1)
                 return float(share(*rest))
 
-            patch.setattr("core.evaluation.Evaluation.share", counted)
+            patch.setattr("core.analysis.class_metrics.Evaluation.share", counted)
             for y in range(heat.size.height):
                 heat.render_line(y)
         assert 0 < len(drawn) < 1000

@@ -52,7 +52,7 @@ def strict(line: str) -> dict[str, object]:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["runs"], ["keys"]])
 def test_what_needs_no_training_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom tui.cli import main\n"
+        "import sys\nfrom tui.cli.main import main\n"
         f"try: main({arguments!r})\nexcept SystemExit as e: assert not e.code, e.code\n"
         "assert not {'torch', 'timm', 'torchvision', 'pandas'} & sys.modules.keys()"
     )

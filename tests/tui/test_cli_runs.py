@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.annotations import annotate
-from core.run_actions import delete
-from core.runs import RunFolder
+from core.run.actions import delete
+from core.run.folder import RunFolder
+from core.run.notes import annotate
 from tests.tui.command import run
 from tests.tui.disk import some_runs
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core import events as ev
-from core.scalars import scalars
+from core.analysis.scalars import scalars
+from core.events import types as ev
 from tests.tui import scripted
 from tests.tui.command import environment, run
 from tests.tui.disk import ODD_NAME, write_run
@@ -100,9 +100,9 @@ def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: P
 def test_two_exports_within_one_second_leave_the_figures(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from core.run_report import read_report
-    from core.runs import RunFolder
-    from tui.tensorboard import export
+    from core.run.folder import RunFolder
+    from core.run.report import read_report
+    from tui.cli.tensorboard import export
 
     monkeypatch.setattr("time.time", lambda: scripted.START)
     report = read_report(RunFolder(runs / "runs" / DONE))
@@ -115,7 +115,7 @@ def test_two_exports_within_one_second_leave_the_figures(
 
 def test_exporting_loads_no_torch(runs: Path) -> None:
     code = (
-        "import sys\nfrom tui.cli import main\n"
+        "import sys\nfrom tui.cli.main import main\n"
         f"try: main(['export-logs', {DONE!r}, '--to', 'tensorboard'])\n"
         "except SystemExit as e: assert not e.code, e.code\n"
         "assert 'torch' not in sys.modules"

@@ -3,7 +3,7 @@
 import pytest
 from rich.color import Color, ColorSystem
 
-from tui.colours import palette_for, rgb
+from tui.preferences.palettes import palette_for, rgb
 
 _YELLOW, _CYAN = 3, 6
 _WHITE, _GREY = 15, 7

@@ -8,18 +8,18 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from core.annotations import annotate
-from core.events import Record
-from core.journal import JournalWriter
-from core.runs import RunFolder, RunLock
+from core.events.journal import JournalWriter
+from core.events.types import Record
+from core.run.folder import RunFolder, RunLock
+from core.run.notes import annotate
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tests.tui.test_runs_screen import look
 from tui.app import Exit
+from tui.charts.svg import SvgChart, SvgLine, draw_svg
 from tui.screens.compare import CompareScreen
-from tui.screens.runs import RunsScreen
-from tui.svg_chart import SvgChart, SvgLine, draw_svg
+from tui.screens.run_list import RunsScreen
 from tui.widgets.chart import Chart
 
 DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
@@ -233,7 +233,7 @@ async def test_a_place_that_cannot_be_written_is_said(
     def refuse(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tui.compare_files.write_text_atomically", refuse)
+    monkeypatch.setattr("tui.charts.compare_files.write_text_atomically", refuse)
     app = make_app(runs_dir=runs_dir)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         app.open_comparison([runs_dir / DONE, runs_dir / FAILED])

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from core.evaluated_parts import CalibrationBin
-from core.evaluation import Evaluation
-from core.run_state import RunState
+from core.analysis.class_metrics import Evaluation
+from core.events.evaluation_parts import CalibrationBin
+from core.run.state import RunState
 from tests.core.evaluations import evaluated
-from tui import evaluation_wording as wording
+from tui.text import class_metrics as wording
 from tui.widgets import reliability
 
 NAMES = ["ducks", "birds", "[b]cats\x1b"]

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from tests.tui.generated import EVIL_FOLDER, RUNS, codes, write_all
 from tests.tui.kit import make_app
 from tui.app import ConvNextApp, Exit
-from tui.cli import cli
+from tui.cli.main import cli
 
 SIZE = (80, 34)
 NAMES = ["thousand", "long", "nan", "none", "killed", "evil"]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.tui.command import environment
-from tui import graphics
+from tui.terminal import graphics
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_a_terminal_is_not_asked_anything() -> None:
 
 
 def test_what_draws_pictures_is_not_imported_before_it_is_wanted() -> None:
-    code = "import sys, tui.tabs.pictures; assert not {'textual_image', 'PIL'} & sys.modules.keys()"
+    code = "import sys, tui.tabs.images; assert not {'textual_image', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)

@@ -1,11 +1,11 @@
 import io
 from pathlib import Path
 
-from core import events as ev
-from core.events import Event, Record
-from core.run_state import RunState
-from core.runs import RunFolder
-from tui.headless import JsonView, PlainView, RichView, View, make_view, where_it_is
+from core.events import types as ev
+from core.events.types import Event, Record
+from core.run.folder import RunFolder
+from core.run.state import RunState
+from tui.runtime.headless import JsonView, PlainView, RichView, View, make_view, where_it_is
 
 START = 1_700_000_000.0
 

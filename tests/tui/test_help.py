@@ -8,18 +8,18 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from core.checkpoint import LAST
-from core.config_io import load_config
-from core.runs import RunFolder
+from core.config.load import load_config
+from core.run.folder import RunFolder
+from core.training.checkpoints.writer import LAST
 from tests.tui import scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.kit import make_app, press, settle
 from tui.app import Exit
-from tui.guide import FILES, guide
-from tui.key_rows import key_for
 from tui.screens.help import HelpScreen
+from tui.screens.help_guide import FILES, guide
 from tui.screens.run import RunScreen
-from tui.screens.steering import SteeringScreen
+from tui.screens.run_controls import SteeringScreen
+from tui.text.key_bindings import key_for
 
 SIZE = (140, 45)
 

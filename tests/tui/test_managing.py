@@ -7,19 +7,19 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
-from core.annotations import Annotations, annotate, read
-from core.config_io import load_config, to_yaml
-from core.run_actions import in_trash
-from core.runs import RunFolder, RunLock
+from core.config.load import load_config, to_yaml
+from core.run.actions import in_trash
+from core.run.folder import RunFolder, RunLock
+from core.run.notes import Annotations, annotate, read
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tests.tui.test_runs_screen import look, rows
 from tui.app import Exit
-from tui.screens.dialogs import ChoiceDialog
+from tui.dialogs.choice_and_value import ChoiceDialog
+from tui.dialogs.text import TextDialog
 from tui.screens.new_run import NewRunScreen
-from tui.screens.runs import RunsScreen
-from tui.screens.text_dialog import TextDialog
+from tui.screens.run_list import RunsScreen
 
 DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
 
@@ -248,7 +248,7 @@ async def test_a_folder_that_cannot_be_written_is_said(
 
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
         await look(pilot)
-        monkeypatch.setattr("core.annotations.write_text_atomically", refuse)
+        monkeypatch.setattr("core.run.notes.write_text_atomically", refuse)
         await press(pilot, "*")
         await done(pilot)
         assert "Permission denied" in toasts(pilot)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.kept_evaluations import KeptEvaluation, keep, kept_evaluations
-from core.runs import RunFolder
+from core.run.folder import RunFolder
+from core.run.saved_evaluations import KeptEvaluation, keep, kept_evaluations
 from tests.tui.kit import make_app, press, settle, toasts
 from tui.app import Exit
-from tui.explaining import explain
-from tui.kept_text import kept_text
+from tui.text.saved_evaluation import kept_text
+from tui.viewmodel.explain_process import explain
 
 FIGURES = {"top1": 0.75, "top5": 1.0, "macro_f1": 0.7, "ece": 0.1, "loss": 0.5}
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from core.inference.picture_grid import confidence_colour
-from tui.model_pictures import half_blocks, print_pictures
+from core.inference.image_grid import confidence_colour
+from tui.cli.print_images import half_blocks, print_pictures
 
 
 def test_a_cell_has_the_colours_of_two_pixels() -> None:

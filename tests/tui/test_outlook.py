@@ -7,16 +7,16 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
-from core.config_io import load_config
-from core.model_facts import ModelFacts
-from core.outlook import DataOutlook
-from core.pace import Pace
-from core.room import Room
+from core.config.load import load_config
+from core.forecast.device_memory import Room
+from core.forecast.forecast import DataOutlook
+from core.forecast.model_info import ModelFacts
+from core.forecast.throughput_history import Pace
 from tests.core.test_outlook import folder
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
-from tui.colours import DARK
-from tui.outlook_wording import UNUSABLE, Outlook, gist, outlook_text
+from tui.preferences.palettes import DARK
+from tui.text.forecast import UNUSABLE, Outlook, gist, outlook_text
 
 CONFIG = load_config("default")
 FACTS = ModelFacts(27_820_897, 768, 109_155_808, hub_id="timm/convnext_tiny")
@@ -147,7 +147,7 @@ async def test_a_count_goes_on_for_nobody(tmp_path: Path, monkeypatch: pytest.Mo
             pass
         ended.append(root.name)
 
-    monkeypatch.setattr("tui.widgets.outlook.look_at_data", endless)
+    monkeypatch.setattr("tui.widgets.forecast.look_at_data", endless)
     app = make_app(starter=Starter())
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("n")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tui import pictures
-from tui.pictures import SIDE, load, load_sheet, resolve
+from tui.viewmodel import images as pictures
+from tui.viewmodel.images import SIDE, load, load_sheet, resolve
 
 
 def test_a_picture_is_read_upright_and_no_larger_than_needed(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 from textual.widgets._toast import Toast
 
-from core import events as ev
-from core.evaluated_parts import Mistake
-from core.run_state import RunState
+from core.events import types as ev
+from core.events.evaluation_parts import Mistake
+from core.run.state import RunState
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
-from tui import picture_entries
-from tui.pictures import Loaded
-from tui.tabs.pictures import PicturesTab
+from tui.tabs.images import PicturesTab
+from tui.viewmodel import image_list as picture_entries
+from tui.viewmodel.images import Loaded
 
 WIDE, NARROW = (140, 38), (80, 17)
 
@@ -275,7 +275,7 @@ class _Driver:
 async def test_sixels_are_drawn_where_the_terminal_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.graphics.cell_pixels", lambda: (10, 20))
+    monkeypatch.setattr("tui.terminal.graphics.cell_pixels", lambda: (10, 20))
     shown = app(classes.with_pictures(tmp_path), tmp_path, "sixel")
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)

@@ -5,13 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from core import curves as figures
-from core.run_state import fold
+from core.analysis import curves as figures
+from core.run.state import fold
 from tests.tui import scripted
-from tui.chart_view import View
-from tui.colours import DARK
-from tui.widgets import curves
-from tui.widgets.plot import (
+from tui.charts import run_charts as curves
+from tui.charts.plot import (
     BEST_SIGN,
     COMMAND_SIGN,
     CURSOR_SIGN,
@@ -31,7 +29,9 @@ from tui.widgets.plot import (
     drawn_log,
     thin,
 )
-from tui.widgets.scale import round_seconds, round_values
+from tui.charts.scale import round_seconds, round_values
+from tui.charts.view import View
+from tui.preferences.palettes import DARK
 
 LOSS, TOP1, RATE = figures.metric("loss"), figures.metric("top1"), figures.metric("lr")
 numbers = st.floats(allow_nan=True, allow_infinity=True)

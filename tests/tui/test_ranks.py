@@ -17,11 +17,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core import commands as cmd
-from core.events import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed, Warned
-from core.inbox import append_command
-from core.journal import replay
-from core.runs import RunFolder, run_folders
+from core.events import commands as cmd
+from core.events.command_file import append_command
+from core.events.journal import replay
+from core.events.types import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed, Warned
+from core.run.folder import RunFolder, run_folders
 from tests.pictures import make_pictures
 from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, start
 

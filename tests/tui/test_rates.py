@@ -5,7 +5,7 @@ import pytest
 from tests.tui import scripted
 from tests.tui.kit import make_app, settle
 from tui.app import ConvNextApp
-from tui.rates import BANDWIDTHS, rates_for
+from tui.preferences.refresh_rates import BANDWIDTHS, rates_for
 from tui.screens.run import RunScreen
 
 

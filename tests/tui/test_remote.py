@@ -8,11 +8,11 @@ from subprocess import Popen
 
 import pytest
 
-from core import commands as cmd
-from core.events import CommandApplied, CommandRefused, Paused, Resumed
-from core.inbox import append_command
-from core.journal import replay
-from core.runs import RunFolder
+from core.events import commands as cmd
+from core.events.command_file import append_command
+from core.events.journal import replay
+from core.events.types import CommandApplied, CommandRefused, Paused, Resumed
+from core.run.folder import RunFolder
 from tests.pictures import make_pictures
 from tests.tui.command import ENDLESS, SMALL, put_namesakes, read_until, run, start
 from tui.app import ConvNextApp

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from core import events as ev
-from core.events import Record
-from core.journal import JournalWriter
-from core.run_state import fold
+from core.events import types as ev
+from core.events.journal import JournalWriter
+from core.events.types import Record
+from core.run.state import fold
 from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
-from tui.replay import FIRST_SPEED, SPEEDS, ReplayModel, ReplaySource
 from tui.screens.replay import ReplayScreen
 from tui.screens.run import RunScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.run_list import RunsScreen
+from tui.viewmodel.replay import FIRST_SPEED, SPEEDS, ReplayModel, ReplaySource
 
 
 class Clock:

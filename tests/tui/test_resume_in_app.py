@@ -1,17 +1,17 @@
 import asyncio
 from pathlib import Path
 
-from core import commands as cmd
-from core.config import Config
-from core.config_io import load_config
-from core.events import EpochEnded
-from core.journal import replay
-from core.run_state import fold
-from core.worker import EngineThread
+from core.config.load import load_config
+from core.config.schema import Config
+from core.events import commands as cmd
+from core.events.journal import replay
+from core.events.types import EpochEnded
+from core.run.state import fold
+from core.session.engine_thread import EngineThread
 from tests.pictures import make_pictures
 from tui.app import ConvNextApp
+from tui.runtime.session import Session
 from tui.screens.run import RunScreen
-from tui.session import Session
 
 SMALL = [
     "data.image_size=32",

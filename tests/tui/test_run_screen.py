@@ -6,13 +6,13 @@ from textual.pilot import Pilot
 from textual.widgets import RichLog
 from textual.widgets._footer import FooterKey
 
-from core import commands
-from core import events as ev
+from core.events import commands
+from core.events import types as ev
 from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tui.app import Exit
-from tui.screens.dialogs import ChoiceDialog, ValueDialog
+from tui.dialogs.choice_and_value import ChoiceDialog, ValueDialog
 from tui.screens.run import RunScreen
 from tui.widgets.chart import Chart
 
@@ -327,6 +327,6 @@ async def test_a_run_that_has_gone_quiet_is_told_by_its_own_pace(
     async with make_app(source).run_test(size=USUAL) as pilot:
         await settle(pilot)
         assert text(pilot, "#notice") == ""
-        monkeypatch.setattr("tui.sources.RunModel.silence", 240.0)
+        monkeypatch.setattr("tui.viewmodel.run_source.RunModel.silence", 240.0)
         await settle(pilot)
         assert text(pilot, "#notice").startswith("no news for 4:00, steps usually take 27.7 ms")

@@ -1,7 +1,7 @@
 import pytest
 from textual.widgets import RichLog
 
-from core import events as ev
+from core.events import types as ev
 from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tui.screens.run import RunScreen

@@ -4,16 +4,16 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from core.events import Record
-from core.journal import JournalWriter
+from core.events.journal import JournalWriter
+from core.events.types import Record
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text
 from tui.app import Exit
-from tui.colours import DARK, LIGHT, rgb
+from tui.preferences.palettes import DARK, LIGHT, rgb
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.run_list import RunsScreen
 
 
 async def look(pilot: Pilot[Exit]) -> DataTable[object]:
@@ -131,7 +131,7 @@ async def test_a_directory_that_cannot_be_read_is_said_and_survived(
             raise PermissionError(13, "Permission denied")
 
         with monkeypatch.context() as patch:
-            patch.setattr("core.runs.RunList.refresh", broken)
+            patch.setattr("core.run.folder.RunList.refresh", broken)
             await look(pilot)
         assert text(pilot, "#title").endswith("can't be read: Permission denied")
         assert table.row_count == 6

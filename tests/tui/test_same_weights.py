@@ -7,17 +7,17 @@ import pytest
 import torch
 from textual.pilot import Pilot
 
-from core.commands import Pause, Resume
-from core.config import Config
-from core.config_io import load_config, with_values
-from core.events import Paused, Progress, Resumed, RunEnded
-from core.journal import replay
-from core.runs import RunFolder
-from core.worker import EngineThread
+from core.config.load import load_config, with_values
+from core.config.schema import Config
+from core.events.commands import Pause, Resume
+from core.events.journal import replay
+from core.events.types import Paused, Progress, Resumed, RunEnded
+from core.run.folder import RunFolder
+from core.session.engine_thread import EngineThread
 from tests.pictures import make_pictures
 from tui.app import ConvNextApp, Exit
+from tui.runtime.session import Session
 from tui.screens.run import RunScreen
-from tui.session import Session
 
 
 @pytest.fixture(scope="module")

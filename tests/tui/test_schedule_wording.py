@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from core import events as ev
-from core.events import Record
-from core.run_parts import PhaseState
-from core.run_state import RunState, fold
+from core.events import types as ev
+from core.events.types import Record
+from core.run.state import RunState, fold
+from core.run.state_parts import PhaseState
 from tests.tui.scripted import Script
-from tui import previews, wording
+from tui.text import previews
+from tui.text import run_status as wording
 
 
 def started(**scheduler: object) -> Script:

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SetupError
+from core.common.errors import SetupError
 from tests.tui import scripted
 from tests.tui.command import run
 from tests.tui.kit import make_app, press, settle, toasts
-from tui.habits import Habits
-from tui.settings import CHOICES, MEANINGS, NAMES, Settings, SettingsFile, changed
+from tui.preferences.preferences import Habits
+from tui.preferences.settings import CHOICES, MEANINGS, NAMES, Settings, SettingsFile, changed
 
 
 def test_settings_come_back_and_keys_of_another_version_stay(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.drivers.headless_driver import HeadlessDriver
 
-from core import events as ev
-from core.run_state import fold
+from core.events import types as ev
+from core.run.state import fold
 from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle
-from tui import signals
-from tui.habits import Habits
-from tui.settings import Settings
+from tui.preferences.preferences import Habits
+from tui.preferences.settings import Settings
+from tui.text import milestones as signals
 
 ENDED = ev.PhaseEnded(phase="full", reason="early stopping", epochs=2, seconds=96.0)
 

@@ -3,12 +3,12 @@
 import threading
 from pathlib import Path
 
-from core import events as ev
-from core.journal import JournalWriter
-from core.run_state import fold
+from core.events import types as ev
+from core.events.journal import JournalWriter
+from core.run.state import fold
 from tests.tui import scripted
 from tests.tui.disk import write_run
-from tui.sources import JournalSource, RunModel
+from tui.viewmodel.run_source import JournalSource, RunModel
 
 
 def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.runs import RunFolder
+from core.run.folder import RunFolder
 from tests.pictures import make_pictures
 from tests.tui.command import ENDLESS, command, environment, run
 
@@ -31,13 +31,13 @@ run.RunScreen.tick = breaking
 """
 ENDLESS_SAVING = """
 import threading
-import core.checkpoint
-write = core.checkpoint.write_checkpoint
+import core.training.checkpoints.writer
+write = core.training.checkpoints.writer.write_checkpoint
 def slow(path, content, keep=None):
     if content.get("train_state", {}).get("epoch", 1) > 1:
         threading.Event().wait()
     return write(path, content, keep)
-core.checkpoint.write_checkpoint = slow
+core.training.checkpoints.writer.write_checkpoint = slow
 """
 NOISE = """
 import os, threading
@@ -220,7 +220,9 @@ def test_a_terminal_that_is_slow_gets_its_cursor_back() -> None:
         while True:
             os.write(child, b"drawn before " * 100)
     os.set_blocking(child, True)
-    code = "import os; from tui.terminal import show_cursor; os.write(2, b'.'); show_cursor()"
+    code = (
+        "import os; from tui.terminal.terminal import show_cursor; os.write(2, b'.'); show_cursor()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment(), stdout=child, stderr=subprocess.PIPE
     )

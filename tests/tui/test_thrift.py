@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.color import Color
 from rich.style import Style
 
-from tui.thrift import thrifty
+from tui.terminal.sgr_optimizer import thrifty
 
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([mH])|(\r)|(\n)|(.)", re.DOTALL)
 _COLOURS = {"38": 0, "48": 1}

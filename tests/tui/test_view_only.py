@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
-from core.config import Config
-from core.config_io import to_yaml
-from core.runs import RunFolder, RunLock
+from core.config.load import to_yaml
+from core.config.schema import Config
+from core.run.folder import RunFolder, RunLock
 from tests.tui import scripted
 from tests.tui.command import command, environment, put_namesakes, run, start
 from tests.tui.disk import some_runs, write_run
@@ -23,9 +23,9 @@ from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tests.tui.test_managing import done
 from tests.tui.test_runs_screen import look
 from tests.tui.test_terminal import OnTerminal
-from tui.cli import cli
-from tui.serving import is_loopback
-from tui.view_only import REASON
+from tui.cli.main import cli
+from tui.runtime.read_only import REASON
+from tui.runtime.web_server import is_loopback
 
 DONE = "20261124-120000-done"
 
@@ -144,7 +144,7 @@ def test_the_process_of_a_view_can_change_nothing(tmp_path: Path, attempt: str) 
     before = contents(tmp_path)
     code = (
         "import os, pathlib, shutil, subprocess\n"
-        "from tui.view_only import forbid_writing\n"
+        "from tui.runtime.read_only import forbid_writing\n"
         "forbid_writing(but=pathlib.Path('log'))\n"
         "open('log', 'w').close(); open('/dev/null', 'w').close()\n"
         "assert open('old').read() == 'kept'\n"
@@ -196,7 +196,7 @@ def test_which_addresses_are_this_machine_alone(host: str, alone: bool) -> None:
 
 def test_listening_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr("tui.serving.serve", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr("tui.runtime.web_server.serve", lambda *arguments: asked.append(arguments))
     result = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", "--port", "9000"])
     assert "whoever reaches port 9000" in result.stderr
     assert asked == [(Path("runs"), "0.0.0.0", 9000)]
@@ -205,7 +205,7 @@ def test_listening_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_the_extra_serve_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tui.serving", None)
+    monkeypatch.setitem(sys.modules, "tui.runtime.web_server", None)
     result = CliRunner().invoke(cli, ["serve"])
     assert "convnext-tui[web]" in str(result.exception)
 

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import events as ev
-from core.run_parts import PhaseState
-from core.run_state import RunState, fold
+from core.events import types as ev
+from core.run.state import RunState, fold
+from core.run.state_parts import PhaseState
 from tests.tui import scripted
-from tui import devices, previews, progress, wording
-from tui.signs import sparkline
+from tui.text import devices, previews, progress
+from tui.text import run_status as wording
+from tui.text.symbols import sparkline
 
 START = scripted.START
 

@@ -13,12 +13,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from core import format as fmt
+from core.common import format as fmt
+from core.common.errors import DataError
+from core.common.text import printable
 from core.data.check import Report, check
-from core.data.scan import DataError
 from core.data.storage import Place
-from core.text import printable
-from tui.check_text import report_text
+from tui.text.data_check import report_text
 
 _TICK_SECONDS = 0.25
 

@@ -14,17 +14,18 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from core.compare import ComparedRun
-from core.text import printable
-from tui import compare_chart, compare_files
-from tui.chart_keys import WINDOW_KEYS
-from tui.colours import Palette, palette_of
-from tui.compare_chart import CompareView
-from tui.compare_table import heading, summary, table_rows
-from tui.comparison import Comparison
-from tui.screens.dialogs import Choice, ChoiceDialog
+from core.analysis.compare import ComparedRun
+from core.common.text import printable
+from tui.charts import compare as compare_chart
+from tui.charts import compare_files
+from tui.charts.bindings import WINDOW_KEYS
+from tui.charts.compare import CompareView
+from tui.charts.plot import drawn_log
+from tui.dialogs.choice_and_value import Choice, ChoiceDialog
+from tui.preferences.palettes import Palette, palette_of
+from tui.text.compare_table import heading, summary, table_rows
+from tui.viewmodel.comparison import Comparison
 from tui.widgets.chart import Chart
-from tui.widgets.plot import drawn_log
 from tui.widgets.table import MeasuredTable
 
 if TYPE_CHECKING:

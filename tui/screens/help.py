@@ -12,8 +12,8 @@ from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.guide import Section, guide
-from tui.key_rows import Keys, active_keys
+from tui.screens.help_guide import Section, guide
+from tui.text.key_bindings import Keys, active_keys
 
 _Parts = list[str | tuple[str, str]]
 _NARROWEST = 24

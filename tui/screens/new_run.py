@@ -14,20 +14,20 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Input, Select, Static
 
-from core.config import Config
-from core.config_io import ConfigError
-from core.data.storage import place_of
-from core.presets import (
+from core.common.text import printable
+from core.config.load import ConfigError
+from core.config.presets import (
     PresetError,
     check_preset_name,
     preset_comment,
     preset_names,
     save_preset,
 )
-from core.text import printable
-from tui import forms
-from tui.screens.text_dialog import TextDialog
-from tui.widgets.outlook import OutlookPanel
+from core.config.schema import Config
+from core.data.storage import place_of
+from tui.dialogs.text import TextDialog
+from tui.viewmodel import new_run_form as forms
+from tui.widgets.forecast import OutlookPanel
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp

@@ -6,9 +6,9 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from tui.replay import ReplayModel
 from tui.screens.run import RunScreen
-from tui.screens.steering import SteeringScreen
+from tui.screens.run_controls import SteeringScreen
+from tui.viewmodel.replay import ReplayModel
 
 
 class ReplayScreen(RunScreen):

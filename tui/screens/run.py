@@ -11,13 +11,14 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from tui import progress, wording
-from tui.screens.managing import FINISHED
-from tui.screens.steering import SteeringScreen
-from tui.settings import CALLS, CHOICES
-from tui.sources import RunModel
+from tui.preferences.settings import CALLS, CHOICES
+from tui.screens.run_controls import SteeringScreen
+from tui.screens.run_list_actions import FINISHED
+from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
-from tui.tabs.tab import RunTab
+from tui.text import progress
+from tui.text import run_status as wording
+from tui.viewmodel.run_source import RunModel
 from tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _classes_tab(model: RunModel) -> RunTab:
 
 
 def _pictures_tab(model: RunModel) -> RunTab:
-    from tui.tabs.pictures import PicturesTab
+    from tui.tabs.images import PicturesTab
 
     return PicturesTab(model.path)
 

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from tui.signs import SYMBOLS
+from tui.text.symbols import SYMBOLS
 from tui.widgets.first_line import FirstLine
 
 if TYPE_CHECKING:

@@ -12,21 +12,23 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from core.curves import METRICS, Metric
-from core.run_state import RunState
-from tui import chart_view, devices, wording
-from tui.chart_keys import WINDOW_KEYS
-from tui.chart_view import View
-from tui.colours import palette_of
-from tui.habits import Habits
-from tui.readout import readout
-from tui.settings import CHOICES
-from tui.tabs.tab import RunTab
-from tui.widgets import curves
+from core.analysis.curves import METRICS, Metric
+from core.run.state import RunState
+from tui.charts import run_charts as curves
+from tui.charts import view as chart_view
+from tui.charts.bindings import WINDOW_KEYS
+from tui.charts.plot import drawn_log
+from tui.charts.readout import readout
+from tui.charts.view import View
+from tui.preferences.palettes import palette_of
+from tui.preferences.preferences import Habits
+from tui.preferences.settings import CHOICES
+from tui.tabs.base import RunTab
+from tui.text import devices
+from tui.text import run_status as wording
 from tui.widgets.chart import Chart
 from tui.widgets.log import RunLog
 from tui.widgets.panel import Panel
-from tui.widgets.plot import drawn_log
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp

@@ -11,12 +11,12 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from core.evaluation import Evaluation
-from core.run_state import RunState
-from tui import evaluation_wording as wording
-from tui.colours import palette_of
-from tui.evaluation_wording import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
-from tui.tabs.tab import RunTab
+from core.analysis.class_metrics import Evaluation
+from core.run.state import RunState
+from tui.preferences.palettes import palette_of
+from tui.tabs.base import RunTab
+from tui.text import class_metrics as wording
+from tui.text.class_metrics import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
 from tui.widgets import reliability
 from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap

@@ -10,13 +10,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from core.config import Config
-from core.config_io import describe_key
-from core.flat import flatten
-from core.run_state import RunState
-from core.text import printable
-from tui import wording
-from tui.tabs.tab import RunTab
+from core.common.nested import flatten
+from core.common.text import printable
+from core.config.load import describe_key
+from core.config.schema import Config
+from core.run.state import RunState
+from tui.tabs.base import RunTab
+from tui.text import run_status as wording
 
 _DIM = "$foreground 60%"
 _ROOM_FOR_MEANINGS = 110

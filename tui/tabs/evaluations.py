@@ -11,14 +11,14 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from core.data.storage import expanded
-from core.kept_evaluations import KeptEvaluation, kept_evaluations
-from core.own_process import run_module
-from core.run_state import RunState
-from core.runs import RunFolder
-from core.text import printable
-from tui.kept_text import kept_text
-from tui.tabs.tab import RunTab
+from core.common.location import expanded
+from core.common.subprocesses import run_module
+from core.common.text import printable
+from core.run.folder import RunFolder
+from core.run.saved_evaluations import KeptEvaluation, kept_evaluations
+from core.run.state import RunState
+from tui.tabs.base import RunTab
+from tui.text.saved_evaluation import kept_text
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -109,7 +109,7 @@ class EvaluationsTab(RunTab):
 
     def action_evaluate(self) -> None:
         """Ask for a folder, then evaluate."""
-        from tui.screens.text_dialog import TextDialog
+        from tui.dialogs.text import TextDialog
 
         if self._working or self._host.refuse_change():
             return

@@ -5,8 +5,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from core.run_state import RunState
-from tui.tabs.tab import RunTab
+from core.run.state import RunState
+from tui.tabs.base import RunTab
 from tui.widgets.log import RunLog
 
 

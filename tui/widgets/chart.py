@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 
-from tui.widgets.plot import ChartSpec, Drawing, draw
+from tui.charts.plot import ChartSpec, Drawing, draw
 
 
 class Chart(Widget):

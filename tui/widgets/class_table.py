@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.evaluation_wording import (
+from tui.text.class_metrics import (
     CHANGE,
     F1,
     NAME,

@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.evaluation import Evaluation
-from core.text import printable
-from tui.evaluation_wording import percent_cell
+from core.analysis.class_metrics import Evaluation
+from core.common.text import printable
+from tui.text.class_metrics import percent_cell
 
 # Okabe and Ito's blue and vermilion: right and wrong, told apart with every kind of vision.
 _RIGHT, _WRONG = Color(0, 114, 178), Color(213, 94, 0)

@@ -6,9 +6,9 @@ from textual.containers import Vertical
 from textual.events import Resize
 from textual.widgets import RichLog
 
-from core.run_state import LOG_LINES, RunState
-from tui import wording
-from tui.colours import palette_of
+from core.run.state import LOG_LINES, RunState
+from tui.preferences.palettes import palette_of
+from tui.text import run_status as wording
 
 
 class RunLog(Vertical):

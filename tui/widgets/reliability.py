@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from core.evaluation import Reliability
-from tui.colours import DARK, Palette, rgb
+from core.analysis.class_metrics import Reliability
+from tui.preferences.palettes import DARK, Palette, rgb
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _MARK = "━"

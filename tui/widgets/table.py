@@ -1,8 +1,10 @@
-"""A table whose columns are as wide as their cells from the first time it is drawn."""
+"""Tables with column widths known before the first draw, and with rows that open on one click."""
 
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
+from textual.coordinate import Coordinate
+from textual.events import Click
 from textual.widgets import DataTable
 from textual.widgets.data_table import ColumnKey
 
@@ -33,3 +35,18 @@ class MeasuredTable(DataTable[Text]):
                 column.width = cell.cell_len
                 self.notify_style_update()  # forgets what was drawn with the width before
             self.update_cell(row, key, cell, update_width=True)
+
+
+class RunRows(MeasuredTable):
+    """DataTable selects with the second click on the same cell; a row of runs opens at once."""
+
+    def on_click(self, event: Click) -> None:
+        """Choose the row and select it."""
+        row = event.style.meta.get("row", -1)
+        if not 0 <= row < self.row_count:
+            return
+        event.prevent_default()
+        event.stop()
+        self.move_cursor(row=row)
+        key = self.coordinate_to_cell_key(Coordinate(row, 0)).row_key
+        self.post_message(self.RowSelected(self, row, key))

@@ -21,7 +21,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.events import ModelReady
+from core.events.types import ModelReady
 from tests.benchmarks.common import (
     NOTHING,
     Options,

@@ -12,8 +12,8 @@ from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn, optim
 from torchvision.datasets import ImageFolder
 
-from core.config import ModelConfig
-from core.model import build_model, freeze_backbone, unfreeze
+from core.config.schema import ModelConfig
+from core.model.build import build_model, freeze_backbone, unfreeze
 
 CLIP_NORM = 1.0
 WORKERS = 2

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.events import EpochEnded, PhaseEnded, PhaseStarted
+from core.events.types import EpochEnded, PhaseEnded, PhaseStarted
 from tests.benchmarks.peers.recipe import Outcome, Recipe
 from tests.benchmarks.program import Run, of_kind, to_the_last_epoch
 

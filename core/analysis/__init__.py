@@ -1,0 +1,1 @@
+"""Figures, comparison and classification metrics of runs."""

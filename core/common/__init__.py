@@ -1,0 +1,1 @@
+"""Helpers without domain knowledge: errors, files, text, locations, subprocesses."""

@@ -1,0 +1,1 @@
+"""Configuration schema, presets, loading and overrides."""

@@ -1,0 +1,272 @@
+"""Configurations in and out: presets, YAML files, overrides, and errors that help in one line."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from core.common import strict_yaml as safe_yaml
+from core.common.errors import DataError, SetupError
+from core.common.location import absolute_path, absolute_place
+from core.common.nested import Tree, flatten
+from core.common.text import printable
+from core.config.presets import preset_names, preset_text
+from core.config.schema import Config
+
+
+class ConfigError(SetupError):
+    """A configuration that can't be used; the message is one line that says what to do."""
+
+
+def load_config(
+    source: str | Path = "default", overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
+) -> Config:
+    """Build a configuration from a preset name or YAML file and what goes on top of it.
+
+    `overrides` are `KEY=VALUE` texts as from the command line; `values` maps dotted keys to plain
+    values and goes last. Paths come back absolute, so that the recorded configuration means the
+    same files from anywhere. Raises ConfigError, whose message is one line.
+    """
+    tree = Config().model_dump()
+    _merge(tree, _read(source), origin=str(source))
+    return _changed(tree, overrides, values)
+
+
+def changed(
+    config: Config, overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
+) -> Config:
+    """Return a configuration with changes on top of it, as `load_config` has them."""
+    return _changed(config.model_dump(), overrides, values)
+
+
+def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) -> Config:
+    for text in overrides:
+        key, value = parse_override(text)
+        _put(tree, key, value)
+    for key, value in values.items():
+        _put(tree, key, value)
+    for section, key in (("data", "split"), ("model", "weights")):
+        if isinstance(path := tree[section][key], str):
+            tree[section][key] = absolute_path(path)
+    if isinstance(root := tree["data"]["root"], str):
+        try:
+            tree["data"]["root"] = absolute_place(root)
+        except DataError as error:
+            raise ConfigError(f"data.root is no folder: {error}") from None
+    return _validated(tree)
+
+
+def config_from_tree(tree: Mapping[str, Any]) -> Config:
+    """Rebuild the configuration that a run recorded; keys it lacks get their defaults."""
+    whole = Config().model_dump()
+    _merge(whole, tree, origin="recorded configuration")
+    return _validated(whole)
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return the configuration with other values for these dotted keys; raises ConfigError."""
+    tree = config.model_dump()
+    for key, value in values.items():
+        _put(tree, key, value)
+    return _validated(tree)
+
+
+def to_yaml(config: Config) -> str:
+    """Return the resolved configuration, every key included, as YAML that load_config reads."""
+    return safe_yaml.dump(config.model_dump())
+
+
+def all_keys() -> list[str]:
+    """Return every dotted key that can be set."""
+    return list(flatten(Config().model_dump()))
+
+
+def default_value(key: str) -> str:
+    """Return the value that a key has when nothing sets it, as it is written in YAML."""
+    return json.dumps(flatten(Config().model_dump())[key])
+
+
+def allowed(key: str) -> str:
+    """Say in words which values a key takes, from its type and limits."""
+    schema = Config.model_json_schema()
+    return _in_words(_resolve(schema, _walk(schema, key.split("."))), schema)
+
+
+def describe_key(key: str) -> str:
+    """Return the documentation of a key, as it stands beside its definition."""
+    model: type[BaseModel] = Config
+    *sections, last = key.split(".")
+    for section in sections:
+        model = model.model_fields[section].annotation  # type: ignore[assignment]
+    return " ".join((model.model_fields[last].description or "").split())
+
+
+def _read(source: str | Path) -> Tree:
+    text = _source_text(source)
+    try:
+        tree = safe_yaml.load(text)
+    except Exception as error:  # a malformed scalar with a tag raises nearly anything
+        raise ConfigError(f"{source}: not valid YAML: {_one_line(error)}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{source}: expected keys and values, found a {type(tree).__name__}")
+    return tree
+
+
+def _source_text(source: str | Path) -> str:
+    presets = preset_names()
+    try:
+        if isinstance(source, str) and source in presets:
+            return preset_text(source)
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if source in presets:
+            raise ConfigError(f"preset {source} can't be read: {_one_line(error)}") from None
+        hint = _did_you_mean(str(source), presets)
+        raise ConfigError(
+            f"config {printable(str(source))!r} is neither a preset ({', '.join(presets)}) nor a "
+            f"file that can be read ({_one_line(error)}){hint}"
+        ) from None
+
+
+def _merge(tree: Tree, update: Mapping[Any, Any], origin: str, prefix: str = "") -> None:
+    for key, value in update.items():
+        name = f"{prefix}{key}"
+        if key not in tree:
+            raise _unknown(name, origin)
+        if not isinstance(tree[key], dict):
+            tree[key] = value
+        elif isinstance(value, Mapping):
+            _merge(tree[key], value, origin, f"{name}.")
+        else:
+            raise ConfigError(
+                f"{name} is a group of keys and was given {_shown(value)}; "
+                f"it holds {', '.join(tree[key])}"
+            )
+
+
+def _put(tree: Tree, key: str, value: Any) -> None:
+    known = flatten(tree)
+    if key not in known:
+        raise _unknown(key, "")
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree[section]
+    tree[last] = value
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Return key and value of a `KEY=VALUE` text; raises ConfigError for an unknown key."""
+    key, equals, raw = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(f"{printable(text)!r} is not KEY=VALUE, such as data.batch_size=64")
+    if key not in all_keys():
+        raise _unknown(key, "")
+    try:
+        value = safe_yaml.load(raw)
+    except Exception:  # as in _read; what is no YAML is text, and judged as such
+        value = raw
+    takes_text = "text" in allowed(key)
+    return key, raw if takes_text and value is not None else value
+
+
+def _unknown(key: str, origin: str) -> ConfigError:
+    keys = all_keys()
+    groups = sorted({k.rsplit(".", n)[0] for k in keys for n in range(1, k.count(".") + 1)})
+    where = f" in {printable(origin)}" if origin else ""
+    if key in groups:
+        inside = ", ".join(k for k in keys if k.startswith(f"{key}."))
+        return ConfigError(f"{key} is a group of keys; set one of {inside}")
+    hint = _did_you_mean(key, [*keys, *groups]) or "; all keys are listed by: convnext-tui keys"
+    return ConfigError(f"unknown key {printable(key)!r}{where}{hint}")
+
+
+def _did_you_mean(given: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if not close:
+        last = given.rsplit(".", 1)[-1]
+        ends = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
+        near = difflib.get_close_matches(last, list(ends), n=1, cutoff=0.75)
+        close = [ends[name] for name in near]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _validated(tree: Tree) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_value_message(tree, error)) from None
+
+
+def _value_message(tree: Tree, error: ValidationError) -> str:
+    known = all_keys()
+    location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
+    # A union adds the name of its branch at the end of the location.
+    while location and ".".join(location) not in known:
+        location.pop()
+    key = ".".join(location)
+    given: Any = tree
+    for part in location:
+        given = given[part]
+    return f"{key} was given {_shown(given)}; allowed is {allowed(key)}"
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value))[:80]
+
+
+def _one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))
+
+
+def _walk(schema: Tree, path: list[str]) -> Tree:
+    node = schema
+    for part in path:
+        node = _resolve(schema, node)["properties"][part]
+    return node
+
+
+def _resolve(schema: Tree, node: Tree) -> Tree:
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
+
+
+def _in_words(node: Tree, schema: Tree) -> str:
+    if "anyOf" in node:
+        return " or ".join(_in_words(_resolve(schema, option), schema) for option in node["anyOf"])
+    if "words" in node:
+        return str(node["words"])
+    if "enum" in node:
+        return " or ".join(str(option) for option in node["enum"])
+    if "const" in node:
+        return str(node["const"])
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "boolean": "true or false",
+        "null": "null",
+    }
+    return kinds[node["type"]] + "".join(_limits(node))
+
+
+def _limits(node: Tree) -> Iterator[str]:
+    texts = {
+        "minimum": "from",
+        "exclusiveMinimum": "above",
+        "maximum": "up to",
+        "exclusiveMaximum": "below",
+    }
+    for limit, text in texts.items():
+        if limit in node:
+            yield f" {text} {node[limit]:g}"
+    if "maxLength" in node:
+        yield f" of 1 to {node['maxLength']} characters"
+    elif "minLength" in node:
+        yield " that is not empty"

@@ -1,0 +1,103 @@
+"""Presets: configurations by name, those that come with the program and those a person saved."""
+
+import contextlib
+import re
+from importlib import resources
+from pathlib import Path
+
+from core.common import strict_yaml as safe_yaml
+from core.common.errors import SetupError
+from core.common.files import read_regular, write_text_atomically
+from core.common.nested import Tree, differing
+from core.common.text import printable
+from core.common.user_dirs import config_dir
+from core.config.schema import Config
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+_LARGEST = 1 << 20
+
+
+class PresetError(SetupError):
+    """A preset that can't be saved; one line that says what to do."""
+
+
+def preset_names() -> list[str]:
+    """Return the names of all presets: the program's own, then the person's, each sorted."""
+    own = built_in_names()
+    return [*own, *sorted(name for name in _saved() if name not in own)]
+
+
+def preset_text(name: str) -> str:
+    """Return a preset as YAML; raises OSError or ValueError where a saved one can't be read."""
+    if name in built_in_names():
+        return (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
+    return read_regular(_saved()[name], _LARGEST).decode("utf-8")
+
+
+def preset_comment(name: str) -> str:
+    """Return the opening comment of a preset: whom it is for, as one paragraph."""
+    try:
+        text = preset_text(name)
+    except (OSError, ValueError) as error:
+        return printable(f"it can't be read: {error}")
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return printable(" ".join(line for line in lines if line))
+
+
+def check_preset_name(name: str) -> str:
+    """Return why a preset can't be saved under this name, or nothing."""
+    if not _NAME.fullmatch(name):
+        return "letters, digits, - _ and . without spaces, beginning with a letter or digit"
+    if name in built_in_names():
+        return f"{name} comes with the program; take another name"
+    return ""
+
+
+def save_preset(name: str, config: Config, comment: str) -> Path:
+    """Keep what is set in `config` besides the defaults as a preset of the person's own; returns
+    its file.
+
+    The folder of pictures and the run's name stay out: a preset is for any folder. One that was
+    saved before under the name is replaced. Raises PresetError.
+    """
+    problem = check_preset_name(name)
+    if problem:
+        raise PresetError(f"preset {printable(name)!r}: {problem}")
+    kept = differing(config.model_dump(), Config().model_dump())
+    kept.pop("name", None)
+    _drop(kept, "data", "root")
+    file = _folder() / f"{name}.yaml"
+    text = "".join(f"# {line}\n" for line in printable(comment).splitlines() or [name])
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(file, text + (safe_yaml.dump(kept) if kept else ""))
+    except OSError as error:
+        raise PresetError(f"{printable(str(file))}: {error.strerror or error}") from None
+    return file
+
+
+def _drop(tree: Tree, section: str, key: str) -> None:
+    inner = tree.get(section, {})
+    inner.pop(key, None)
+    if not inner:
+        tree.pop(section, None)
+
+
+def built_in_names() -> list[str]:
+    """Return the names of the presets that come with the program, sorted."""
+    folder = resources.files("configs")
+    return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def _folder() -> Path:
+    return config_dir() / "presets"
+
+
+def _saved() -> dict[str, Path]:
+    with contextlib.suppress(OSError):
+        return {p.stem: p for p in _folder().glob("*.yaml") if _NAME.fullmatch(p.stem)}
+    return {}

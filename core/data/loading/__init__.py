@@ -1,0 +1,1 @@
+"""Datasets and data loaders (the part of `core.data` that needs torch)."""

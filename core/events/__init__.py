@@ -1,0 +1,1 @@
+"""Events, commands, and the files that carry them between processes."""

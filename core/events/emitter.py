@@ -1,0 +1,92 @@
+"""Where events get their number and time, and go to the journal and to whoever listens."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from queue import SimpleQueue
+
+from core.events.journal import JournalWriter
+from core.events.types import Event, Record
+
+Emit = Callable[[Event], None]
+
+
+class Emitter:
+    """Stamps events, writes them down and passes them on; may be used from several threads.
+
+    A listener costs an append to its queue, whether it reads it or not. A journal that can't be
+    written stops nobody: `error` says so, and what is missing in it comes with the next line.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.error: OSError | None = None
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._seq = 0
+        self._journal: JournalWriter | None = None
+        self._before_journal: list[Record] = []
+        self._closed = False
+        self._listeners: list[SimpleQueue[Record]] = []
+
+    def subscribe(self) -> "SimpleQueue[Record]":
+        """Return a queue that gets every record from now on."""
+        queue: SimpleQueue[Record] = SimpleQueue()
+        with self._lock:
+            self._listeners.append(queue)
+        return queue
+
+    def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
+        """Give this queue nothing any more: one that nobody reads would grow for days."""
+        with self._lock:
+            self._listeners = [other for other in self._listeners if other is not queue]
+
+    def go_on_after(self, past: Iterable[Record]) -> None:
+        """Let listeners have what a run has told so far, and count on from there."""
+        with self._lock:
+            for record in past:
+                self._seq = max(self._seq, record.seq)
+                for queue in self._listeners:
+                    queue.put(record)
+
+    def open_journal(self, journal: JournalWriter) -> None:
+        """Write every event to this journal, those since the beginning included."""
+        with self._lock:
+            self._journal = journal
+            for record in self._before_journal:
+                self._try(partial(JournalWriter.append, record=record))
+            self._before_journal.clear()
+
+    def emit(self, event: Event) -> None:
+        """Give the event its place; never fails."""
+        with self._lock:
+            self._seq += 1
+            record = Record(self._seq, self._clock(), event)
+            for queue in self._listeners:
+                queue.put(record)
+            if self._journal is not None:
+                self._try(partial(JournalWriter.append, record=record))
+            elif not self._closed:
+                self._before_journal.append(record)
+
+    def retry(self) -> None:
+        """Write what the disk refused before."""
+        with self._lock:
+            self._try(JournalWriter.flush)
+
+    def _try(self, write: Callable[[JournalWriter], None]) -> None:
+        if self._journal is None:
+            return
+        try:
+            write(self._journal)
+            self.error = None
+        except OSError as error:
+            self.error = error
+
+    def close(self) -> None:
+        """Close the journal; later events only reach the listeners."""
+        with self._lock:
+            self._closed = True
+            if self._journal is not None:
+                self._try(JournalWriter.close)
+                self._journal = None

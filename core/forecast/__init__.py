@@ -1,0 +1,1 @@
+"""Predict model size, memory and time of a configuration."""

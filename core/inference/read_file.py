@@ -1,0 +1,39 @@
+"""Reading a picture's file, whatever stands under its name."""
+
+import os
+from pathlib import Path
+
+from core.common.errors import DataError
+from core.common.files import read_regular
+from core.data.decode import UnreadableImage
+from core.data.remote import FetchError
+from core.data.storage import Place, place_of
+
+LARGEST_FILE = 1 << 30
+
+
+def read_bytes(file: str | os.PathLike[str]) -> bytes:
+    """Return what a picture's file holds, of at most `LARGEST_FILE` bytes.
+
+    Waits for no pipe. Raises UnreadableImage for what isn't there, is no regular file, or empty,
+    and DataError for a URL's that can't be fetched.
+    """
+    try:
+        data = _whole(place_of(os.fspath(file)))
+    except DataError as error:
+        if isinstance(error, FetchError) and error.is_missing:
+            raise UnreadableImage("no such file") from None
+        raise
+    except FileNotFoundError:
+        raise UnreadableImage("no such file") from None
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise UnreadableImage(getattr(error, "strerror", None) or "no file") from None
+    if not data:
+        raise UnreadableImage("the file is empty")
+    return data
+
+
+def _whole(place: Place) -> bytes:
+    if isinstance(place, Path):
+        return read_regular(place, LARGEST_FILE)
+    return place.read_bytes()

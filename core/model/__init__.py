@@ -1,0 +1,1 @@
+"""Build, load and place a timm model."""

@@ -1,0 +1,1 @@
+"""Run state, run folders, and everything known about a run without torch."""

@@ -1,0 +1,72 @@
+"""Evaluations of a run, kept in its folder: one JSON file each, as `evaluate --json` has them."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from core.common.files import read_regular, write_text_atomically
+from core.common.text import slug
+from core.run.folder import RunFolder
+
+_LARGEST = 64 << 20
+_FIGURES = ("top1", "top5", "macro_f1", "ece", "loss")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvaluation:
+    """One evaluation."""
+
+    path: Path
+    time: float
+    """When it was made, in Unix seconds."""
+    content: dict[str, Any]
+    """Its JSON object; the figures are there and numbers, the rest is as somebody wrote it."""
+
+
+def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
+    """Write an evaluation into the run's folder and return its file; raises OSError."""
+    where = folder.path / "evaluations"
+    where.mkdir(exist_ok=True)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    data = content.get("data")
+    part = str(data.get("part") or "folder") if isinstance(data, dict) else "folder"
+    path = _claimed(where, f"{stamp}-{slug(part)}")
+    try:
+        write_text_atomically(path, json.dumps(content, allow_nan=False, indent=2) + "\n")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _claimed(folder: Path, stem: str) -> Path:
+    """Make an empty file of a name that no other process has, and return it."""
+    for number in count(1):
+        path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            break
+    return path
+
+
+def kept_evaluations(folder: RunFolder) -> list[KeptEvaluation]:
+    """Return the evaluations of a run, the newest first; files that are none are passed over."""
+    try:
+        files = sorted((folder.path / "evaluations").glob("*.json"), reverse=True)
+    except OSError:
+        return []
+    return [kept for file in files if (kept := _read(file)) is not None]
+
+
+def _read(file: Path) -> KeptEvaluation | None:
+    try:
+        content = json.loads(read_regular(file, _LARGEST))
+        for name in _FIGURES:
+            content[name] = float(content[name])
+        return KeptEvaluation(file, file.stat().st_mtime, content)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -1,0 +1,276 @@
+"""The engine's thread: a run from its folder to its last event, whatever happens in it."""
+
+import logging
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from core.common.errors import SetupError
+from core.common.location import place_name
+from core.config.load import with_values
+from core.config.schema import Config
+from core.distributed.torchrun_env import find_job
+from core.events.command_file import Inbox
+from core.events.commands import Command, Mailbox, Stop
+from core.events.emitter import Emitter
+from core.events.journal import replay
+from core.events.replies import applied, refuse_rest, refused
+from core.events.types import Record, RunEnded, Warned
+from core.run.folder import RunFolder, RunLock, create_run, lock_owner
+from core.session import preflight
+from core.session.resume import Resumption
+from core.session.run_setup import Beginning, let_others_go
+from core.training.device_monitor import DeviceMonitor
+
+if TYPE_CHECKING:
+    from core.training.setup import Prepared
+
+EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_ANEW = 75
+"""A rank is gone: an elastic agent is to start all of them anew (EX_TEMPFAIL of sysexits.h)."""
+_OVER = "the run is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the engine's thread ended."""
+
+    outcome: str
+    """`finished`, `stopped` or `failed`."""
+    reason: str
+    exit_code: int
+
+
+def _named(config: Config) -> Config:
+    """Return the configuration with a run's name: that of its folder of pictures, if it has none.
+
+    Only as it begins: a preset is for any folder.
+    """
+    own = place_name(config.data.root or "")
+    unnamed = config.name == Config.model_fields["name"].default
+    return with_values(config, {"name": own[:200]}) if unnamed and own else config
+
+
+class EngineThread:
+    """One run in a thread of its own. Whoever makes it owns it: starts it and waits for it.
+
+    A run that can't begin (wrong model name, unreadable data, missing weights) leaves nothing
+    behind and ends with exit code 2.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runs_dir: Path,
+        clock: Callable[[], float] = time.time,
+        resumption: Resumption | None = None,
+        on_folder: Callable[[RunFolder], None] = lambda folder: None,
+        first: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Nothing happens before `start`. With a `resumption` that run goes on instead of a new
+        one. In the engine's thread `first` is called before anything else, and `on_folder` once
+        the run has its folder. Raises SetupError for what is known to be wrong already."""
+        preflight.check(config)
+        self.config = config if resumption else _named(config)
+        self.replayed = 0
+        """Records that a resumed run brings along; listeners get them first."""
+        self._resumption = resumption
+        self._on_folder = on_folder
+        self._first = first
+        self.folder: RunFolder | None = None
+        self.result: Result | None = None
+        self._runs_dir = runs_dir
+        self._clock = clock
+        self._emitter = Emitter(clock)
+        self._mailbox = Mailbox()
+        self._inbox: Inbox | None = None
+        self._stop: Stop | None = None
+        # Held while the mailbox is shut: no command falls between the last look and the end.
+        # Reentrant, because a signal may come while the main thread is sending another one.
+        self._door = threading.RLock()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin; events come from now on."""
+        self._thread.start()
+
+    def subscribe(self) -> "SimpleQueue[Record]":
+        """Return a queue that gets every record from now on; call it before `start` for all."""
+        return self._emitter.subscribe()
+
+    def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
+        """Give this queue nothing any more."""
+        self._emitter.unsubscribe(queue)
+
+    def send(self, command: Command) -> None:
+        """Leave a command for the engine; the answer comes as an event."""
+        if isinstance(command, Stop):
+            self._stop = command
+        with self._door:
+            if self.result is None:
+                self._mailbox.send(command)
+                return
+        self._emitter.emit(refused(command, _OVER))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run is still going."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float | None = None) -> Result | None:
+        """Wait for the end; returns how it ended, or None when `timeout` seconds were not enough.
+
+        Never call this from the app's event loop.
+        """
+        self._thread.join(timeout)
+        return self.result
+
+    def _work(self) -> None:
+        self._first()
+        created_dir = not self._runs_dir.exists()
+        try:
+            folder, lock = self._take_folder()
+        except OSError as error:
+            where = f"{self._runs_dir}: {error.strerror or error}; choose another --runs-dir"
+            self._refuse(where)
+            return
+        except SetupError as error:
+            self._refuse(str(error))
+            return
+        handler = log_to(folder.log)
+        try:
+            ended, code = self._run(folder)
+            self._end(ended, code)
+        finally:
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+            self._emitter.close()
+            lock.release()
+        if code == EXIT_USAGE and self._resumption is None:
+            self._undo(folder, created_dir)
+
+    def _refuse(self, reason: str) -> None:
+        # First: with its end told this process may be gone.
+        _without_fail(partial(let_others_go, self.config))
+        self._end(RunEnded(outcome="failed", reason=reason), EXIT_USAGE)
+
+    def _take_folder(self) -> tuple[RunFolder, RunLock]:
+        if self._resumption is None:
+            folder = create_run(self._runs_dir, self.config.name, self._clock())
+        else:
+            folder = self._resumption.folder
+        try:
+            return folder, RunLock(folder)
+        except BlockingIOError:
+            raise SetupError(f"run {folder.id} is being trained by {lock_owner(folder)}") from None
+
+    def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
+        """Return how the run ended, whatever happened in it."""
+        beginning = Beginning(
+            self.config,
+            folder,
+            self._emitter,
+            self._mailbox,
+            stop_asked=lambda: self._stop is not None,
+            opened=self._opened,
+        )
+        try:
+            prepared = self._prepare(beginning, folder)
+            if prepared is None:
+                _without_fail(beginning.leave)
+                return self._stopped_early(), EXIT_FINISHED
+            ended = self._train(prepared)
+        except SetupError as error:
+            _without_fail(beginning.leave)
+            return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
+        except Exception as error:  # the thread's last line of defence: the run must say why
+            logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
+            job = find_job()
+            anew = job.size > 1 and job.restarts_left > 0
+            code = EXIT_ANEW if anew else EXIT_FAILED
+            return RunEnded(outcome="failed", reason=_in_words(error)), code
+        beginning.team.close()
+        return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
+
+    def _prepare(self, beginning: Beginning, folder: RunFolder) -> "Prepared | None":
+        """Return an engine that is ready, or None when a stop was asked for meanwhile."""
+        if self._resumption is None:
+            return beginning.new_run()
+        past, _ = replay(folder.journal)
+        self.replayed = len(past)
+        return beginning.go_on(past, self._resumption)
+
+    def _opened(self, folder: RunFolder) -> None:
+        """The run is on the disk: others may look at it and ask for things from now on."""
+        self.folder = folder
+        self._on_folder(folder)
+        self._inbox = Inbox(
+            folder.commands,
+            self.send,
+            lambda text: self._emitter.emit(Warned(code="command", message=text)),
+        )
+
+    def _train(self, prepared: "Prepared") -> RunEnded:
+        before = prepared.seconds_before
+        monitor = DeviceMonitor(prepared.probe, self._emitter.emit, run_seconds=before)
+        try:
+            return prepared.fit()
+        finally:
+            monitor.close()
+            prepared.close()
+
+    def _stopped_early(self) -> RunEnded:
+        stop = self._stop or Stop()
+        while (command := self._mailbox.take()) is not None:
+            is_stop = isinstance(command, Stop)
+            answer = applied(command, "stop") if is_stop else refused(command, _OVER)
+            self._emitter.emit(answer)
+        return RunEnded(outcome="stopped", reason=f"{stop.reason}, before the first step")
+
+    def _end(self, ended: RunEnded, exit_code: int) -> None:
+        if self._inbox is not None:
+            self._inbox.close()
+        with self._door:
+            self.result = Result(ended.outcome, ended.reason, exit_code)
+            if exit_code == EXIT_ANEW:
+                return  # the run isn't over, and its journal says no such thing
+            refuse_rest(self._mailbox, _OVER, self._emitter.emit)
+        self._emitter.emit(ended)
+
+    def _undo(self, folder: RunFolder, created_dir: bool) -> None:
+        """Remove a run that could not begin: nothing but this thread's own files are in it."""
+        self.folder = None
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if created_dir and not any(self._runs_dir.iterdir()):
+            self._runs_dir.rmdir()
+
+
+def _in_words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return f"{text or 'no message'} [{type(error).__name__}]"[:500]
+
+
+def log_to(path: Path) -> logging.Handler:
+    """Send what libraries log or warn of to the run's own file, not to the screen."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.captureWarnings(True)
+    return handler
+
+
+def _without_fail(let_go: Callable[[], None]) -> None:
+    """Let other ranks go; where they can't be reached there is nobody to let go."""
+    try:
+        let_go()
+    except Exception:  # whatever torch has to say of a broken connection: the run's end is told
+        logging.getLogger(__name__).exception("the other ranks were not told")

@@ -1,0 +1,94 @@
+"""Training as a function: a run from its configuration to its end, without a screen."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from core.common.errors import SetupError
+from core.config.load import changed, load_config
+from core.config.schema import Config
+from core.events.commands import Stop
+from core.events.types import Event
+from core.run.folder import DEFAULT_DIR, RunFolder, RunSummary
+from core.run.report import read_report
+from core.session.engine_thread import EXIT_USAGE, EngineThread, Result
+
+_LOOK_SECONDS = 0.2
+
+
+class TrainingFailed(RuntimeError):
+    """A run that began and then failed; the message says why, `folder` has its log."""
+
+    def __init__(self, reason: str, folder: Path | None) -> None:
+        super().__init__(reason)
+        self.folder = folder
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRun:
+    """A run that is over; a path to whoever wants one, as `load_run` does."""
+
+    folder: Path
+    outcome: str
+    """`finished`, or `stopped` where it was asked to end."""
+    reason: str
+    summary: RunSummary
+    """Its row in the list of runs: best val_top1 and val_loss, epochs, times."""
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+def fit(
+    config: Config | str | Path = "default",
+    overrides: Iterable[str] = (),
+    values: Mapping[str, Any] = {},
+    runs_dir: str | Path = DEFAULT_DIR,
+    on_event: Callable[[Event], object] = lambda event: None,
+) -> FittedRun:
+    """Train from `config` to the end and return the run, whose files are in a folder in `runs_dir`.
+
+    `config` is a Config, a preset's name or a YAML file; `overrides` are `KEY=VALUE` texts as on
+    the command line, `values` maps dotted keys such as `data.root` to plain values. `on_event` is
+    called with everything that happens (`core.events.types`), in the caller's thread.
+
+    Raises SetupError when the run can't begin, leaving nothing behind, and TrainingFailed when it
+    fails later. After KeyboardInterrupt, or an exception of `on_event`, the run saves a
+    checkpoint and stops before that goes on.
+
+    >>> run = fit(values={"data.root": "photos", "phases.full.epochs": 3})
+    >>> Predictor(load_run(run)).predict(["new.jpg"])
+    """
+    if isinstance(config, Config):
+        whole = changed(config, overrides, values)
+    else:
+        whole = load_config(config, overrides, values)
+    engine = EngineThread(whole, Path(runs_dir))
+    result = _watch(engine, on_event)
+    if result.exit_code == EXIT_USAGE:
+        raise SetupError(result.reason)
+    folder = engine.folder.path if engine.folder else None
+    if folder is None or result.outcome == "failed":
+        raise TrainingFailed(result.reason, folder)
+    summary = read_report(RunFolder(folder)).summary
+    return FittedRun(folder, result.outcome, result.reason, summary)
+
+
+def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> Result:
+    queue = engine.subscribe()
+    engine.start()
+    try:
+        while engine.alive or not queue.empty():
+            try:
+                on_event(queue.get(timeout=_LOOK_SECONDS).event)
+            except Empty:
+                continue
+    except BaseException:
+        engine.send(Stop(reason="interrupted"))
+        engine.join()
+        raise
+    result = engine.join()
+    assert result is not None, "the engine's thread has ended without a result"
+    return result

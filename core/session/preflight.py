@@ -1,0 +1,35 @@
+"""What can be known to be wrong with a run before anything is made, and without torch."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from core.common.text import printable
+from core.config.load import ConfigError
+from core.config.phases import PHASES
+from core.config.schema import Config
+from core.data.scan import check_root
+from core.data.storage import place_of
+from core.demo.config import is_demo
+
+
+def check(config: Config) -> None:
+    """Raise a SetupError, whose message is one line, when the run can't begin."""
+    if all(config.phases.get(phase).epochs == 0 for phase in PHASES):
+        raise ConfigError(
+            "phases.head.epochs and phases.full.epochs are both 0: nothing would be trained"
+        )
+    if config.data.root is None:
+        raise ConfigError(
+            "data.root is not set; give a folder of pictures with --data DIR, or use --demo"
+        )
+    # Not Path.is_file: that raises for a name too long and for a folder one may not look into.
+    if config.model.weights is not None and not os.path.isfile(config.model.weights):  # noqa: PTH113
+        raise ConfigError(f"model.weights={printable(config.model.weights)}: no such file")
+    root = place_of(config.data.root)
+    if not isinstance(root, Path):
+        root.check_packages()  # who begins a run doesn't wait for a network; the run itself does
+    elif not is_demo(config):
+        check_root(root)
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError("torch is not installed in this environment: pip install torch")

@@ -1,0 +1,307 @@
+"""From a configuration to an engine that is ready to fit, for a new run or one that goes on.
+
+This is the one door to torch: it is imported in here, when everything that can be known without
+it is known, and behind an event that says so.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.common.cpu import may_read_elsewhere
+from core.common.errors import DataError
+from core.common.files import remove_leftovers, write_text_atomically
+from core.common.openmp import share_the_cores
+from core.common.version import __version__
+from core.config.load import to_yaml
+from core.config.schema import Config
+from core.data.loading.worker_context import start_server
+from core.data.split import DataPlan, plan_data
+from core.data.storage import place_of
+from core.data.verify_split import Differences, recheck
+from core.demo.config import draw_demo, is_demo
+from core.distributed.group import ALONE, Team
+from core.distributed.torchrun_env import find_job
+from core.events.commands import Mailbox
+from core.events.emitter import Emitter
+from core.events.journal import JournalWriter
+from core.events.types import DataReady, Preparing, Record, RunStarted, Warned
+from core.run.folder import RunFolder
+from core.run.state import fold
+from core.session.resume import Resumption, refuse_finished
+
+if TYPE_CHECKING:
+    from core.training.setup import Prepared
+
+_TELL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What rank 0 has found out and the others begin with."""
+
+    config: Config
+    plan: DataPlan
+    folder: RunFolder
+    checkpoint: str = ""
+    """The file to go on from, if there is one."""
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def let_others_go(config: Config) -> None:
+    """Tell ranks that wait for this one, if there are any, that there is nothing to train."""
+    job = find_job()
+    if job.size > 1:
+        from core.distributed.torch_group import join
+
+        team = join(job, config.device)
+        team.share(None)
+        team.close()
+
+
+class Beginning:
+    """Prepares one run in its folder. The methods raise SetupError for what a person can mend,
+    and return None when a stop was asked for meanwhile."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        emitter: Emitter,
+        mailbox: Mailbox,
+        stop_asked: Callable[[], bool],
+        opened: Callable[[RunFolder], None],
+    ) -> None:
+        """`opened` is called once the journal is open."""
+        self._config = config
+        self._folder = folder
+        self._emitter = emitter
+        self._mailbox = mailbox
+        self._stop_asked = stop_asked
+        self._opened = opened
+        self._job = find_job()
+        self.team: Team = ALONE
+        """The ranks of this run, from when they have come together."""
+        self._is_briefed = False
+
+    def new_run(self) -> "Prepared | None":
+        """Return an engine for a new run, or None when a stop was asked for meanwhile."""
+        self._write_config()
+        self._emitter.open_journal(JournalWriter(self._folder.journal))
+        self._opened(self._folder)
+        if may_read_elsewhere(self._config.data.workers):
+            start_server()
+        self._emitter.emit(
+            RunStarted(
+                run_id=self._folder.id,
+                name=self._config.name,
+                config=self._config.model_dump(),
+                version=__version__,
+                pid=os.getpid(),
+                host=self._job.host,
+                ranks=self._job.size,
+                job=self._job.id,
+            )
+        )
+        self._come_together()
+        self._draw_demo()
+        plan = self._plan()
+        if plan is None or self._stop_asked():
+            return None
+        plan.write_csv(self._folder.split)
+        self._tell_of_data(plan)
+        self._before_torch()
+        from core.training.setup import prepare
+
+        if self._stop_asked():
+            return None
+        self._brief(Brief(self._config, plan, self._folder))
+        return prepare(
+            self._config, plan, self._folder, self._emitter, self._mailbox, team=self.team
+        )
+
+    def go_on(self, past: Sequence[Record], resumption: Resumption) -> "Prepared | None":
+        """Return an engine that goes on with a run, or None when a stop was asked for meanwhile.
+
+        The journal is opened, and the run changed, only when nothing can refuse it any more.
+        """
+        self._emitter.go_on_after(past)
+        refuse_finished(fold(past), resumption)
+        self._come_together()
+        self._draw_demo()
+        checked = self._recheck(resumption)
+        if checked is None or self._stop_asked():
+            return None
+        plan, differences = checked
+        self._before_torch()
+        from core.training.setup import find_start, prepare
+
+        start, resumed, problems = find_start(
+            self._folder, past, self._config, resumption.changes, self._job
+        )
+        if self._stop_asked():
+            return None
+        for place in (self._folder.path, self._folder.checkpoints):
+            remove_leftovers(place)
+        if resumption.changes:
+            self._write_config()
+        if differences:
+            plan.write_csv(self._folder.split)
+        self._emitter.open_journal(JournalWriter(self._folder.journal))
+        self._opened(self._folder)
+        self._emitter.emit(resumed)
+        for problem in problems:
+            self._emitter.emit(Warned(code="checkpoint", message=problem))
+        if differences:
+            self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
+        self._tell_of_data(plan)
+        self._brief(
+            Brief(self._config, plan, self._folder, start.checkpoint, dict(resumption.changes))
+        )
+        return prepare(
+            self._config, plan, self._folder, self._emitter, self._mailbox, start, self.team
+        )
+
+    def leave(self) -> None:
+        """Let other ranks go, also those that still wait to be told what to train."""
+        if self.team.size == 1:
+            let_others_go(self._config)
+            return
+        if not self._is_briefed:
+            self._brief(None)
+        self.team.close()
+
+    def _come_together(self) -> None:
+        """Wait for the other ranks, if there are any: from now on they hear when this one ends."""
+        if self._job.size > 1:
+            self._before_torch()
+            from core.distributed.torch_group import join
+
+            self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
+            self.team = join(self._job, self._config.device)
+
+    def _brief(self, brief: Brief | None) -> None:
+        self._is_briefed = True
+        self.team.share(brief)
+
+    def _plan(self) -> DataPlan | None:
+        """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
+        data, progress = self._config.data, self._progress("reading pictures")
+        root = place_of(data.root or "")
+        if data.split is None:
+            return plan_data(
+                root,
+                data.val_fraction,
+                self._config.seed,
+                progress,
+                self._stop_asked,
+                data.test_fraction,
+                data.group,
+                self._keeps,
+            )
+        if data.test_fraction or data.group:
+            raise DataError(
+                "data.split says which picture is on which side: leave data.test_fraction and "
+                "data.group out"
+            )
+        checked = recheck(root, Path(data.split), progress, self._stop_asked, self._keeps)
+        if checked is None:
+            return None
+        plan, differences = checked
+        if differences:
+            said = f"the pictures differ from those of data.split: {differences}"
+            self._emitter.emit(Warned(code="data", message=said))
+        return plan
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether anything may be kept in the user's cache folder."""
+        return self._config.cache.max_gb > 0
+
+    def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
+        if not self._folder.split.exists() and not any(self._folder.checkpoints.glob("*.pt")):
+            # The run was gone before its pictures had been looked through.
+            plan = self._plan()
+            if plan is None:
+                return None
+            plan.write_csv(self._folder.split)
+        checked = recheck(
+            place_of(self._config.data.root or ""),
+            self._folder.split,
+            self._progress("checking the pictures"),
+            self._stop_asked,
+            self._keeps,
+        )
+        if checked and checked[1] and not resumption.accept_data_changes:
+            raise DataError(
+                f"the data has changed since the run began: {checked[1]}; put it back, or go on "
+                "with what is there by --accept-data-changes"
+            )
+        return checked
+
+    def _write_config(self) -> None:
+        write_text_atomically(self._folder.config, to_yaml(self._config))
+
+    def _before_torch(self) -> None:
+        if self.team.size > 1:
+            return  # the ranks have come together by it
+        share_the_cores()
+        self._emitter.emit(Preparing(stage="loading torch"))
+
+    def _draw_demo(self) -> None:
+        if is_demo(self._config):
+            draw_demo(self._config, self._progress("drawing the demo's pictures"))
+
+    def _tell_of_data(self, plan: DataPlan) -> None:
+        self._emitter.emit(
+            DataReady(
+                root=str(plan.root),
+                classes=plan.classes,
+                train=len(plan.train),
+                val=len(plan.val),
+                train_per_class=plan.per_class("train"),
+                val_per_class=plan.per_class("val"),
+                damaged=len(plan.damaged),
+                test=len(plan.test),
+            )
+        )
+        self._warn_of_leaks(plan)
+        if plan.damaged:
+            number = len(plan.damaged)
+            files = "file" if number == 1 else "files"
+            self._emitter.emit(
+                Warned(
+                    code="unreadable-file",
+                    message=f"{number} {files} can't be read, left out",
+                    files=[item.path for item in plan.damaged],
+                    reasons=[item.reason for item in plan.damaged],
+                )
+            )
+
+    def _warn_of_leaks(self, plan: DataPlan) -> None:
+        if plan.leaks:
+            number = len(plan.leaks)
+            pictures = "1 picture is" if number == 1 else f"{number} pictures are"
+            self._emitter.emit(
+                Warned(
+                    code="leak",
+                    message=f"{pictures} there more than once, on several sides or in several "
+                    "classes; convnext-tui check tells more",
+                    files=[picture.path for group in plan.leaks for picture in group],
+                    reasons=[f"{len(group)} show the same" for group in plan.leaks for _ in group],
+                )
+            )
+
+    def _progress(self, stage: str) -> Callable[[int, int], None]:
+        told = [0.0]
+
+        def tell(done: int, total: int) -> None:
+            now = time.monotonic()
+            if done == total or now - told[0] >= _TELL_SECONDS:
+                told[0] = now
+                self._emitter.emit(Preparing(stage=stage, done=done, total=total))
+
+        return tell

@@ -1,0 +1,1 @@
+"""Choose precision, memory layout and batch size by measurement."""

@@ -1,0 +1,199 @@
+"""Looks at the training device and the host, by time and in a thread of its own."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from core.events.emitter import Emit
+from core.events.pacing import gap_in_a_long_run
+from core.events.types import DeviceSample
+
+SAMPLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """What PyTorch's allocator knows, in bytes."""
+
+    allocated: int
+    reserved: int
+    peak: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProbe:
+    """What the engine tells of its device, so that this module needs no torch."""
+
+    device: str
+    name: str
+    uuid: str = ""
+    """As NVML spells it (`GPU-…`); empty for anything but an NVIDIA GPU."""
+    memory: Callable[[], DeviceMemory] | None = None
+    rank: int = 0
+    host: str = ""
+    """The machine, where there may be several."""
+    waits: Callable[[], float | None] = lambda: None
+    """The share of the time since the last call that was spent waiting for other ranks."""
+
+
+class DeviceMonitor:
+    """Emits a DeviceSample every `seconds` until it is closed, less often in a long run."""
+
+    def __init__(
+        self,
+        probe: DeviceProbe,
+        emit: Emit,
+        seconds: float = SAMPLE_SECONDS,
+        run_seconds: float = 0.0,
+    ) -> None:
+        """`run_seconds` is what the run has trained in earlier processes."""
+        self._sampler = DeviceSampler(probe)
+        self._emit = emit
+        self._seconds = seconds
+        # Pauses count: the device is looked at meanwhile.
+        self._run_began = time.monotonic() - run_seconds
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="device-monitor", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self._emit(self._sampler.sample())
+            except OSError:
+                return  # the journal's disk is in trouble; the engine says so itself
+            age = time.monotonic() - self._run_began
+            if self._closing.wait(gap_in_a_long_run(self._seconds, age)):
+                return
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self._thread.join()
+
+
+class DeviceSampler:
+    """Reads the device through NVML where there is one, and the host through psutil."""
+
+    def __init__(self, probe: DeviceProbe) -> None:
+        self._probe = probe
+        self._process = psutil.Process()
+        self._nvml, self._note = _open_nvml(probe)
+        psutil.cpu_percent()  # the first call only sets the mark that the next one counts from
+
+    def sample(self) -> DeviceSample:
+        """Return a look at device and host; what can't be known is None, never an error."""
+        memory, problem = self._memory()
+        gpu = self._nvml.read(memory) if self._nvml else _GpuReading()
+        host = psutil.virtual_memory()
+        return DeviceSample(
+            device=self._probe.device,
+            name=self._probe.name,
+            rank=self._probe.rank,
+            host=self._probe.host,
+            allocated=memory.allocated if memory else None,
+            reserved=memory.reserved if memory else None,
+            peak=memory.peak if memory else None,
+            total=memory.total if memory else None,
+            others=gpu.others,
+            utilization=gpu.utilization,
+            temperature=gpu.temperature,
+            host_cpu=psutil.cpu_percent() / 100,
+            host_used=host.total - host.available,
+            host_total=host.total,
+            process_rss=self._resident(),
+            waits=self._probe.waits(),
+            note=problem or gpu.note or self._note,
+        )
+
+    def _memory(self) -> tuple[DeviceMemory | None, str]:
+        try:
+            return (self._probe.memory() if self._probe.memory else None), ""
+        except RuntimeError as error:  # a device that has failed; the engine says so itself
+            return None, " ".join(f"{self._probe.device}: {error}".split())[:200]
+
+    def _resident(self) -> int:
+        total = 0
+        for process in [self._process, *_children(self._process)]:
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:
+                continue  # a worker that has just ended
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class _GpuReading:
+    utilization: float | None = None
+    temperature: float | None = None
+    others: int | None = None
+    note: str = ""
+
+
+class _Nvml:
+    """One GPU through NVML; every figure stands alone, so that a broken one hides no other."""
+
+    def __init__(self, uuid: str) -> None:
+        import pynvml
+
+        self._lib: Any = pynvml
+        pynvml.nvmlInit()
+        self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+
+    def read(self, memory: DeviceMemory | None) -> _GpuReading:
+        lib, handle = self._lib, self._handle
+        problems: list[str] = []
+
+        def ask(what: Callable[[], Any]) -> Any:
+            try:
+                return what()
+            except Exception as error:  # a driver that goes away shows itself in many ways
+                problems.append(f"NVML: {error}")
+                return None
+
+        busy = ask(lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu)
+        heat = ask(lambda: lib.nvmlDeviceGetTemperature(handle, lib.NVML_TEMPERATURE_GPU))
+        used = ask(lambda: lib.nvmlDeviceGetMemoryInfo(handle).used)
+        processes = ask(lambda: lib.nvmlDeviceGetComputeRunningProcesses(handle))
+        return _GpuReading(
+            utilization=None if busy is None else busy / 100,
+            temperature=None if heat is None else float(heat),
+            others=None if used is None else max(0, used - _own(processes or [], memory)),
+            note=problems[0] if problems else "",
+        )
+
+
+def _own(processes: list[Any], memory: DeviceMemory | None) -> int:
+    mine = [p.usedGpuMemory for p in processes if p.pid == os.getpid()]
+    if mine and mine[0]:
+        return int(mine[0])
+    # In a container the process numbers differ; then the CUDA context counts with the others.
+    return memory.reserved if memory else 0
+
+
+def _open_nvml(probe: DeviceProbe) -> tuple[_Nvml | None, str]:
+    if not probe.uuid:
+        return None, _without_figures(probe)
+    try:
+        return _Nvml(probe.uuid), ""
+    except Exception as error:  # a missing or broken driver shows itself in many ways
+        return None, f"no utilisation and temperature: {error}"
+
+
+def _without_figures(probe: DeviceProbe) -> str:
+    if probe.memory is not None:
+        return ""
+    return "no GPU in use" if probe.device == "cpu" else f"{probe.device} tells no figures"
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []

@@ -1,0 +1,129 @@
+"""What each phase trains on: pictures, or in phase head the features of a frozen backbone."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+
+import torch
+from torch import nn
+
+from core.common.cache_dir import place_for
+from core.config.schema import Config
+from core.data.loading.dataset import PictureDataset
+from core.data.loading.loader import Loader
+from core.data.loading.order import Order
+from core.events.emitter import Emit
+from core.events.types import Warned
+from core.model.build import head_names, train_mode
+from core.model.device import Compute
+from core.model.normalize import PixelNet
+from core.training.features.loader import (
+    FeatureLoader,
+    Feed,
+    FrozenNet,
+    is_function,
+    store_name,
+    weights_digest,
+)
+from core.training.features.store import FeatureStore
+from core.training.losses import training_loss
+from core.training.mixup import make_mix
+
+_MAKERS_OF_PIXELS = ("torch", "torchvision", "timm", "pillow")
+
+
+def make_feeds(
+    config: Config,
+    net: PixelNet,
+    loaders: tuple[Loader, Loader],
+    computes: Mapping[str, Compute],
+    emit: Emit,
+) -> Mapping[str, Feed]:
+    """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
+    classifier that isn't linear, is fed pictures in phase head too, with a warning."""
+    train = loaders[0].dataset
+    order = Order(config, train.labels)
+
+    def feed_of_pictures(phase: str) -> Feed:
+        loss = training_loss(config, phase, train, computes[phase].device)
+        return Feed(net, *loaders, computes[phase], order, loss, net)
+
+    mix = make_mix(config.phases.full, train.classes, net.normalised)
+    full = replace(feed_of_pictures("full"), mix=mix)
+    if config.compile:
+        full = replace(full, net=torch.compile(net))
+    return {"head": _head_feed(config, net, loaders, feed_of_pictures("head"), emit), "full": full}
+
+
+def _head_feed(
+    config: Config, net: PixelNet, loaders: tuple[Loader, Loader], pictures: Feed, emit: Emit
+) -> Feed:
+    compute = pictures.compute
+    if config.phases.head.epochs == 0:
+        return pictures
+    compute.place_model(net)
+    reason = _why_not(config, net, compute)
+    if reason:
+        text = f"phase head computes its features anew in every epoch: {reason}"
+        emit(Warned(code="features", message=text))
+        return pictures
+    return _feature_feed(config, net, loaders, pictures)
+
+
+def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
+    model = net.model
+    if not isinstance(model.get_classifier(), nn.Linear):  # type: ignore[operator]
+        return "the classifier of this model isn't a linear layer"
+    train_mode(model, frozen=True)
+    side = config.data.image_size
+    generator = torch.Generator().manual_seed(0)
+    pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
+    with compute.autocast():
+        same = is_function(FrozenNet(net), pictures)
+    return "" if same else "its frozen backbone gives other features for the same picture"
+
+
+def _feature_feed(
+    config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], of_pictures: Feed
+) -> Feed:
+    model, net, compute = pixel_net.model, FrozenNet(pixel_net), of_pictures.compute
+    train, val = loaders
+    team = train.team
+    views = config.phases.head.views
+    common = {
+        "weights": weights_digest(model, head_names(model)),
+        "model": config.model.name,
+        "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
+        "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
+        "versions": [version(package) for package in _MAKERS_OF_PIXELS],
+        # A batch in other shares comes out otherwise in the last bits.
+        **({"ranks": team.size, "in_pairs": team.in_pairs} if team.size > 1 else {}),
+    }
+
+    def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
+        about = {**common, "part": part, "batch_size": pictures.batch_size}
+        open_store = partial(_open_store, config, net, pictures.dataset, about)
+        order = partial(of_pictures.order, "head") if part == "train" else None
+        return FeatureLoader(pictures, net, views, order, open_store, compute.device)
+
+    train_source = feature_loader(train, "train", views) if views else train
+    return replace(of_pictures, net=net, train=train_source, val=feature_loader(val, "val", 1))
+
+
+def _open_store(
+    config: Config, net: FrozenNet, dataset: PictureDataset, common: Mapping[str, object], view: int
+) -> FeatureStore:
+    """Open what is kept of one view of a side of the data."""
+    name = store_name(
+        **common,
+        view=view,
+        seed=config.seed,
+        transform=str(dataset.plain if view == 0 else dataset.transform),
+        reduced=dataset.pictures.short if dataset.pictures else None,
+        background=dataset.background,
+        contents=list(zip(dataset.contents, dataset.labels, strict=True)),
+    )
+    count, width = len(dataset), net.classifier.in_features
+    folder = place_for("features", name, 4 * count * (width + 1), config.cache.max_gb)
+    return FeatureStore(folder, count, width)

@@ -1,0 +1,1 @@
+"""Charts: data, axes and drawing."""

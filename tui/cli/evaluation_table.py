@@ -1,0 +1,86 @@
+"""An evaluation on standard output, once."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from core.common import format as fmt
+from core.common.text import printable
+from tui.cli.console import output
+
+if TYPE_CHECKING:
+    from core.inference.evaluation_result import EvaluationResult
+
+_NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "macro_f1": "macro F1",
+    "ece": "calibration error",
+    "loss": "loss",
+}
+_WORST, _PAIRS = 20, 8
+
+
+def print_evaluation(result: "EvaluationResult") -> None:
+    """Print the figures with their intervals, the weakest classes and the most confused pairs."""
+    console = output()
+    where = printable(result.root)
+    left_out = f", {fmt.count(len(result.unreadable))} unreadable left out"
+    console.print(
+        Text.assemble(
+            (printable(result.about["run"]), "bold"),
+            f" ({printable(result.about['checkpoint'])}) on {where}: "
+            f"{fmt.count(len(result.labels))} pictures{left_out if result.unreadable else ''}",
+        )
+    )
+    tables = [_figures(result), _classes(result)]
+    if result.evaluation.pairs:
+        tables.append(_pairs(result))
+    for table in tables:
+        console.print()
+        console.print(table)
+
+
+def _figures(result: "EvaluationResult") -> Table:
+    table = _table("", "value", "95 % interval")
+    tta = result.tta
+    for title in (f"with {tta.kind}", "difference", "95 % interval") if tta else ():
+        table.add_column(title, justify="right")
+    for key, name in _NAMES.items():
+        low, high = result.intervals[key]
+        cells = [name, f"{result.figures[key]:.4f}", f"{low:.4f} to {high:.4f}"]
+        if tta:
+            low, high = tta.intervals[key]
+            cells += [f"{tta.figures[key]:.4f}", f"{tta.differences[key]:+.4f}"]
+            cells += [f"{low:+.4f} to {high:+.4f}"]
+        table.add_row(*cells)
+    return table
+
+
+def _classes(result: "EvaluationResult") -> Table:
+    rows = [row for row in result.evaluation.rows if row.support]
+    worst = sorted(rows, key=lambda row: (row.f1, row.label))[:_WORST]
+    said = "class" if len(worst) == len(rows) else f"the {len(worst)} weakest classes"
+    table = _table(said, "pictures", "precision", "recall", "F1")
+    for row in worst:
+        figures = (fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1))
+        table.add_row(Text(printable(row.name)), fmt.count(row.support), *figures)
+    return table
+
+
+def _pairs(result: "EvaluationResult") -> Table:
+    name = result.evaluation.name
+    table = _table("confused most: class", "taken for", "pictures", "of the class")
+    for pair in result.evaluation.pairs[:_PAIRS]:
+        names = (Text(printable(name(label))) for label in (pair.truth, pair.predicted))
+        table.add_row(*names, fmt.count(pair.count), fmt.percent(pair.share, 1))
+    return table
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first)
+    for title in columns:
+        table.add_column(title, justify="right")
+    return table

@@ -1,0 +1,176 @@
+"""One run on standard output: a summary and charts, once, for a terminal or a log."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from core.analysis.curves import metric
+from core.common import format as fmt
+from core.common.text import printable
+from core.run.report import RunReport
+from core.run.state import RunState
+from tui.charts import run_charts as curves
+from tui.charts.plot import draw, drawn_log
+from tui.charts.view import View
+from tui.cli.console import output
+from tui.text import run_status as wording
+from tui.text.progress import progress_lines
+from tui.text.run_list import trouble
+from tui.text.symbols import SYMBOLS
+
+_ROOM_FOR_TWO = 120
+_CHART_ROWS = 13
+_GAP = 3
+_AT_WORK = ("preparing", "running", "paused")
+_CAN_GO_ON = ("interrupted", "stopped", "failed")
+_COLOURS = {
+    "finished": "green",
+    "failed": "red",
+    "unreadable": "red",
+    "stopped": "yellow",
+    "interrupted": "yellow",
+    "paused": "yellow",
+}
+Fact = tuple[str, str]
+
+
+def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> None:
+    """Print a run's summary and a chart of each metric."""
+    console = output(width)
+    now = time.time()
+    console.print(_headline(report, now))
+    console.print(_facts_table(facts(report, now, console.width)))
+    if not any(report.state.curves.values()):
+        return  # no step yet, nothing to draw
+    console.print()
+    _print_charts(console, report.state, metrics)
+
+
+def _headline(report: RunReport, now: float) -> Text:
+    status = report.summary.status
+    said = trouble(report.summary) or report.state.reason
+    colour = _COLOURS.get(status, "")
+    return Text.assemble(
+        (f"{SYMBOLS.get(status, '?')} ", colour),
+        (printable(report.summary.name), "bold"),
+        "  ",
+        (status, colour),
+        f": {printable(said)}" if said else "",
+    )
+
+
+def facts(report: RunReport, now: float, width: int) -> list[Fact]:
+    """Return what there is to say about a run, label and text; what isn't known is left out."""
+    return [(label, text) for label, text in _facts(report, now, width) if text]
+
+
+def _facts(report: RunReport, now: float, width: int) -> Iterator[Fact]:
+    state, status = report.state, report.summary.status
+    yield "run", printable(str(report.folder.path))
+    yield "time", _time(state, status, now)
+    yield "data", _data(state)
+    yield "model", _model(state)
+    yield "device", _device(state)
+    for phase in state.phases.values():
+        step = wording.phase_step(phase, status not in _AT_WORK).plain
+        yield f"phase {printable(phase.name)}", step.replace(f" {printable(phase.name)} ", " ", 1)
+    if status in _AT_WORK:
+        yield "now", "; ".join(c.plain for c in progress_lines(state, status, width - 14, 1))
+    yield "best", _best(state)
+    yield "weights", _weights(report)
+    if status in _CAN_GO_ON:
+        yield "go on with", f"convnext-tui --resume {printable(report.folder.id)}"
+    yield "warnings", f"{fmt.count(state.warnings)}, see the log" if state.warnings else ""
+
+
+def _time(state: RunState, status: str, now: float) -> str:
+    if state.started is None:
+        return ""
+    took = fmt.duration(wording.elapsed(state, status, now))
+    return f"{took}, started {fmt.when(state.started, now)}"
+
+
+def _data(state: RunState) -> str:
+    data = state.data
+    if data is None:
+        return ""
+    counts = f"{fmt.count(data.train)} train and {fmt.count(data.val)} val pictures"
+    damaged = f", {fmt.count(data.damaged)} unreadable left out" if data.damaged else ""
+    return f"{printable(data.root)}: {counts} in {fmt.count(len(data.classes))} classes{damaged}"
+
+
+def _model(state: RunState) -> str:
+    model = state.model
+    if model is None:
+        return ""
+    parts = [printable(model.name), f"{fmt.parameters(model.parameters)} parameters"]
+    return ", ".join([*parts, f"weights: {printable(model.weights)}"])
+
+
+def _device(state: RunState) -> str:
+    model = state.model
+    if model is None:
+        return ""
+    name = f" ({printable(model.device_name)})" if model.device_name else ""
+    speed = ", ".join(wording.speed_lines(state)) if state.epochs else ""
+    parts = [f"{printable(model.device)}{name}", printable(model.precision), speed]
+    return ", ".join(part for part in parts if part)
+
+
+def _best(state: RunState) -> str:
+    if state.best is None:
+        return ""
+    best = state.best.result
+    return (
+        f"val top-1 {fmt.percent(best.val_top1)}, top-5 {fmt.percent(best.val_top5)}, "
+        f"loss {fmt.loss(best.val_loss)} in {printable(best.phase)} epoch {best.epoch}"
+    )
+
+
+def _weights(report: RunReport) -> str:
+    folder = report.folder.checkpoints
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix == ".pt")
+        names = [f"{printable(path.name)} {fmt.size(path.stat().st_size)}" for path in found]
+    except OSError:
+        return ""
+    return f"checkpoints/: {', '.join(names)}" if names else ""
+
+
+def _facts_table(rows: Sequence[Fact]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(Text(label), Text(text))
+    return table
+
+
+def _print_charts(console: Console, state: RunState, metrics: Sequence[str]) -> None:
+    """Print the charts, pairs of them side by side where there is room."""
+    if console.width < _ROOM_FOR_TWO:
+        for key in metrics:
+            console.print(_chart(state, key, console.width))
+        return
+    each = (console.width - _GAP) // 2
+    grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+    grid.add_column(width=each)
+    grid.add_column(width=each)
+    drawn = [_chart(state, key, each) for key in metrics]
+    for first in range(0, len(drawn), 2):
+        grid.add_row(*drawn[first : first + 2])
+    console.print(grid)
+
+
+def _chart(state: RunState, key: str, width: int) -> RenderableType:
+    view = View()
+    spec = curves.chart(state, metric(key), view)
+    title = Text(curves.title(state, metric(key), view, drawn_log(spec)), style="bold")
+    legend = Text(curves.legend(state, metric(key)), style="dim")
+    for line in (title, legend):
+        line.truncate(width, overflow="ellipsis")
+    chart = draw(spec, width, _CHART_ROWS).text
+    return Group(title, chart, *([legend] if legend.plain else []), Text())

@@ -1,0 +1,1 @@
+"""Settings, themes and keys of the user."""

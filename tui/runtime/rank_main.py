@@ -1,0 +1,73 @@
+"""This process as one of the ranks that torchrun has started."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.common.errors import SetupError
+from core.distributed.torchrun_env import RESULT_VARIABLE, Job
+
+if TYPE_CHECKING:
+    from core.config.schema import Config
+    from core.session.resume import Resumption
+
+    Plan = Callable[[], tuple[Config, Resumption | None]]
+
+_EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}
+
+
+def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
+    """Train as one of several ranks; returns the exit code.
+
+    When an elastic agent has started all of them anew, the run that they had begun goes on from
+    its last checkpoint.
+    """
+    config, resumption = plan()
+    if not job.leads:
+        from core.session.worker_rank import follow
+
+        return follow(job, config.device)
+    from core.events.journal import replay
+    from core.run.find import changes_of_job, is_of_job, run_of_job
+    from core.run.state import fold
+    from core.session.resume import plan_resumption
+    from core.session.run_setup import let_others_go
+
+    folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
+    past = replay(folder.journal)[0] if folder else []
+    if folder is not None and is_of_job(past, job.id):
+        status = fold(past).status
+        if status in _EXIT_CODES:
+            let_others_go(config)
+            return _told(_EXIT_CODES[status])
+        # The run's configuration has what was to be changed, its checkpoint perhaps not yet.
+        resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
+        config = resumption.config
+    from core.session.engine_thread import EXIT_ANEW, EXIT_USAGE
+    from tui.runtime.unattended import run_headless
+
+    try:
+        code = run_headless(config, runs_dir, log_format, resumption)
+    except SetupError as error:
+        # It would be the same with the next start.
+        let_others_go(config)
+        print(f"error: {error}", file=sys.stderr)
+        return _told(EXIT_USAGE)
+    return code if code == EXIT_ANEW else _told(code)
+
+
+def _told(code: int) -> int:
+    """Leave a run's exit code for whoever started the ranks; returns what to end with: another
+    code than 0 makes the agent start all of them anew."""
+    name = os.environ.get(RESULT_VARIABLE)
+    if not name:
+        return code
+    try:
+        Path(name).write_text(str(code), encoding="ascii")
+    except OSError as error:
+        print(f"{name}: {error.strerror}", file=sys.stderr)
+        return code
+    return 0

@@ -1,0 +1,65 @@
+"""A run without the app: all of it, or what is left of it when the app has gone."""
+
+import sys
+from pathlib import Path
+
+from core.config.schema import Config
+from core.distributed.torchrun_env import find_job
+from core.events.commands import Stop
+from core.events.journal import replay
+from core.run.state import RunState
+from core.session.engine_thread import EXIT_ANEW, EXIT_FINISHED, EngineThread
+from core.session.resume import Resumption
+from tui.runtime.headless import follow, make_view, where_it_is
+from tui.runtime.signal_handlers import Interrupts
+from tui.terminal.terminal import divert, show_cursor
+
+
+def run_headless(
+    config: Config, runs_dir: Path, log_format: str, resumption: Resumption | None = None
+) -> int:
+    """Train without the app; returns the exit code."""
+    engine = EngineThread(config, runs_dir, resumption=resumption)
+    is_rank = bool(find_job().id)
+    interrupts = Interrupts(lambda reason: engine.send(Stop(reason=reason)), show_cursor, is_rank)
+    queue = engine.subscribe()
+    view = make_view(log_format, sys.stdout)
+    engine.start()
+    result = follow(engine, queue, view)
+    _report(engine, quiet=log_format == "json")
+    if interrupts.exit_code is None or result.exit_code == EXIT_ANEW:
+        return result.exit_code
+    return interrupts.exit_code
+
+
+def finish_headless(engine: EngineThread, interrupts: Interrupts, hung_up: bool = False) -> int:
+    """Go on without the app until the run is over; returns the exit code.
+
+    After `hung_up` there is no terminal to write to: the lines go into the run's log.
+    """
+    state, queue = RunState(), engine.subscribe()
+    if engine.alive:
+        if engine.folder is not None:
+            for record in replay(engine.folder.journal)[0]:
+                state.apply(record)
+            if hung_up:
+                divert(engine.folder.log)
+        follow(engine, queue, make_view("plain" if hung_up else "auto", sys.stdout), state)
+    _report(engine, quiet=False)
+    if interrupts.exit_code is not None:
+        return interrupts.exit_code
+    return engine.result.exit_code if engine.result else EXIT_FINISHED
+
+
+def _report(engine: EngineThread, quiet: bool) -> None:
+    result = engine.result
+    if result is None:
+        return
+    if result.outcome == "failed":
+        log = f"\nmore in {engine.folder.log}" if engine.folder else ""
+        print(f"error: {result.reason}{log}", file=sys.stderr)
+    if engine.folder is not None and not quiet:
+        try:
+            print(where_it_is(engine.folder), flush=True)
+        except (OSError, ValueError):
+            return  # nobody is there to read it

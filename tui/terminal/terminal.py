@@ -1,0 +1,140 @@
+"""The terminal as the app's own: what native code and workers print never reaches the screen."""
+
+import io
+import os
+import select
+import signal
+import sys
+import tempfile
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tui.terminal.sgr_optimizer import thrifty
+
+_OUTPUTS = (1, 2)
+_PATIENT_SECONDS = 0.5
+
+
+# Out of everything that Textual switches on: alternate screen, hidden cursor, mouse, focus, paste,
+# kitty's keyboard, size reports, no line wrap.
+_PLAIN_SCREEN = (
+    b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+)
+_PLAIN_SCREEN += b"\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[?2048l\x1b[?7h"
+
+
+class _Screen(io.TextIOWrapper):
+    """The terminal that Textual writes to, in fewer bytes. One that can't be written to any more
+    has hung up, also where no SIGHUP tells so; the writing thread must not die of it."""
+
+    def write(self, text: str) -> int:
+        try:
+            super().write(thrifty(text))
+        except OSError:
+            os.kill(os.getpid(), signal.SIGHUP)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTerminal:
+    """What the app has of its terminal."""
+
+    stray: Path
+    """Where stray output goes while there is no run; gone afterwards if nothing was written."""
+    give_back: Callable[[], None]
+    """Bring the terminal back at once, for a process that ends without leaving the app."""
+
+
+@contextmanager
+def own_terminal() -> Iterator[OwnTerminal]:
+    """Give the app copies of the terminal, and let descriptors 1 and 2 lead to a file meanwhile.
+
+    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the size; libraries in C,
+    loader workers and the CUDA runtime write to the bare numbers.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in _OUTPUTS]
+    streams = sys.__stdout__, sys.__stderr__
+    private = [_Screen(os.fdopen(os.dup(n), "wb"), encoding="utf-8") for n in _OUTPUTS]
+    sys.__stdout__, sys.__stderr__ = private  # type: ignore[misc]
+    handle, name = tempfile.mkstemp(prefix="convnext-tui-", suffix=".log")
+    os.close(handle)
+    stray = Path(name)
+    divert(stray)
+    try:
+        yield OwnTerminal(stray, partial(_give_back, kept[-1], _attributes()))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in zip(_OUTPUTS, kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+        sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
+        for stream in private:
+            _close(stream.fileno())
+        if stray.stat().st_size == 0:
+            stray.unlink()
+
+
+def _attributes() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def show_cursor() -> None:
+    """Bring back the cursor that bars hide, for a process that ends without taking them away."""
+    if os.isatty(1):
+        _write_at_once(1, b"\x1b[?25h")
+
+
+def _give_back(terminal: int, attributes: list[Any] | None) -> None:
+    _write_at_once(terminal, _PLAIN_SCREEN)
+    if attributes is not None:
+        with suppress(termios.error):
+            termios.tcsetattr(0, termios.TCSANOW, attributes)
+
+
+def _write_at_once(terminal: int, data: bytes) -> None:
+    # A slow terminal still has a screenful before it; one that takes nothing any more (held by
+    # ctrl+s) must not keep the process.
+    if select.select([], [terminal], [], _PATIENT_SECONDS)[1]:
+        with suppress(OSError):
+            os.write(terminal, data)
+
+
+def divert(path: Path) -> None:
+    """Let everything that is written to descriptors 1 and 2 be appended to a file."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    for number in _OUTPUTS:
+        os.dup2(file, number)
+    os.close(file)
+
+
+def let_go() -> None:
+    """Let the app's writes to a terminal that is gone succeed: it waits for them when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and stream.fileno() not in _OUTPUTS:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _close(number: int) -> None:
+    # Not through the stream: it would write what it still holds to a terminal that may be gone.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)

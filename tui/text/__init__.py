@@ -1,0 +1,1 @@
+"""Run state as text."""

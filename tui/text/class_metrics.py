@@ -1,0 +1,217 @@
+"""An evaluation in words and figures: what the tab of classes says, without a terminal."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.analysis.class_metrics import ClassRow, ConfusedPair, Evaluation
+from core.common import format as fmt
+from core.common.text import printable
+from core.events.types import Evaluated
+from core.run.state import RunState
+
+_AT_WORK = ("preparing", "running", "paused")
+_WELL_MEANT = 0.02
+"""Confidence may be off by this much in the mean before it is called too high or too low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The evaluation that is looked at, the one it is compared with, and what else to say."""
+
+    evaluation: Evaluation | None
+    before: Evaluation | None
+    title: str
+    empty: str = ""
+    """Why there is none, and what to do."""
+
+
+def choose(state: RunState, status: str, best: bool) -> Chosen:
+    """Return the latest evaluation of a run, or that of its best epoch."""
+    classes = state.data.classes if state.data else []
+    event = state.best_evaluation if best else state.evaluation
+    if event is None:
+        return Chosen(None, None, "", empty_text(state, status, best))
+    before = None if best else state.evaluation_before
+    evaluation = Evaluation(event, classes)
+    title = (
+        f"{which_epoch(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
+        f"{fmt.count(evaluation.pictures)} val │ {other_epoch(best)}"
+    )
+    return Chosen(evaluation, Evaluation(before, classes) if before else None, title)
+
+
+def which_epoch(event: Evaluated, best: bool) -> str:
+    """Return which epoch is looked at."""
+    return f"{'best' if best else 'latest'}: {printable(event.phase)}, epoch {event.epoch}"
+
+
+def other_epoch(best: bool) -> str:
+    """Return the key that leads to the other epoch."""
+    return f"e {'latest' if best else 'best'}"
+
+
+def empty_text(state: RunState, status: str, best: bool) -> str:
+    """Return why there are no figures by class, and what to do."""
+    at_work = status in _AT_WORK
+    if best and state.evaluation:
+        where = ""
+        if state.best:
+            where = f" ({printable(state.best.result.phase)}, epoch {state.best.result.epoch})"
+        return f"No figures by class are kept of the best epoch{where}. e shows the latest one."
+    if state.epochs:
+        text = "This run's journal was written without figures by class."
+        return f"{text} They come with the next validation pass." if at_work else text
+    if at_work:
+        return "Figures by class come with the first validation pass, at the end of the epoch."
+    return "The run ended before its first validation pass: there are no figures by class."
+
+
+def changes(chosen: Chosen) -> Mapping[int, float]:
+    """Return how the F1 of each class has changed since the epoch before, by label; those of
+    which nothing can be said are left out."""
+    if chosen.evaluation is None or chosen.before is None:
+        return {}
+    both = zip(chosen.evaluation.rows, chosen.before.rows, strict=False)
+    changed = {now.label: now.f1 - then.f1 for now, then in both}
+    return {label: change for label, change in changed.items() if math.isfinite(change)}
+
+
+def change_text(change: float | None) -> str:
+    """Return a change in points of percent: `▲ +1.2`, `▼ -0.8`, `=` or `–`."""
+    if change is None:
+        return fmt.NONE
+    points = round(100 * change, 1)
+    if points == 0:
+        return "="
+    return f"{'▲' if points > 0 else '▼'} {points:+.1f}"
+
+
+def percent_cell(share: float) -> str:
+    """Return a share as whole percent in at most three cells: `97`, `<1`, `·` for none."""
+    if math.isnan(share):
+        return fmt.NONE
+    if share == 0:
+        return "·"
+    if share < 0.01:
+        return "<1"
+    # Only what is whole is called so.
+    return str(100 if share == 1 else min(99, round(100 * share)))
+
+
+def pair_text(evaluation: Evaluation, pair: ConfusedPair) -> str:
+    """Return a confused pair in words: `ducks taken for birds 14 % (7 of 50)`."""
+    names = [printable(evaluation.name(label)) for label in (pair.truth, pair.predicted)]
+    of = evaluation.rows[pair.truth].support
+    return (
+        f"{names[0]} taken for {names[1]} {_whole_percent(pair.share)} "
+        f"({fmt.count(pair.count)} of {fmt.count(of)})"
+    )
+
+
+def cell_text(evaluation: Evaluation, truth: int, predicted: int) -> str:
+    """Return a cell of the confusion matrix in words."""
+    row = evaluation.rows[truth]
+    name = printable(row.name)
+    if not row.support:
+        return f"{name} has no validation pictures"
+    count = evaluation.cells.get((truth, predicted), 0)
+    share = _whole_percent(evaluation.share(truth, predicted))
+    of = f"{share} ({fmt.count(count)} of {fmt.count(row.support)})"
+    if truth == predicted:
+        return f"{name} recognised {of}"
+    return f"{name} taken for {printable(evaluation.name(predicted))} {of}"
+
+
+def _whole_percent(share: float) -> str:
+    return f"{percent_cell(share)} %" if share else "0 %"
+
+
+def pair_lines(evaluation: Evaluation, most: int) -> list[str]:
+    """Return the worst pairs in words, and how many more there are."""
+    pairs = evaluation.pairs
+    if not pairs:
+        return ["no picture was taken for another class"]
+    if most < len(pairs):
+        more = f"and {fmt.count(len(pairs) - max(0, most - 1))} more pairs"
+        return [*(pair_text(evaluation, pair) for pair in pairs[: max(0, most - 1)]), more]
+    return [pair_text(evaluation, pair) for pair in pairs]
+
+
+def left_out_text(evaluation: Evaluation) -> str:
+    """Return how many mistakes are in no cell of the matrix; empty where none is."""
+    left_out = evaluation.event.confusions_left_out
+    return f" ({fmt.count(left_out)} rare mistakes left out)" if left_out > 0 else ""
+
+
+def calibration_text(evaluation: Evaluation) -> str:
+    """Return what the calibration comes to, in words."""
+    filled = [bar for bar in evaluation.reliability if bar.count]
+    total = sum(bar.count for bar in filled)
+    if not total:
+        return "no confidence is known"
+    error = evaluation.calibration_error
+    gap = sum(bar.count / total * (bar.confidence - bar.accuracy) for bar in filled)
+    verdict = "about as sure as it is right"
+    if abs(gap) > _WELL_MEANT:
+        verdict = f"{'too sure' if gap > 0 else 'not sure enough'} by {100 * abs(gap):.1f} points"
+    return f"ECE {fmt.percent(error)}: {verdict}"
+
+
+TITLES = ("class", "support", "precision", "recall", "F1", "change", "taken for")
+NAME, SUPPORT, PRECISION, RECALL, F1, CHANGE, TAKEN_FOR = range(len(TITLES))
+
+
+class ClassTableData:
+    """The table of classes: what its cells say and how its rows are sorted."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self.evaluation = chosen.evaluation
+        self._changes = changes(chosen)
+        self._worst: dict[int, ConfusedPair] = {}
+        for pair in chosen.evaluation.pairs if chosen.evaluation else []:
+            self._worst.setdefault(pair.truth, pair)
+
+    @property
+    def rows(self) -> Sequence[ClassRow]:
+        """All classes by label."""
+        return self.evaluation.rows if self.evaluation else []
+
+    def cells(self, label: int) -> list[str]:
+        """Return what the cells of a class say, in the order of `TITLES`."""
+        row = self.rows[label]
+        figures = [fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1)]
+        return [
+            printable(row.name),
+            fmt.count(row.support),
+            *figures,
+            change_text(self._changes.get(label)),
+            self._taken_for(label),
+        ]
+
+    def _taken_for(self, label: int) -> str:
+        pair = self._worst.get(label)
+        if pair is None or self.evaluation is None:
+            return ""
+        return f"{_whole_percent(pair.share)} {printable(self.evaluation.name(pair.predicted))}"
+
+    def order(self, column: int, descending: bool) -> list[int]:
+        """Return the labels sorted by a column; classes without a figure there come last."""
+        if column == NAME:
+            names = [(row.name.casefold(), row.label) for row in self.rows]
+            return [label for _, label in sorted(names, reverse=descending)]
+        values = {row.label: self._value(row, column) for row in self.rows}
+        known = [label for label in values if math.isfinite(values[label])]
+        unknown = [label for label in values if not math.isfinite(values[label])]
+        sign = -1 if descending else 1
+        return [*sorted(known, key=lambda label: (sign * values[label], label)), *unknown]
+
+    def _value(self, row: ClassRow, column: int) -> float:
+        if column == CHANGE:
+            return self._changes.get(row.label, math.nan)
+        if column == TAKEN_FOR:
+            pair = self._worst.get(row.label)
+            return pair.share if pair else 0.0
+        return {SUPPORT: row.support, PRECISION: row.precision, RECALL: row.recall}.get(
+            column, row.f1
+        )

@@ -1,0 +1,104 @@
+"""The table of a comparison in words, and on standard output."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core.analysis.compare import ComparedRun, Row, differences, results
+from core.common import format as fmt
+from core.common.text import printable
+from tui.preferences.palettes import DARK, Colour, Palette, rgb
+from tui.text.symbols import SYMBOLS
+
+WINNER = "★"
+_WIDTH_WITHOUT_TERMINAL = 200
+_VALUE_CELLS = 40
+
+
+def heading(run: ComparedRun, colour: Colour, cells: int = 24) -> Text:
+    """Return a run's column title: its letter in its colour, and its name."""
+    name = Text(printable(run.name))
+    name.truncate(cells, overflow="ellipsis")
+    return Text.assemble((f"{run.letter} ", f"bold {rgb(colour)}"), name)
+
+
+def table_rows(
+    runs: Sequence[ComparedRun], palette: Palette = DARK
+) -> list[tuple[str, list[Text]]]:
+    """Return the rows of the table, a cell for the label and one a run, each with a key."""
+    status = [Text(f"{SYMBOLS.get(run.status, '?')} {printable(run.status)}") for run in runs]
+    rows = [("status", [Text("status"), *status])]
+    rows += [(row.key, _result(row, palette)) for row in results(runs)]
+    different = differences(runs)
+    told = "configured differently" if different else "all configured alike"
+    rows.append(("differences", [Text(told, "bold"), *(Text() for _ in runs)]))
+    return rows + [(f"config {row.key}", _difference(row)) for row in different]
+
+
+def _result(row: Row, palette: Palette) -> list[Text]:
+    best = f"bold {rgb(palette.best)}"
+    goal = {"highest": " ↑", "lowest": " ↓"}.get(row.goal, "")
+    cells = [
+        Text(f"{WINNER} {text}" if won else f"  {text}", best if won else "")
+        for text, won in zip(row.texts, row.winners, strict=True)
+    ]
+    return [Text(f"{row.label}{goal}"), *cells]
+
+
+def _difference(row: Row) -> list[Text]:
+    cells = []
+    for text in row.texts:
+        # The end of a long path tells more than its beginning.
+        shown = printable(text)
+        cut = shown if len(shown) <= _VALUE_CELLS else f"…{shown[1 - _VALUE_CELLS :]}"
+        cells.append(Text(f"  {cut}"))
+    return [Text(printable(row.label)), *cells]
+
+
+def print_comparison(runs: Sequence[ComparedRun]) -> None:
+    """Print the table."""
+    palette = DARK.runs
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(Text(f"{WINNER} best by its goal"), no_wrap=True)
+    for run in runs:
+        table.add_column(heading(run, palette[run.colour % len(palette)]), overflow="fold")
+    for _, cells in table_rows(runs):
+        table.add_row(*cells)
+    console.print(table)
+    for run in runs:
+        if run.commands:
+            changes = "; ".join(printable(text) for text in run.commands)
+            console.print(Text(f"{run.letter} changed by hand: {changes}"))
+
+
+def _lead(runs: Sequence[ComparedRun], row: Row) -> str:
+    """Return how far a figure's winner is ahead of the next run."""
+    known = {
+        run.letter: value
+        for run, value in zip(runs, row.values, strict=True)
+        if value is not None and math.isfinite(value)
+    }
+    best = max(known.values())
+    others = {letter: value for letter, value in known.items() if value < best}
+    if not others:
+        return ""
+    letter, second = max(others.items(), key=lambda item: item[1])
+    return f", {100 * (best - second):.2f} points above {letter}"
+
+
+def summary(runs: Sequence[ComparedRun]) -> str:
+    """Return the first line: how many runs, and which one is the best by how much."""
+    first = next(row for row in results(runs) if row.key == "best_val_top1")
+    won = [run for run, is_best in zip(runs, first.winners, strict=True) if is_best]
+    best = ""
+    if won:
+        names = ", ".join(f"{run.letter} {printable(run.name)}" for run in won)
+        value = next(v for v, w in zip(first.values, first.winners, strict=True) if w)
+        best = f" · best val top-1 {fmt.percent(value)}{_lead(runs, first)}: {names}"
+    return f"comparing {len(runs)} runs{best}"

@@ -1,0 +1,95 @@
+"""What was found in a folder of pictures, as text for a terminal or a log."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from core.common import format as fmt
+from core.common.text import printable
+
+if TYPE_CHECKING:
+    from core.data.check import Report
+
+_NAME_CELLS, _BAR_CELLS = 24, 40
+_SHOWN = 10
+"""Files, or groups of files, that are named of each kind; --json and --report have all."""
+_BAR, _BAD, _DIM = "cyan", "yellow", "dim"
+
+
+def report_text(report: "Report", width: int) -> Text:
+    """Return the report as text of about `width` cells."""
+    lines = [*_summary(report), *_classes(report, width), *_findings(report), *_verdict(report)]
+    return Text("\n").join(lines)
+
+
+def _summary(report: "Report") -> Iterator[Text]:
+    sides = "".join(f", {fmt.count(n)} in {part}" for part, n in report.parts.items())
+    classes = f" in {fmt.count(len(report.classes))} classes" if report.classes else ""
+    yield Text(f"{fmt.count(report.images)} pictures{classes}{sides}", style="bold")
+    if report.sizes:
+        sizes = ", ".join(f"{name} {w} x {h}" for name, (w, h) in report.sizes.items())
+        yield Text(f"sizes   {sizes}")
+        yield Text(f"formats {_counts(report.formats)}")
+        yield Text(f"modes   {_counts(report.modes)}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{printable(name)} {fmt.count(number)}" for name, number in counts.items())
+
+
+def _classes(report: "Report", width: int) -> Iterator[Text]:
+    if not report.classes:
+        return
+    most = max(1, *report.classes.values())
+    names = min(_NAME_CELLS, max(cell_len(printable(name)) for name in report.classes))
+    room = max(4, min(_BAR_CELLS, width - names - len(fmt.count(most)) - 2))
+    yield Text("")
+    for name, count in sorted(report.classes.items(), key=lambda item: (-item[1], item[0])):
+        shown = printable(name)
+        if cell_len(shown) > names:
+            shown = f"{set_cell_size(shown, names - 1)}…"
+        bar = "█" * (max(1, round(room * count / most)) if count else 0)
+        line = Text(f"{set_cell_size(shown, names)} ")
+        yield line.append(bar, _BAR).append(f" {fmt.count(count)}")
+
+
+def _findings(report: "Report") -> Iterator[Text]:
+    yield from _listed(
+        "can't be read, left out of a training",
+        [f"{printable(item.path)}: {printable(item.reason)}" for item in report.damaged],
+    )
+    yield from _listed(
+        "named for another format than they hold; read all the same",
+        [f"{printable(item.path)}: {item.content}" for item in report.mismatched],
+    )
+    yield from _listed("the same in several classes or on several sides", _groups(report.leaks))
+    yield from _listed("files of the same bytes", _groups(report.duplicates))
+    yield from _listed("files that look the same", _groups(report.near_duplicates))
+    yield from _listed(
+        "folders", [f"{printable(item.path)}: {item.reason}" for item in report.folders]
+    )
+    ignored = [printable(path) for path in report.ignored]
+    yield from _listed("no pictures by their names, ignored", ignored, style=_DIM)
+
+
+def _groups(groups: Sequence[Sequence[str]]) -> list[str]:
+    return ["  =  ".join(printable(path) for path in group) for group in groups]
+
+
+def _listed(title: str, items: Sequence[str], style: str = _BAD) -> Iterator[Text]:
+    if not items:
+        return
+    yield Text(f"\n{title}: {fmt.count(len(items))}", style=style)
+    yield from (Text(f"  {item}") for item in items[:_SHOWN])
+    if len(items) > _SHOWN:
+        yield Text(f"  … and {fmt.count(len(items) - _SHOWN)} more", style=_DIM)
+
+
+def _verdict(report: "Report") -> Iterator[Text]:
+    yield Text("")
+    for problem in report.problems:
+        yield Text(f"! {printable(problem)}", style=_BAD)
+    if not report.problems:
+        yield Text("✓ no problems found", style="green")

@@ -1,0 +1,1 @@
+"""Screen state without widgets."""

@@ -1,0 +1,53 @@
+"""Some runs read side by side, as far as their journals have come."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.analysis.compare import LETTERS, ComparedRun, colours, compared
+from core.common.text import printable
+from core.run.notes import Noted, look
+from core.run.state import RunState
+from tui.viewmodel.run_source import JournalSource, RunModel
+
+
+class Comparison:
+    """Follows runs of this or any other process. Reading may take a moment: not for the loop."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self._colours = colours([path.name for path in self._paths])
+        self._models: list[RunModel] = []
+        self._notes: list[Noted | None] = [None] * len(self._paths)
+        self._taken: list[tuple[object, ComparedRun]] = []
+
+    def read(self) -> tuple[ComparedRun, ...]:
+        """Return the runs as they are now."""
+        if not self._models:
+            self._models = [RunModel(JournalSource(path), path) for path in self._paths]
+            self._taken = [(None, self._take(number)) for number in range(len(self._paths))]
+        for number, model in enumerate(self._models):
+            while model.pump():
+                continue
+            noted = look(self._paths[number] / "notes.yaml", self._notes[number])
+            self._notes[number] = noted
+            now = (model.state.seq, model.status, noted)
+            if now != self._taken[number][0]:
+                self._taken[number] = (now, self._take(number))
+        return tuple(run for _, run in self._taken)
+
+    @property
+    def trouble(self) -> str:
+        """Which runs can't be read, and why; empty while all is well."""
+        pairs = zip(self._paths, self._models, strict=False)
+        return "; ".join(
+            f"{printable(path.name)} can't be read: {printable(model.error)}"
+            for path, model in pairs
+            if model.error
+        )
+
+    def _take(self, number: int) -> ComparedRun:
+        path, model, noted = self._paths[number], self._models[number], self._notes[number]
+        state: RunState = model.state
+        name = (noted.content.name if noted else "") or state.name or path.name
+        letter, colour = LETTERS[number], self._colours[number]
+        return compared(state, path.name, name, model.status, letter, colour)

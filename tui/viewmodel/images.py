@@ -1,0 +1,127 @@
+"""Pictures of a run for the screen: read in a thread, bounded, never trusted."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.common.errors import DataError
+from core.data.storage import Place, place_of
+
+# Pillow is imported where a picture is read: in a thread, and not before someone wants to see one.
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_LARGEST_FILE = 64 << 20
+_LARGEST_PIXELS = 50_000_000
+SIDE = 640
+"""Pixels a side that a terminal makes any use of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A picture of at most `SIDE` pixels a side, or the reason why there is none."""
+
+    image: "Image | None"
+    problem: str = ""
+
+
+def load(file: Place) -> Loaded:
+    """Read a picture that may be damaged, huge or gone. Takes a moment; never fails."""
+    data = _bytes(file)
+    if isinstance(data, str):
+        return Loaded(None, data)
+    from core.data.decode import UnreadableImage, read_rgb
+
+    try:
+        too_large = _too_large(data)
+        if too_large:
+            return Loaded(None, too_large)
+        image = read_rgb(data, draft=SIDE)
+        image.thumbnail((SIDE, SIDE))
+    except UnreadableImage as error:
+        return Loaded(None, f"can't be read: {error}")
+    return Loaded(image)
+
+
+def load_sheet(file: Place, side: int, columns: int, count: int) -> list[Loaded]:
+    """Read a sheet of samples and cut it into its pictures, each `side` pixels wide and high."""
+    data = _bytes(file)
+    if isinstance(data, str):
+        return [Loaded(None, data)] * count
+    from core.data.decode import UnreadableImage, read_rgb
+
+    try:
+        too_large = _too_large(data)
+        if too_large:
+            return [Loaded(None, too_large)] * count
+        sheet = read_rgb(data)
+    except UnreadableImage as error:
+        return [Loaded(None, f"can't be read: {error}")] * count
+    return [_cut(sheet, side, columns, number) for number in range(count)]
+
+
+def _cut(sheet: "Image", side: int, columns: int, number: int) -> Loaded:
+    row, column = divmod(number, max(1, columns))
+    box = (column * side, row * side, (column + 1) * side, (row + 1) * side)
+    if side < 1 or box[2] > sheet.width or box[3] > sheet.height:
+        return Loaded(None, "isn't on its sheet")
+    return Loaded(sheet.crop(box))
+
+
+def _too_large(data: bytes) -> str:
+    """Return why a picture is not decoded: its size stands in its head."""
+    import io
+
+    from PIL import Image
+
+    from core.data.decode import UnreadableImage
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
+        raise UnreadableImage("not a whole picture that Pillow knows") from error
+    if width * height > _LARGEST_PIXELS:
+        return f"is too large to be shown: {width} x {height} pixels"
+    return ""
+
+
+def _bytes(file: Place) -> bytes | str:
+    """Return what a file holds, or the reason why it isn't read; waits for no pipe."""
+    if not isinstance(file, Path):
+        try:
+            return file.glance()
+        except DataError as error:
+            return str(error)
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "can't be read here: there is no such file (moved, or on another machine?)"
+    except (OSError, ValueError) as error:
+        return f"can't be read here: {getattr(error, 'strerror', None) or error}"
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return "is no file"
+        if status.st_size > _LARGEST_FILE:
+            return f"is too large to be shown: {status.st_size >> 20} MB"
+        with os.fdopen(os.dup(handle), "rb") as opened:
+            return opened.read(_LARGEST_FILE)
+    except OSError as error:
+        return f"can't be read here: {error.strerror or error}"
+    finally:
+        os.close(handle)
+
+
+def resolve(root: str, path: str) -> Place | None:
+    """Return where a picture of the data is, or None for a path that leads out of its folder, as
+    only a damaged journal has one."""
+    parts = Path(path).parts
+    if not path or Path(path).is_absolute() or ".." in parts:
+        return None
+    try:
+        return place_of(root) / path
+    except DataError:
+        return None

@@ -1,0 +1,136 @@
+"""The form for a new run without its widgets: fields, and from typed text to a configuration."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.common.nested import flatten
+from core.common.text import printable
+from core.config import load as config_io
+from core.config.schema import Config
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """A line of the form; what is left empty keeps the preset's value."""
+
+    key: str
+    label: str
+    hint: str
+
+
+DATA = "data.root"
+MORE = "more"
+START = "start"
+"""Where a message stands that belongs to no field."""
+
+FIELDS = (
+    FormField(DATA, "data folder", "with a sub folder for each class"),
+    FormField("name", "name", "what the list calls the run"),
+    FormField("model.name", "model", "any convnext of timm"),
+    FormField("model.weights", "weights", "a file instead of a download"),
+    FormField("data.image_size", "picture size", "side in pixels"),
+    FormField("data.batch_size", "batch size", "pictures a step"),
+    FormField("phases.head.epochs", "epochs head", "at most; 0 leaves the phase out"),
+    FormField("phases.full.epochs", "epochs full", "at most; 0 leaves the phase out"),
+    FormField("device", "device", "auto, cpu, cuda or mps"),
+    FormField(MORE, "more keys", "KEY=VALUE, with spaces between"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A past run whose configuration a new one begins with."""
+
+    name: str
+    """What the list calls it."""
+    config: Config
+
+
+class FormError(ValueError):
+    """Something typed can't be used; `key` says beside which field the message belongs."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def placeholders(preset: str, base: Base | None = None) -> dict[str, str]:
+    """Return what each field stands for while it is empty."""
+    config = base.config if base else config_io.load_config(preset)
+    flat = flatten(config.model_dump())
+    shown = {f.key: flat.get(f.key) for f in FIELDS}
+    return {key: "" if value is None else printable(str(value)) for key, value in shown.items()}
+
+
+def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None = None) -> Config:
+    """Return the configuration that the form describes; raises FormError.
+
+    With a `base` all that is not typed is as in that run, the preset counts for nothing.
+    """
+    data = typed.get(DATA, "").strip()
+    if not demo and not data and not (base and base.config.data.root):
+        raise FormError(DATA, "needed: a folder of pictures")
+    return _described(preset, typed, demo, base)
+
+
+def described(preset: str, typed: Mapping[str, str], base: Base | None = None) -> Config:
+    """Return the configuration as far as it is described, a folder or not; raises FormError for
+    what can't be used."""
+    return _described(preset, typed, is_demo_form(preset, typed, base), base)
+
+
+def is_demo_form(preset: str, typed: Mapping[str, str], base: Base | None) -> bool:
+    """Whether starting the form trains on the built-in pictures."""
+    return base is None and preset == "demo" and not typed.get(DATA, "").strip()
+
+
+def _described(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None) -> Config:
+    data = typed.get(DATA, "").strip()
+    overrides = [*_typed(typed), *_more(typed.get(MORE, ""))]
+    try:
+        if demo:
+            from core.demo.config import demo_config  # it makes the form wait if it is read earlier
+
+            return demo_config(overrides)
+        values = {DATA: data} if data else {}
+        if base:
+            return config_io.changed(base.config, overrides, values)
+        return config_io.load_config(preset, overrides, values)
+    except config_io.ConfigError as error:
+        raise _placed(str(error), typed) from None
+
+
+def _typed(typed: Mapping[str, str]) -> list[str]:
+    keys = [f.key for f in FIELDS if f.key not in (DATA, MORE)]
+    return [f"{key}={typed[key].strip()}" for key in keys if typed.get(key, "").strip()]
+
+
+def _more(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise FormError(MORE, f"{str(error).lower()}") from None
+
+
+def _placed(message: str, typed: Mapping[str, str]) -> FormError:
+    key, _, rest = message.partition(" ")
+    if typed.get(key, "").strip():
+        return FormError(key, rest)
+    return FormError(MORE if typed.get(MORE, "").strip() else START, message)
+
+
+def check_data(text: str) -> str:
+    """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
+    from core.common.errors import DataError
+    from core.common.location import absolute_place
+    from core.data.scan import check_root
+    from core.data.storage import place_of
+
+    try:
+        check_root(place_of(absolute_place(text.strip())))
+    except DataError as error:
+        return str(error)
+    except (OSError, ValueError, RuntimeError) as error:
+        return printable(f"{text}: {error}")
+    return ""
