@@ -1,8 +1,8 @@
 """The processes that train one run together, as the engine sees them: here, one alone.
 
 `core.distributed.torch_group` is the multi-process counterpart. The vocabulary is PyTorch's: each
-process is a rank, of a world of `size`. Rank 0 owns the run: it alone has its journal, history, checkpoints and
-lock; the others hold the same TrainState and change it by the same words.
+process is a rank, of a world of `size`. Rank 0 owns the run: it alone has its journal, history,
+checkpoints and lock; the others hold the same TrainState and change it by the same words.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,6 @@
 """What a network is like before it is built: size, what training keeps, where weights come from.
 
-Finding that out takes torch and seconds, so a separate process does it (`core.forecast.model_probe`)
-and the result is cached.
+That takes torch and seconds, so a separate process does it (`core.forecast.model_probe`) and the result is cached.
 """
 
 import json
