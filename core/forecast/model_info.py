@@ -1,6 +1,7 @@
 """What a network is like before it is built: size, what training keeps, where weights come from.
 
-That takes torch and seconds, so a separate process does it (`core.forecast.model_probe`) and the result is cached.
+That takes torch and seconds, so a separate process does it (`core.forecast.model_probe`) and the
+result is cached.
 """
 
 import json
