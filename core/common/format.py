@@ -7,10 +7,10 @@ NONE = "–"
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
-    """Return a fraction (0 to 1) as `97.10 %`."""
+    """Return a fraction (0 to 1) as `97.10%`."""
     if fraction is None or math.isnan(fraction):
         return NONE
-    return f"{100 * fraction:.{digits}f} %"
+    return f"{100 * fraction:.{digits}f}%"
 
 
 def loss(value: float | None) -> str:
@@ -30,6 +30,14 @@ def rate(value: float) -> str:
 def count(value: int) -> str:
     """Return a whole number with thousands separators."""
     return f"{value:,}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the plural unless it is one: `1 epoch`, `2,000 images`.
+
+    `plural` is for nouns that don't form theirs with an `s`.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float | None) -> str:

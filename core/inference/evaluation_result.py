@@ -41,7 +41,7 @@ class EvaluationResult:
     figures: Mapping[str, float]
     """`top1`, `top5`, `macro_f1` and `ece` from 0 to 1, `loss` in nats."""
     intervals: Mapping[str, Interval]
-    """95 % bootstrap intervals of the same."""
+    """95% bootstrap intervals of the same."""
     labels: Sequence[int]
     """True classes, a picture each."""
     predicted: Sequence[int]

@@ -75,9 +75,9 @@ def _facts(result: EvaluationResult) -> Iterator[str]:
 
 
 def _figures(result: EvaluationResult) -> Iterator[str]:
-    head = ["", "value", "95 % interval"]
+    head = ["", "value", "95% interval"]
     if result.tta:
-        head += [f"with {result.tta.kind}", "difference", "95 % interval"]
+        head += [f"with {result.tta.kind}", "difference", "95% interval"]
     rows = []
     for key, name in NAMES.items():
         cells = [name, _number(result.figures[key]), _interval(result.intervals[key])]

@@ -79,7 +79,7 @@ def measure(options: Options, work: Path) -> Report:
                 settings |= {"model.weights": str(weights), "phases.head.epochs": 0}
             _, best = _train(settings, work / f"{seed}-{name}", changes)
             found[name].append(best)
-            say(f"seed {seed}, {name}: top-1 {100 * best.val_top1:.2f} %, {best.val_loss:.3f}")
+            say(f"seed {seed}, {name}: top-1 {100 * best.val_top1:.2f}%, {best.val_loss:.3f}")
     values = {
         name: [(e.epoch, e.val_top1, e.val_loss) for e in made] for name, made in found.items()
     }

@@ -51,7 +51,7 @@ def measure(options: Options, work: Path) -> Report:
             keys = [f"phases.head.views={views}", *options.set]
             outcome, _ = this_program.train(recipe, work / f"{seed}-{views}", keys)
             found[views].append(outcome)
-            say(f"seed {seed}, {views} views: top-1 {100 * max(outcome.val_top1):.2f} %")
+            say(f"seed {seed}, {views} views: top-1 {100 * max(outcome.val_top1):.2f}%")
     values = {str(views): [vars(outcome) for outcome in made] for views, made in found.items()}
     return Report(tables=[_table(found, options)], values=values)
 

@@ -39,9 +39,9 @@ def test_a_run_in_sentences() -> None:
     assert lines[-2:] == [
         (
             "good",
-            "phase full over after 2 epochs (early stopping); best val 99.37 % in epoch 1",
+            "phase full over after 2 epochs (early stopping); best val 99.37% in epoch 1",
         ),
-        ("good", "run finished: both phases are done; best val 99.68 %"),
+        ("good", "run finished: both phases are done; best val 99.68%"),
     ]
 
 

@@ -20,9 +20,9 @@ def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("function", "value", "text"),
     [
-        (fmt.percent, 0.971, "97.10 %"),
-        (fmt.percent, 1.0, "100.00 %"),
-        (fmt.percent, 0, "0.00 %"),
+        (fmt.percent, 0.971, "97.10%"),
+        (fmt.percent, 1.0, "100.00%"),
+        (fmt.percent, 0, "0.00%"),
         (fmt.percent, None, "–"),
         (fmt.percent, math.nan, "–"),
         (fmt.loss, 0.0106, "0.0106"),
@@ -80,7 +80,7 @@ def test_numbers_read_as_people_write_them(
 
 
 def test_percent_with_fewer_digits() -> None:
-    assert fmt.percent(0.12345, 0) == "12 %"
+    assert fmt.percent(0.12345, 0) == "12%"
 
 
 NOW = datetime(2026, 11, 5, 0, 30).timestamp()

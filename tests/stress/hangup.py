@@ -13,7 +13,7 @@ In every fourth case `attach` has to show the run on another terminal.
 
 Prints a line a case and a verdict; exits with 1 when a run doesn't end by itself with the bytes of
 the headless one, when `attach` doesn't show it as running, or when the runs that were hung up used
-more than 1 % of a core beyond the headless ones on average.
+more than 1% of a core beyond the headless ones on average.
 """
 
 import argparse

@@ -18,13 +18,13 @@ def test_the_cursor_reads_all_curves_at_one_place() -> None:
     assert place == "head epoch 4 · step 504 · 2:55"
     assert figures.startswith("loss ")
     assert "val 0.1518" in figures
-    assert "top-1 94.65 % val 97.37 %" in figures
+    assert "top-1 94.65% val 97.37%" in figures
     assert "lr 0.001" in figures
     assert "2,310 img/s" in figures
 
 
 def test_marks_tell_what_they_are_under_the_cursor() -> None:
-    assert "★ best val 99.57 %" in readout(RUN, View(cursor=8.0), 60)[1]
+    assert "★ best val 99.57%" in readout(RUN, View(cursor=8.0), 60)[1]
     assert "┊ phase full" in readout(RUN, View(cursor=8.0), 60)[1]
     assert "▼ patience 7 → 5, 14:" in readout(RUN, View(cursor=9.0), 60)[1]
     assert len(readout(RUN, View(cursor=5.0), 60)) == 1

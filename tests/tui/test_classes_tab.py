@@ -42,16 +42,16 @@ async def test_a_large_terminal_shows_everything_at_once() -> None:
         await settle(pilot)
         assert len(seen(pilot)) == 4
         (title,) = lines(pilot, "#classes-title")
-        assert title == ("latest: head, epoch 2 · macro F1 94.95 % · 1,001 val │ e best  v table")
+        assert title == ("latest: head, epoch 2 · macro F1 94.95% · 1,001 val │ e best  v table")
         table = lines(pilot, "#classes-table")
         assert table[0].split() == ["class", "support", "precision", "recall", "↑F1", "change"]
         assert table[1].split()[0] == "ducks"
         assert "▼" in table[1]
         heat = lines(pilot, "#classes-map")
         assert heat[1].split()[:4] == ["1", "ducks", "73", "20"]
-        assert lines(pilot, "#classes-pairs")[0] == "ducks taken for birds 20 % (10 of 51)"
-        assert lines(pilot, "#classes-cell") == ["ducks taken for birds 20 % (10 of 51)"]
-        assert box(pilot, "#classes-calibration")[0].startswith("calibration · ECE 3.94 %: too")
+        assert lines(pilot, "#classes-pairs")[0] == "ducks taken for birds 20% (10 of 51)"
+        assert lines(pilot, "#classes-cell") == ["ducks taken for birds 20% (10 of 51)"]
+        assert box(pilot, "#classes-calibration")[0].startswith("calibration · ECE 3.94%: too")
 
 
 async def test_v_shows_one_part_after_the_other() -> None:
@@ -115,10 +115,10 @@ async def test_a_click_on_the_matrix_says_what_the_cell_means() -> None:
         heat = pilot.app.query_one(ConfusionMap)
         await pilot.click(heat, offset=(24, 2))
         await settle(pilot)
-        assert lines(pilot, "#classes-cell") == ["birds taken for ducks 0 % (0 of 50)"]
+        assert lines(pilot, "#classes-cell") == ["birds taken for ducks 0% (0 of 50)"]
         await pilot.click(heat, offset=(2, 2))
         await settle(pilot)
-        assert lines(pilot, "#classes-cell") == ["birds recognised 100 % (50 of 50)"]
+        assert lines(pilot, "#classes-cell") == ["birds recognised 100% (50 of 50)"]
 
 
 async def test_m_puts_the_matrix_in_the_order_of_names() -> None:
@@ -152,9 +152,9 @@ async def test_keys_move_to_another_class(keys: tuple[str, ...], name: str) -> N
 async def test_left_and_right_move_in_the_matrix() -> None:
     async with app(classes.animals()).run_test(size=NARROW) as pilot:
         await press(pilot, "v", "right")
-        assert lines(pilot, "#classes-cell")[0] == "ducks taken for cows 0 % (0 of 51)"
+        assert lines(pilot, "#classes-cell")[0] == "ducks taken for cows 0% (0 of 51)"
         await press(pilot, "left", "left", "left")
-        assert lines(pilot, "#classes-cell")[0] == "ducks recognised 73 % (37 of 51)"
+        assert lines(pilot, "#classes-cell")[0] == "ducks recognised 73% (37 of 51)"
         await press(pilot, *["right"] * 30)
         assert lines(pilot, "#classes-map")[0].split()[-1] == "20"
         await press(pilot, "j")

@@ -26,7 +26,7 @@ def test_show_prints_a_summary_with_charts_once(runs: Path) -> None:
     done = run("show", "20261124", cwd=runs)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("✓ animals20  finished")
-    for told in ("99.57 %", "early stopping", "8,069 train and 897 val pictures", "loss · train"):
+    for told in ("99.57%", "early stopping", "8,069 train and 897 val pictures", "loss · train"):
         assert told in done.stdout
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100

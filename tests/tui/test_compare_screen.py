@@ -65,12 +65,12 @@ async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> 
         screen = await read(pilot)
         shown = rows(screen)
         assert shown["status"] == ["status", "✓ finished", "! interrupted"]
-        assert shown["best_val_top1"] == ["best val top-1 ↑", "99.57 %", "★ 99.75 %"]
+        assert shown["best_val_top1"] == ["best val top-1 ↑", "99.57%", "★ 99.75%"]
         assert shown["config seed"] == ["seed", "1029", "2"]
         headings = [str(c.label) for c in screen.query_one(DataTable).columns.values()]
         assert headings == ["", "A animals20", "B short"]
         assert text(pilot, "#headline") == (
-            "comparing 2 runs · best val top-1 99.75 %, 0.18 points above A: B short"
+            "comparing 2 runs · best val top-1 99.75%, 0.18 points above A: B short"
         )
         assert "A" in drawn(screen)
         assert "B" in drawn(screen)
@@ -135,7 +135,7 @@ async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_what_is_seen(
         await press(pilot, "c")
         screen = await read(pilot)
         await press(pilot, "left")
-        assert text(pilot, "#readout") == "epochs 10:  A 99.31 %   B 93.00 %"
+        assert text(pilot, "#readout") == "epochs 10:  A 99.31%   B 93.00%"
         await press(pilot, "shift+left", "left", "right", "shift+right")
         assert text(pilot, "#readout").startswith("epochs 10:")
         await press(pilot, "+", "=")
@@ -197,7 +197,7 @@ async def test_runs_that_go_on_are_followed(runs_dir: Path) -> None:
         writer.close()
         annotate(folder / "notes.yaml", name="renamed")
         screen = await read(pilot)
-        assert rows(screen)["best_val_top1"][1] == "★ 99.90 %"
+        assert rows(screen)["best_val_top1"][1] == "★ 99.90%"
         assert "A renamed" in text(pilot, "#headline")
     lock.release()
 

@@ -43,12 +43,12 @@ def test_a_change_has_a_sign(change: float | None, text: str) -> None:
 def test_pairs_and_cells_in_words() -> None:
     found = evaluation()
     assert wording.pair_lines(found, 9) == [
-        "ducks taken for birds 14 % (7 of 50)",
-        "birds taken for ducks 10 % (1 of 10)",
+        "ducks taken for birds 14% (7 of 50)",
+        "birds taken for ducks 10% (1 of 10)",
     ]
     assert wording.pair_lines(found, 1) == ["and 2 more pairs"]
-    assert wording.cell_text(found, 1, 1) == "birds recognised 90 % (9 of 10)"
-    assert wording.cell_text(found, 1, 2) == r"birds taken for [b]cats\x1b 0 % (0 of 10)"
+    assert wording.cell_text(found, 1, 1) == "birds recognised 90% (9 of 10)"
+    assert wording.cell_text(found, 1, 2) == r"birds taken for [b]cats\x1b 0% (0 of 10)"
     assert wording.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation pictures"
     right = Evaluation(evaluated([[3, 0], [0, 2]]), NAMES)
     assert wording.pair_lines(right, 5) == ["no picture was taken for another class"]

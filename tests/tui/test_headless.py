@@ -51,7 +51,7 @@ def test_plain_tells_of_progress_at_most_every_thirty_seconds() -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) == 1 + 3
     assert "head epoch 1 of at most 3, train step 31 of 100" in lines[1]
-    assert "loss 0.5000, top-1 75.00 %, 640 img/s" in lines[1]
+    assert "loss 0.5000, top-1 75.00%, 640 img/s" in lines[1]
 
 
 def test_plain_keeps_talking_when_the_clock_is_set_back() -> None:

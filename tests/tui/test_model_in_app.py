@@ -40,7 +40,7 @@ async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
         await until(pilot, "#evaluation", "No evaluation yet")
         await press(pilot, "E", "enter")
         await until(pilot, "#evaluation", "evaluating on the CPU")
-        await until(pilot, "#evaluation", "95 % interval")
+        await until(pilot, "#evaluation", "95% interval")
         assert "(val)" in text(pilot, "#evaluation")
         assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")
         keep(RunFolder(trained_copy), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0)
@@ -108,5 +108,5 @@ trees = st.recursive(
 def test_a_file_that_somebody_has_edited_is_shown_all_the_same(rest: dict[str, object]) -> None:
     kept = KeptEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
     shown = kept_text(kept, 1, 2, 1e9).plain
-    assert "75.00 %" in shown
+    assert "75.00%" in shown
     assert "\x1b" not in shown

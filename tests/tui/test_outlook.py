@@ -38,7 +38,7 @@ def test_all_that_is_known_is_told() -> None:
     known = Outlook(CONFIG, DATA, "", FACTS, True, ROOM, PACE, pace_known=True)
     assert lines(known) == [
         "data     120 pictures, 2 classes",
-        "split    96 train, 24 val: 20 % of each class, by seed",
+        "split    96 train, 24 val: 20% of each class, by seed",
         "!        imbalance: much",
         "model    convnext_tiny.in12k_ft_in1k, 27.8 M parameters, 111 MB",
         "weights  at hand, from an earlier download",

@@ -67,9 +67,9 @@ async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int
         assert text(pilot, "#pictures-title") == (
             "mistakes · latest: head, epoch 1 │ e best  v samples of head  w why  y copy"
         )
-        assert names(pilot)[0] == " 99.0 %  ducks taken for birds"
+        assert names(pilot)[0] == " 99.0%  ducks taken for birds"
         assert text(pilot, "#pictures-caption").splitlines() == [
-            "ducks, taken for birds, 99.0 % sure",
+            "ducks, taken for birds, 99.0% sure",
             "ducks/0.png",
         ]
         assert set(drawn(pilot)) == {"▀"}
@@ -172,7 +172,7 @@ async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
     async with app(script, tmp_path).run_test(size=WIDE, notifications=True) as pilot:
         await press(pilot, "y")
         assert copied(pilot)[0].endswith("[b]caf\ufffd\x1b[2J.png")
-        assert names(pilot) == [" 90.0 %  class 5 taken for class 0"]
+        assert names(pilot) == [" 90.0%  class 5 taken for class 0"]
         assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#pictures-caption")
 
 

@@ -207,7 +207,7 @@ def test_a_run_has_all_its_marks() -> None:
     legend = curves.legend(state, LOSS)
     assert "▼ patience 7 → 5" in legend
     assert "╌ to beat: 0.0291" in legend
-    assert curves.best_note(state) == "★ best val 99.57 % (head, epoch 8)"
+    assert curves.best_note(state) == "★ best val 99.57% (head, epoch 8)"
 
 
 def test_the_cursor_is_a_line_from_top_to_bottom() -> None:

@@ -36,7 +36,7 @@ async def test_every_run_is_a_row_with_its_status_as_sign_and_word(tmp_path: Pat
     async with make_app(runs_dir=tmp_path).run_test(size=(140, 45)) as pilot:
         shown = rows(await look(pilot))
     assert [row[0] for row in shown] == ["✓ finished", "✗ failed"] + ["! interrupted"] * 4
-    assert shown[0][1:6] == ["animals20", "convnext_tiny.in12k_ft_in1k", "full", "8+2", "★ 99.57 %"]
+    assert shown[0][1:6] == ["animals20", "convnext_tiny.in12k_ft_in1k", "full", "8+2", "★ 99.57%"]
     assert shown[0][7:] == ["7:41", "today 14:13"]
     assert shown[3][6] == "▁×"
     assert shown[5][1] == "20261124-070000-empty"

@@ -41,7 +41,7 @@ async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]
     async with make_app(source).run_test(size=(80, 24)) as pilot:
         await ticks(pilot)
         assert sent[0] == signals.KEEP_TITLE
-        assert "\x1b]2;● full 3/10 55 % animals20\x07" in sent
+        assert "\x1b]2;● full 3/10 55% animals20\x07" in sent
         before = len(sent)
         await ticks(pilot)
         assert len(sent) == before
@@ -98,5 +98,5 @@ def test_nothing_in_a_name_ends_or_begins_a_sequence(name: str) -> None:
 
 
 def test_titles_of_runs_that_have_ended() -> None:
-    assert signals.run_title(fold(scripted.finished().records), "finished") == "✓ 99.57 % animals20"
+    assert signals.run_title(fold(scripted.finished().records), "finished") == "✓ 99.57% animals20"
     assert signals.run_title(fold(scripted.preparing().records), "preparing") == "○ animals20"

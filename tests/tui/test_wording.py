@@ -103,14 +103,14 @@ def test_ending_a_phase_says_what_comes_next() -> None:
     script = scripted.Script().prepare().phase("head").epoch("head", 1, 0.5, 0.6)
     assert previews.next_phase_question(fold(script.records)) == (
         "Phase head ends after this step; full begins from the best weights so far: "
-        "60.00 % in epoch 1."
+        "60.00% in epoch 1."
     )
     assert "is the last one" in previews.next_phase_question(fold(scripted.running().records))
 
 
 def test_phases_are_steps() -> None:
     assert str(wording.phase_steps(fold(scripted.running().records), "running")) == (
-        "✓ head 8 epochs, best 99.57 % (early stopping) ──► ● full epoch 3 of 10"
+        "✓ head 8 epochs, best 99.57% (early stopping) ──► ● full epoch 3 of 10"
     )
     assert str(wording.phase_steps(fold(scripted.failed().records), "failed")).endswith(
         "✗ full broke off in epoch 3"
@@ -126,7 +126,7 @@ def test_phases_are_steps() -> None:
 def test_the_first_line_of_a_running_run() -> None:
     state = fold(scripted.running().records)
     assert str(wording.headline(state, "running", START + 3700)) == (
-        "● animals20  running  1:01:40  best val 99.57 %"
+        "● animals20  running  1:01:40  best val 99.57%"
     )
 
 
@@ -134,7 +134,7 @@ def test_progress_says_at_most_because_early_stopping_may_end_it() -> None:
     state = fold(scripted.running().records)
     epoch, phase = map(str, progress.progress_lines(state, "running", 120, 2))
     assert epoch.startswith("epoch 3 train   ━")
-    assert epoch.endswith(" 55 %  0:21 left · train loss 0.0280")
+    assert epoch.endswith(" 55%  0:21 left · train loss 0.0280")
     assert phase.endswith("5:57 left at most, early stopping may end it sooner")
     [line] = map(str, progress.progress_lines(state, "running", 78, 1))
     assert line.endswith("0:21 left · phase at most 5:57")
@@ -159,8 +159,8 @@ def test_the_device_panel_with_a_gpu() -> None:
         "███████░░░░░░░░░ 64.1 of 139 GB",
         "this run 48.1 GB · reserved 51.0 GB",
         "peak 58.9 GB · others 13.1 GB",
-        "busy 97 %  61 °C",
-        "CPU 45 % · RAM 41.0 of 128 GB",
+        "busy 97%  61 °C",
+        "CPU 45% · RAM 41.0 of 128 GB",
         "process 9.30 GB",
     ]
 
@@ -169,8 +169,8 @@ def test_the_device_panel_of_several_ranks_marks_the_slowest() -> None:
     state = fold(scripted.ranks().records)
     assert devices.device_title(state) == "4 ranks · ▸ slowest"
     assert devices.panel_lines(state, short=False)[1:3] == [
-        " 1 node1 cuda:1  51.1 GB  91 %  waits 20 %",
-        "▸2 node2 cuda:0  51.2 GB  91 %  waits 2 %",
+        " 1 node1 cuda:1  51.1 GB  91%  waits 20%",
+        "▸2 node2 cuda:0  51.2 GB  91%  waits 2%",
     ]
     assert devices.panel_lines(state, short=True) == ["4 ranks, slowest 2 node2 cuda:0"]
     assert state.device is not None
@@ -197,7 +197,7 @@ def test_the_device_panel_without_a_gpu_says_why() -> None:
 
 def test_speed_is_shown_as_far_as_it_was_measured() -> None:
     state = fold(scripted.running().records)
-    assert wording.speed_lines(state) == ["2,310 img/s", "data wait 3 %", "step 27.7 ms"]
+    assert wording.speed_lines(state) == ["2,310 img/s", "data wait 3%", "step 27.7 ms"]
     assert wording.speed_lines(RunState()) == ["not measured yet"]
 
 

@@ -32,7 +32,7 @@ def where(state: RunState, x: float) -> str:
         into = max(0.0, x - phase.start_x)
         epoch = max(1, math.ceil(into - 1e-9))
         share = into - (epoch - 1)
-        done = "" if share > 0.995 else f", {100 * share:.0f} % of it"
+        done = "" if share > 0.995 else f", {100 * share:.0f}% of it"
         parts.append(f"{printable(phase.name)} epoch {epoch}{done}")
     parts.append(f"step {fmt.count(round(state.course.step_at(x)))}")
     parts.append(fmt.duration(state.course.seconds_at(x)))

@@ -55,7 +55,7 @@ def evaluate(
     \b
       convnext-tui evaluate RUN photos/ --part test --tta flip --html report.html
 
-    Accuracies are from 0 to 1, with 95 % bootstrap intervals. What comes out is also kept in the
+    Accuracies are from 0 to 1, with 95% bootstrap intervals. What comes out is also kept in the
     run's folder, where the app shows it.
     """
     from core.inference import api as model_use

@@ -43,9 +43,9 @@ def print_evaluation(result: "EvaluationResult") -> None:
 
 
 def _figures(result: "EvaluationResult") -> Table:
-    table = _table("", "value", "95 % interval")
+    table = _table("", "value", "95% interval")
     tta = result.tta
-    for title in (f"with {tta.kind}", "difference", "95 % interval") if tta else ():
+    for title in (f"with {tta.kind}", "difference", "95% interval") if tta else ():
         table.add_column(title, justify="right")
     for key, name in _NAMES.items():
         low, high = result.intervals[key]

@@ -100,7 +100,7 @@ def percent_cell(share: float) -> str:
 
 
 def pair_text(evaluation: Evaluation, pair: ConfusedPair) -> str:
-    """Return a confused pair in words: `ducks taken for birds 14 % (7 of 50)`."""
+    """Return a confused pair in words: `ducks taken for birds 14% (7 of 50)`."""
     names = [printable(evaluation.name(label)) for label in (pair.truth, pair.predicted)]
     of = evaluation.rows[pair.truth].support
     return (
@@ -124,7 +124,7 @@ def cell_text(evaluation: Evaluation, truth: int, predicted: int) -> str:
 
 
 def _whole_percent(share: float) -> str:
-    return f"{percent_cell(share)} %" if share else "0 %"
+    return f"{percent_cell(share)}%" if share else "0%"
 
 
 def pair_lines(evaluation: Evaluation, most: int) -> list[str]:

@@ -29,7 +29,7 @@ def run_title(state: RunState, status: str) -> str:
     sign, phase = SYMBOLS.get(status, "?"), state.current
     if status in ("running", "paused") and phase is not None:
         epoch = min(len(phase.epochs) + 1, max(1, phase.max_epochs))
-        share = f" {100 * epoch_fraction(state):.0f} %" if state.progress else ""
+        share = f" {100 * epoch_fraction(state):.0f}%" if state.progress else ""
         return f"{sign} {printable(phase.name)} {epoch}/{phase.max_epochs}{share} {name}"
     if state.best is not None:
         return f"{sign} {fmt.percent(state.best.result.val_top1)} {name}"

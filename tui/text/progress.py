@@ -103,7 +103,7 @@ def _left(seconds: float | None, more: str) -> str:
 
 def _line(label: str, fraction: float, tail: str, room: int) -> Content:
     """Return label, bar and tail; `room` is what the bar and its share may take."""
-    share = f" {100 * fraction:3.0f} %"
+    share = f" {100 * fraction:3.0f}%"
     return Content.assemble(
         label, bar(fraction, max(4, min(60, room - len(share) - 2))), share, tail
     )

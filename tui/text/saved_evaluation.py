@@ -52,7 +52,7 @@ def _figures(content: Mapping[str, Any]) -> Iterator[Content]:
     intervals, tta = _mapping(content.get("intervals")), _mapping(content.get("tta"))
     kind = printable(str(tta.get("kind", ""))) if tta else ""
     more = f"  {f'with {kind}':>16}  {'difference':>10}" if tta else ""
-    yield Content.styled(f"{'':<{_NAMES}}{'value':>9}  {'95 % interval':<20}{more}", _DIM)
+    yield Content.styled(f"{'':<{_NAMES}}{'value':>9}  {'95% interval':<20}{more}", _DIM)
     averaged, differences = _mapping(tta.get("figures")), _mapping(tta.get("differences"))
     for key, name in _FIGURES.items():
         ends = [_value(key, _number(end)) for end in _sequence(intervals.get(key))]

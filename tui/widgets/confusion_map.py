@@ -148,7 +148,7 @@ class ConfusionMap(ScrollView, can_focus=False):
 
     def _shade(self, share: float, right: bool) -> Style:
         paper = self.background_colors[1]
-        # By the root: the difference between 1 and 5 % matters more than that of 90 and 94 %.
+        # By the root: the difference between 1 and 5% matters more than that of 90 and 94%.
         colour = paper.blend(_RIGHT if right else _WRONG, 0.15 + 0.85 * math.sqrt(share))
         return Style.from_color(colour.get_contrast_text(1.0).rich_color, colour.rich_color)
 

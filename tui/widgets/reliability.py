@@ -27,7 +27,7 @@ def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette 
 
 def _row(bars: Sequence[Reliability], row: int, rows: int, column: int, palette: Palette) -> Text:
     """Return one line of the chart, counted from above."""
-    label = {0: "100 %", rows // 2: " 50 %" if rows >= 5 and rows % 2 else ""}.get(row, "")
+    label = {0: "100%", rows // 2: " 50%" if rows >= 5 and rows % 2 else ""}.get(row, "")
     line = Text(f"{label:>{_AXIS}}", style="dim", no_wrap=True)
     below = rows - 1 - row
     for bar in bars:
@@ -58,4 +58,4 @@ def _below(bars: Sequence[Reliability], column: int) -> Text:
         if len(line) <= at - (number > 0) and not last:
             line = line.ljust(at) + label
     end = len(bars) * column
-    return Text(f"{'sure':>{_AXIS - 1}} {line.ljust(end - 5)[: end - 5]}100 %", style="dim")
+    return Text(f"{'sure':>{_AXIS - 1}} {line.ljust(end - 5)[: end - 5]}100%", style="dim")

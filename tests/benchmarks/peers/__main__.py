@@ -143,7 +143,7 @@ def _table(
     table = Table(
         f"phase {phase}, {epochs} epochs, {options.rounds} rounds: seconds (median), times this "
         "program's (median, lowest to highest), best val top-1 (mean)",
-        ["contender", "train", "x this program", "start", "whole", "x this program", "top-1 %"],
+        ["contender", "train", "x this program", "start", "whole", "x this program", "top-1%"],
     )
     own = attempts[SELF]
     for name in contenders:
@@ -166,7 +166,7 @@ def _in_a_line(attempt: Attempt) -> str:
     outcome = attempt.outcome
     return (
         f"{outcome.seconds:.1f} s, start-up {attempt.start:.1f} s, "
-        f"top-1 {100 * max(outcome.val_top1):.1f} %"
+        f"top-1 {100 * max(outcome.val_top1):.1f}%"
     )
 
 
