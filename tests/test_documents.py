@@ -13,7 +13,7 @@ from tests.readme_pictures import FOLDER, PICTURES, draw
 from tests.tui import classes, scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
-from tui.cli.key_bindings_page import PLACES, keys_page
+from tui.cli.key_bindings_page import KEY_SECTIONS, keys_page
 from tui.cli.main import cli
 from tui.screens.help_guide import FILES
 
@@ -78,7 +78,7 @@ def test_the_page_of_keys_is_what_the_bindings_give() -> None:
 
 def test_the_page_of_keys_has_every_place() -> None:
     with_bindings = {owner for owner, _ in all_bindings()}
-    assert with_bindings == {owner for owners in PLACES.values() for owner in owners}
+    assert with_bindings == {owner for owners in KEY_SECTIONS.values() for owner in owners}
     page = keys_page()
     assert [b.description for _, b in all_bindings() if f"| {b.description} |" not in page] == []
 

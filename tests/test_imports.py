@@ -39,7 +39,7 @@ TORCH_FREE = [
         "core.demo.config",
         "core.data.split",
     ),
-    *("tui.app", "tui.runtime.headless", "tui.runtime.session", "tui.cli.main"),
+    *("tui.app", "tui.runtime.reporters", "tui.runtime.session", "tui.cli.main"),
 ]
 
 

@@ -6,7 +6,7 @@ from core.analysis.class_metrics import Evaluation
 from core.events.evaluation_parts import CalibrationBin
 from core.run.state import RunState
 from tests.core.evaluations import evaluated
-from tui.text import class_metrics as wording
+from tui.text import class_metrics
 from tui.widgets import reliability
 
 NAMES = ["ducks", "birds", "[b]cats\x1b"]
@@ -29,7 +29,7 @@ def evaluation(**more: object) -> Evaluation:
     ],
 )
 def test_a_share_in_three_cells(share: float, text: str) -> None:
-    assert wording.percent_cell(share) == text
+    assert class_metrics.percent_cell(share) == text
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_a_share_in_three_cells(share: float, text: str) -> None:
     [(None, "–"), (0.012, "▲ +1.2"), (-0.008, "▼ -0.8"), (0.0, "="), (-0.0001, "=")],
 )
 def test_a_change_has_a_sign(change: float | None, text: str) -> None:
-    assert wording.change_text(change) == text
+    assert class_metrics.change_text(change) == text
 
 
 def test_pairs_and_cells_in_words() -> None:
     found = evaluation()
-    assert wording.pair_lines(found, 9) == [
+    assert class_metrics.pair_lines(found, 9) == [
         "ducks taken for birds 14% (7 of 50)",
         "birds taken for ducks 10% (1 of 10)",
     ]
-    assert wording.pair_lines(found, 1) == ["and 2 more pairs"]
-    assert wording.cell_text(found, 1, 1) == "birds recognised 90% (9 of 10)"
-    assert wording.cell_text(found, 1, 2) == r"birds taken for [b]cats\x1b 0% (0 of 10)"
-    assert wording.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation pictures"
+    assert class_metrics.pair_lines(found, 1) == ["and 2 more pairs"]
+    assert class_metrics.cell_text(found, 1, 1) == "birds recognised 90% (9 of 10)"
+    assert class_metrics.cell_text(found, 1, 2) == r"birds taken for [b]cats\x1b 0% (0 of 10)"
+    assert class_metrics.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation pictures"
     right = Evaluation(evaluated([[3, 0], [0, 2]]), NAMES)
-    assert wording.pair_lines(right, 5) == ["no picture was taken for another class"]
+    assert class_metrics.pair_lines(right, 5) == ["no picture was taken for another class"]
 
 
 @pytest.mark.parametrize(
@@ -64,28 +64,34 @@ def test_pairs_and_cells_in_words() -> None:
 )
 def test_calibration_has_a_verdict(correct: int, verdict: str) -> None:
     found = evaluation(calibration=[CalibrationBin(10, 9.0, correct)])
-    assert wording.calibration_text(found).endswith(f": {verdict}")
+    assert class_metrics.calibration_text(found).endswith(f": {verdict}")
 
 
 def test_calibration_of_nothing() -> None:
-    assert wording.calibration_text(evaluation(calibration=[])) == "no confidence is known"
+    assert class_metrics.calibration_text(evaluation(calibration=[])) == "no confidence is known"
 
 
 def test_changes_are_those_of_f1() -> None:
     state = RunState(evaluation=evaluated(MATRIX), evaluation_before=evaluated([[1, 0], [1, 0]]))
-    changed = wording.changes(wording.choose(state, "running", best=False))
+    changed = class_metrics.f1_changes(
+        class_metrics.select_evaluation(state, "running", best=False)
+    )
     assert list(changed) == [0, 1]
     assert changed[0] == pytest.approx(2 * 43 / 94 - 2 / 3)
-    assert wording.changes(wording.choose(state, "running", best=True)) == {}
+    assert (
+        class_metrics.f1_changes(class_metrics.select_evaluation(state, "running", best=True)) == {}
+    )
 
 
 def test_classes_without_a_figure_come_last_in_any_order() -> None:
     state = RunState(evaluation=evaluated(MATRIX))
-    data = wording.ClassTableData(wording.choose(state, "running", best=False))
-    assert data.order(wording.F1, False) == [1, 0, 2]
-    assert data.order(wording.F1, True) == [0, 1, 2]
-    assert data.order(wording.SUPPORT, True) == [0, 1, 2]
-    assert data.order(wording.CHANGE, True) == [0, 1, 2]
+    data = class_metrics.ClassTableData(
+        class_metrics.select_evaluation(state, "running", best=False)
+    )
+    assert data.order(class_metrics.F1, False) == [1, 0, 2]
+    assert data.order(class_metrics.F1, True) == [0, 1, 2]
+    assert data.order(class_metrics.SUPPORT, True) == [0, 1, 2]
+    assert data.order(class_metrics.CHANGE, True) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("size", [(0, 0), (3, 1), (7, 1), (20, 2), (21, 3), (70, 9), (300, 60)])

@@ -59,7 +59,7 @@ SAID: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 # Keys that lead on from one place to the next; all looks of a place are looked at.
-PLACES: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+KEY_SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("charts", ((), ("g", "a"), ("g", "a"), ("o", "w", "[", "left"))),
     ("classes", (("2",), ("v",), ("v", "e"))),
     ("pictures", (("3",), ("v",))),
@@ -107,7 +107,7 @@ async def walk(pilot: Pilot[Exit], row: int) -> dict[str, str]:
     await look(pilot)
     seen = {"list": await look(pilot, *["down"] * row)}
     await look(pilot, "enter")
-    for place, steps in PLACES:
+    for place, steps in KEY_SECTIONS:
         seen[place] = "\n".join([await look(pilot, *keys) for keys in steps])
     return seen
 

@@ -5,7 +5,14 @@ from core.events import types as ev
 from core.events.types import Event, Record
 from core.run.folder import RunFolder
 from core.run.state import RunState
-from tui.runtime.headless import JsonView, PlainView, RichView, View, make_view, where_it_is
+from tui.runtime.reporters import (
+    JsonReporter,
+    PlainReporter,
+    RichReporter,
+    View,
+    make_reporter,
+    run_folder_line,
+)
 
 START = 1_700_000_000.0
 
@@ -47,7 +54,7 @@ def started() -> list[tuple[float, Event]]:
 
 def test_plain_tells_of_progress_at_most_every_thirty_seconds() -> None:
     out = io.StringIO()
-    play(PlainView(out), started() + [(float(s), progress(s)) for s in range(1, 101)])
+    play(PlainReporter(out), started() + [(float(s), progress(s)) for s in range(1, 101)])
     lines = out.getvalue().splitlines()
     assert len(lines) == 1 + 3
     assert "head epoch 1 of at most 3, train step 31 of 100" in lines[1]
@@ -57,14 +64,14 @@ def test_plain_tells_of_progress_at_most_every_thirty_seconds() -> None:
 def test_plain_keeps_talking_when_the_clock_is_set_back() -> None:
     out = io.StringIO()
     events = [*started(), (1.0, progress(1)), (-9000.0, progress(2)), (-8999.0, progress(3))]
-    play(PlainView(out), events)
+    play(PlainReporter(out), events)
     assert len(out.getvalue().splitlines()) == 2
 
 
 def test_plain_shows_names_from_outside_without_control_codes() -> None:
     out = io.StringIO()
     warning = ev.Warned(code="x", message="bad", files=["a\x1b[2J[red]\n\u202e.jpg"])
-    play(PlainView(out), [(0.0, warning)])
+    play(PlainReporter(out), [(0.0, warning)])
     text = out.getvalue()
     assert text.count("\n") == 1
     assert "[red]" in text
@@ -74,29 +81,29 @@ def test_plain_shows_names_from_outside_without_control_codes() -> None:
 def test_rich_shows_bars_and_markup_as_text() -> None:
     out = Terminal()
     warning = ev.Warned(code="x", message="bad", files=["[red]x[/].jpg"])
-    play(RichView(out), [*started(), (1.0, progress(1)), (2.0, warning), (3.0, progress(50))])
+    play(RichReporter(out), [*started(), (1.0, progress(1)), (2.0, warning), (3.0, progress(50))])
     assert "[red]x[/].jpg" in out.getvalue()
 
 
 def test_json_is_one_line_an_event_and_nothing_else() -> None:
     out = io.StringIO()
     events = [*started(), (1.0, progress(1))]
-    play(JsonView(out), events)
+    play(JsonReporter(out), events)
     lines = out.getvalue().splitlines()
     assert Record.from_json(lines[0]).event == events[0][1]
     assert len(lines) == 2
 
 
 def test_auto_is_rich_on_a_terminal_only() -> None:
-    on_terminal = make_view("auto", Terminal())
-    assert isinstance(on_terminal, RichView)
+    on_terminal = make_reporter("auto", Terminal())
+    assert isinstance(on_terminal, RichReporter)
     on_terminal.close()
-    assert isinstance(make_view("auto", io.StringIO()), PlainView)
+    assert isinstance(make_reporter("auto", io.StringIO()), PlainReporter)
 
 
 def test_the_last_line_names_the_weights_when_there_are_any(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert "best" not in where_it_is(folder).replace(str(tmp_path), "")
+    assert "best" not in run_folder_line(folder).replace(str(tmp_path), "")
     folder.checkpoints.mkdir()
     (folder.checkpoints / "best.pt").write_bytes(b"x")
-    assert where_it_is(folder).endswith("checkpoints/best.pt")
+    assert run_folder_line(folder).endswith("checkpoints/best.pt")

@@ -13,7 +13,7 @@ from core.run.folder import RunFolder
 from core.run.saved_evaluations import KeptEvaluation, keep, kept_evaluations
 from tests.tui.kit import make_app, press, settle, toasts
 from tui.app import Exit
-from tui.text.saved_evaluation import kept_text
+from tui.text.saved_evaluation import saved_evaluation_text
 from tui.viewmodel.explain_process import explain
 
 FIGURES = {"top1": 0.75, "top5": 1.0, "macro_f1": 0.7, "ece": 0.1, "loss": 0.5}
@@ -107,6 +107,6 @@ trees = st.recursive(
 ), trees))  # fmt: skip
 def test_a_file_that_somebody_has_edited_is_shown_all_the_same(rest: dict[str, object]) -> None:
     kept = KeptEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
-    shown = kept_text(kept, 1, 2, 1e9).plain
+    shown = saved_evaluation_text(kept, 1, 2, 1e9).plain
     assert "75.00%" in shown
     assert "\x1b" not in shown

@@ -7,7 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from core.inference.image_grid import confidence_colour
-from tui.cli.print_images import half_blocks, print_pictures
+from tui.cli.print_images import half_blocks, print_images
 
 
 def test_a_cell_has_the_colours_of_two_pixels() -> None:
@@ -28,7 +28,7 @@ def test_any_shape_stays_within_its_cells(size: tuple[int, int]) -> None:
 def test_labels_from_outside_are_safe_and_cut() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=70, color_system=None)
-    print_pictures(
+    print_images(
         console, [(None, ("[red]a\x1b[2J", "9" * 100)), (Image.new("RGB", (4, 4)), ("b",))]
     )
     assert "[red]a\\x1b[2J" in out.getvalue()

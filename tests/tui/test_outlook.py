@@ -16,7 +16,7 @@ from tests.core.test_outlook import folder
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
 from tui.preferences.palettes import DARK
-from tui.text.forecast import UNUSABLE, Outlook, gist, outlook_text
+from tui.text.forecast import UNUSABLE, Forecast, forecast_summary, forecast_text
 
 CONFIG = load_config("default")
 FACTS = ModelFacts(27_820_897, 768, 109_155_808, hub_id="timm/convnext_tiny")
@@ -25,17 +25,17 @@ PACE = Pace("birds", "NVIDIA H200", head_first=1.0, head_next=0.5, full=2.0)
 ROOM = Room("RAM", total=32_000_000_000, free=20_000_000_000)
 
 
-def lines(outlook: Outlook, width: int = 100) -> list[str]:
-    return outlook_text(outlook, width, DARK).plain.splitlines()
+def lines(outlook: Forecast, width: int = 100) -> list[str]:
+    return forecast_text(outlook, width, DARK).plain.splitlines()
 
 
-def line(outlook: Outlook, label: str) -> str:
+def line(outlook: Forecast, label: str) -> str:
     (found,) = [text[9:] for text in lines(outlook, 200) if text.startswith(f"{label:<9}")]
     return found
 
 
 def test_all_that_is_known_is_told() -> None:
-    known = Outlook(CONFIG, DATA, "", FACTS, True, ROOM, PACE, pace_known=True)
+    known = Forecast(CONFIG, DATA, "", FACTS, True, ROOM, PACE, pace_known=True)
     assert lines(known) == [
         "data     120 pictures, 2 classes",
         "split    96 train, 24 val: 20% of each class, by seed",
@@ -52,29 +52,29 @@ def test_all_that_is_known_is_told() -> None:
         "dogs █████▒ 20",
     ]
     assert (
-        gist(known)
+        forecast_summary(known)
         == "120 pictures, 2 classes · ! 1 problem below · 27.8 M parameters · at most 56:00"
     )
 
 
 def test_what_is_not_known_yet_is_no_figure() -> None:
-    assert lines(Outlook())[0].startswith("data     type a folder")
-    assert gist(Outlook()) == ""
-    waiting = Outlook(CONFIG)
+    assert lines(Forecast())[0].startswith("data     type a folder")
+    assert forecast_summary(Forecast()) == ""
+    waiting = Forecast(CONFIG)
     assert line(waiting, "model").endswith("looking …")
     assert not any(text.startswith(("memory", "time")) for text in lines(waiting))
-    unknown = Outlook(CONFIG, DATA, "", FACTS, pace_known=True)
+    unknown = Forecast(CONFIG, DATA, "", FACTS, pace_known=True)
     assert line(unknown, "time").startswith("not known")
     assert "free" not in line(unknown, "memory")
 
 
 def test_what_will_not_go_well_is_said() -> None:
-    small = Outlook(CONFIG, DATA, "", FACTS, False, Room("RAM", 9_000_000_000, 4_000_000_000))
+    small = Forecast(CONFIG, DATA, "", FACTS, False, Room("RAM", 9_000_000_000, 4_000_000_000))
     assert any("more than is free" in text and text[0] == "!" for text in lines(small, 200))
     assert line(small, "weights") == "not at hand: a download on first use (timm/convnext_tiny)"
-    none = Outlook(CONFIG, DATA, "", ModelFacts(27_820_897, 768, 109_155_808))
+    none = Forecast(CONFIG, DATA, "", ModelFacts(27_820_897, 768, 109_155_808))
     assert "timm has no pretrained weights" in line(none, "weights")
-    wrong = Outlook(CONFIG, DATA, "", ModelFacts(problem="model.name=x[/] is no model"))
+    wrong = Forecast(CONFIG, DATA, "", ModelFacts(problem="model.name=x[/] is no model"))
     assert line(wrong, "model") == "model.name=x[/] is no model"
 
 
@@ -82,7 +82,7 @@ def test_what_will_not_go_well_is_said() -> None:
 def test_nothing_is_wider_than_the_panel(width: int) -> None:
     names = {f"{'x' * n} 猫\x1b[2J": 3 * n for n in range(60)}
     many = DataOutlook(names, dict.fromkeys(names, 1), True)
-    shown = outlook_text(Outlook(CONFIG, many, "", FACTS), width, DARK)
+    shown = forecast_text(Forecast(CONFIG, many, "", FACTS), width, DARK)
     bars = [text for text in shown.split("\n") if "█" in text.plain and "train" not in text.plain]
     assert len(bars) == 24
     assert "… 36 classes between" in shown.plain
@@ -174,7 +174,7 @@ async def test_pages_move_what_will_happen(tmp_path: Path, size: tuple[int, int]
         await until(pilot, lambda: box.scroll_y > 0)
         await pilot.press("pageup")
         await until(pilot, lambda: box.scroll_y == 0)
-        assert app.screen.query_one("#gist").display == (size[0] == 80)
+        assert app.screen.query_one("#forecast_summary").display == (size[0] == 80)
 
 
 async def test_what_is_typed_becomes_a_preset(starter: Starter) -> None:

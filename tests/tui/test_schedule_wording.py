@@ -7,8 +7,7 @@ from core.events.types import Record
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
 from tests.tui.scripted import Script
-from tui.text import previews
-from tui.text import run_status as wording
+from tui.text import previews, run_status
 
 
 def started(**scheduler: object) -> Script:
@@ -31,7 +30,7 @@ def phase_of(script: Script) -> PhaseState:
 
 
 def rule(script: Script) -> str:
-    return wording.rate_lines(state_of(script), "running")[-1]
+    return run_status.learning_rate_lines(state_of(script), "running")[-1]
 
 
 def test_a_cosine_says_where_it_ends() -> None:

@@ -12,7 +12,8 @@ from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle
 from tui.preferences.preferences import Habits
 from tui.preferences.settings import Settings
-from tui.text import milestones as signals
+from tui.terminal import osc
+from tui.text.milestones import run_title
 
 ENDED = ev.PhaseEnded(phase="full", reason="early stopping", epochs=2, seconds=96.0)
 
@@ -40,7 +41,7 @@ async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]
     source = script.source()
     async with make_app(source).run_test(size=(80, 24)) as pilot:
         await ticks(pilot)
-        assert sent[0] == signals.KEEP_TITLE
+        assert sent[0] == osc.PUSH_TITLE
         assert "\x1b]2;● full 3/10 55% animals20\x07" in sent
         before = len(sent)
         await ticks(pilot)
@@ -48,14 +49,14 @@ async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]
         await press(pilot, "escape")
         await ticks(pilot)
         assert sent[-1].startswith("\x1b]2;● full 3/10")  # the run goes on
-    assert sent[-1] == signals.GIVE_TITLE_BACK
+    assert sent[-1] == osc.POP_TITLE
 
 
 @pytest.mark.parametrize(
     ("notify", "call"),
     [
         ("bell", "\x07"),
-        ("message", "\x1b]9;animals20: phase full is over (early stopping)\x07"),
+        ("message", "\x1b]9;animals20: phase full ended (early stopping)\x07"),
         ("off", ""),
     ],
 )
@@ -91,12 +92,12 @@ async def test_the_call_is_switched_by_a_key(sent: list[str]) -> None:
 @given(st.text(max_size=200))
 def test_nothing_in_a_name_ends_or_begins_a_sequence(name: str) -> None:
     name = name.replace("\u200d", "")  # it builds emoji, and does nothing else
-    for made in (signals.title(name), signals.message(name)):
+    for made in (osc.set_title(name), osc.desktop_notification(name)):
         inside = made[4:-1]
         assert made.endswith("\x07")
         assert all(unicodedata.category(sign) not in ("Cc", "Cf", "Cs") for sign in inside)
 
 
 def test_titles_of_runs_that_have_ended() -> None:
-    assert signals.run_title(fold(scripted.finished().records), "finished") == "✓ 99.57% animals20"
-    assert signals.run_title(fold(scripted.preparing().records), "preparing") == "○ animals20"
+    assert run_title(fold(scripted.finished().records), "finished") == "✓ 99.57% animals20"
+    assert run_title(fold(scripted.preparing().records), "preparing") == "○ animals20"

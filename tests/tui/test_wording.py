@@ -8,8 +8,7 @@ from core.events import types as ev
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
 from tests.tui import scripted
-from tui.text import devices, previews, progress
-from tui.text import run_status as wording
+from tui.text import devices, previews, progress, run_status
 from tui.text.symbols import sparkline
 
 START = scripted.START
@@ -22,31 +21,33 @@ def current(state: RunState) -> PhaseState:
 
 def test_early_stopping_says_what_will_happen() -> None:
     state = fold(scripted.running().records)
-    assert wording.stopping_lines(state, "running") == [
+    assert run_status.early_stopping_lines(state, "running") == [
         "●○○○○",
         "1 of 5 epochs without improvement",
         "stops after epoch 6 unless val loss < 0.0291",
     ]
-    assert wording.stopping_lines(state, "running", short=True) == [
+    assert run_status.early_stopping_lines(state, "running", short=True) == [
         "●○○○○ 1 of 5",
         "stops after epoch 6 unless val loss < 0.0291",
     ]
-    assert "stops" not in " ".join(wording.stopping_lines(state, "failed"))
+    assert "stops" not in " ".join(run_status.early_stopping_lines(state, "failed"))
 
 
 def test_early_stopping_that_cannot_come_any_more_says_so() -> None:
     script = scripted.Script().prepare().phase("head", 3, patience=5).epoch("head", 1, 0.5, 0.6)
-    lines = wording.stopping_lines(fold(script.records), "running")
+    lines = run_status.early_stopping_lines(fold(script.records), "running")
     assert lines[-1] == "can't stop early now: epoch 3 is the last anyway"
 
 
 def test_before_the_first_verdict_there_is_nothing_to_count() -> None:
     script = scripted.Script()
-    assert wording.stopping_lines(fold(script.records), "preparing") == [
+    assert run_status.early_stopping_lines(fold(script.records), "preparing") == [
         "begins with the first phase"
     ]
     script.prepare().phase("head", patience=4)
-    assert wording.stopping_lines(fold(script.records), "running")[0] == "patience 4 epochs"
+    assert (
+        run_status.early_stopping_lines(fold(script.records), "running")[0] == "patience 4 epochs"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,23 +110,23 @@ def test_ending_a_phase_says_what_comes_next() -> None:
 
 
 def test_phases_are_steps() -> None:
-    assert str(wording.phase_steps(fold(scripted.running().records), "running")) == (
+    assert str(run_status.phase_steps(fold(scripted.running().records), "running")) == (
         "✓ head 8 epochs, best 99.57% (early stopping) ──► ● full epoch 3 of 10"
     )
-    assert str(wording.phase_steps(fold(scripted.failed().records), "failed")).endswith(
+    assert str(run_status.phase_steps(fold(scripted.failed().records), "failed")).endswith(
         "✗ full broke off in epoch 3"
     )
     left_out = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
     started = ev.RunStarted(run_id="r", name="r", config=left_out)
     state = fold([ev.Record(1, START, started)])
-    assert str(wording.phase_steps(state, "preparing")) == (
+    assert str(run_status.phase_steps(state, "preparing")) == (
         "– head left out ──► ○ full up to 10 epochs"
     )
 
 
 def test_the_first_line_of_a_running_run() -> None:
     state = fold(scripted.running().records)
-    assert str(wording.headline(state, "running", START + 3700)) == (
+    assert str(run_status.headline(state, "running", START + 3700)) == (
         "● animals20  running  1:01:40  best val 99.57%"
     )
 
@@ -197,17 +198,17 @@ def test_the_device_panel_without_a_gpu_says_why() -> None:
 
 def test_speed_is_shown_as_far_as_it_was_measured() -> None:
     state = fold(scripted.running().records)
-    assert wording.speed_lines(state) == ["2,310 img/s", "data wait 3%", "step 27.7 ms"]
-    assert wording.speed_lines(RunState()) == ["not measured yet"]
+    assert run_status.throughput_lines(state) == ["2,310 img/s", "data wait 3%", "step 27.7 ms"]
+    assert run_status.throughput_lines(RunState()) == ["not measured yet"]
 
 
 def test_the_learning_rate_says_when_it_falls() -> None:
     state = fold(scripted.running().records)
-    assert wording.rate_lines(state, "running") == [
+    assert run_status.learning_rate_lines(state, "running") == [
         "0.0001",
         "× 0.5 after 2 more without improvement",
     ]
-    assert wording.rate_lines(state, "failed") == ["0.0001"]
+    assert run_status.learning_rate_lines(state, "failed") == ["0.0001"]
 
 
 def test_sparklines() -> None:
@@ -224,9 +225,12 @@ def test_a_sparkline_is_never_too_long(values: list[float], width: int) -> None:
 
 
 def test_what_is_wrong_with_the_record_is_said() -> None:
-    assert wording.notice("", 0, "", True) == ""
-    assert wording.notice("gone", 1, "x", False) == (
+    assert run_status.record_warnings("", 0, "", True) == ""
+    assert run_status.record_warnings("gone", 1, "x", False) == (
         "the journal can't be read: gone; it is tried again; "
         "1 line of the journal could not be read and was left out"
     )
-    assert wording.notice("", 0, "another process", True) == "watching only: another process"
+    assert (
+        run_status.record_warnings("", 0, "another process", True)
+        == "watching only: another process"
+    )

@@ -10,7 +10,7 @@ import click
 from core.common.text import printable
 from core.data.storage import place_of
 from tui.cli.outputs import check_outputs, writing
-from tui.cli.predict import load, uses_a_network
+from tui.cli.predict import load, predictor_options
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @click.option("--csv", "table", metavar="FILE", help="Write the classes as CSV.")
 @click.option("--html", metavar="FILE", help="Write a report with pictures, one file.")
-@uses_a_network
+@predictor_options
 @click.pass_context
 def evaluate(
     context: click.Context,

@@ -9,7 +9,7 @@ import click
 from core.common.errors import SetupError
 from core.common.text import printable
 from tui.cli.outputs import writing
-from tui.cli.predict import in_words, load, uses_a_network
+from tui.cli.predict import in_words, load, predictor_options
 
 if TYPE_CHECKING:
     from core.inference.explanation import Explanation
@@ -33,7 +33,7 @@ _SOME_UNREADABLE = 1
 @click.option(
     "--occlusion", is_flag=True, help="A second opinion: what covering each place costs. Slower."
 )
-@uses_a_network
+@predictor_options
 @click.pass_context
 def explain(
     context: click.Context,
@@ -116,8 +116,8 @@ def _show(one: "Explanation") -> None:
     from rich.console import Console
 
     from core.inference.explanation import overlay
-    from tui.cli.print_images import print_pictures
+    from tui.cli.print_images import print_images
 
     shown = [(one.picture, ["the picture"])]
     shown += [(overlay(one.picture, each.heat), [each.method]) for each in one.maps]
-    print_pictures(Console(highlight=False), shown)
+    print_images(Console(highlight=False), shown)

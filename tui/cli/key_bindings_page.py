@@ -23,9 +23,9 @@ from tui.tabs.config import ConfigTab
 from tui.tabs.evaluations import EvaluationsTab
 from tui.tabs.images import PicturesTab
 from tui.tabs.log import LogTab
-from tui.text.key_bindings import Row, declared_rows
+from tui.text.key_bindings import Row, declared_keys
 
-PLACES: dict[str, tuple[type[object], ...]] = {
+KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Everywhere": (ConvNextApp,),
     "The list of runs": (RunsScreen, ManagingScreen, FilteringScreen),
     "A run": (SteeringScreen, RunScreen),
@@ -55,8 +55,8 @@ def keys_page() -> str:
     """Return the page."""
     app: App[None] = App()
     parts = [_HEAD]
-    for title, owners in PLACES.items():
-        rows = dict.fromkeys(row for owner in owners for row in declared_rows(owner, app))
+    for title, owners in KEY_SECTIONS.items():
+        rows = dict.fromkeys(row for owner in owners for row in declared_keys(owner, app))
         parts.append("\n".join(_table(title, rows)))
     return "\n".join(parts)
 

@@ -112,10 +112,10 @@ def cli(context: click.Context, /, **options: Any) -> None:
 def attach(context: click.Context, run: str | None, runs_dir: str | None) -> None:
     """Show and steer a run that another process trains; without RUN the newest that is going."""
     from core.run.find import find_run
-    from tui.runtime.remote_control import newest_live
+    from tui.runtime.remote_control import newest_active_run
 
     folder = _runs_dir(context, runs_dir)
-    found = find_run(folder, run) if run else newest_live(folder)
+    found = find_run(folder, run) if run else newest_active_run(folder)
     _need_terminal()
     assert context.parent is not None
     options = context.parent.params
@@ -230,7 +230,7 @@ def _run(
         click.echo(words)
         return code
     if plan is not None and (no_ui or not on_terminal):
-        from tui.runtime.unattended import run_headless
+        from tui.runtime.headless import run_headless
 
         config, resumption = plan()
         return run_headless(config, folder, log_format, resumption)
@@ -325,7 +325,7 @@ def _run_app(
     from tui.preferences.refresh_rates import rates_for
     from tui.runtime import read_only as view_only
     from tui.runtime.session import Session
-    from tui.runtime.signal_handlers import Interrupts
+    from tui.runtime.signal_handlers import StopSignals
     from tui.terminal.terminal import own_terminal, show_cursor
 
     session = Session(runs_dir)
@@ -347,7 +347,7 @@ def _run_app(
         if read_only:
             view_only.forbid_writing(but=terminal.stray)
         habits = remembered(theme, read_only)
-        interrupts = Interrupts(interrupted, at_once)
+        interrupts = StopSignals(interrupted, at_once)
         rates = rates_for(bandwidth)
         ready = partial(_ready, plan) if plan else None
         app = ui.ConvNextApp(
@@ -369,7 +369,7 @@ def _run_app(
         raise SetupError(app.refused)
     if engine is None:
         return interrupts.exit_code or 0
-    from tui.runtime.unattended import finish_headless
+    from tui.runtime.headless import finish_headless
 
     # Whatever ended the app, an error of its own included: the run is not its to end.
     return finish_headless(engine, interrupts, hung_up=left is ui.Exit.HUNG_UP)

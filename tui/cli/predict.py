@@ -23,7 +23,7 @@ _SHOWN, _ON_GRID = 12, 36
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def uses_a_network(command: F) -> F:
+def predictor_options(command: F) -> F:
     """Add the options of every command that loads a run's network."""
     for option in (
         click.option("--runs-dir", metavar="DIR", help="Where the runs are."),
@@ -98,7 +98,7 @@ def load(context: click.Context, run: str, options: dict[str, Any]) -> "Predicto
 @click.option("--submission", metavar="FILE", help="Also write ID,Label (with --out).")
 @click.option("--show", is_flag=True, help="Show some pictures with their labels on the terminal.")
 @click.option("--grid", metavar="FILE.png", help="Write some pictures with their labels as one.")
-@uses_a_network
+@predictor_options
 @click.pass_context
 def predict(
     context: click.Context,
@@ -235,7 +235,7 @@ def _show(rows: Sequence["Row"]) -> None:
     from rich.console import Console
 
     from core.inference.image_grid import TILE, thumbnail
-    from tui.cli.print_images import print_pictures
+    from tui.cli.print_images import print_images
 
     tiles = [
         (
@@ -244,7 +244,7 @@ def _show(rows: Sequence["Row"]) -> None:
         )
         for row in rows
     ]
-    print_pictures(Console(highlight=False), tiles)
+    print_images(Console(highlight=False), tiles)
 
 
 def _write_grid(rows: Sequence["Row"], file: Path) -> None:

@@ -36,7 +36,7 @@ def half_blocks(image: "Image", width: int = WIDTH, height: int | None = None) -
     return text
 
 
-def print_pictures(console: Console, items: Iterable[tuple["Image | None", Sequence[str]]]) -> None:
+def print_images(console: Console, items: Iterable[tuple["Image | None", Sequence[str]]]) -> None:
     """Print pictures beside each other, each with its lines of text below."""
     tiles = [_tile(image, lines) for image, lines in items]
     console.print(Columns(tiles, padding=(1, 2)))

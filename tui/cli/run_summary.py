@@ -16,7 +16,7 @@ from tui.charts import run_charts as curves
 from tui.charts.plot import draw, drawn_log
 from tui.charts.view import View
 from tui.cli.console import output
-from tui.text import run_status as wording
+from tui.text import run_status
 from tui.text.progress import progress_lines
 from tui.text.run_list import trouble
 from tui.text.symbols import SYMBOLS
@@ -75,7 +75,7 @@ def _facts(report: RunReport, now: float, width: int) -> Iterator[Fact]:
     yield "model", _model(state)
     yield "device", _device(state)
     for phase in state.phases.values():
-        step = wording.phase_step(phase, status not in _AT_WORK).plain
+        step = run_status.phase_step(phase, status not in _AT_WORK).plain
         yield f"phase {printable(phase.name)}", step.replace(f" {printable(phase.name)} ", " ", 1)
     if status in _AT_WORK:
         yield "now", "; ".join(c.plain for c in progress_lines(state, status, width - 14, 1))
@@ -89,7 +89,7 @@ def _facts(report: RunReport, now: float, width: int) -> Iterator[Fact]:
 def _time(state: RunState, status: str, now: float) -> str:
     if state.started is None:
         return ""
-    took = fmt.duration(wording.elapsed(state, status, now))
+    took = fmt.duration(run_status.elapsed(state, status, now))
     return f"{took}, started {fmt.when(state.started, now)}"
 
 
@@ -115,7 +115,7 @@ def _device(state: RunState) -> str:
     if model is None:
         return ""
     name = f" ({printable(model.device_name)})" if model.device_name else ""
-    speed = ", ".join(wording.speed_lines(state)) if state.epochs else ""
+    speed = ", ".join(run_status.throughput_lines(state)) if state.epochs else ""
     parts = [f"{printable(model.device)}{name}", printable(model.precision), speed]
     return ", ".join(part for part in parts if part)
 

@@ -47,7 +47,7 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
         config = resumption.config
     from core.session.engine_thread import EXIT_ANEW, EXIT_USAGE
-    from tui.runtime.unattended import run_headless
+    from tui.runtime.headless import run_headless
 
     try:
         code = run_headless(config, runs_dir, log_format, resumption)

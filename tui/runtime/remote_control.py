@@ -73,7 +73,7 @@ def control(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[int, s
         time.sleep(_LOOK_SECONDS)
 
 
-def newest_live(runs_dir: Path) -> RunFolder:
+def newest_active_run(runs_dir: Path) -> RunFolder:
     """Return the newest run that an engine is at work on; raises SetupError."""
     for folder in run_folders(runs_dir):
         if is_locked(folder):

@@ -8,7 +8,7 @@ from types import FrameType
 _ENDING = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
-class Interrupts:
+class StopSignals:
     """Turns SIGINT and SIGTERM into one call of `stop`, and remembers the exit code.
 
     SIGHUP is ignored: a closed terminal is no reason to lose a run.

@@ -13,14 +13,14 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui.screens.help_guide import Section, guide
-from tui.text.key_bindings import Keys, active_keys
+from tui.text.key_bindings import KeyGroup, active_keys
 
 _Parts = list[str | tuple[str, str]]
 _NARROWEST = 24
 """Cells that a text beside a name has at least."""
 
 
-def keys_text(places: list[Keys], width: int) -> Content:
+def keys_text(places: list[KeyGroup], width: int) -> Content:
     """Return the keys as text of so many cells."""
     rows = [row for keys in places for row in keys.rows]
     key_cells = max((len(" ".join(row.keys)) for row in rows), default=0)

@@ -91,7 +91,7 @@ class NewRunScreen(Screen[None]):
             with Container(id="form"):
                 yield from self._fields()
             yield OutlookPanel(self._host.runs_dir, id="outlook")
-        yield Static("", id="gist", markup=False)
+        yield Static("", id="forecast_summary", markup=False)
         yield Static("", id="start-message", markup=False)
         with Horizontal(id="buttons"):
             yield Button("start", id="start", variant="primary", compact=True)
@@ -137,7 +137,7 @@ class NewRunScreen(Screen[None]):
 
     @on(OutlookPanel.Found)
     def _show_gist(self, event: OutlookPanel.Found) -> None:
-        self.query_one("#gist", Static).update(Content(event.gist))
+        self.query_one("#forecast_summary", Static).update(Content(event.summary))
         for key, problem in event.problems.items():
             self._say(key, problem)
 

@@ -16,8 +16,7 @@ from tui.screens.run_controls import SteeringScreen
 from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
-from tui.text import progress
-from tui.text import run_status as wording
+from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
 from tui.widgets.tab_bar import TabBar
 
@@ -170,7 +169,7 @@ class RunScreen(SteeringScreen):
 
     def headline(self, status: str, now: float) -> Content:
         """Return what the first line says of the run."""
-        return wording.headline(self.model.state, status, now, self.helps(status))
+        return run_status.headline(self.model.state, status, now, self.helps(status))
 
     def helps(self, status: str) -> bool:
         """Return whether a key gets the run out of its trouble, from where it is looked at."""
@@ -182,15 +181,15 @@ class RunScreen(SteeringScreen):
         state, source = self.model.state, self.model.source
         rows = 2 if self._roomy else 1
         width = max(40, self.size.width - 2)
-        waiting = wording.waiting(self.waiting_for)
+        waiting = run_status.pending_commands(self.waiting_for)
         self._set("headline", self.headline(status, now) + Content(waiting))
-        self._set("facts", wording.facts(state))
-        note = wording.notice(
+        self._set("facts", run_status.details(state))
+        note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
-        late = wording.stalled(state, self.model.silence) if source.live else ""
+        late = run_status.stall_warning(state, self.model.silence) if source.live else ""
         self._set("notice", Content("; ".join(text for text in (note, late) if text)))
-        self._set("phases", wording.phase_steps(state, status))
+        self._set("phases", run_status.phase_steps(state, status))
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
 

@@ -163,7 +163,7 @@ class RunsScreen(FilteringScreen):
         if not (self.is_mounted and self._looked):
             return
         self._runs = self.fitting(self._all)
-        self._best = listing.best_of(self._runs)
+        self._best = listing.best_run_id(self._runs)
         self._draw()
         self._show_title()
         self._show_empty()
@@ -211,7 +211,7 @@ class RunsScreen(FilteringScreen):
                 self.set_focus(place)
         if none and self._all:
             archived = sum(run.archived for run in self._all)
-            self._empty_text.update(Content(listing.none_fit_text(len(self._all), archived)))
+            self._empty_text.update(Content(listing.no_match_text(len(self._all), archived)))
         elif none:
             self._empty_text.update(Content(listing.empty_text(self.runs_dir)))
 

@@ -24,8 +24,7 @@ from tui.preferences.palettes import palette_of
 from tui.preferences.preferences import Habits
 from tui.preferences.settings import CHOICES
 from tui.tabs.base import RunTab
-from tui.text import devices
-from tui.text import run_status as wording
+from tui.text import devices, run_status
 from tui.widgets.chart import Chart
 from tui.widgets.log import RunLog
 from tui.widgets.panel import Panel
@@ -208,13 +207,13 @@ class ChartsTab(RunTab):
 
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
         flat = self._flat
-        lines = wording.stopping_lines(state, status, short=flat)
+        lines = run_status.early_stopping_lines(state, status, short=flat)
         self._stopping.show(lines, flat, "early stopping")
         lines = devices.panel_lines(state, short=flat)
         self._device.show(lines, flat, devices.device_title(state))
         if slow:
-            self._speed.show(wording.speed_lines(state), flat)
-        self._rate.show(wording.rate_lines(state, status), flat, "learning rate")
+            self._speed.show(run_status.throughput_lines(state), flat)
+        self._rate.show(run_status.learning_rate_lines(state, status), flat, "learning rate")
 
     def _look(self, change: Callable[[RunState, View], View]) -> None:
         self.view = change(self._state, self.view)

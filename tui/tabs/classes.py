@@ -15,8 +15,15 @@ from core.analysis.class_metrics import Evaluation
 from core.run.state import RunState
 from tui.preferences.palettes import palette_of
 from tui.tabs.base import RunTab
-from tui.text import class_metrics as wording
-from tui.text.class_metrics import F1, SUPPORT, TAKEN_FOR, TITLES, Chosen, ClassTableData
+from tui.text import class_metrics
+from tui.text.class_metrics import (
+    F1,
+    PREDICTED_AS,
+    SUPPORT,
+    TITLES,
+    ClassTableData,
+    SelectedEvaluation,
+)
 from tui.widgets import reliability
 from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap
@@ -93,7 +100,7 @@ class ClassesTab(RunTab):
         self._by_name = False
         self._truth = self._predicted = -1
         self._shown: tuple[object, object, str, bool] | None = None
-        self._chosen = Chosen(None, None, "")
+        self._chosen = SelectedEvaluation(None, None, "")
         self._data = ClassTableData(self._chosen)
         # Held, not looked up: a tick may still come while the app takes the tab down.
         self._title = Static(id="classes-title", markup=False, classes="classes-line")
@@ -123,13 +130,13 @@ class ClassesTab(RunTab):
         self._run = (state, status)
         event = state.best_evaluation if self._best else state.evaluation
         before = None if self._best else state.evaluation_before
-        empty = "" if event else wording.empty_text(state, status, self._best)
+        empty = "" if event else class_metrics.empty_text(state, status, self._best)
         dark = self.app.current_theme.dark
         shown = self._shown
         if shown and shown[0] is event and shown[1] is before and shown[2:] == (empty, dark):
             return
         self._shown = (event, before, empty, dark)
-        self._chosen = wording.choose(state, status, self._best)
+        self._chosen = class_metrics.select_evaluation(state, status, self._best)
         self._data = ClassTableData(self._chosen)
         self._place_cursor()
         self._draw()
@@ -184,22 +191,24 @@ class ClassesTab(RunTab):
     def _draw_map(self, evaluation: Evaluation) -> None:
         order = self._map_order(evaluation)
         self._map.show(evaluation, order, (order.index(self._truth), order.index(self._predicted)))
-        left_out = wording.left_out_text(evaluation)
+        left_out = class_metrics.omitted_text(evaluation)
         self._map_box.border_title = Content(f"confusion, % of the true class{left_out}")
         by = "by name │ m by confusion" if self._by_name else "by confusion │ m by name"
         self._map_box.border_subtitle = Content(by)
-        self._cell.update(Content(wording.cell_text(evaluation, self._truth, self._predicted)))
+        self._cell.update(
+            Content(class_metrics.cell_text(evaluation, self._truth, self._predicted))
+        )
 
     def _draw_lower(self) -> None:
         evaluation = self._evaluation
         if evaluation is None or not self.is_mounted:
             return
         self._pairs.border_title = Content("confused most")
-        lines = wording.pair_lines(evaluation, max(1, self._pairs.content_size.height))
+        lines = class_metrics.pair_lines(evaluation, max(1, self._pairs.content_size.height))
         self._pairs.update(Content("\n".join(lines)))
         size = self._calibration.content_size
         self._calibration.border_title = Content(
-            f"calibration · {wording.calibration_text(evaluation)}"
+            f"calibration · {class_metrics.calibration_text(evaluation)}"
         )
         self._calibration.border_subtitle = Content(reliability.LEGEND)
         palette = palette_of(self.app)
@@ -229,7 +238,7 @@ class ClassesTab(RunTab):
 
     def _sort_by(self, column: int) -> None:
         # What is worst comes first.
-        self._sorted = (column, column in (SUPPORT, TAKEN_FOR))
+        self._sorted = (column, column in (SUPPORT, PREDICTED_AS))
         self._draw()
 
     def action_matrix(self) -> None:

@@ -16,7 +16,7 @@ from core.config.load import describe_key
 from core.config.schema import Config
 from core.run.state import RunState
 from tui.tabs.base import RunTab
-from tui.text import run_status as wording
+from tui.text import run_status
 
 _DIM = "$foreground 60%"
 _ROOM_FOR_MEANINGS = 110
@@ -51,7 +51,7 @@ class ConfigTab(RunTab):
     def show(self, state: RunState, status: str, slow: bool) -> None:
         """Show the configuration that the run has begun with."""
         self._state = state
-        facts = wording.facts(state)
+        facts = run_status.details(state)
         room = self.size.width >= _ROOM_FOR_MEANINGS
         now = (id(state.config), facts.plain, self._only_changed, room)
         if now == self._shown:

@@ -18,7 +18,7 @@ from core.run.folder import RunFolder
 from core.run.saved_evaluations import KeptEvaluation, kept_evaluations
 from core.run.state import RunState
 from tui.tabs.base import RunTab
-from tui.text.saved_evaluation import kept_text
+from tui.text.saved_evaluation import saved_evaluation_text
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -92,7 +92,7 @@ class EvaluationsTab(RunTab):
             shown = Content(self._working)
         elif kept:
             now = self._host.clock()
-            shown = kept_text(kept[self._place], self._place + 1, len(kept), now)
+            shown = saved_evaluation_text(kept[self._place], self._place + 1, len(kept), now)
         else:
             shown = Content(_EMPTY.format(run=printable(self._run.id)))
         self._text.update(shown)

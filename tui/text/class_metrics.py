@@ -16,7 +16,7 @@ _WELL_MEANT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedEvaluation:
     """The evaluation that is looked at, the one it is compared with, and what else to say."""
 
     evaluation: Evaluation | None
@@ -26,27 +26,27 @@ class Chosen:
     """Why there is none, and what to do."""
 
 
-def choose(state: RunState, status: str, best: bool) -> Chosen:
+def select_evaluation(state: RunState, status: str, best: bool) -> SelectedEvaluation:
     """Return the latest evaluation of a run, or that of its best epoch."""
     classes = state.data.classes if state.data else []
     event = state.best_evaluation if best else state.evaluation
     if event is None:
-        return Chosen(None, None, "", empty_text(state, status, best))
+        return SelectedEvaluation(None, None, "", empty_text(state, status, best))
     before = None if best else state.evaluation_before
     evaluation = Evaluation(event, classes)
     title = (
-        f"{which_epoch(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
-        f"{fmt.count(evaluation.pictures)} val │ {other_epoch(best)}"
+        f"{epoch_label(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
+        f"{fmt.count(evaluation.pictures)} val │ {other_epoch_hint(best)}"
     )
-    return Chosen(evaluation, Evaluation(before, classes) if before else None, title)
+    return SelectedEvaluation(evaluation, Evaluation(before, classes) if before else None, title)
 
 
-def which_epoch(event: Evaluated, best: bool) -> str:
+def epoch_label(event: Evaluated, best: bool) -> str:
     """Return which epoch is looked at."""
     return f"{'best' if best else 'latest'}: {printable(event.phase)}, epoch {event.epoch}"
 
 
-def other_epoch(best: bool) -> str:
+def other_epoch_hint(best: bool) -> str:
     """Return the key that leads to the other epoch."""
     return f"e {'latest' if best else 'best'}"
 
@@ -67,7 +67,7 @@ def empty_text(state: RunState, status: str, best: bool) -> str:
     return "The run ended before its first validation pass: there are no figures by class."
 
 
-def changes(chosen: Chosen) -> Mapping[int, float]:
+def f1_changes(chosen: SelectedEvaluation) -> Mapping[int, float]:
     """Return how the F1 of each class has changed since the epoch before, by label; those of
     which nothing can be said are left out."""
     if chosen.evaluation is None or chosen.before is None:
@@ -138,7 +138,7 @@ def pair_lines(evaluation: Evaluation, most: int) -> list[str]:
     return [pair_text(evaluation, pair) for pair in pairs]
 
 
-def left_out_text(evaluation: Evaluation) -> str:
+def omitted_text(evaluation: Evaluation) -> str:
     """Return how many mistakes are in no cell of the matrix; empty where none is."""
     left_out = evaluation.event.confusions_left_out
     return f" ({fmt.count(left_out)} rare mistakes left out)" if left_out > 0 else ""
@@ -159,15 +159,15 @@ def calibration_text(evaluation: Evaluation) -> str:
 
 
 TITLES = ("class", "support", "precision", "recall", "F1", "change", "taken for")
-NAME, SUPPORT, PRECISION, RECALL, F1, CHANGE, TAKEN_FOR = range(len(TITLES))
+NAME, SUPPORT, PRECISION, RECALL, F1, CHANGE, PREDICTED_AS = range(len(TITLES))
 
 
 class ClassTableData:
     """The table of classes: what its cells say and how its rows are sorted."""
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, chosen: SelectedEvaluation) -> None:
         self.evaluation = chosen.evaluation
-        self._changes = changes(chosen)
+        self._changes = f1_changes(chosen)
         self._worst: dict[int, ConfusedPair] = {}
         for pair in chosen.evaluation.pairs if chosen.evaluation else []:
             self._worst.setdefault(pair.truth, pair)
@@ -209,7 +209,7 @@ class ClassTableData:
     def _value(self, row: ClassRow, column: int) -> float:
         if column == CHANGE:
             return self._changes.get(row.label, math.nan)
-        if column == TAKEN_FOR:
+        if column == PREDICTED_AS:
             pair = self._worst.get(row.label)
             return pair.share if pair else 0.0
         return {SUPPORT: row.support, PRECISION: row.precision, RECALL: row.recall}.get(

@@ -29,7 +29,7 @@ Line = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """What is known so far of a run that has not begun; None = not yet, or not to be known."""
 
     config: Config | None = None
@@ -46,7 +46,7 @@ class Outlook:
     """Whether past runs have been looked through."""
 
 
-def outlook_text(outlook: Outlook, width: int, colours: Palette) -> Content:
+def forecast_text(outlook: Forecast, width: int, colours: Palette) -> Content:
     """Return all of it as text of at most `width` cells a line."""
     lines = [_laid_out(line, width) for line in _lines(outlook)]
     if outlook.data is not None:
@@ -54,7 +54,7 @@ def outlook_text(outlook: Outlook, width: int, colours: Palette) -> Content:
     return Content("\n").join(lines)
 
 
-def gist(outlook: Outlook) -> str:
+def forecast_summary(outlook: Forecast) -> str:
     """Return the most important of it in one line, for where there is no room for more."""
     data, config, facts = outlook.data, outlook.config, outlook.facts
     parts = []
@@ -72,7 +72,7 @@ def gist(outlook: Outlook) -> str:
     return " · ".join(parts)
 
 
-def problems(outlook: Outlook) -> dict[str, str]:
+def problems(outlook: Forecast) -> dict[str, str]:
     """Return what of the configuration is known not to work, by key."""
     config, facts = outlook.config, outlook.facts
     if config is None or facts is None:
@@ -96,7 +96,7 @@ def _laid_out(line: Line, width: int) -> Content:
     return Content.assemble((f"{label:<{_LABEL}}", _DIM), (said, style))
 
 
-def _lines(outlook: Outlook) -> Iterator[Line]:
+def _lines(outlook: Forecast) -> Iterator[Line]:
     data, config = outlook.data, outlook.config
     if data is None:
         yield "data", outlook.data_said, ""
@@ -125,7 +125,7 @@ def _data_lines(data: DataOutlook, config: Config | None) -> Iterator[Line]:
         yield "!", printable(problem), _WARNING
 
 
-def _model_lines(config: Config, outlook: Outlook, classes: int) -> Iterator[Line]:
+def _model_lines(config: Config, outlook: Forecast, classes: int) -> Iterator[Line]:
     facts, name = outlook.facts, printable(config.model.name)
     if facts is None:
         yield "model", f"{name}: {WAITING}", _DIM
@@ -140,7 +140,7 @@ def _model_lines(config: Config, outlook: Outlook, classes: int) -> Iterator[Lin
     yield from _memory_lines(config, outlook, facts, classes)
 
 
-def _weights(config: Config, outlook: Outlook, facts: ModelFacts) -> str:
+def _weights(config: Config, outlook: Forecast, facts: ModelFacts) -> str:
     if config.model.weights is not None:
         return f"from {printable(config.model.weights)}"
     if not config.model.pretrained:
@@ -151,7 +151,7 @@ def _weights(config: Config, outlook: Outlook, facts: ModelFacts) -> str:
 
 
 def _memory_lines(
-    config: Config, outlook: Outlook, facts: ModelFacts, classes: int
+    config: Config, outlook: Forecast, facts: ModelFacts, classes: int
 ) -> Iterator[Line]:
     needed, room = step_bytes(config, facts, classes), outlook.room
     there = f"; {printable(room.name)}: {fmt.size(room.free)} free" if room else ""
@@ -167,7 +167,7 @@ def _memory_lines(
         yield "!", f"that is more than is free: {smaller}", _WARNING
 
 
-def _phase_lines(config: Config, outlook: Outlook) -> Iterator[Line]:
+def _phase_lines(config: Config, outlook: Forecast) -> Iterator[Line]:
     data, pace = outlook.data, outlook.pace
     phases = config.phases
     limits = f"head up to {phases.head.epochs} epochs, full up to {phases.full.epochs}"

@@ -20,14 +20,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class KeyGroup:
     """The keys of one place."""
 
     title: str
     rows: list[Row]
 
 
-def rows_of(bindings: Iterable[Binding], app: App[Any]) -> list[Row]:
+def key_rows(bindings: Iterable[Binding], app: App[Any]) -> list[Row]:
     """Return what bindings of single keys do; of several for one action, that of the footer."""
     actions: dict[str, tuple[list[str], Binding]] = {}
     for binding in bindings:
@@ -42,7 +42,7 @@ def rows_of(bindings: Iterable[Binding], app: App[Any]) -> list[Row]:
     ]
 
 
-def active_keys(screen: Screen[object], app: App[Any]) -> list[Keys]:
+def active_keys(screen: Screen[object], app: App[Any]) -> list[KeyGroup]:
     """Return the keys that hold on a screen now: of the tab or list that has the focus, of the
     screen, of the app."""
     places: dict[str, list[Binding]] = {"here": [], "run": [], "app": []}
@@ -52,13 +52,13 @@ def active_keys(screen: Screen[object], app: App[Any]) -> list[Keys]:
             places["app" if node is app else "run" if node is screen else "here"].append(binding)
     titles = {"here": "where you are", "run": "on this screen", "app": "everywhere"}
     return [
-        Keys(titles[place], rows_of(bindings, app))
+        KeyGroup(titles[place], key_rows(bindings, app))
         for place, bindings in places.items()
         if bindings
     ]
 
 
-def declared_rows(owner: type[object], app: App[Any]) -> list[Row]:
+def declared_keys(owner: type[object], app: App[Any]) -> list[Row]:
     """Return what the bindings do that a class declares, without those that it only repeats."""
     before = [row for base in owner.__mro__[1:] for row in _own_rows(base, app)]
     return [row for row in _own_rows(owner, app) if row not in before]
@@ -75,4 +75,4 @@ def _own_rows(owner: type[object], app: App[Any]) -> list[Row]:
     # Textual's own classes have bindings too, of which nobody needs to be told.
     ours = owner.__module__.startswith("tui.")
     declared = vars(owner).get("BINDINGS", []) if ours else []
-    return rows_of(Binding.make_bindings(declared), app)
+    return key_rows(Binding.make_bindings(declared), app)

@@ -1,5 +1,4 @@
-"""What the app tells the terminal itself: its title, a bell, a message. Sequences as in xterm's
-control sequences (OSC 2, window operations 22 and 23) and iTerm2's OSC 9."""
+"""Describe the milestones of a run: the terminal's title, and phases and runs that have ended."""
 
 from core.common import format as fmt
 from core.common.text import printable
@@ -7,59 +6,44 @@ from core.run.state import RunState
 from tui.text.progress import epoch_fraction
 from tui.text.symbols import SYMBOLS
 
-KEEP_TITLE = "\x1b[22;2t"
-"""Let the terminal remember its title."""
-GIVE_TITLE_BACK = "\x1b[23;2t"
-_LONGEST = 100
-
-
-def title(text: str) -> str:
-    """Return what sets the terminal's title; nothing in `text` can end the sequence."""
-    return f"\x1b]2;{printable(text)[:_LONGEST]}\x07"
-
-
-def message(text: str) -> str:
-    """Return what shows a message on the person's desktop, where the terminal knows how."""
-    return f"\x1b]9;{printable(text)[:_LONGEST]}\x07"
-
 
 def run_title(state: RunState, status: str) -> str:
-    """Return a run and how far it is, shortest first: a tab of a terminal has few cells."""
+    """Return a terminal title for a run: progress first, as a terminal's tab shows few cells."""
     name = printable(state.name or state.run_id or "convnext-tui")
-    sign, phase = SYMBOLS.get(status, "?"), state.current
+    symbol, phase = SYMBOLS.get(status, "?"), state.current
     if status in ("running", "paused") and phase is not None:
         epoch = min(len(phase.epochs) + 1, max(1, phase.max_epochs))
-        share = f" {100 * epoch_fraction(state):.0f}%" if state.progress else ""
-        return f"{sign} {printable(phase.name)} {epoch}/{phase.max_epochs}{share} {name}"
+        percent = f" {100 * epoch_fraction(state):.0f}%" if state.progress else ""
+        return f"{symbol} {printable(phase.name)} {epoch}/{phase.max_epochs}{percent} {name}"
     if state.best is not None:
-        return f"{sign} {fmt.percent(state.best.result.val_top1)} {name}"
-    return f"{sign} {name}"
+        return f"{symbol} {fmt.percent(state.best.result.val_top1)} {name}"
+    return f"{symbol} {name}"
 
 
 class Milestones:
-    """Tells what of a run is worth calling someone for: each phase's end and the run's, once."""
+    """Report the end of each phase and of the run, each once, for notifications."""
 
     def __init__(self, state: RunState) -> None:
-        """What is over by now is no news."""
-        self._over = self._ends(state)
+        """Phases that ended before this are not reported."""
+        self._reported = self._ended(state)
 
-    def news(self, state: RunState) -> list[str]:
-        """Return what has ended since the last time, in words."""
-        now = self._ends(state)
-        new = [text for name, text in now.items() if name not in self._over]
-        self._over = now
-        return new[-1:]  # a run's end says what its last phase's end says
+    def new(self, state: RunState) -> list[str]:
+        """Return what has ended since the last call, as sentences; one at most."""
+        now = self._ended(state)
+        new = [text for name, text in now.items() if name not in self._reported]
+        self._reported = now
+        return new[-1:]  # the end of a run implies the end of its last phase
 
     @staticmethod
-    def _ends(state: RunState) -> dict[str, str]:
+    def _ended(state: RunState) -> dict[str, str]:
         name = printable(state.name)
-        ends = {
-            phase.name: f"{name}: phase {printable(phase.name)} is over ({phase.reason})"
+        ended = {
+            phase.name: f"{name}: phase {printable(phase.name)} ended ({phase.reason})"
             for phase in state.phases.values()
             if phase.status == "done"
         }
         if state.over:
             best = state.best
-            figure = f", best val {fmt.percent(best.result.val_top1)}" if best else ""
-            ends["run"] = f"{name} {printable(state.status)}{figure}"
-        return ends
+            accuracy = f", best val top-1 {fmt.percent(best.result.val_top1)}" if best else ""
+            ended["run"] = f"{name} {printable(state.status)}{accuracy}"
+        return ended

@@ -66,7 +66,7 @@ def column_title(column: str, sort: "Sort | None") -> str:
     return f"{column} {'▼' if sort.descending else '▲'}"
 
 
-def best_of(runs: Sequence["RunSummary"]) -> str:
+def best_run_id(runs: Sequence["RunSummary"]) -> str:
     """Return the id of the run with the highest best top-1, then the lowest loss; empty where
     there is nothing to choose from."""
     known = [run for run in runs if run.best_val_top1 is not None]
@@ -80,7 +80,7 @@ def _loss(run: "RunSummary") -> float:
     return math.inf if loss is None or math.isnan(loss) else loss
 
 
-def status_colour(status: str, palette: Palette) -> str:
+def status_color(status: str, palette: Palette) -> str:
     """Return the colour of a status; its sign says the same."""
     if status in ("preparing", "running"):
         return rgb(palette.train)
@@ -114,7 +114,7 @@ def cells(
     marks.append(STAR if run.starred else " ", rgb(palette.star))
     made = {
         MARKS: marks,
-        "status": Text(status, status_colour(run.status, palette)),
+        "status": Text(status, status_color(run.status, palette)),
         "name": _cut(run.name, _NARROW_NAME_CELLS if narrow else _NAME_CELLS),
         "model": _cut(run.model, 30),
         "phase": Text(printable(run.phase) or fmt.NONE),
@@ -225,7 +225,7 @@ def empty_text(runs_dir: Path) -> str:
     )
 
 
-def none_fit_text(total: int, archived: int) -> str:
+def no_match_text(total: int, archived: int) -> str:
     """Return what to say where runs are there, but none fits the filter."""
     hidden = f" {archived} archived: is:archived shows them." if archived else ""
     return f"None of {fmt.count(total)} runs fits the filter.{hidden}\n\nEsc   show all of them"

@@ -80,12 +80,12 @@ def _trouble(state: RunState, status: str, now: float) -> tuple[str, str]:
     return "", ""
 
 
-def waiting(asked: list[str]) -> str:
+def pending_commands(asked: list[str]) -> str:
     """Return what was asked and not yet answered; the engine answers between two steps."""
     return f"{_GAP}asked for {', '.join(asked)}…" if asked else ""
 
 
-def facts(state: RunState) -> Content:
+def details(state: RunState) -> Content:
     """Return the second line: device, data, model; what isn't known yet is left out.
 
     The model comes last: its long name is what a narrow terminal may cut.
@@ -103,7 +103,7 @@ def facts(state: RunState) -> Content:
     return Content.styled(" · ".join(parts), _DIM)
 
 
-def notice(error: str, skipped: int, read_only: str, live: bool) -> str:
+def record_warnings(error: str, skipped: int, read_only: str, live: bool) -> str:
     """Return what a person must know about the record itself; empty when all is well."""
     said = []
     if error:
@@ -116,7 +116,7 @@ def notice(error: str, skipped: int, read_only: str, live: bool) -> str:
     return "; ".join(said)
 
 
-def stalled(state: RunState, silence: float) -> str:
+def stall_warning(state: RunState, silence: float) -> str:
     """Return that a run has gone quiet for longer than its steps explain, or nothing."""
     if not overdue(state, silence):
         return ""
@@ -165,7 +165,7 @@ def _epochs(number: int) -> str:
     return "1 epoch" if number == 1 else f"{fmt.count(number)} epochs"
 
 
-def stopping_lines(state: RunState, status: str, short: bool = False) -> list[str]:
+def early_stopping_lines(state: RunState, status: str, short: bool = False) -> list[str]:
     """Return what early stopping will do, in words; `short` where they must fit into one line."""
     phase = state.current
     if phase is None or phase.stopping is None:
@@ -202,7 +202,7 @@ def patience_dots(bad: int, patience: int) -> str:
     return "●" * used + "○" * (patience - used)
 
 
-def speed_lines(state: RunState) -> list[str]:
+def throughput_lines(state: RunState) -> list[str]:
     """Return how fast it goes: pictures a second, waiting for data, time a step."""
     progress = state.progress
     if progress is None:
@@ -229,7 +229,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
 
 
-def rate_lines(state: RunState, status: str) -> list[str]:
+def learning_rate_lines(state: RunState, status: str) -> list[str]:
     """Return the learning rate now, how it came there, and when it will fall."""
     phase = state.current
     if phase is None or phase.started is None:

@@ -20,7 +20,7 @@ _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
 
 
-def kept_text(kept: KeptEvaluation, place: int, of: int, now: float) -> Content:
+def saved_evaluation_text(kept: KeptEvaluation, place: int, of: int, now: float) -> Content:
     """Return an evaluation with its figures, weakest classes and most confused pairs; it is
     number `place` of `of`, the newest being 1."""
     lines = [

@@ -11,7 +11,7 @@ from core.data.storage import Place
 from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState
-from tui.text.class_metrics import empty_text, other_epoch, which_epoch
+from tui.text.class_metrics import empty_text, epoch_label, other_epoch_hint
 from tui.viewmodel.images import Loaded, load, load_sheet, resolve
 
 MISTAKES = "mistakes"
@@ -119,8 +119,8 @@ def title(state: RunState, view: str, best: bool) -> str:
     if view != MISTAKES:
         return f"first training pictures of phase {printable(view)} │ {'  '.join(keys)}"
     event = state.best_evaluation if best else state.evaluation
-    where = f" · {which_epoch(event, best)}" if event else ""
-    return f"mistakes{where} │ {'  '.join([other_epoch(best), *keys])}"
+    where = f" · {epoch_label(event, best)}" if event else ""
+    return f"mistakes{where} │ {'  '.join([other_epoch_hint(best), *keys])}"
 
 
 def nothing(state: RunState, status: str, view: str, best: bool) -> str:

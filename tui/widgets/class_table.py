@@ -16,8 +16,8 @@ from tui.text.class_metrics import (
     F1,
     NAME,
     PRECISION,
+    PREDICTED_AS,
     SUPPORT,
-    TAKEN_FOR,
     TITLES,
     ClassTableData,
 )
@@ -94,14 +94,14 @@ class ClassTable(ScrollView, can_focus=False):
     def _columns(self) -> list[tuple[int, int]]:
         """Return the columns there is room for, with their widths."""
         width = self.size.width
-        shown = [n for n in range(len(TITLES)) if n not in (NAME, TAKEN_FOR)]
+        shown = [n for n in range(len(TITLES)) if n not in (NAME, PREDICTED_AS)]
         if width < _FEWER_COLUMNS:
             shown = [SUPPORT, F1]
         widths = {n: _WIDTHS.get(n, _FIGURE) for n in shown}
         rest = width - sum(widths.values())
         if width >= _ROOM_FOR_TAKEN:
-            widths[TAKEN_FOR] = rest - min(_LARGEST_NAME, max(_SMALLEST_NAME, rest // 2))
-            rest -= widths[TAKEN_FOR]
+            widths[PREDICTED_AS] = rest - min(_LARGEST_NAME, max(_SMALLEST_NAME, rest // 2))
+            rest -= widths[PREDICTED_AS]
         return [(NAME, max(_SMALLEST_NAME, rest)), *widths.items()]
 
     def render_line(self, y: int) -> Strip:
@@ -128,7 +128,7 @@ class ClassTable(ScrollView, can_focus=False):
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         segments = [
-            Segment(_fitted(cells[column], width, left=column in (NAME, TAKEN_FOR)), style)
+            Segment(_fitted(cells[column], width, left=column in (NAME, PREDICTED_AS)), style)
             for column, width in self._columns()
         ]
         return Strip(segments).adjust_cell_length(self.size.width, style)

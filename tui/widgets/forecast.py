@@ -23,7 +23,15 @@ from core.forecast.model_info import model_facts, weights_at_hand
 from core.forecast.throughput_history import Pace, pace_of
 from core.run.folder import RunList
 from tui.preferences.palettes import palette_for
-from tui.text.forecast import NO_FOLDER, UNUSABLE, WAITING, Outlook, gist, outlook_text, problems
+from tui.text.forecast import (
+    NO_FOLDER,
+    UNUSABLE,
+    WAITING,
+    Forecast,
+    forecast_summary,
+    forecast_text,
+    problems,
+)
 
 
 class OutlookPanel(VerticalScroll):
@@ -32,17 +40,17 @@ class OutlookPanel(VerticalScroll):
     BORDER_TITLE = "what will happen"
 
     class Found(Message):
-        """More is known; `gist` is all of it in one line, `problems` what can't be, by key."""
+        """More is known; `summary` is all of it in one line, `problems` what can't be, by key."""
 
-        def __init__(self, gist: str, problems: dict[str, str]) -> None:
+        def __init__(self, summary: str, problems: dict[str, str]) -> None:
             super().__init__()
-            self.gist = gist
+            self.summary = summary
             self.problems = problems
 
     def __init__(self, runs_dir: Path, id: str) -> None:
         super().__init__(id=id, can_focus=False)
         self._runs_dir = runs_dir
-        self._outlook = Outlook()
+        self._outlook = Forecast()
         self._looked: dict[str, object] = {}
         """What each part was last looked up for."""
         self._text = Static("", markup=False)
@@ -132,16 +140,16 @@ class OutlookPanel(VerticalScroll):
         room, pace = await asyncio.to_thread(_past, config, self._runs_dir)
         self._show(replace(self._outlook, room=room, pace=pace, pace_known=True))
 
-    def _show(self, outlook: Outlook) -> None:
+    def _show(self, outlook: Forecast) -> None:
         self._outlook = outlook
         self._draw()
-        self.post_message(self.Found(gist(outlook), problems(outlook)))
+        self.post_message(self.Found(forecast_summary(outlook), problems(outlook)))
 
     def _draw(self) -> None:
         if self.is_attached:
             width = max(20, self.scrollable_content_region.width - 1)
             colours = palette_for(self.app.current_theme.dark)
-            self._text.update(outlook_text(self._outlook, width, colours))
+            self._text.update(forecast_text(self._outlook, width, colours))
 
 
 def _past(config: Config, runs_dir: Path) -> tuple[Room | None, Pace | None]:

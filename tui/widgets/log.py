@@ -8,7 +8,7 @@ from textual.widgets import RichLog
 
 from core.run.state import LOG_LINES, RunState
 from tui.preferences.palettes import palette_of
-from tui.text import run_status as wording
+from tui.text import run_status
 
 
 class RunLog(Vertical):
@@ -63,7 +63,7 @@ class RunLog(Vertical):
         self._width = self._line_width
         lines, palette = [], palette_of(self.app)
         for line in list(state.log)[-min(new, len(state.log)) :]:
-            text = wording.log_line(line.time, line.level, line.text, palette)
+            text = run_status.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: cut off rather than wrapped
                 text.truncate(self._width, overflow="ellipsis")
             lines.append(text)
