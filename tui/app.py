@@ -20,7 +20,7 @@ from tui.preferences.refresh_rates import BANDWIDTHS, Rates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import THEMES
 from tui.screens.run_list import RunsScreen
-from tui.terminal.terminal import let_go
+from tui.terminal.terminal import detach_terminal
 
 # The other screens, and what knows of runs, are imported where they are first wanted: together
 # they take longer than everything else up to the first frame.
@@ -106,10 +106,10 @@ class ConvNextApp(App[Exit]):
         rates: Rates = BANDWIDTHS["full"],
         plan: Plan | None = None,
         habits: Habits | None = None,
-        view_only: str = "",
+        read_only_reason: str = "",
     ) -> None:
         """`launched` is a run that this process trains, `plan` one that it is to begin at once,
-        `show` one on the disk to open first; `view_only` why nothing can be changed here."""
+        `show` one on the disk to open first; `read_only_reason` why nothing can be changed here."""
         super().__init__()
         self.habits = habits or Habits()
         self._caller: Caller | None = None
@@ -127,7 +127,7 @@ class ConvNextApp(App[Exit]):
         self.rates = rates
         self._plan = plan
         self._show_first = show
-        self.view_only = view_only
+        self.read_only_reason = read_only_reason
         self.runs_dir = runs_dir
         self.clock = clock
         self._start_run = start_run
@@ -212,14 +212,14 @@ class ConvNextApp(App[Exit]):
         if own and path.name == own.state.run_id:
             model = own
         else:
-            model = RunModel(JournalSource(path, self.view_only), path)
+            model = RunModel(JournalSource(path, self.read_only_reason), path)
         self._show_run(model, self.push_screen)
 
     def refuse_change(self) -> bool:
         """Say that nothing can be changed from here, where that is so."""
-        if self.view_only:
-            self.notify(self.view_only, severity="warning", markup=False)
-        return bool(self.view_only)
+        if self.read_only_reason:
+            self.notify(self.read_only_reason, severity="warning", markup=False)
+        return bool(self.read_only_reason)
 
     def open_form(self) -> None:
         """Ask for a new run."""
@@ -236,8 +236,8 @@ class ConvNextApp(App[Exit]):
         from tui.screens.new_run import NewRunScreen
         from tui.viewmodel.new_run_form import Base
 
-        if self.view_only:
-            return self.view_only
+        if self.read_only_reason:
+            return self.read_only_reason
         try:
             base = Base(name, load_config(RunFolder(path).config))
         except (OSError, ValueError) as error:
@@ -287,8 +287,8 @@ class ConvNextApp(App[Exit]):
         return self._launch(start)
 
     def _launch(self, start: "Callable[[], Launched]") -> str:
-        if self.view_only:
-            return self.view_only
+        if self.read_only_reason:
+            return self.read_only_reason
         if self.training:
             name = self._own.state.name if self._own else ""
             return f"a run trains already ({name}): wait for it, or stop it first"
@@ -377,7 +377,7 @@ class ConvNextApp(App[Exit]):
         loop = asyncio.get_running_loop()
 
         def hang_up(number: int, frame: object) -> None:
-            let_go()
+            detach_terminal()
             loop.call_soon_threadsafe(self._leave_quietly)
 
         with suppress(ValueError):  # not in the main thread

@@ -40,7 +40,7 @@ def make_app(
     now: float = scripted.START + 900,
     plan: Plan | None = None,
     habits: Habits | None = None,
-    view_only: str = "",
+    read_only_reason: str = "",
 ) -> ConvNextApp:
     launched = Launched(source) if source else None
     start = starter or Starter()
@@ -51,7 +51,7 @@ def make_app(
         clock=lambda: now,
         plan=plan,
         habits=habits,
-        view_only=view_only,
+        read_only_reason=read_only_reason,
     )
 
 

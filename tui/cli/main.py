@@ -323,7 +323,7 @@ def _run_app(
     from tui import app as ui
     from tui.preferences.preferences import remembered
     from tui.preferences.refresh_rates import rates_for
-    from tui.runtime import read_only as view_only
+    from tui.runtime import read_only as read_only_reason
     from tui.runtime.session import Session
     from tui.runtime.signal_handlers import StopSignals
     from tui.terminal.terminal import own_terminal, show_cursor
@@ -345,19 +345,19 @@ def _run_app(
     session.has_screen = True
     with own_terminal() as terminal:
         if read_only:
-            view_only.forbid_writing(but=terminal.stray)
+            read_only_reason.forbid_writing(but=terminal.stray)
         habits = remembered(theme, read_only)
         interrupts = StopSignals(interrupted, at_once)
         rates = rates_for(bandwidth)
         ready = partial(_ready, plan) if plan else None
         app = ui.ConvNextApp(
             runs_dir,
-            view_only.refuse_to_start if read_only else session.start_run,
+            read_only_reason.refuse_to_start if read_only else session.start_run,
             plan=ready,
             show=show,
             rates=rates,
             habits=habits,
-            view_only=view_only.REASON if read_only else "",
+            read_only_reason=read_only_reason.REASON if read_only else "",
         )
         left, failed = _closed(app)
         session.screen_closed()

@@ -12,7 +12,7 @@ from core.session.engine_thread import EXIT_ANEW, EXIT_FINISHED, EngineThread
 from core.session.resume import Resumption
 from tui.runtime.reporters import follow, make_reporter, run_folder_line
 from tui.runtime.signal_handlers import StopSignals
-from tui.terminal.terminal import divert, show_cursor
+from tui.terminal.terminal import redirect_output, show_cursor
 
 
 def run_headless(
@@ -43,7 +43,7 @@ def finish_headless(engine: EngineThread, interrupts: StopSignals, hung_up: bool
             for record in replay(engine.folder.journal)[0]:
                 state.apply(record)
             if hung_up:
-                divert(engine.folder.log)
+                redirect_output(engine.folder.log)
         follow(engine, queue, make_reporter("plain" if hung_up else "auto", sys.stdout), state)
     _report(engine, quiet=False)
     if interrupts.exit_code is not None:

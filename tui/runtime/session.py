@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError
-from tui.terminal.terminal import divert
+from tui.terminal.terminal import redirect_output
 
 if TYPE_CHECKING:
     from core.config.schema import Config
@@ -73,7 +73,7 @@ class Session:
     def _keep_output(self, folder: "RunFolder") -> None:
         # Only while the app has the screen; headless, descriptors 1 and 2 are the output itself.
         if self.has_screen:
-            divert(folder.log)
+            redirect_output(folder.log)
 
     def stop(self, reason: str) -> None:
         """Ask the engine to save and stop, and start none from now on."""

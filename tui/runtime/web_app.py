@@ -25,7 +25,7 @@ def main(runs_dir: Path) -> None:
 
     # The person's own look, but nothing is kept of what a visitor changes.
     habits = Habits(SettingsFile().read())
-    ConvNextApp(runs_dir, refuse_to_start, habits=habits, view_only=REASON).run()
+    ConvNextApp(runs_dir, refuse_to_start, habits=habits, read_only_reason=REASON).run()
 
 
 def _keep_apart() -> None:

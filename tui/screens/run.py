@@ -175,7 +175,7 @@ class RunScreen(SteeringScreen):
         """Return whether a key gets the run out of its trouble, from where it is looked at."""
         if status == "paused":
             return not self.model.read_only
-        return not cast("ConvNextApp", self.app).view_only
+        return not cast("ConvNextApp", self.app).read_only_reason
 
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source

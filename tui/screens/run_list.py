@@ -154,7 +154,7 @@ class RunsScreen(FilteringScreen):
     def _show_title(self) -> None:
         shown, total = len(self._runs), len(self._all)
         counted = f" · {shown} of {total}" if shown != total else ""
-        view = " · view only" if self.host.view_only else ""
+        view = " · view only" if self.host.read_only_reason else ""
         text = self._title_text + counted + view + self._problem
         self._head.update(Content(text), layout=False)
 

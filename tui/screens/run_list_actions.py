@@ -86,7 +86,7 @@ class ManagingScreen(Screen[None]):
     def action_resume(self) -> None:
         """Go on with the chosen run from its last checkpoint."""
         run = self.chosen()
-        if run and run.status == "finished" and not self.host.view_only:
+        if run and run.status == "finished" and not self.host.read_only_reason:
             refused = FINISHED
         else:
             refused = self.host.resume(Path(run.path)) if run else ""

@@ -72,7 +72,7 @@ def own_terminal() -> Iterator[OwnTerminal]:
     handle, name = tempfile.mkstemp(prefix="convnext-tui-", suffix=".log")
     os.close(handle)
     stray = Path(name)
-    divert(stray)
+    redirect_output(stray)
     try:
         yield OwnTerminal(stray, partial(_give_back, kept[-1], _attributes()))
     finally:
@@ -116,7 +116,7 @@ def _write_at_once(terminal: int, data: bytes) -> None:
             os.write(terminal, data)
 
 
-def divert(path: Path) -> None:
+def redirect_output(path: Path) -> None:
     """Let everything that is written to descriptors 1 and 2 be appended to a file."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     for number in _OUTPUTS:
@@ -124,7 +124,7 @@ def divert(path: Path) -> None:
     os.close(file)
 
 
-def let_go() -> None:
+def detach_terminal() -> None:
     """Let the app's writes to a terminal that is gone succeed: it waits for them when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for stream in (sys.__stdout__, sys.__stderr__):

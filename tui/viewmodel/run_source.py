@@ -111,10 +111,10 @@ class EngineSource:
 class JournalSource:
     """A run on the disk: a past one, or one that another process trains."""
 
-    def __init__(self, path: Path, view_only: str = "") -> None:
-        """`view_only` is why this process may not ask for anything, if it may not."""
+    def __init__(self, path: Path, read_only_reason: str = "") -> None:
+        """`read_only_reason` is why this process may not ask for anything, if it may not."""
         self.folder = RunFolder(path)
-        self._view_only = view_only
+        self._read_only_reason = read_only_reason
         self._bookmark = Bookmark(self.folder.journal, self.folder.bookmark)
         self._reader, self._state = self._bookmark.open()
 
@@ -128,7 +128,7 @@ class JournalSource:
 
     def keep(self, state: RunState) -> None:
         """Move the bookmark now and then, in a thread: the disk may be slow."""
-        if self._view_only:
+        if self._read_only_reason:
             return
         write = self._bookmark.keep(self._reader, state)
         if write:
@@ -142,7 +142,7 @@ class JournalSource:
     @property
     def send(self) -> Send | None:
         """Commands go to the engine's process through `commands.jsonl`."""
-        if self._view_only or not self._writable:
+        if self._read_only_reason or not self._writable:
             return None
         return partial(append_command, self.folder.commands)
 
@@ -154,8 +154,8 @@ class JournalSource:
     @property
     def read_only_reason(self) -> str:
         """A run can be steered by whoever may write in its folder."""
-        if self._view_only:
-            return self._view_only
+        if self._read_only_reason:
+            return self._read_only_reason
         if self._writable:
             return ""
         return "you may not write in this run's folder: it can only be watched"

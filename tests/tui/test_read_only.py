@@ -49,7 +49,7 @@ def runs(tmp_path: Path) -> Path:
 )
 async def test_keys_that_would_change_a_run_say_why_not(runs: Path, key: str) -> None:
     before, starter = contents(runs), Starter()
-    app = make_app(runs_dir=runs, starter=starter, view_only=REASON)
+    app = make_app(runs_dir=runs, starter=starter, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await look(pilot)
         await press(pilot, key)
@@ -63,7 +63,7 @@ async def test_a_run_that_trains_elsewhere_gets_no_command(tmp_path: Path, key: 
     path = write_run(tmp_path, "going", scripted.running().records)
     lock = RunLock(RunFolder(path))
     before = contents(tmp_path)
-    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    app = make_app(runs_dir=tmp_path, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         app.open_run(path)
         await settle(pilot)
@@ -84,7 +84,7 @@ async def test_no_key_is_offered_that_would_only_be_refused(
     tmp_path: Path, made: Callable[[], scripted.Script], said: str
 ) -> None:
     path = write_run(tmp_path, "broken", made().records)
-    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    app = make_app(runs_dir=tmp_path, read_only_reason=REASON)
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_run(path)
         await settle(pilot)
@@ -99,7 +99,7 @@ async def test_no_key_is_offered_that_would_only_be_refused(
 async def test_a_paused_run_that_can_only_be_watched_names_no_key(tmp_path: Path) -> None:
     path = write_run(tmp_path, "resting", scripted.paused().records)
     lock = RunLock(RunFolder(path))
-    app = make_app(runs_dir=tmp_path, view_only=REASON)
+    app = make_app(runs_dir=tmp_path, read_only_reason=REASON)
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_run(path)
         await settle(pilot)
@@ -110,7 +110,7 @@ async def test_a_paused_run_that_can_only_be_watched_names_no_key(tmp_path: Path
 
 async def test_a_comparison_is_not_exported(runs: Path) -> None:
     before = contents(runs)
-    app = make_app(runs_dir=runs, view_only=REASON)
+    app = make_app(runs_dir=runs, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await look(pilot)
         await press(pilot, "c")
