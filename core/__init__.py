@@ -26,9 +26,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from core.common.openmp import share_the_cores
+    from core.common.openmp import limit_openmp_spinning
 
-    share_the_cores()
+    limit_openmp_spinning()
     return getattr(import_module(_HOMES[name]), name)
 
 

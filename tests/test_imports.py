@@ -73,9 +73,9 @@ def test_the_engine_knows_no_screen() -> None:
 def test_a_folder_of_this_machine_needs_nothing_for_others() -> None:
     code = (
         "import sys, core.session.preflight, core.data.image_cache\n"
-        "from core.data.check import check\n"
-        "from core.data.storage import place_of\n"
-        "check(place_of('configs'))\n"
+        "from core.data.check import check_data\n"
+        "from core.data.storage import parse_location\n"
+        "check_data(parse_location('configs'))\n"
         "assert 'fsspec' not in sys.modules"
     )
     subprocess.run(

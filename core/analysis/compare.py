@@ -13,7 +13,7 @@ from zlib import crc32
 
 from core.analysis.curves import Figure
 from core.common import format as fmt
-from core.common.nested import recorded
+from core.common.nested import flatten_recorded
 from core.run.downsampling import Bucket
 from core.run.state import RunState
 from core.run.state_parts import EpochPoint
@@ -77,7 +77,7 @@ def compared(
         letter=letter,
         colour=colour,
         status=status,
-        config=recorded(state.config),
+        config=flatten_recorded(state.config),
         epochs=tuple(state.epochs),
         best=state.best,
         within={key: tuple(series) for key, series in state.curves.items()},

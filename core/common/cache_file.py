@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from core.common.codec import plain
-from core.common.files import read_regular, write_text_atomically
+from core.common.codec import to_jsonable
+from core.common.files import read_regular_file, write_text_atomically
 from core.common.version import __version__
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CacheFile(Generic[T]):
     def read(self) -> T | None:
         """Return what the file holds; None where it is missing, damaged or foreign."""
         try:
-            whole = json.loads(read_regular(self.path, _LARGEST))
+            whole = json.loads(read_regular_file(self.path, _LARGEST))
             if whole["made_by"] != _maker(self._kind, self._form):
                 return None
             content: T = _adapter(self._kind).validate_python(whole["content"])
@@ -50,7 +50,7 @@ class CacheFile(Generic[T]):
         whole = {"made_by": _maker(self._kind, self._form), "content": content}
         # Not our folder, a full disk, nested too deep: the work is done again next time.
         with suppress(OSError, ValueError, RecursionError):
-            text = json.dumps(plain(whole), allow_nan=False, separators=(",", ":"))
+            text = json.dumps(to_jsonable(whole), allow_nan=False, separators=(",", ":"))
             if len(text) <= _LARGEST:
                 with _WRITING:
                     write_text_atomically(self.path, text)

@@ -21,7 +21,7 @@ def encode(item: object, envelope: Mapping[str, Any]) -> str:
     """Return one line of strict JSON (no line break): envelope, type name, then the fields."""
     payload = {f.name: getattr(item, f.name) for f in fields(item)}  # type: ignore[arg-type]
     whole = {**envelope, "type": type(item).__name__, **payload}
-    return json.dumps(plain(whole), allow_nan=False, separators=(", ", ": "))
+    return json.dumps(to_jsonable(whole), allow_nan=False, separators=(", ", ": "))
 
 
 def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str, Any]]:
@@ -75,14 +75,14 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not strict JSON")
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """Return a value as strict JSON has it: dataclasses as objects, non-finite floats as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple | deque):
-        return [plain(v) for v in value]
+        return [to_jsonable(v) for v in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: to_jsonable(getattr(value, f.name)) for f in fields(value)}
     return value

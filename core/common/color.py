@@ -1,7 +1,7 @@
 """Colours as people write them, by name or as `#rrggbb`: those that Pillow knows."""
 
 
-def is_colour(text: str) -> bool:
+def is_color(text: str) -> bool:
     """Whether Pillow knows a colour by this text."""
     try:
         rgb(text)

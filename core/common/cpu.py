@@ -15,12 +15,12 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def may_read_elsewhere(workers: int | str) -> bool:
+def uses_workers(workers: int | str) -> bool:
     """Whether other processes will read pictures, by the configuration's `data.workers`."""
     return usable_cores() > 1 if workers == "auto" else int(workers) > 0
 
 
-def workers_that_keep_up(reading: float, network: float, cores: int, shared: bool) -> int:
+def workers_needed(reading: float, network: float, cores: int, shared: bool) -> int:
     """Return how many processes must read pictures so that the network need not wait for them.
 
     `reading` and `network` are the seconds that a picture takes in one process and in the network;

@@ -1,9 +1,14 @@
-"""The errors that are the person's to mend."""
+"""Errors that the user can fix, and the text of errors raised by the operating system."""
 
 
 class SetupError(ValueError):
-    """A run can't begin with what was given; one line that names the thing and what to do."""
+    """A run can't start with the given settings; one line that names the setting and the fix."""
 
 
 class DataError(SetupError):
-    """Pictures that can't be used or reached; one line with the place and what to do."""
+    """Images can't be used or reached; one line that names the location and the fix."""
+
+
+def os_error_text(error: BaseException) -> str:
+    """Return the reason of an OSError without number and file name, else the whole message."""
+    return getattr(error, "strerror", None) or str(error)

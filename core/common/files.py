@@ -52,7 +52,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_temporary_files(folder: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote to `folder`.
 
     Nobody else may be writing there.
@@ -62,7 +62,7 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def put_same_content(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Put the file `source` also in the place of `target`, atomically; raises OSError.
 
     A second name for the same bytes where the file system has hard links: both files are only
@@ -84,7 +84,7 @@ def put_same_content(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def read_regular(path: Path, largest: int) -> bytes:
+def read_regular_file(path: Path, largest: int) -> bytes:
     """Return what a file of a sensible size holds; raises OSError, for a folder or a pipe too."""
     # Without waiting for the other end of a pipe.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -24,7 +24,7 @@ def absolute_url(url: str) -> str:
             "a URL must not hold a password: it would be written into the run; give it by the "
             "environment, ~/.aws, ~/.ssh or a file in ~/.config/fsspec"
         )
-    before, path, after = _taken_apart(url)
+    before, path, after = _split_url(url)
     if before.endswith(_WEB) and "?" in path:
         raise DataError("a URL with a query (?…) names no folder; give the folder's own")
     links = after.split("::")
@@ -33,47 +33,47 @@ def absolute_url(url: str) -> str:
     return before + (path.rstrip("/") or path[:1]) + "::".join(links)
 
 
-def below(url: str, inside: str) -> str:
+def join_url(url: str, inside: str) -> str:
     """Return the URL of what lies at a path below another one."""
     if not inside:
         return url
-    before, path, after = _taken_apart(url)
-    return f"{before}{joined(path, encoded(url, inside))}{after}"
+    before, path, after = _split_url(url)
+    return f"{before}{join_path(path, quote_path(url, inside))}{after}"
 
 
-def joined(folder: str, inside: str) -> str:
+def join_path(folder: str, inside: str) -> str:
     """Return a path below a folder; the folder may be empty, or end with a slash."""
     slash = "" if not folder or folder.endswith("/") else "/"
     return f"{folder}{slash}{inside}" if inside else folder
 
 
-def encoded(url: str, inside: str) -> str:
+def quote_path(url: str, inside: str) -> str:
     """Return a path as fsspec has it for this kind of URL."""
-    return quote(inside, errors="surrogateescape") if is_web(url) else inside
+    return quote(inside, errors="surrogateescape") if is_http(url) else inside
 
 
-def decoded(url: str, name: str) -> str:
+def unquote_name(url: str, name: str) -> str:
     """Return the name that a file of this kind of URL would have in a folder."""
-    return unquote(name, errors="surrogateescape") if is_web(url) else name
+    return unquote(name, errors="surrogateescape") if is_http(url) else name
 
 
-def own_link(url: str) -> str:
+def first_link(url: str) -> str:
     """Return the part of a chain that a path stands in: `zip://photos` of `zip://photos::a.zip`."""
-    before, path, _ = _taken_apart(url)
+    before, path, _ = _split_url(url)
     return before.rpartition("::")[2] + path
 
 
-def store_key(url: str) -> str:
+def filesystem_key(url: str) -> str:
     """Return what URLs have in common that one file system answers for."""
-    before, path, after = _taken_apart(url)
+    before, path, after = _split_url(url)
     # What stands before an archive is a path in it, otherwise a host or a bucket comes first.
     return before + after if after else before + path.split("/")[0]
 
 
-def name_of(url: str) -> str:
+def url_name(url: str) -> str:
     """Return what to call a folder: its own name, else that of its archive, bucket or host."""
-    _, path, after = _taken_apart(url)
-    own = PurePosixPath(decoded(url, path)).name
+    _, path, after = _split_url(url)
+    own = PurePosixPath(unquote_name(url, path)).name
     return own or PurePosixPath(after.split("::")[-1]).name.split(".")[0]
 
 
@@ -84,7 +84,7 @@ def protocols(url: str) -> list[str]:
     return [*first, *([links[-1].partition("://")[0]] if "://" in links[-1] else [])]
 
 
-def _taken_apart(url: str) -> tuple[str, str, str]:
+def _split_url(url: str) -> tuple[str, str, str]:
     """Return a URL's beginning up to `://`, the path in it, and the chain after that with its
     `::`: joined, they are the URL."""
     at = url.index("://") + len("://")
@@ -93,22 +93,22 @@ def _taken_apart(url: str) -> tuple[str, str, str]:
     return url[:at], url[at:end], url[end:]
 
 
-def is_web(url: str) -> bool:
+def is_http(url: str) -> bool:
     """Whether a folder is a web server's page with links in it."""
-    return _taken_apart(url)[0].endswith(_WEB)
+    return _split_url(url)[0].endswith(_WEB)
 
 
-def absolute_place(text: str) -> str:
+def absolute_location(text: str) -> str:
     """Return a text that names the same place from any folder; raises DataError."""
     return absolute_url(text) if is_url(text) else absolute_path(text)
 
 
 def absolute_path(text: str) -> str:
     """Return a path of this machine as it is from any folder."""
-    return str(Path(expanded(text)).absolute())
+    return str(Path(expand_user(text)).absolute())
 
 
-def expanded(text: str) -> str:
+def expand_user(text: str) -> str:
     """Return a place with `~` as the home that it stands for, where there is one."""
     if is_url(text):
         return text
@@ -118,6 +118,6 @@ def expanded(text: str) -> str:
         return text
 
 
-def place_name(text: str) -> str:
+def location_name(text: str) -> str:
     """Return what to call the folder that a text names."""
-    return name_of(text) if is_url(text) else Path(text).name
+    return url_name(text) if is_url(text) else Path(text).name

@@ -21,13 +21,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def differing(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
+def changed_values(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
     """Return what of the nested values `base` has not, or has otherwise; nested as they are."""
     found: Tree = {}
     for key, value in tree.items():
         before = base.get(key)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = differing(value, before)
+            inner = changed_values(value, before)
             if inner:
                 found[key] = inner
         elif key not in base or value != before:
@@ -35,14 +35,14 @@ def differing(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
     return found
 
 
-def written(value: object) -> str:
+def yaml_text(value: object) -> str:
     """Return a value as it is written in YAML and behind `--set KEY=`."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
 
 
-def recorded(tree: Mapping[str, Any]) -> dict[str, str]:
+def flatten_recorded(tree: Mapping[str, Any]) -> dict[str, str]:
     """Return a recorded configuration flat, its values as they are written.
 
     Whatever a journal holds: what is nested too deep, or more than any configuration has, is
@@ -58,6 +58,6 @@ def _record(tree: Mapping[str, Any], prefix: str, depth: int, flat: dict[str, st
         if len(flat) >= _MOST:
             return
         if not isinstance(value, Mapping):
-            flat[f"{prefix}{key}"[:_LONGEST]] = written(value)
+            flat[f"{prefix}{key}"[:_LONGEST]] = yaml_text(value)
         elif depth:
             _record(value, f"{prefix}{key}.", depth - 1, flat)

@@ -6,7 +6,7 @@ _SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 _SPINS = "3000"
 
 
-def share_the_cores() -> None:
+def limit_openmp_spinning() -> None:
     """Let math threads that wait go to sleep soon, so that others can have the core; before torch
     is loaded, whose OpenMP library looks at this only once.
 

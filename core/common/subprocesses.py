@@ -9,7 +9,7 @@ from pathlib import Path
 import core
 
 
-def own_environment() -> dict[str, str]:
+def python_environment() -> dict[str, str]:
     """Return the environment in which `python -m` runs this program, wherever the person stands.
 
     A folder called `core` or `tui` there is none of ours, nor is it for the processes that such a
@@ -30,7 +30,7 @@ async def run_module(*arguments: str, seconds: float | None = None) -> tuple[int
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=own_environment(),
+        env=python_environment(),
     )
     try:
         out, error = await asyncio.wait_for(process.communicate(), seconds)

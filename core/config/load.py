@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.common import strict_yaml as safe_yaml
 from core.common.errors import DataError, SetupError
-from core.common.location import absolute_path, absolute_place
+from core.common.location import absolute_location, absolute_path
 from core.common.nested import Tree, flatten
 from core.common.text import printable
 from core.config.presets import preset_names, preset_text
@@ -53,7 +53,7 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
             tree[section][key] = absolute_path(path)
     if isinstance(root := tree["data"]["root"], str):
         try:
-            tree["data"]["root"] = absolute_place(root)
+            tree["data"]["root"] = absolute_location(root)
         except DataError as error:
             raise ConfigError(f"data.root is no folder: {error}") from None
     return _validated(tree)

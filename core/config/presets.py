@@ -6,9 +6,9 @@ from importlib import resources
 from pathlib import Path
 
 from core.common import strict_yaml as safe_yaml
-from core.common.errors import SetupError
-from core.common.files import read_regular, write_text_atomically
-from core.common.nested import Tree, differing
+from core.common.errors import SetupError, os_error_text
+from core.common.files import read_regular_file, write_text_atomically
+from core.common.nested import Tree, changed_values
 from core.common.text import printable
 from core.common.user_dirs import config_dir
 from core.config.schema import Config
@@ -31,7 +31,7 @@ def preset_text(name: str) -> str:
     """Return a preset as YAML; raises OSError or ValueError where a saved one can't be read."""
     if name in built_in_names():
         return (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
-    return read_regular(_saved()[name], _LARGEST).decode("utf-8")
+    return read_regular_file(_saved()[name], _LARGEST).decode("utf-8")
 
 
 def preset_comment(name: str) -> str:
@@ -67,7 +67,7 @@ def save_preset(name: str, config: Config, comment: str) -> Path:
     problem = check_preset_name(name)
     if problem:
         raise PresetError(f"preset {printable(name)!r}: {problem}")
-    kept = differing(config.model_dump(), Config().model_dump())
+    kept = changed_values(config.model_dump(), Config().model_dump())
     kept.pop("name", None)
     _drop(kept, "data", "root")
     file = _folder() / f"{name}.yaml"
@@ -76,7 +76,7 @@ def save_preset(name: str, config: Config, comment: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(file, text + (safe_yaml.dump(kept) if kept else ""))
     except OSError as error:
-        raise PresetError(f"{printable(str(file))}: {error.strerror or error}") from None
+        raise PresetError(f"{printable(str(file))}: {os_error_text(error)}") from None
     return file
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from core.common.color import is_colour
+from core.common.color import is_color
 from core.config.phases import PHASES
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -27,7 +27,7 @@ def _pattern(text: str) -> str:
 
 
 def _colour(text: str) -> str:
-    if not is_colour(text):
+    if not is_color(text):
         raise ValueError("no colour")
     return text
 

@@ -9,13 +9,13 @@ IMBALANCE = 10
 """How many times the smallest class the largest may be without a word."""
 
 
-def class_notes(counts: Mapping[str, int], train: Mapping[str, int]) -> list[str]:
+def class_warnings(counts: Mapping[str, int], train: Mapping[str, int]) -> list[str]:
     """Return what a person should know, a line each: `counts` are all pictures of each class,
     `train` those that may train."""
     notes = []
     small = [name for name, count in train.items() if 0 < count < SMALL_CLASS]
     if small:
-        notes.append(f"{named(small)} fewer than {SMALL_CLASS} pictures to train on")
+        notes.append(f"{classes_have(small)} fewer than {SMALL_CLASS} pictures to train on")
     most, least = max(counts.values(), default=0), min(counts.values(), default=0)
     if least and most >= IMBALANCE * least:
         notes.append(
@@ -24,7 +24,7 @@ def class_notes(counts: Mapping[str, int], train: Mapping[str, int]) -> list[str
     return notes
 
 
-def named(classes: list[str]) -> str:
+def classes_have(classes: list[str]) -> str:
     """Return `cats has`, or `3 classes have`."""
     return f"{classes[0]} has" if len(classes) == 1 else f"{len(classes)} classes have"
 
@@ -45,8 +45,8 @@ def class_weights(labels: Sequence[int], classes: int) -> list[float]:
     return [inverse[label] / mean if label in counts else 0.0 for label in range(classes)]
 
 
-def even_chances(labels: Sequence[int]) -> list[float]:
-    """Return the chance with which each picture is drawn so that all classes are drawn alike;
+def balanced_probabilities(labels: Sequence[int]) -> list[float]:
+    """Return the chance with which each picture is drawn so that all classes are drawn near_duplicates;
     they add up to 1."""
     counts = Counter(labels)
     return [1 / (len(counts) * counts[label]) for label in labels]

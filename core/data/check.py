@@ -13,20 +13,20 @@ from PIL import Image
 
 from core.common.errors import DataError
 from core.config.schema import DataConfig
-from core.data.balance import class_notes, named
-from core.data.duplicates import alike, leaks, same_content
+from core.data.balance import class_warnings, classes_have
+from core.data.duplicates import exact_duplicates, leaks, near_duplicates
 from core.data.scan import (
     VAL_NAMES,
-    Damaged,
-    Listed,
-    Picture,
-    is_picture_name,
+    DamagedImage,
+    ImageFile,
+    ListedImage,
+    is_image_name,
     is_used_folder,
-    list_pictures,
+    list_images,
     read_all,
 )
 from core.data.split import plan_of
-from core.data.storage import Place, relative, walk
+from core.data.storage import Location, relative, walk
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files go by the names of others."""
@@ -50,7 +50,7 @@ class OddFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DataReport:
     """A folder of pictures. Paths are relative to it, with `/`."""
 
     root: str
@@ -60,7 +60,7 @@ class Report:
     """Those of each class; none where the folder has no classes."""
     parts: dict[str, int]
     """Those of `train` and `val`, where folders say so."""
-    damaged: list[Damaged]
+    damaged: list[DamagedImage]
     ignored: list[str]
     """Files that are no pictures by their names, or that systems leave about."""
     mismatched: list[Mismatch]
@@ -101,28 +101,28 @@ class Report:
         return {**asdict(self), "problems": self.problems}
 
 
-def check(
-    root: Place,
+def check_data(
+    root: Location,
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Report | None:
+) -> DataReport | None:
     """Read every picture of a folder and report on it; raises DataError for a folder that isn't
     there. A folder without classes is reported on too. Returns None when `cancelled` turned true.
     """
     if not root.is_dir():
-        list_pictures(root)  # says what is wrong with it
+        list_images(root)  # says what is wrong with it
     listed, structure = _listed(root)
     read = read_all(root, listed, progress, cancelled)
     if read is None:
         return None
     pictures, damaged = read
-    same = alike(pictures)
+    same = near_duplicates(pictures)
     structure = structure or _why_not(root, pictures, damaged, same)
     counts = {item.label: 0 for item in listed if item.label}
     counts.update(Counter(p.label for p in pictures if p.label))
     train = Counter(p.label for p in pictures if p.label and p.part != "val")
     files, folders = _others(root, {item.path for item in listed})
-    return Report(
+    return DataReport(
         root=str(root),
         images=len(pictures),
         classes=dict(sorted(counts.items())),
@@ -130,7 +130,7 @@ def check(
         damaged=damaged,
         ignored=files,
         mismatched=list(_mismatched(pictures)),
-        duplicates=_paths(same_content(pictures)),
+        duplicates=_paths(exact_duplicates(pictures)),
         near_duplicates=_paths(g for g in same if len({p.sha256 for p in g}) > 1),
         leaks=_paths(leaks(pictures, same)),
         folders=folders,
@@ -138,18 +138,18 @@ def check(
         modes=dict(Counter(p.look.mode for p in pictures if p.look).most_common()),
         sizes=_sizes(pictures),
         structure=structure,
-        notes=[*_lost(counts), *class_notes(counts, train)],
+        notes=[*_lost(counts), *class_warnings(counts, train)],
     )
 
 
 def _lost(counts: Mapping[str, int]) -> list[str]:
     lost = [name for name, count in counts.items() if count == 0]
-    return [f"{named(lost)} no picture that can be read"] if lost else []
+    return [f"{classes_have(lost)} no picture that can be read"] if lost else []
 
 
-def _listed(root: Place) -> tuple[list[Listed], str]:
+def _listed(root: Location) -> tuple[list[ListedImage], str]:
     try:
-        return list_pictures(root), ""
+        return list_images(root), ""
     except DataError as error:
         found = []
         for here, folders, files in walk(root):
@@ -157,15 +157,18 @@ def _listed(root: Place) -> tuple[list[Listed], str]:
             inside = relative(here, root)
             label = _label(inside.parts)
             found += [
-                Listed((inside / name).as_posix(), label, "")
+                ListedImage((inside / name).as_posix(), label, "")
                 for name in sorted(files)
-                if is_picture_name(name)
+                if is_image_name(name)
             ]
         return found, str(error)
 
 
 def _why_not(
-    root: Place, pictures: list[Picture], damaged: list[Damaged], same: list[list[Picture]]
+    root: Location,
+    pictures: list[ImageFile],
+    damaged: list[DamagedImage],
+    same: list[list[ImageFile]],
 ) -> str:
     """Return why what was read can't be trained on, or nothing."""
     try:
@@ -182,7 +185,7 @@ def _label(folders: tuple[str, ...]) -> str:
     return inner[0] if inner else ""
 
 
-def _others(root: Place, used: set[str]) -> tuple[list[str], list[OddFolder]]:
+def _others(root: Location, used: set[str]) -> tuple[list[str], list[OddFolder]]:
     """Return the files that are not among the pictures, and the folders that are odd."""
     ignored: list[str] = []
     odd = []
@@ -198,7 +201,7 @@ def _others(root: Place, used: set[str]) -> tuple[list[str], list[OddFolder]]:
     return ignored, odd
 
 
-def _mismatched(pictures: Iterable[Picture]) -> Iterator[Mismatch]:
+def _mismatched(pictures: Iterable[ImageFile]) -> Iterator[Mismatch]:
     known = Image.registered_extensions()
     for picture in pictures:
         suffix = Path(picture.path).suffix.lower()
@@ -208,11 +211,11 @@ def _mismatched(pictures: Iterable[Picture]) -> Iterator[Mismatch]:
             yield Mismatch(picture.path, content.lower())
 
 
-def _paths(groups: Iterable[Sequence[Picture]]) -> list[list[str]]:
+def _paths(groups: Iterable[Sequence[ImageFile]]) -> list[list[str]]:
     return sorted(sorted(picture.path for picture in group) for group in groups)
 
 
-def _sizes(pictures: Sequence[Picture]) -> dict[str, list[int]]:
+def _sizes(pictures: Sequence[ImageFile]) -> dict[str, list[int]]:
     sizes = sorted(
         ([p.look.width, p.look.height] for p in pictures if p.look),
         key=lambda size: (size[0] * size[1], size),

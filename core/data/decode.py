@@ -45,7 +45,7 @@ class Header:
     mode: str
 
 
-def hush_pillow() -> None:
+def silence_pillow() -> None:
     """Have Pillow warn of no odd file in this process: whoever reads one says what matters of it,
     with the name that Pillow's warnings don't have."""
     warnings.filterwarnings("ignore", module=r"PIL\.")

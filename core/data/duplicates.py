@@ -7,35 +7,35 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.scan import Picture
+from core.data.scan import ImageFile
 
-MOST_BITS = 4
+MAX_PHASH_DISTANCE = 4
 """Bits of the perceptual hash by which two pictures of the same may differ, of 64."""
-MOST_TONE = 8.0
+MAX_COLOR_DISTANCE = 8.0
 """Mean difference of their tones, of 255."""
 _BITS = 64
-_BANDS = MOST_BITS + 1
+_BANDS = MAX_PHASH_DISTANCE + 1
 _MOST_COMPARED = 512
 
 
-def same_content(pictures: Iterable[Picture]) -> list[list[Picture]]:
+def exact_duplicates(pictures: Iterable[ImageFile]) -> list[list[ImageFile]]:
     """Return the pictures whose files hold the same bytes, in groups of two or more."""
-    by_content: dict[str, list[Picture]] = defaultdict(list)
+    by_content: dict[str, list[ImageFile]] = defaultdict(list)
     for picture in pictures:
         by_content[picture.sha256].append(picture)
     return [group for group in by_content.values() if len(group) > 1]
 
 
-def alike(pictures: Sequence[Picture]) -> list[list[Picture]]:
+def near_duplicates(pictures: Sequence[ImageFile]) -> list[list[ImageFile]]:
     """Return the pictures that show the same, in groups of two or more: copies, and pictures that
     were scaled, encoded anew or touched up a little.
 
-    Two belong together when their perceptual hashes differ by at most MOST_BITS and their tones
-    by at most MOST_TONE; groups are what hangs together that way. The order of `pictures` counts
+    Two belong together when their perceptual hashes differ by at most MAX_PHASH_DISTANCE and their tones
+    by at most MAX_COLOR_DISTANCE; groups are what hangs together that way. The order of `pictures` counts
     for nothing. Mirrored, turned or cropped copies are not found.
     """
     ranked = sorted(pictures, key=lambda p: p.path)
-    groups = Groups(len(ranked))
+    groups = DisjointSets(len(ranked))
     first: dict[object, int] = {}
     for place, picture in enumerate(ranked):
         groups.join(place, first.setdefault(picture.sha256, place))
@@ -47,7 +47,9 @@ def alike(pictures: Sequence[Picture]) -> list[list[Picture]]:
     return [[ranked[place] for place in group] for group in groups.members() if len(group) > 1]
 
 
-def leaks(pictures: Iterable[Picture], same: Iterable[Sequence[Picture]]) -> list[list[Picture]]:
+def leaks(
+    pictures: Iterable[ImageFile], same: Iterable[Sequence[ImageFile]]
+) -> list[list[ImageFile]]:
     """Return the groups of `same` pictures that stand on several sides or in several classes, with
     their sides as they are in `pictures`."""
     known = {picture.path: picture for picture in pictures}
@@ -55,7 +57,7 @@ def leaks(pictures: Iterable[Picture], same: Iterable[Sequence[Picture]]) -> lis
     return [group for group in groups if len({(p.part, p.label) for p in group}) > 1]
 
 
-class Groups:
+class DisjointSets:
     """What hangs together, of things by number (a disjoint-set forest)."""
 
     def __init__(self, count: int) -> None:
@@ -81,7 +83,7 @@ class Groups:
         return list(found.values())
 
 
-def _near_pairs(pictures: Sequence[Picture], places: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _near_pairs(pictures: Sequence[ImageFile], places: Sequence[int]) -> Iterator[tuple[int, int]]:
     looked = [(place, look) for place in places if (look := pictures[place].look) is not None]
     if len(looked) < 2:
         return
@@ -90,16 +92,16 @@ def _near_pairs(pictures: Sequence[Picture], places: Sequence[int]) -> Iterator[
     tones = np.frombuffer(b"".join(look.tone for _, look in looked), dtype=np.uint8)
     tones = tones.reshape(len(looked), -1).astype(np.int16)
     for one, other in _near_shapes(shapes):
-        near = np.abs(tones[one] - tones[other]).mean(axis=1) <= MOST_TONE
+        near = np.abs(tones[one] - tones[other]).mean(axis=1) <= MAX_COLOR_DISTANCE
         yield from zip(numbers[one[near]].tolist(), numbers[other[near]].tolist(), strict=True)
 
 
 def _near_shapes(
     shapes: NDArray[np.uint64],
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield the places of all pairs with at most MOST_BITS different bits, many at a time.
+    """Yield the places of all pairs with at most MAX_PHASH_DISTANCE different bits, many at a time.
 
-    Such a pair has one of MOST_BITS + 1 bands of bits in common: sorted by a band, it stands close
+    Such a pair has one of MAX_PHASH_DISTANCE + 1 bands of bits in common: sorted by a band, it stands close
     together.
     """
     edges = np.linspace(0, _BITS, _BANDS + 1).astype(int)
@@ -113,7 +115,7 @@ def _near_shapes(
             if not len(same):
                 break
             bits = _bit_count(sorted_shapes[same] ^ sorted_shapes[same + apart])
-            found = same[bits <= MOST_BITS]
+            found = same[bits <= MAX_PHASH_DISTANCE]
             yield order[found], order[found + apart]
 
 

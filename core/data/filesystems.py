@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.common.errors import DataError
-from core.common.location import joined, own_link, protocols, store_key
+from core.common.location import filesystem_key, first_link, join_path, protocols
 from core.common.text import printable
 
 WAITS = (1.0, 4.0, 15.0, 40.0)
@@ -36,8 +36,8 @@ class Store:
 
     def path_of(self, url: str) -> str:
         """Return the path by which the file system knows a URL."""
-        path = str(self.fs._strip_protocol(own_link(url)))
-        return joined(".", path) if self.dot else path
+        path = str(self.fs._strip_protocol(first_link(url)))
+        return join_path(".", path) if self.dot else path
 
 
 _stores: dict[tuple[int, str], Store] = {}
@@ -48,7 +48,7 @@ def store_for(url: str, anew: bool = False) -> Store:
     """Return the file system of a URL, as this process has it or, `anew`, as it is now; raises
     DataError and what the file system raises."""
     # fsspec's own instances survive no fork.
-    key = os.getpid(), store_key(url)
+    key = os.getpid(), filesystem_key(url)
     with _door:
         if anew or key not in _stores:
             _stores[key] = _connected(url)

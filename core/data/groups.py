@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from core.data.duplicates import Groups
-from core.data.scan import Picture
+from core.data.duplicates import DisjointSets
+from core.data.scan import ImageFile
 
 
 def together(
-    pictures: Sequence[Picture], same: Iterable[Sequence[Picture]], pattern: str | None
-) -> list[list[Picture]]:
+    pictures: Sequence[ImageFile], same: Iterable[Sequence[ImageFile]], pattern: str | None
+) -> list[list[ImageFile]]:
     """Return all pictures in groups, most of them alone, in the order of their first paths.
 
     `same` are groups of pictures that show the same. Two pictures in whose paths the regular
@@ -18,7 +18,7 @@ def together(
     """
     ranked = sorted(pictures, key=lambda p: p.path)
     place = {picture.path: number for number, picture in enumerate(ranked)}
-    groups = Groups(len(ranked))
+    groups = DisjointSets(len(ranked))
     for members in same:
         for member in members[1:]:
             groups.join(place[members[0].path], place[member.path])

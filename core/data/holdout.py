@@ -33,7 +33,7 @@ def hold_out(groups: Sequence[Group], wanted: Mapping[str, int]) -> set[int]:
     """Return the places of the groups to hold out, so that each class comes as near to the number
     `wanted` of its pictures as whole groups allow, and keeps something on both sides.
 
-    Groups of several classes are settled first, by their ranks; those of one class make up what is
+    DisjointSets of several classes are settled first, by their ranks; those of one class make up what is
     missing. Ranks should differ; the same groups in another order give the same.
     """
     by_rank = sorted(range(len(groups)), key=lambda place: groups[place].rank)

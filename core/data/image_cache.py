@@ -18,13 +18,13 @@ from pathlib import Path
 from PIL import Image
 
 from core.data.decode import WHITE, read_rgb
-from core.data.storage import Place, mapped, to_decode
+from core.data.storage import Location, mapped, to_decode
 
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
 
 
-class PictureCache:
+class ImageCache:
     """Reads pictures reduced to a short side of `short` pixels; smaller ones stay as they are."""
 
     def __init__(self, short: int, folder: Path | None, background: str = WHITE) -> None:
@@ -33,7 +33,7 @@ class PictureCache:
         self._background = background
         self._folder = folder
 
-    def read(self, file: Place, content: str) -> Image.Image:
+    def read(self, file: Location, content: str) -> Image.Image:
         """Return a picture in mode RGB; `content` is the SHA-256 of its file. Raises
         UnreadableImage, and DataError for one that can't be fetched."""
         kept = self._kept(content)
@@ -93,7 +93,7 @@ def reduce(picture: Image.Image, short: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
-def short_side(image_size: int, min_scale: float, crop_pct: float) -> int:
+def cached_short_side(image_size: int, min_scale: float, crop_pct: float) -> int:
     """Return the short side (pixels) that training needs of a picture.
 
     Neither validation's resize nor a random crop of `min_scale` of the area should have to be
@@ -103,10 +103,10 @@ def short_side(image_size: int, min_scale: float, crop_pct: float) -> int:
     return math.ceil(min(wanted, 2 * image_size))
 
 
-def bytes_a_picture(files: Sequence[Place], short: int) -> int:
+def bytes_per_image(files: Sequence[Location], short: int) -> int:
     """Return about how many bytes a kept picture takes, by the headers of some files."""
 
-    def kept(file: Place) -> int:
+    def kept(file: Location) -> int:
         with contextlib.suppress(Exception):
             source = to_decode(file, "")
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:

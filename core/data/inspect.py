@@ -11,11 +11,11 @@ from core.data.decode import UnreadableImage, read_whole
 
 DRAFT = 64
 """Pixels a side to which a JPEG may be reduced as it is decoded, which is much faster."""
-TONE_SIDE = 4
+COLOR_GRID_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageInfo:
     """All that is to be known of a file's content. Without `reason` it is a whole picture."""
 
     sha256: str
@@ -29,23 +29,23 @@ class Look:
     shape: int = 0
     """Perceptual hash of 64 bits: near for pictures of the same thing in the same place."""
     tone: builtins.bytes = b""
-    """Mean colours of TONE_SIDE x TONE_SIDE fields, RGB bytes."""
+    """Mean colours of COLOR_GRID_SIDE x COLOR_GRID_SIDE fields, RGB bytes."""
     reason: str = ""
     """Why it can't be used."""
 
 
-def look_at(data: bytes, sha256: str = "") -> Look:
+def inspect_image(data: bytes, sha256: str = "") -> ImageInfo:
     """Decode a file to its end and say what it holds; `sha256` is its hash where it is known."""
     digest = sha256 or hashlib.sha256(data).hexdigest()
     if not data:
-        return Look(digest, 0, reason="the file is empty")
+        return ImageInfo(digest, 0, reason="the file is empty")
     try:
         picture, header = read_whole(data, draft=DRAFT)
     except UnreadableImage as error:
-        return Look(digest, len(data), reason=str(error))
+        return ImageInfo(digest, len(data), reason=str(error))
     except MemoryError:
-        return Look(digest, len(data), reason="needs more memory than there is")
-    return Look(
+        return ImageInfo(digest, len(data), reason="needs more memory than there is")
+    return ImageInfo(
         digest,
         len(data),
         header.format,
@@ -64,5 +64,5 @@ def _shape(picture: Image.Image) -> int:
 
 
 def _tone(picture: Image.Image) -> bytes:
-    small = picture.resize((TONE_SIDE, TONE_SIDE), Image.Resampling.BOX)
+    small = picture.resize((COLOR_GRID_SIDE, COLOR_GRID_SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.uint8).tobytes()

@@ -11,18 +11,18 @@ from types import TracebackType
 
 from PIL import __version__ as pillow
 
-from core.common.cache_dir import cache_dir
-from core.data.inspect import Look, look_at
-from core.data.storage import Place, stamp_of
+from core.common.user_dirs import cache_dir
+from core.data.inspect import ImageInfo, inspect_image
+from core.data.storage import Location, stamp_of
 
 _FORM = 1
-"""Goes up when `look_at` says something else of the same bytes."""
+"""Goes up when `inspect_image` says something else of the same bytes."""
 _TOGETHER = 512
 _WAIT_SECONDS = 2.0
 _COLUMNS = "sha256, bytes, format, width, height, mode, shape, tone, reason"
 
 
-class LookStore:
+class ImageInfoCache:
     """Looks at contents, each only once; a store that is away, locked or damaged is none.
 
     Any thread may ask; to be used in a `with` statement.
@@ -32,11 +32,11 @@ class LookStore:
         """Without `keep` nothing is kept, nor looked up."""
         self._keep = keep
         self._lock = threading.Lock()
-        self._waiting: list[Look] = []
+        self._waiting: list[ImageInfo] = []
         self._seen: list[tuple[str, str, str]] = []
         self._base: sqlite3.Connection | None = None
 
-    def __enter__(self) -> "LookStore":
+    def __enter__(self) -> "ImageInfoCache":
         if not self._keep:
             return self
         folder = cache_dir() / "scans"
@@ -71,7 +71,7 @@ class LookStore:
                 self._base.close()
             self._base = None
 
-    def look_of(self, file: Place) -> Look:
+    def inspect_file(self, file: Location) -> ImageInfo:
         """Return what a file is, which isn't fetched if it is as it was the last time; raises
         OSError and DataError."""
         stamp = stamp_of(file)
@@ -89,13 +89,13 @@ class LookStore:
                 self._write()
         return found
 
-    def look(self, data: bytes) -> Look:
+    def look(self, data: bytes) -> ImageInfo:
         """Return what a file's content is."""
         digest = hashlib.sha256(data).hexdigest()
         known = self.known(digest)
         if known is not None:
             return known
-        found = look_at(data, digest)
+        found = inspect_image(data, digest)
         # A lack of memory belongs to this machine and moment, not to the file.
         if "memory" not in found.reason:
             with self._lock:
@@ -104,7 +104,7 @@ class LookStore:
                     self._write()
         return found
 
-    def known(self, sha256: str) -> Look | None:
+    def known(self, sha256: str) -> ImageInfo | None:
         """Return what is kept of a content, or None."""
         with self._lock:
             if self._base is None:
@@ -118,7 +118,7 @@ class LookStore:
                 self._base = None
                 return None
 
-    def _seen_before(self, place: str, stamp: str) -> Look | None:
+    def _seen_before(self, place: str, stamp: str) -> ImageInfo | None:
         query = "SELECT sha256 FROM seen WHERE place = ? AND stamp = ?"
         with self._lock:
             if self._base is None:
@@ -147,7 +147,7 @@ class LookStore:
                 self._base.execute("ROLLBACK")
 
 
-def _row(look: Look) -> tuple[object, ...]:
+def _row(look: ImageInfo) -> tuple[object, ...]:
     return (
         bytes.fromhex(look.sha256),
         look.bytes,
@@ -161,8 +161,8 @@ def _row(look: Look) -> tuple[object, ...]:
     )
 
 
-def _look(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> Look:
+def _look(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> ImageInfo:
     sha256, size, form, width, height, mode, shape, tone, reason = row
-    return Look(
+    return ImageInfo(
         sha256.hex(), size, form, width, height, mode, int.from_bytes(shape, "big"), tone, reason
     )

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from core.common.errors import DataError
-from core.common.location import decoded, is_web, joined
+from core.common.location import is_http, join_path, unquote_name
 from core.common.text import printable
 from core.data.filesystems import SOON, Store, patiently
 
@@ -54,7 +54,7 @@ def listing(url: str, store: Store) -> dict[str, Folder]:
                         tree[inside].files[name] = info
                     else:
                         tree[inside].folders.append(name)
-                        following.append((joined(inside, name), info["name"]))
+                        following.append((join_path(inside, name), info["name"]))
             level = following
     return tree
 
@@ -101,8 +101,8 @@ def _children(url: str, store: Store, path: str, found: list[Info]) -> Iterator[
     for info in sorted(found, key=lambda one: str(one["name"])):
         whole: str = info["name"]
         name = whole.removeprefix(start).strip("/")
-        if is_web(url):
-            name = "" if "?" in name or "#" in name else decoded(url, name)
+        if is_http(url):
+            name = "" if "?" in name or "#" in name else unquote_name(url, name)
         # What lies elsewhere: a server's link up, an archive's `../../x`.
         if not whole.startswith(start) or "/" in name or name in ("", ".", ".."):
             continue

@@ -53,7 +53,7 @@ class RemotePath(os.PathLike[str]):
         return RemotePath, (self._root.url, self._inside)
 
     def __str__(self) -> str:
-        return urls.below(self._root.url, self._inside)
+        return urls.join_url(self._root.url, self._inside)
 
     __fspath__ = __str__
 
@@ -70,12 +70,12 @@ class RemotePath(os.PathLike[str]):
         return self._inside.split("/") < other._inside.split("/")
 
     def __truediv__(self, name: str) -> "RemotePath":
-        return RemotePath(self._root, urls.joined(self._inside, name))
+        return RemotePath(self._root, urls.join_path(self._inside, name))
 
     @property
     def name(self) -> str:
         """The last part of its path, or what its root is called."""
-        return PurePosixPath(self._inside).name or urls.name_of(self._root.url)
+        return PurePosixPath(self._inside).name or urls.url_name(self._root.url)
 
     def absolute(self) -> "RemotePath":
         """Return itself: a URL means the same from any folder."""
@@ -158,7 +158,7 @@ class _Root:
 
     def folder(self, inside: str) -> Folder:
         if inside not in self.tree:
-            raise FileNotFoundError(2, "no such folder", urls.below(self.url, inside))
+            raise FileNotFoundError(2, "no such folder", urls.join_url(self.url, inside))
         return self.tree[inside]
 
     def info(self, inside: str) -> Info:
@@ -166,7 +166,7 @@ class _Root:
         folder, _, name = inside.rpartition("/")
         files = self.folder(folder).files
         if name not in files:
-            raise FileNotFoundError(2, "no such file", urls.below(self.url, inside))
+            raise FileNotFoundError(2, "no such file", urls.join_url(self.url, inside))
         if not version_of(files[name]):
             # A web server's pages tell names alone. To ask costs less than to fetch.
             files[name] = self._more_of(files[name])
@@ -179,13 +179,13 @@ class _Root:
             return known
 
     def fetch(self, inside: str, sha256: str, waits: Sequence[float]) -> bytes:
-        shown = printable(urls.below(self.url, inside))
+        shown = printable(urls.join_url(self.url, inside))
         if ".." in inside.split("/"):
             raise FetchError(f"{shown} leads out of its folder: it is not read")
 
         def attempt() -> bytes:
             store = stores.store_for(self.url)
-            path = urls.joined(store.path_of(self.url), urls.encoded(self.url, inside))
+            path = urls.join_path(store.path_of(self.url), urls.quote_path(self.url, inside))
             with store.turn:
                 data: bytes = store.fs.cat_file(path)
             expected = self._size(inside)

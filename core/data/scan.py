@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.common.errors import DataError as DataError
+from core.common.errors import os_error_text
 from core.common.text import printable
-from core.data.inspect import Look
-from core.data.inspect_cache import LookStore
-from core.data.storage import Place, folder_names, readers, relative, walk_links
+from core.data.inspect import ImageInfo
+from core.data.inspect_cache import ImageInfoCache
+from core.data.storage import Location, folder_names, readers, relative, walk_links
 
 EXTENSIONS = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
@@ -22,7 +23,7 @@ _LOOK_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedImage:
     """A file that is a picture by its name."""
 
     path: str
@@ -34,7 +35,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageFile:
     """A file that was read to its end and is a whole picture."""
 
     path: str
@@ -43,12 +44,12 @@ class Picture:
     sha256: str
     bytes: int
     mtime_ns: int
-    look: Look | None = field(default=None, compare=False, repr=False)
+    look: ImageInfo | None = field(default=None, compare=False, repr=False)
     """What its pixels are like, where they were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedImage:
     """A file that is left out, and why."""
 
     path: str
@@ -56,15 +57,15 @@ class Damaged:
     reason: str
 
 
-def check_root(root: Place) -> None:
-    """Look at the folder's structure alone, without opening a picture; raises DataError."""
+def check_root(root: Location) -> None:
+    """ImageInfo at the folder's structure alone, without opening a picture; raises DataError."""
     for folder in _parts(root).values():
         _class_folders(folder)
     _same_classes(_parts(root))
 
 
-def count_pictures(
-    root: Place, cancelled: Callable[[], bool] = lambda: False
+def count_images(
+    root: Location, cancelled: Callable[[], bool] = lambda: False
 ) -> dict[str, dict[str, int]] | None:
     """Return the number of files of each class that are pictures by their names, by part (`train`
     and `val`, or one under "" where the folders don't decide); none of them is opened.
@@ -87,12 +88,12 @@ def count_pictures(
     return counts
 
 
-def list_pictures(root: Place) -> list[Listed]:
+def list_images(root: Location) -> list[ListedImage]:
     """Return every file that is a picture by its name, sorted by path; raises DataError."""
     parts = _parts(root)
     _same_classes(parts)
     return [
-        Listed(relative(file, root).as_posix(), folder.name, part)
+        ListedImage(relative(file, root).as_posix(), folder.name, part)
         for part, top in parts.items()
         for folder in _class_folders(top)
         for file in sorted(_files_below(folder))
@@ -100,28 +101,28 @@ def list_pictures(root: Place) -> list[Listed]:
 
 
 def read_all(
-    root: Place,
-    listed: list[Listed],
+    root: Location,
+    listed: list[ListedImage],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
     keep: bool = True,
-) -> tuple[list[Picture], list[Damaged]] | None:
+) -> tuple[list[ImageFile], list[DamagedImage]] | None:
     """Read every file once, in threads: hash it, and decode it to its end unless a file of that
     content was decoded before. With `keep` what was found is kept for the next time.
 
     `progress` gets (done, total) now and then. Returns None when `cancelled` turned true. Raises
     DataError for a file that can't be fetched: it may be whole.
     """
-    pictures: list[Picture] = []
-    damaged: list[Damaged] = []
+    pictures: list[ImageFile] = []
+    damaged: list[DamagedImage] = []
     with (
-        LookStore(keep) as known,
+        ImageInfoCache(keep) as known,
         ThreadPoolExecutor(max_workers=readers(root)) as pool,
     ):
         results = pool.map(lambda item: _read_one(root, item, known), listed)
         try:
             for done, result in enumerate(results, 1):
-                if isinstance(result, Picture):
+                if isinstance(result, ImageFile):
                     pictures.append(result)
                 else:
                     damaged.append(result)
@@ -135,25 +136,25 @@ def read_all(
     return pictures, damaged
 
 
-def _read_one(root: Place, item: Listed, known: LookStore) -> Picture | Damaged:
+def _read_one(root: Location, item: ListedImage, known: ImageInfoCache) -> ImageFile | DamagedImage:
     try:
         file = root / item.path
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
-            return Damaged(item.path, item.label, "not a regular file")
-        look = known.look_of(file)
+            return DamagedImage(item.path, item.label, "not a regular file")
+        look = known.inspect_file(file)
     except OSError as error:
-        return Damaged(item.path, item.label, error.strerror or str(error))
+        return DamagedImage(item.path, item.label, os_error_text(error))
     except MemoryError:
-        return Damaged(item.path, item.label, "needs more memory than there is")
+        return DamagedImage(item.path, item.label, "needs more memory than there is")
     if look.reason:
-        return Damaged(item.path, item.label, look.reason)
-    return Picture(
+        return DamagedImage(item.path, item.label, look.reason)
+    return ImageFile(
         item.path, item.label, item.part, look.sha256, look.bytes, status.st_mtime_ns, look
     )
 
 
-def _parts(root: Place) -> dict[str, Place]:
+def _parts(root: Location) -> dict[str, Location]:
     """Return the folders that hold class folders: one under "", or those of train and val."""
     shown = printable(str(root))
     advice = "give the folder that holds one folder a class"
@@ -164,7 +165,7 @@ def _parts(root: Place) -> dict[str, Place]:
     except (FileNotFoundError, ValueError):
         raise DataError(f"{shown}: no such folder; {advice}") from None
     except OSError as error:
-        raise DataError(f"{shown}: {error.strerror}; {advice}") from None
+        raise DataError(f"{shown}: {os_error_text(error)}; {advice}") from None
     if not stat.S_ISDIR(mode):
         raise DataError(f"{shown} is a file; {advice}")
     by_name = {folder.name.lower(): folder for folder in _folders(root)}
@@ -181,11 +182,11 @@ def _parts(root: Place) -> dict[str, Place]:
     return {"train": train, "val": val}
 
 
-def _class_folders(top: Place) -> list[Place]:
+def _class_folders(top: Location) -> list[Location]:
     folders = _folders(top)
     shown = printable(str(top))
     if not folders:
-        loose = any(is_picture_name(entry.name) for entry in top.iterdir())
+        loose = any(is_image_name(entry.name) for entry in top.iterdir())
         hint = "it holds pictures directly; " if loose else ""
         raise DataError(f"{shown} has no class folders; {hint}make one sub folder a class in it")
     if len(folders) == 1:
@@ -200,7 +201,7 @@ def _class_folders(top: Place) -> list[Place]:
     return folders
 
 
-def _same_classes(parts: dict[str, Place]) -> None:
+def _same_classes(parts: dict[str, Location]) -> None:
     if "val" not in parts:
         return
     names = {part: {folder.name for folder in _folders(top)} for part, top in parts.items()}
@@ -213,19 +214,19 @@ def _same_classes(parts: dict[str, Place]) -> None:
             )
 
 
-def _folders(top: Place) -> list[Place]:
+def _folders(top: Location) -> list[Location]:
     try:
         names = [name for name in folder_names(top) if is_used_folder(name)]
     except OSError as error:
         shown = printable(str(top))
-        raise DataError(f"{shown}: {error.strerror}; make it readable") from None
+        raise DataError(f"{shown}: {os_error_text(error)}; make it readable") from None
     return [top / name for name in sorted(names)]
 
 
-def _files_below(folder: Place) -> Iterator[Place]:
+def _files_below(folder: Location) -> Iterator[Location]:
     for here, folders, files in walk_links(folder):
         folders[:] = sorted(name for name in folders if is_used_folder(name))
-        yield from (here / name for name in sorted(files) if is_picture_name(name))
+        yield from (here / name for name in sorted(files) if is_image_name(name))
 
 
 def is_used_folder(folder_name: str) -> bool:
@@ -233,6 +234,6 @@ def is_used_folder(folder_name: str) -> bool:
     return not folder_name.startswith(".") and folder_name.lower() not in _SYSTEM_FOLDERS
 
 
-def is_picture_name(file_name: str) -> bool:
+def is_image_name(file_name: str) -> bool:
     """Whether a file is a picture by its name."""
     return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS

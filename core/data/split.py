@@ -9,13 +9,13 @@ from pathlib import Path
 
 from core.common.errors import DataError
 from core.common.files import write_text_atomically
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.common.text import printable
-from core.data.duplicates import alike, leaks
+from core.data.duplicates import leaks, near_duplicates
 from core.data.groups import together
 from core.data.holdout import Group, hold_out
-from core.data.scan import Damaged, Picture, list_pictures, read_all
-from core.data.storage import Place
+from core.data.scan import DamagedImage, ImageFile, list_images, read_all
+from core.data.storage import Location
 
 PARTS = ("train", "val", "test")
 
@@ -24,15 +24,15 @@ PARTS = ("train", "val", "test")
 class DataPlan:
     """The pictures of a run, each on its side of the split."""
 
-    root: Place
+    root: Location
     classes: list[str]
     """In the order of the labels: label i is `classes[i]`."""
-    train: list[Picture]
-    val: list[Picture]
-    test: list[Picture] = field(default_factory=list)
+    train: list[ImageFile]
+    val: list[ImageFile]
+    test: list[ImageFile] = field(default_factory=list)
     """What training never sees."""
-    damaged: list[Damaged] = field(default_factory=list)
-    leaks: list[list[Picture]] = field(default_factory=list)
+    damaged: list[DamagedImage] = field(default_factory=list)
+    leaks: list[list[ImageFile]] = field(default_factory=list)
     """Pictures that show the same on several sides or in several classes."""
 
     def per_class(self, part: str) -> dict[str, int]:
@@ -43,10 +43,10 @@ class DataPlan:
     @property
     def fingerprint(self) -> str:
         """A hash of every picture's content, class and side."""
-        return f"{key(*sorted(f'{p.path} {p.label} {p.part} {p.sha256}' for p in self.all)):016x}"
+        return f"{derive_seed(*sorted(f'{p.path} {p.label} {p.part} {p.sha256}' for p in self.all)):016x}"
 
     @property
-    def all(self) -> list[Picture]:
+    def all(self) -> list[ImageFile]:
         """The pictures of all sides."""
         return [*self.train, *self.val, *self.test]
 
@@ -62,7 +62,7 @@ class DataPlan:
 
 
 def plan_data(
-    root: Place,
+    root: Location,
     val_fraction: float,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -77,19 +77,19 @@ def plan_data(
     the same. `keep` is as for `read_all`. Raises DataError with one line that names the path and
     what to do; returns None when `cancelled` turned true while reading.
     """
-    read = read_all(root, list_pictures(root), progress, cancelled, keep)
+    read = read_all(root, list_images(root), progress, cancelled, keep)
     if read is None:
         return None
     pictures, damaged = read
-    same = alike(pictures)
+    same = near_duplicates(pictures)
     return plan_of(root, pictures, damaged, same, val_fraction, seed, test_fraction, group)
 
 
 def plan_of(
-    root: Place,
-    pictures: list[Picture],
-    damaged: list[Damaged],
-    same: list[list[Picture]],
+    root: Location,
+    pictures: list[ImageFile],
+    damaged: list[DamagedImage],
+    same: list[list[ImageFile]],
     val_fraction: float,
     seed: int,
     test_fraction: float = 0.0,
@@ -113,19 +113,19 @@ def plan_of(
     return plan
 
 
-def by_part(pictures: list[Picture]) -> tuple[list[Picture], list[Picture], list[Picture]]:
+def by_part(pictures: list[ImageFile]) -> tuple[list[ImageFile], list[ImageFile], list[ImageFile]]:
     """Return the pictures that train, that validate, and that test."""
     train, val, test = ([p for p in pictures if p.part == part] for part in PARTS)
     return train, val, test
 
 
 def split(
-    pictures: list[Picture],
+    pictures: list[ImageFile],
     val_fraction: float,
     seed: int,
     test_fraction: float = 0.0,
-    groups: list[list[Picture]] | None = None,
-) -> list[Picture]:
+    groups: list[list[ImageFile]] | None = None,
+) -> list[ImageFile]:
     """Return the pictures sorted by path, each with its side.
 
     Every class gives its share of `test_fraction` to test and of `val_fraction` to val, rounded,
@@ -144,7 +144,7 @@ def split(
             )
     rest = [sorted(group, key=lambda p: p.path) for group in groups or [[p] for p in pictures]]
     side: dict[str, str] = {}
-    wanted = {label: shares(n, val_fraction, test_fraction) for label, n in sizes.items()}
+    wanted = {label: split_counts(n, val_fraction, test_fraction) for label, n in sizes.items()}
     for part in ("test", "val") if test_fraction else ("val",):
         # A group may have taken more than its share, and something is left to train on.
         left = Counter(p.label for group in rest for p in group)
@@ -159,12 +159,12 @@ def split(
 
 
 def _hold_out(
-    groups: list[list[Picture]], wanted: dict[str, int], seed: int, part: str
-) -> tuple[list[list[Picture]], list[list[Picture]]]:
+    groups: list[list[ImageFile]], wanted: dict[str, int], seed: int, part: str
+) -> tuple[list[list[ImageFile]], list[list[ImageFile]]]:
     """Return the groups that are held out, and the others."""
     purpose = {"val": "split", "test": "test"}[part]
     ranked = [
-        Group(key(seed, purpose, members[0].path), Counter(p.label for p in members))
+        Group(derive_seed(seed, purpose, members[0].path), Counter(p.label for p in members))
         for members in groups
     ]
     chosen = hold_out(ranked, wanted)
@@ -176,19 +176,19 @@ def _sides(number: int) -> str:
     return "train, val and test" if number == 3 else "train and val"
 
 
-def held_out(count: int, fraction: float) -> int:
+def held_out_count(count: int, fraction: float) -> int:
     """Return how many of a class's pictures are held out: the share, at least one on each side."""
     return max(0, min(count - 1, max(1, round(count * fraction))))
 
 
-def shares(count: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
+def split_counts(count: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
     """Return how many of a class's pictures train, validate and test, where no groups decide."""
-    test = min(held_out(count, test_fraction), max(0, count - 2)) if test_fraction else 0
-    val = min(held_out(count, val_fraction), max(0, count - test - 1))
+    test = min(held_out_count(count, test_fraction), max(0, count - 2)) if test_fraction else 0
+    val = min(held_out_count(count, val_fraction), max(0, count - test - 1))
     return count - test - val, val, test
 
 
-def _classes(root: Place, pictures: list[Picture], damaged: list[Damaged]) -> list[str]:
+def _classes(root: Location, pictures: list[ImageFile], damaged: list[DamagedImage]) -> list[str]:
     if not pictures:
         first = f" (first: {printable(damaged[0].path)}: {damaged[0].reason})" if damaged else ""
         raise DataError(f"{printable(str(root))}: no readable picture in it{first}")
@@ -221,6 +221,6 @@ def _check_sides(plan: DataPlan, by_folders: bool) -> None:
                 )
 
 
-def _is_of(damaged: Damaged, part: str, label: str) -> bool:
+def _is_of(damaged: DamagedImage, part: str, label: str) -> bool:
     in_train = damaged.path.split("/")[0].lower() == "train"
     return damaged.label == label and in_train == (part == "train")

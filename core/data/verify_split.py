@@ -8,12 +8,12 @@ from pathlib import Path
 
 from core.common.errors import DataError
 from core.common.text import printable
-from core.data.duplicates import alike
-from core.data.inspect import Look
-from core.data.inspect_cache import LookStore
-from core.data.scan import Listed, Picture, list_pictures, read_all
+from core.data.duplicates import near_duplicates
+from core.data.inspect import ImageInfo
+from core.data.inspect_cache import ImageInfoCache
+from core.data.scan import ImageFile, ListedImage, list_images, read_all
 from core.data.split import DataPlan, by_part
-from core.data.storage import Place, mapped
+from core.data.storage import Location, mapped
 
 _NAMED = 3
 
@@ -46,8 +46,8 @@ class Differences:
         )
 
 
-def recheck(
-    root: Place,
+def verify_split(
+    root: Location,
     split: Path,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
@@ -61,7 +61,7 @@ def recheck(
     a class has gone or come; returns None when `cancelled` turned true.
     """
     recorded = {picture.path: picture for picture in read_split(split)}
-    listed = {item.path: item for item in list_pictures(root)}
+    listed = {item.path: item for item in list_images(root)}
     needed = mapped(root, lambda path: _needs_reading(root, recorded.get(path)), listed)
     to_read = [item for item, needs in zip(listed.values(), needed, strict=True) if needs]
     read = read_all(root, to_read, progress, cancelled, keep)
@@ -79,35 +79,35 @@ def recheck(
 
 
 def _beside_their_like(
-    root: Place, pictures: list[Picture], new: set[str], keep: bool
-) -> list[Picture]:
+    root: Location, pictures: list[ImageFile], new: set[str], keep: bool
+) -> list[ImageFile]:
     """Return the pictures, new ones on the side of what shows the same: a copy of a picture that
     validates must not train."""
-    with LookStore(keep) as store:
+    with ImageInfoCache(keep) as store:
         looked = [p if p.look else replace(p, look=_look(root, p, store)) for p in pictures]
     side: dict[str, str] = {}
-    for group in alike(looked):
+    for group in near_duplicates(looked):
         held = sorted(p.part for p in group if p.path not in new and p.part != "train")
         side.update((p.path, held[-1]) for p in group if held and p.path in new)
     return [replace(p, part=side.get(p.path, p.part)) for p in pictures]
 
 
-def _look(root: Place, picture: Picture, store: LookStore) -> Look | None:
+def _look(root: Location, picture: ImageFile, store: ImageInfoCache) -> ImageInfo | None:
     known = store.known(picture.sha256)
     if known is None:
         try:
-            known = store.look_of(root / picture.path)
+            known = store.inspect_file(root / picture.path)
         except OSError:
             return None
     return None if known.reason else known
 
 
-def read_split(path: Path) -> list[Picture]:
+def read_split(path: Path) -> list[ImageFile]:
     """Return the pictures of a `split.csv`; raises DataError when it isn't one."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return [
-                Picture(
+                ImageFile(
                     path=row["path"],
                     label=row["class"],
                     part=row["split"],
@@ -121,7 +121,7 @@ def read_split(path: Path) -> list[Picture]:
         raise DataError(f"{printable(str(path))} can't be read as a split: {error}") from None
 
 
-def _needs_reading(root: Place, known: Picture | None) -> bool:
+def _needs_reading(root: Location, known: ImageFile | None) -> bool:
     if known is None:
         return True
     try:
@@ -135,11 +135,11 @@ def _needs_reading(root: Place, known: Picture | None) -> bool:
 
 
 def _compare(
-    recorded: dict[str, Picture],
-    listed: dict[str, Listed],
+    recorded: dict[str, ImageFile],
+    listed: dict[str, ListedImage],
     looked_at: set[str],
-    fresh: dict[str, Picture],
-) -> tuple[Differences, list[Picture]]:
+    fresh: dict[str, ImageFile],
+) -> tuple[Differences, list[ImageFile]]:
     differences = Differences()
     gone = {path: p for path, p in recorded.items() if path not in listed}
     by_content = {p.sha256: path for path, p in gone.items()}

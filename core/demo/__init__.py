@@ -6,7 +6,7 @@ bytes for the same seed; the backbone lies beside this file. Neither needs torch
 
 from core.demo.storage import (
     DEMO_SEED,
-    PICTURES_PER_CLASS,
+    IMAGES_PER_CLASS,
     backbone_path,
     demo_data_dir,
     make_demo_data,
@@ -14,7 +14,7 @@ from core.demo.storage import (
 
 __all__ = [
     "DEMO_SEED",
-    "PICTURES_PER_CLASS",
+    "IMAGES_PER_CLASS",
     "backbone_path",
     "demo_data_dir",
     "make_demo_data",

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from core.demo import patterns as demo
 from core.demo.drawing import keyed_rng
-from core.demo.render import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_picture
+from core.demo.render import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_image
 from tests.tools.demo_backbone.shapes import SHAPES
 from tests.tools.demo_backbone.textures import TEXTURES
 
 
 @dataclass(frozen=True)
-class PictureSet:
+class DrawnDataset:
     """Classes of pictures, all in one style."""
 
     patterns: Mapping[str, Pattern]
@@ -27,7 +27,7 @@ class PictureSet:
 
         It depends on nothing but the arguments: any picture can be drawn alone, in any order.
         """
-        return draw_picture(self.patterns[name], self.style, keyed_rng(seed, name, index))
+        return draw_image(self.patterns[name], self.style, keyed_rng(seed, name, index))
 
 
 _DEMO: dict[str, Pattern] = {
@@ -53,8 +53,8 @@ _DEMO: dict[str, Pattern] = {
     "zigzag": demo.zigzag,
 }
 
-DEMO_SET = PictureSet(_DEMO, PAINT_ON_DARK)
+DEMO_SET = DrawnDataset(_DEMO, PAINT_ON_DARK)
 """What the demo learns to tell apart."""
 
-PRETRAINING_SET = PictureSet({**SHAPES, **TEXTURES}, INK_ON_PAPER)
+PRETRAINING_SET = DrawnDataset({**SHAPES, **TEXTURES}, INK_ON_PAPER)
 """What the backbone has seen; none is of a kind with a class of the demo."""

@@ -20,7 +20,7 @@ Rng = np.random.Generator
 Pattern = Callable[[Rng, Plane], Array]
 """Draws one example of a class: a mask (size, size) on the plain plane it is handed."""
 
-PICTURE_SIZE = 64
+IMAGE_SIZE = 64
 """Side of every picture in pixels; the backbone and the preset expect it."""
 
 
@@ -44,9 +44,9 @@ INK_ON_PAPER = Style(bright_ink=False, contrast=0.45, drift=0.3, wear=0.3, noise
 PAINT_ON_DARK = Style(bright_ink=True, contrast=0.4, drift=0.6, wear=0.6, noise=0.04)
 
 
-def draw_picture(pattern: Pattern, style: Style, rng: Rng) -> NDArray[np.uint8]:
-    """Return one picture of a pattern, (PICTURE_SIZE, PICTURE_SIZE, 3) uint8 RGB."""
-    plane = Plane.of_size(PICTURE_SIZE)
+def draw_image(pattern: Pattern, style: Style, rng: Rng) -> NDArray[np.uint8]:
+    """Return one picture of a pattern, (IMAGE_SIZE, IMAGE_SIZE, 3) uint8 RGB."""
+    plane = Plane.of_size(IMAGE_SIZE)
     mask = pattern(rng, plane)
     if rng.random() < style.wear:
         mask = mask * (1.0 - _worn_off(rng, plane))
@@ -54,7 +54,7 @@ def draw_picture(pattern: Pattern, style: Style, rng: Rng) -> NDArray[np.uint8]:
     ground, ink = (dark, bright) if style.bright_ink else (bright, dark)
     picture = _wash(rng, plane, ground, style.drift)
     picture += mask[..., None] * (_wash(rng, plane, ink, style.drift) - picture)
-    picture *= 1.0 + rng.uniform(0.0, 0.5) * (smooth_noise(rng, PICTURE_SIZE, 2)[..., None] - 0.5)
+    picture *= 1.0 + rng.uniform(0.0, 0.5) * (smooth_noise(rng, IMAGE_SIZE, 2)[..., None] - 0.5)
     picture += rng.normal(0.0, rng.uniform(0.01, max(0.01, style.noise)), picture.shape)
     return np.rint(np.clip(picture, 0.0, 1.0) * 255).astype(np.uint8)
 
@@ -75,7 +75,7 @@ def _wash(rng: Rng, plane: Plane, colour: Array, drift: float) -> Array:
     angle = rng.random() * TAU
     way = 0.5 + 0.35 * (np.cos(angle) * plane.x + np.sin(angle) * plane.y)
     neighbour = np.clip(colour + rng.uniform(-0.22, 0.22, 3), 0.0, 1.0) - colour
-    clouds = cloud_noise(rng, PICTURE_SIZE, int(rng.integers(2, 7))) - 0.5
+    clouds = cloud_noise(rng, IMAGE_SIZE, int(rng.integers(2, 7))) - 0.5
     change = way[..., None] * neighbour + rng.uniform(0.05, 0.35) * clouds[..., None]
     washed: Array = colour + drift * change
     return washed

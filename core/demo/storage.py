@@ -11,15 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.common.cache_dir import CACHE_VARIABLE, cache_dir
+from core.common.errors import os_error_text
+from core.common.user_dirs import CACHE_VARIABLE, cache_dir
 
 if TYPE_CHECKING:  # numpy and Pillow are loaded when something is drawn, not before
-    from core.demo.classes import PictureSet
+    from core.demo.classes import DrawnDataset
 
 DEMO_SEED = 20
 """Seed of the demo's pictures unless another is asked for."""
 
-PICTURES_PER_CLASS = 160
+IMAGES_PER_CLASS = 160
 """Pictures of each class of the demo."""
 
 DRAWING_VERSION = 1
@@ -49,7 +50,7 @@ def make_demo_data(
     root: Path,
     seed: int = DEMO_SEED,
     progress: Progress | None = None,
-    per_class: int = PICTURES_PER_CLASS,
+    per_class: int = IMAGES_PER_CLASS,
 ) -> None:
     """Draw the pictures into `root`/<class>/<number>.png; return at once when they are there.
 
@@ -67,7 +68,7 @@ def make_demo_data(
 
 def draw_folder(
     root: Path,
-    pictures: PictureSet,
+    pictures: DrawnDataset,
     seed: int,
     per_class: int,
     progress: Progress | None = None,
@@ -92,14 +93,14 @@ def draw_folder(
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise OSError(
-            f"cannot draw the pictures into {root}: {error.strerror or error}; "
+            f"cannot draw the pictures into {root}: {os_error_text(error)}; "
             f"the variable {CACHE_VARIABLE} may name another folder"
         ) from error
 
 
 def _draw_all(
     folder: Path,
-    pictures: PictureSet,
+    pictures: DrawnDataset,
     seed: int,
     per_class: int,
     progress: Progress | None,
@@ -118,7 +119,7 @@ def _draw_all(
                 progress(done, total)
 
 
-def _take_name(beside: Path, root: Path, pictures: PictureSet, per_class: int) -> None:
+def _take_name(beside: Path, root: Path, pictures: DrawnDataset, per_class: int) -> None:
     """Give the finished folder its name, unless another process was quicker with the same."""
     try:
         if root.exists() and not _is_complete(root, pictures, per_class):
@@ -129,12 +130,12 @@ def _take_name(beside: Path, root: Path, pictures: PictureSet, per_class: int) -
             raise
 
 
-def _is_complete(root: Path, pictures: PictureSet, per_class: int) -> bool:
+def _is_complete(root: Path, pictures: DrawnDataset, per_class: int) -> bool:
     """Tell whether every picture is there; system tools may delete files of a cache."""
     return all(len(list((root / name).glob("*.png"))) >= per_class for name in pictures.patterns)
 
 
-def _is_ours(root: Path, pictures: PictureSet) -> bool:
+def _is_ours(root: Path, pictures: DrawnDataset) -> bool:
     """Tell whether a folder holds nothing but (some of) the class folders, so may be replaced."""
     return root.is_dir() and {entry.name for entry in root.iterdir()} <= pictures.patterns.keys()
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.config.schema import Config
-from core.data.balance import class_notes, named
-from core.data.scan import count_pictures
-from core.data.split import shares
-from core.data.storage import Place
+from core.data.balance import class_warnings, classes_have
+from core.data.scan import count_images
+from core.data.split import split_counts
+from core.data.storage import Location
 from core.forecast.model_info import ModelFacts
 from core.forecast.throughput_history import Pace
 
@@ -56,7 +56,7 @@ class Duration:
 
 
 def look_at_data(
-    root: Place,
+    root: Location,
     val_fraction: float,
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,
@@ -65,7 +65,7 @@ def look_at_data(
 
     Raises DataError, as training would; returns None when `cancelled` turned true.
     """
-    counts = count_pictures(root, cancelled)
+    counts = count_images(root, cancelled)
     if counts is None:
         return None
     by_folders = "val" in counts
@@ -77,7 +77,7 @@ def look_at_data(
     else:
         (whole,) = counts.values()
         for name, count in whole.items():
-            train[name], val[name], test[name] = shares(count, val_fraction, test_fraction)
+            train[name], val[name], test[name] = split_counts(count, val_fraction, test_fraction)
     outlook = DataOutlook(train, val, by_folders, test=test)
     outlook.problems.extend(_problems(outlook))
     return outlook
@@ -88,8 +88,8 @@ def _problems(data: DataOutlook) -> list[str]:
     problems = []
     alone = [name for name, count in counts.items() if count < 2]
     if alone and not data.by_folders:
-        problems.append(f"{named(alone)} one picture only; being split takes 2")
-    return [*problems, *class_notes(counts, data.train)]
+        problems.append(f"{classes_have(alone)} one picture only; being split takes 2")
+    return [*problems, *class_warnings(counts, data.train)]
 
 
 def step_bytes(config: Config, facts: ModelFacts, classes: int) -> float | None:

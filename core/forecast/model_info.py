@@ -11,9 +11,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from core.common.cache_dir import cache_dir
 from core.common.cache_file import CacheFile
 from core.common.subprocesses import run_module
+from core.common.user_dirs import cache_dir
 from core.config.schema import ModelConfig
 
 _SECONDS = 120.0

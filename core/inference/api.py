@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.common.openmp import share_the_cores
-from core.data.storage import place_of
+from core.common.openmp import limit_openmp_spinning
+from core.data.storage import parse_location
 from core.inference.checkpoint_lookup import checkpoint_file
 from core.inference.export.checks import check_target
 from core.run.find import find_run
@@ -33,7 +33,7 @@ def open_predictor(
 
     Raises SetupError.
     """
-    share_the_cores()
+    limit_openmp_spinning()
     from core.inference.predictor import Predictor
     from core.inference.trained_run import load_run
 
@@ -54,9 +54,9 @@ def evaluate(
 
     run = predictor.run
     if folder is None:
-        pictures = own_pictures(run.folder, place_of(run.config.data.root or ""), run.classes, part)
+        pictures = own_pictures(run.folder, parse_location(run.config.data.root or ""), run.classes, part)
     else:
-        pictures = labelled_pictures(place_of(folder), run.classes, part)
+        pictures = labelled_pictures(parse_location(folder), run.classes, part)
     return evaluated(predictor, pictures, tta, on_pictures)
 
 
@@ -89,7 +89,7 @@ def export(
     # Before torch, which takes seconds.
     checkpoint_file(find_run(runs_dir, run), checkpoint)
     check_target(to, out, with_normalize, overwrite)
-    share_the_cores()
+    limit_openmp_spinning()
     from core.inference.export.export import export as exported
     from core.inference.trained_run import load_run
 

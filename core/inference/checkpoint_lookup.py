@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.common.text import printable
 from core.run.folder import RunFolder
 
@@ -24,7 +24,7 @@ def checkpoint_file(folder: RunFolder, checkpoint: str) -> Path:
         there = others(folder, file)
         raise RunError(f"{printable(str(file))}: no such checkpoint{there}") from None
     except OSError as error:
-        why = error.strerror or error
+        why = os_error_text(error)
         raise RunError(f"{printable(str(file))} can't be read: {why}") from None
     if not named and file.resolve().parent != folder.checkpoints.resolve():
         # Its figures would be kept, and told, as this run's.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.analysis.class_metrics import Evaluation
-from core.common.codec import plain
+from core.common.codec import to_jsonable
 
 MOST_CLASSES = 1000
 """Classes up to which the confusion matrix is told as a whole."""
@@ -81,7 +81,7 @@ class EvaluationResult:
             "mistakes": [asdict(one) for one in self.evaluation.event.mistakes],
             "tta": asdict(self.tta) if self.tta else None,
         }
-        return plain(whole)  # type: ignore[no-any-return]
+        return to_jsonable(whole)  # type: ignore[no-any-return]
 
     def to_csv(self) -> str:
         """Return the classes: name, support, predicted, precision, recall, f1."""

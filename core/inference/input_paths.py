@@ -8,10 +8,10 @@ from itertools import chain
 from pathlib import Path
 
 from core.common.errors import SetupError
-from core.common.location import absolute_place, is_url, place_name
+from core.common.location import absolute_location, is_url, location_name
 from core.common.text import printable
-from core.data.scan import is_picture_name, is_used_folder
-from core.data.storage import Place, place_of, walk_links
+from core.data.scan import is_image_name, is_used_folder
+from core.data.storage import Location, parse_location, walk_links
 
 STDIN = "-"
 
@@ -41,9 +41,9 @@ def _paths(argument: str) -> Iterator[str]:
     if argument == STDIN:
         return _lines(sys.stdin.buffer)
     if _is_folder(argument):
-        return pictures_below(place_of(argument))
+        return pictures_below(parse_location(argument))
     if is_url(argument):
-        return iter([absolute_place(argument)])
+        return iter([absolute_location(argument)])
     if glob.has_magic(argument) and not os.path.lexists(argument):
         # Path.glob takes no pattern that is absolute.
         found = glob.iglob(argument, recursive=True)  # noqa: PTH207
@@ -67,7 +67,7 @@ def _once(paths: Iterable[str]) -> Iterator[str]:
 
 def _is_folder(argument: str) -> bool:
     if is_url(argument):
-        return not is_picture_name(place_name(argument)) and place_of(argument).is_dir()
+        return not is_image_name(location_name(argument)) and parse_location(argument).is_dir()
     return os.path.isdir(argument)  # noqa: PTH112 - Path raises for a name with a zero byte
 
 
@@ -77,11 +77,11 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
             yield path
 
 
-def pictures_below(folder: Place) -> Iterator[str]:
+def pictures_below(folder: Location) -> Iterator[str]:
     """Yield the files in a folder and its sub folders that are pictures by their name, sorted
     within each folder: the same ones that training would find."""
     for top, folders, files in walk_links(folder):
         folders[:] = sorted(name for name in folders if is_used_folder(name))
         for name in sorted(files):
-            if is_picture_name(name):
+            if is_image_name(name):
                 yield str(top / name)

@@ -4,10 +4,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.common.text import printable
 from core.data.scan import VAL_NAMES, is_used_folder
-from core.data.storage import Place, folder_names
+from core.data.storage import Location, folder_names
 from core.inference.input_paths import pictures_below
 from core.run.folder import RunFolder
 
@@ -24,14 +24,14 @@ class LabelledError(SetupError):
 class Labelled:
     """Pictures of known classes."""
 
-    root: Place
+    root: Location
     part: str
     """`test`, `val` or `train`; empty where the folder itself holds the classes."""
     paths: Sequence[str]
     labels: Sequence[int]
 
 
-def labelled_pictures(root: Place, classes: Sequence[str], part: str | None = None) -> Labelled:
+def labelled_pictures(root: Location, classes: Sequence[str], part: str | None = None) -> Labelled:
     """Return the pictures below `root` with their labels: places of their folders in `classes`.
 
     `root` holds a folder a class, or parts (`test`, `val`, `valid`, `validation`, `train`) that
@@ -60,7 +60,7 @@ def labelled_pictures(root: Place, classes: Sequence[str], part: str | None = No
 
 
 def own_pictures(
-    folder: RunFolder, root: Place, classes: Sequence[str], part: str | None = None
+    folder: RunFolder, root: Location, classes: Sequence[str], part: str | None = None
 ) -> Labelled:
     """Return the pictures of a part of the run's own split, by its split.csv: `part`, or test
     where there is one, else val. Raises LabelledError."""
@@ -86,7 +86,7 @@ def own_pictures(
     return Labelled(root, wanted, [path for path, _ in mine], [label for _, label in mine])
 
 
-def _part(root: Place, folders: Mapping[str, Place], part: str | None) -> tuple[Place, str]:
+def _part(root: Location, folders: Mapping[str, Location], part: str | None) -> tuple[Location, str]:
     by_name = {name.lower(): folder for name, folder in folders.items()}
     for wanted in (part,) if part else ("test", "val"):
         for name in _NAMES.get(wanted, (wanted,)):
@@ -101,13 +101,15 @@ def _part(root: Place, folders: Mapping[str, Place], part: str | None) -> tuple[
     )
 
 
-def class_folders(top: Place) -> dict[str, Place]:
+def class_folders(top: Location) -> dict[str, Location]:
     """Return the folders in one, by name, but for those that tools leave about; raises
     LabelledError for what is none."""
     try:
         names = sorted(folder_names(top))
     except OSError as error:
-        raise LabelledError(f"{printable(str(top))}: {error.strerror}; give a folder") from None
+        raise LabelledError(
+            f"{printable(str(top))}: {os_error_text(error)}; give a folder"
+        ) from None
     return {name: top / name for name in names if is_used_folder(name)}
 
 

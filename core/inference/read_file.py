@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from core.common.errors import DataError
-from core.common.files import read_regular
+from core.common.files import read_regular_file
 from core.data.decode import UnreadableImage
 from core.data.remote import FetchError
-from core.data.storage import Place, place_of
+from core.data.storage import Location, parse_location
 
 LARGEST_FILE = 1 << 30
 
@@ -19,7 +19,7 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     and DataError for a URL's that can't be fetched.
     """
     try:
-        data = _whole(place_of(os.fspath(file)))
+        data = _whole(parse_location(os.fspath(file)))
     except DataError as error:
         if isinstance(error, FetchError) and error.is_missing:
             raise UnreadableImage("no such file") from None
@@ -33,7 +33,7 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def _whole(place: Place) -> bytes:
+def _whole(place: Location) -> bytes:
     if isinstance(place, Path):
-        return read_regular(place, LARGEST_FILE)
+        return read_regular_file(place, LARGEST_FILE)
     return place.read_bytes()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.common.files import write_text_atomically
 from core.common.text import printable
 from core.inference.prediction_rows import Row, RowForm
@@ -136,7 +136,7 @@ class OutFile:
             ) from None
 
     def _failed(self, error: OSError) -> OutError:
-        return OutError(f"{self._shown} can't be written: {error.strerror or error}")
+        return OutError(f"{self._shown} can't be written: {os_error_text(error)}")
 
 
 _ADVICE = "give another --out, or --overwrite"

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from core.common.errors import os_error_text
 from core.common.text import printable
 from core.config.load import ConfigError, config_from_tree
 from core.config.schema import Config
@@ -98,7 +99,7 @@ def _content(folder: RunFolder, file: Path) -> dict[str, Any]:
     try:
         return read_checkpoint(file)
     except OSError as error:
-        why = error.strerror or error
+        why = os_error_text(error)
         raise RunError(f"{printable(str(file))} can't be read: {why}{other}") from None
     except DamagedCheckpoint as error:
         raise RunError(f"{printable(str(file.parent))}: {printable(str(error))}{other}") from None

@@ -12,7 +12,7 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from core.common.errors import SetupError
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.common.text import printable
 from core.config.schema import ModelConfig
 from core.model.hf_weight_names import reshaped, timm_names
@@ -46,7 +46,7 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
     """
     pretrained = config.pretrained and config.weights is None
     check_name(config.name)
-    torch.manual_seed(key(seed, "init"))
+    torch.manual_seed(derive_seed(seed, "init"))
     try:
         model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
     except Exception as error:  # anything from a missing network to a wrong pretrained tag

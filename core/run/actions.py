@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.common.errors import os_error_text
 from core.common.text import printable
 from core.run.folder import RunFolder, is_locked, lock_owner
 from core.run.notes import AnnotationError, Annotations, annotate
@@ -118,4 +119,4 @@ def _free(trash: Path, id: str) -> Path:
 
 
 def _cannot(do: str, path: Path, error: OSError) -> str:
-    return f"can't {do} {printable(str(path))}: {printable(error.strerror or str(error))}"
+    return f"can't {do} {printable(str(path))}: {printable(os_error_text(error))}"

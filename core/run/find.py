@@ -6,7 +6,7 @@ from typing import Any
 
 from core.common.codec import DecodeError
 from core.common.errors import SetupError
-from core.common.location import expanded
+from core.common.location import expand_user
 from core.common.text import printable
 from core.events.types import CheckpointSaved, Record, RunResumed, RunStarted
 from core.run.folder import RunFolder, run_folders
@@ -15,7 +15,7 @@ from core.run.folder import RunFolder, run_folders
 def find_run(runs_dir: Path, text: str) -> RunFolder:
     """Return the run that an id, the beginning of one, or a path names; raises SetupError."""
     shown = printable(text)
-    path = Path(expanded(text))
+    path = Path(expand_user(text))
     if (path / "events.jsonl").is_file():
         return RunFolder(path.absolute())
     folders = list(run_folders(runs_dir))

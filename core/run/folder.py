@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.common.cache_file import CacheFile
-from core.common.nested import recorded
+from core.common.errors import os_error_text
+from core.common.nested import flatten_recorded
 from core.common.text import printable, slug
 from core.events.journal import JournalReader, Skipped
 from core.run.notes import Annotations, Noted, look
@@ -224,7 +225,7 @@ def summarize(folder: RunFolder, state: RunState, skipped: Skipped, locked: bool
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
         val_losses=[point.result.val_loss for point in state.epochs],
         skipped_lines=skipped.count,
-        config=recorded(state.config),
+        config=flatten_recorded(state.config),
     )
 
 
@@ -352,7 +353,7 @@ def _unreadable(folder: RunFolder, error: OSError) -> RunSummary:
         best_val_loss=None,
         started=None,
         seconds=None,
-        error=error.strerror or str(error),
+        error=os_error_text(error),
     )
 
 

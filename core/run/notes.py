@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.common.files import read_regular, write_text_atomically
+from core.common.errors import os_error_text
+from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import printable
 
 LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE, MOST_TAGS = 200, 40, 2000, 50
@@ -60,7 +61,7 @@ def look(path: Path, before: Noted | None) -> Noted | None:
     try:
         return Noted(stamp, read(path))
     except (OSError, AnnotationError) as error:
-        problem = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        problem = os_error_text(error)
         return Noted(stamp, Annotations(), problem)
 
 
@@ -71,7 +72,7 @@ def read(path: Path) -> Annotations:
     from core.common import strict_yaml as safe_yaml
 
     try:
-        tree = safe_yaml.load(read_regular(path, _LARGEST).decode())
+        tree = safe_yaml.load(read_regular_file(path, _LARGEST).decode())
     except OSError:
         raise
     except Exception as error:  # as in core.config.load: a scalar with a tag raises nearly anything

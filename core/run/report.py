@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from core.common.codec import plain
+from core.common.codec import to_jsonable
 from core.common.text import printable
 from core.run.folder import RunFolder, RunSummary, is_locked, summarize
 from core.run.history_csv import csv_text
@@ -34,7 +34,7 @@ class RunReport:
             "history": [{"time": p.time, **asdict(p.result)} for p in state.epochs],
             "marks": state.marks,
         }
-        return json.dumps(plain(whole), allow_nan=False, indent=2)
+        return json.dumps(to_jsonable(whole), allow_nan=False, indent=2)
 
     def to_csv(self) -> str:
         """Return the epochs with the columns of `history.csv`."""

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.common.files import read_regular, write_text_atomically
+from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import slug
 from core.run.folder import RunFolder
 
@@ -64,7 +64,7 @@ def kept_evaluations(folder: RunFolder) -> list[KeptEvaluation]:
 
 def _read(file: Path) -> KeptEvaluation | None:
     try:
-        content = json.loads(read_regular(file, _LARGEST))
+        content = json.loads(read_regular_file(file, _LARGEST))
         for name in _FIGURES:
             content[name] = float(content[name])
         return KeptEvaluation(file, file.stat().st_mtime, content)

@@ -12,8 +12,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from core.common.errors import SetupError
-from core.common.location import place_name
+from core.common.errors import SetupError, os_error_text
+from core.common.location import location_name
 from core.config.load import with_values
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
@@ -53,7 +53,7 @@ def _named(config: Config) -> Config:
 
     Only as it begins: a preset is for any folder.
     """
-    own = place_name(config.data.root or "")
+    own = location_name(config.data.root or "")
     unnamed = config.name == Config.model_fields["name"].default
     return with_values(config, {"name": own[:200]}) if unnamed and own else config
 
@@ -138,7 +138,7 @@ class EngineThread:
         try:
             folder, lock = self._take_folder()
         except OSError as error:
-            where = f"{self._runs_dir}: {error.strerror or error}; choose another --runs-dir"
+            where = f"{self._runs_dir}: {os_error_text(error)}; choose another --runs-dir"
             self._refuse(where)
             return
         except SetupError as error:

@@ -9,7 +9,7 @@ from core.config.load import ConfigError
 from core.config.phases import PHASES
 from core.config.schema import Config
 from core.data.scan import check_root
-from core.data.storage import place_of
+from core.data.storage import parse_location
 from core.demo.config import is_demo
 
 
@@ -26,7 +26,7 @@ def check(config: Config) -> None:
     # Not Path.is_file: that raises for a name too long and for a folder one may not look into.
     if config.model.weights is not None and not os.path.isfile(config.model.weights):  # noqa: PTH113
         raise ConfigError(f"model.weights={printable(config.model.weights)}: no such file")
-    root = place_of(config.data.root)
+    root = parse_location(config.data.root)
     if not isinstance(root, Path):
         root.check_packages()  # who begins a run doesn't wait for a network; the run itself does
     elif not is_demo(config):

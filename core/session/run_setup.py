@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.common.cpu import may_read_elsewhere
+from core.common.cpu import uses_workers
 from core.common.errors import DataError
-from core.common.files import remove_leftovers, write_text_atomically
-from core.common.openmp import share_the_cores
+from core.common.files import remove_temporary_files, write_text_atomically
+from core.common.openmp import limit_openmp_spinning
 from core.common.version import __version__
 from core.config.load import to_yaml
 from core.config.schema import Config
-from core.data.loading.worker_context import start_server
+from core.data.loading.forkserver import start_forkserver
 from core.data.split import DataPlan, plan_data
-from core.data.storage import place_of
-from core.data.verify_split import Differences, recheck
+from core.data.storage import parse_location
+from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
 from core.distributed.group import ALONE, Team
 from core.distributed.torchrun_env import find_job
@@ -92,8 +92,8 @@ class Beginning:
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
         self._opened(self._folder)
-        if may_read_elsewhere(self._config.data.workers):
-            start_server()
+        if uses_workers(self._config.data.workers):
+            start_forkserver()
         self._emitter.emit(
             RunStarted(
                 run_id=self._folder.id,
@@ -145,7 +145,7 @@ class Beginning:
         if self._stop_asked():
             return None
         for place in (self._folder.path, self._folder.checkpoints):
-            remove_leftovers(place)
+            remove_temporary_files(place)
         if resumption.changes:
             self._write_config()
         if differences:
@@ -190,7 +190,7 @@ class Beginning:
     def _plan(self) -> DataPlan | None:
         """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
         data, progress = self._config.data, self._progress("reading pictures")
-        root = place_of(data.root or "")
+        root = parse_location(data.root or "")
         if data.split is None:
             return plan_data(
                 root,
@@ -207,7 +207,7 @@ class Beginning:
                 "data.split says which picture is on which side: leave data.test_fraction and "
                 "data.group out"
             )
-        checked = recheck(root, Path(data.split), progress, self._stop_asked, self._keeps)
+        checked = verify_split(root, Path(data.split), progress, self._stop_asked, self._keeps)
         if checked is None:
             return None
         plan, differences = checked
@@ -228,8 +228,8 @@ class Beginning:
             if plan is None:
                 return None
             plan.write_csv(self._folder.split)
-        checked = recheck(
-            place_of(self._config.data.root or ""),
+        checked = verify_split(
+            parse_location(self._config.data.root or ""),
             self._folder.split,
             self._progress("checking the pictures"),
             self._stop_asked,
@@ -248,7 +248,7 @@ class Beginning:
     def _before_torch(self) -> None:
         if self.team.size > 1:
             return  # the ranks have come together by it
-        share_the_cores()
+        limit_openmp_spinning()
         self._emitter.emit(Preparing(stage="loading torch"))
 
     def _draw_demo(self) -> None:

@@ -5,7 +5,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError
-from core.common.openmp import share_the_cores
+from core.common.openmp import limit_openmp_spinning
 from core.distributed.group import LostContact
 from core.distributed.torchrun_env import Job
 from core.events.commands import Mailbox
@@ -36,7 +36,7 @@ def follow(job: Job, device: str) -> int:
     # an agent that has lost a rank kills those that don't end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    share_the_cores()
+    limit_openmp_spinning()
     from core.distributed.torch_group import join
 
     try:

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.config.schema import Config
 from core.data.loading.dataset import Batch
-from core.data.loading.loader import EVALUATED, LoaderError
+from core.data.loading.loader import EVAL_BATCH_FACTOR, LoaderError
 from core.distributed.group import ALONE, Team, Word
 from core.events.commands import Mailbox
 from core.events.emitter import Emit
@@ -86,7 +86,7 @@ class Engine:
         """The last validation pass, until it is told of."""
         self.failure = ""
         """Why the run can't go on."""
-        self.evaluated = EVALUATED
+        self.evaluated = EVAL_BATCH_FACTOR
         """How many parts of training an evaluation takes at once, while the memory holds them."""
         self.meter = Meter()
         self.log = StepLog(config, feeds, emit)
@@ -205,7 +205,7 @@ class Engine:
         # On a CPU the figures of a step cost no waiting; a GPU's are read with the next progress.
         is_cheap = self.feeds[state.phase].compute.device.type == "cpu"
         # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
-        first_seed = key(self.config.seed, "step", state.phase, state.epoch)
+        first_seed = derive_seed(self.config.seed, "step", state.phase, state.epoch)
         self.meter = Meter()
         for batch in train.epoch(state.phase, state.epoch, order, state.step):
             self.meter.data_arrived()

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from core.config.schema import Config
 from core.data.balance import class_weights
-from core.data.loading.dataset import PictureDataset
+from core.data.loading.dataset import ImageDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class TrainingLoss:
 
 
 def training_loss(
-    config: Config, phase: str, train: PictureDataset, device: torch.device
+    config: Config, phase: str, train: ImageDataset, device: torch.device
 ) -> TrainingLoss:
     """Return the loss that a phase is trained by on these pictures."""
     weights = None

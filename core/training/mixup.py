@@ -8,7 +8,7 @@ import torch
 from timm.data import Mixup
 from torch import Tensor
 
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.config.schema import FullConfig
 
 Normalise = Callable[[Tensor], Tensor]
@@ -37,7 +37,7 @@ class Mix:
             # timm wants an even batch: the picture in the middle is its own partner.
             images = torch.cat([images[: middle + 1], images[middle:]])
             labels = torch.cat([labels[: middle + 1], labels[middle:]])
-        with _numpy_seeded(key(seed, "mix")):
+        with _numpy_seeded(derive_seed(seed, "mix")):
             images, targets = self._mixup(images, labels)
         if is_odd:
             images = torch.cat([images[:middle], images[middle + 1 :]])

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from core.common.errors import os_error_text
 from core.common.files import write_atomically
 from core.data.loading.dataset import Batch, LoaderError
 from core.events.emitter import Emit
@@ -55,7 +56,7 @@ class Samples:
                 lambda file: sheet.save(file, format="PNG", compress_level=_QUICKLY),
             )
         except OSError as error:
-            reason = error.strerror or error
+            reason = os_error_text(error)
             text = f"the pictures of {path} could not be written: {reason}; training goes on"
             self._emit(Warned(code="samples", message=text))
             return

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from core.common import format as fmt
-from core.common.cpu import usable_cores, workers_that_keep_up
+from core.common.cpu import usable_cores, workers_needed
 from core.common.errors import DataError
 from core.common.version import __version__
 from core.config.load import with_values
 from core.config.phases import PHASES
 from core.config.schema import Config
-from core.data.loading.dataset import PictureDataset
-from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_to_read
+from core.data.loading.dataset import ImageDataset
+from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
 from core.data.split import DataPlan
 from core.data.storage import may_be_missing
 from core.distributed.group import ALONE, Team
@@ -234,15 +234,15 @@ def _choices(
     return own or choose(config, net, pictures, settled, emit)
 
 
-def _workers(config: Config, train: PictureDataset, choices: Choices, emit: Emit) -> int:
+def _workers(config: Config, train: ImageDataset, choices: Choices, emit: Emit) -> int:
     cores = max(1, usable_cores() // find_job().local_size)
     if config.data.workers != "auto":
         return config.data.workers
     if choices.seconds == 0 or cores == 1:
         return min(1, cores - 1)
-    reading = seconds_to_read(train)
+    reading = seconds_per_image(train)
     shared = choices.computes["full"].device.type == "cpu"
-    count = workers_that_keep_up(reading, choices.seconds, cores, shared)
+    count = workers_needed(reading, choices.seconds, cores, shared)
     read, seen = fmt.milliseconds(reading), fmt.milliseconds(choices.seconds)
     reason = f"a picture takes {read} to read and {seen} in the network, on {cores} cores"
     emit(Chosen(what="data.workers", value=str(count), reason=reason))

@@ -80,7 +80,7 @@ def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None
     model = run.engine.model.eval()
     best = run.of(ev.EpochEnded)[run.engine.best.epoch - 1]
     feed = run.engine.feeds["full"]
-    batch = feed.val.made_here("full", 1, list(range(len(feed.val.dataset))))
+    batch = feed.val.load_now("full", 1, list(range(len(feed.val.dataset))))
     with torch.inference_mode():
         loss = cross_entropy(model(feed.pixels.normalised(batch.images)), batch.labels)
     assert loss.item() == pytest.approx(best.val_loss, rel=1e-5)

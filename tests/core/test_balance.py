@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config.load import load_config
-from core.data.balance import class_weights, even_chances
+from core.data.balance import balanced_probabilities, class_weights
 from core.data.loading.dataset import SampleKey
 from core.data.loading.loader import make_datasets, make_loaders
 from core.data.loading.order import Order, epoch_order
@@ -70,7 +70,7 @@ def test_a_drawn_epoch_depends_on_its_place_in_the_run_alone(labels: list[int], 
     assert drawn("full", epoch) == order(labels)("full", epoch)
     is_whole = sorted(drawn("head", epoch)) == list(range(len(labels)))
     assert is_whole or epoch > 2
-    assert sum(even_chances(labels)) == pytest.approx(1.0)
+    assert sum(balanced_probabilities(labels)) == pytest.approx(1.0)
 
 
 def test_drawn_classes_are_even() -> None:

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.common.cache_dir import cache_dir
 from core.common.errors import DataError
-from core.data.check import Report, check
-from core.data.duplicates import alike
-from core.data.inspect import look_at
-from core.data.inspect_cache import LookStore
-from core.data.scan import Picture, list_pictures, read_all
+from core.common.user_dirs import cache_dir
+from core.data.check import DataReport, check_data
+from core.data.duplicates import near_duplicates
+from core.data.inspect import inspect_image
+from core.data.inspect_cache import ImageInfoCache
+from core.data.scan import ImageFile, list_images, read_all
 from core.data.split import plan_data
 from tests.pictures import make_pictures
 
 
-def report(root: Path) -> Report:
-    found = check(root)
+def report(root: Path) -> DataReport:
+    found = check_data(root)
     assert found is not None
     return found
 
@@ -177,7 +177,7 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     root = folder(tmp_path / "photos", each=3)
     (root / "class_0" / "bad.png").write_text("x")
     before = report(root)
-    monkeypatch.setattr("core.data.inspect_cache.look_at", None)
+    monkeypatch.setattr("core.data.inspect_cache.inspect_image", None)
     assert report(root) == before
     (root / "class_0" / "00.png").rename(root / "class_0" / "another name.png")
     plan = plan_data(root, 0.3, 1)
@@ -188,10 +188,10 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_looks_come_back_as_they_were(own_cache: Path, tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "photos", classes=2, per_class=2)
     contents = [file.read_bytes() for file in sorted(root.rglob("*.png"))] + [b"", b"x"]
-    with LookStore() as store:
+    with ImageInfoCache() as store:
         looks = [store.look(data) for data in contents]
-    assert looks == [look_at(data) for data in contents]
-    with LookStore() as store:
+    assert looks == [inspect_image(data) for data in contents]
+    with ImageInfoCache() as store:
         assert [store.known(look.sha256) for look in looks] == looks
 
 
@@ -215,16 +215,16 @@ def test_a_store_that_is_damaged_is_none(own_cache: Path, harm: str, tmp_path: P
 def test_the_order_of_pictures_counts_for_nothing(tmp_path: Path) -> None:
     root = folder(tmp_path, each=4)
     shutil.copy(root / "class_0" / "00.png", root / "class_1" / "zz.png")
-    pictures, _ = read_all(root, list_pictures(root), lambda d, t: None, lambda: False) or ([], [])
-    assert alike(pictures) == alike(pictures[::-1])
+    pictures, _ = read_all(root, list_images(root), lambda d, t: None, lambda: False) or ([], [])
+    assert near_duplicates(pictures) == near_duplicates(pictures[::-1])
 
 
 def test_thousands_of_blank_pages_are_one_group() -> None:
-    page = look_at(_png(Image.new("RGB", (64, 64), "white")))
+    page = inspect_image(_png(Image.new("RGB", (64, 64), "white")))
     pictures = [
-        Picture(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}")) for n in range(6000)
+        ImageFile(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}")) for n in range(6000)
     ]
-    (group,) = alike(pictures)
+    (group,) = near_duplicates(pictures)
     assert len(group) == 6000
 
 
@@ -236,12 +236,12 @@ def _png(image: Image.Image) -> bytes:
 
 def test_an_unreadable_root_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        check(tmp_path / "nowhere")
+        check_data(tmp_path / "nowhere")
 
 
 def test_reading_can_be_cancelled(tmp_path: Path) -> None:
     root = make_pictures(tmp_path, classes=2, per_class=40, size=4)
-    assert check(root, cancelled=lambda: True) is None
+    assert check_data(root, cancelled=lambda: True) is None
 
 
 def test_the_report_is_plain_json(tmp_path: Path) -> None:

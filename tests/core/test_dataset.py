@@ -12,17 +12,17 @@ from torch import Tensor
 from torchvision.transforms import Compose, Normalize
 from torchvision.transforms.functional import to_tensor
 
-from core.common.cpu import may_read_elsewhere, workers_that_keep_up
+from core.common.cpu import uses_workers, workers_needed
 from core.config.load import load_config
 from core.config.schema import Config
-from core.data.loading.dataset import Batch, PictureDataset, SampleKey, collate
+from core.data.loading.dataset import Batch, ImageDataset, SampleKey, collate
 from core.data.loading.loader import (
     Loader,
     epoch_order,
     make_datasets,
     make_loaders,
     make_transforms,
-    seconds_to_read,
+    seconds_per_image,
 )
 from core.data.split import DataPlan, plan_data
 from core.model.normalize import PixelNet
@@ -60,18 +60,18 @@ def plan(tmp_path: Path) -> DataPlan:
 
 
 @pytest.fixture
-def train_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureDataset:
+def train_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageDataset:
     transform, _ = make_transforms(config, data_config)
-    return PictureDataset(plan, "train", transform, seed=5)
+    return ImageDataset(plan, "train", transform, seed=5)
 
 
 @pytest.fixture
-def val_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureDataset:
+def val_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageDataset:
     _, transform = make_transforms(config, data_config)
-    return PictureDataset(plan, "val", transform, seed=5)
+    return ImageDataset(plan, "val", transform, seed=5)
 
 
-def image(dataset: PictureDataset, place: int, epoch: int = 1, phase: str = "head") -> Tensor:
+def image(dataset: ImageDataset, place: int, epoch: int = 1, phase: str = "head") -> Tensor:
     sample = dataset[SampleKey(phase, epoch, place)]
     assert sample.image is not None
     return sample.image
@@ -84,7 +84,7 @@ def assert_same(got: Batch, expected: Batch) -> None:
     assert got.failed == expected.failed
 
 
-def test_a_sample_is_a_picture_in_bytes_with_its_label(train_set: PictureDataset) -> None:
+def test_a_sample_is_a_picture_in_bytes_with_its_label(train_set: ImageDataset) -> None:
     sample = train_set[SampleKey("head", 1, 7)]
     assert sample.image is not None
     assert sample.image.shape == (3, SIDE, SIDE)
@@ -93,7 +93,7 @@ def test_a_sample_is_a_picture_in_bytes_with_its_label(train_set: PictureDataset
 
 
 def test_the_two_sides_are_those_of_the_plan(
-    plan: DataPlan, train_set: PictureDataset, val_set: PictureDataset
+    plan: DataPlan, train_set: ImageDataset, val_set: ImageDataset
 ) -> None:
     assert train_set.paths == [p.path for p in plan.train]
     assert val_set.paths == [p.path for p in plan.val]
@@ -112,7 +112,7 @@ def test_a_sample_depends_on_its_key_and_not_on_what_was_made_before(
         ]
     )
     transform, _ = make_transforms(config, data_config)
-    dataset = PictureDataset(plan, "train", transform, seed=5)
+    dataset = ImageDataset(plan, "train", transform, seed=5)
     in_order = [image(dataset, place) for place in range(len(dataset))]
     random.seed(99)
     np.random.seed(99)
@@ -122,10 +122,10 @@ def test_a_sample_depends_on_its_key_and_not_on_what_was_made_before(
 
 
 def test_another_epoch_phase_place_or_seed_augments_differently(
-    config: Config, plan: DataPlan, data_config: dict[str, object], train_set: PictureDataset
+    config: Config, plan: DataPlan, data_config: dict[str, object], train_set: ImageDataset
 ) -> None:
     transform, _ = make_transforms(config, data_config)
-    other_seed = PictureDataset(plan, "train", transform, seed=6)
+    other_seed = ImageDataset(plan, "train", transform, seed=6)
     variants = [
         image(train_set, 0),
         image(train_set, 0, epoch=2),
@@ -136,7 +136,7 @@ def test_another_epoch_phase_place_or_seed_augments_differently(
         assert not any(torch.equal(one, other) for other in variants[number + 1 :])
 
 
-def test_validation_pictures_are_the_same_in_every_epoch(val_set: PictureDataset) -> None:
+def test_validation_pictures_are_the_same_in_every_epoch(val_set: ImageDataset) -> None:
     assert torch.equal(image(val_set, 0), image(val_set, 0, epoch=9, phase="full"))
 
 
@@ -162,7 +162,7 @@ def test_erased_pictures_are_normalised_before(
 ) -> None:
     config = load_config(overrides=[f"data.image_size={SIDE}", "data.augment.erase=1.0"])
     transform, _ = make_transforms(config, data_config)
-    dataset = PictureDataset(plan, "train", transform, seed=5)
+    dataset = ImageDataset(plan, "train", transform, seed=5)
     erased = image(dataset, 0)
     assert erased.dtype == torch.float32
     assert (erased == 0).any(dim=0).any(), "the rectangle has the mean colour"
@@ -174,12 +174,12 @@ def test_augmentation_can_be_switched_off(plan: DataPlan, data_config: dict[str,
         values={"data.image_size": SIDE, **{f"data.augment.{k}": v for k, v in off.items()}}
     )
     transform, _ = make_transforms(config, data_config)
-    dataset = PictureDataset(plan, "train", transform, seed=5)
+    dataset = ImageDataset(plan, "train", transform, seed=5)
     assert (image(dataset, 0).float() - image(dataset, 0, epoch=2).float()).abs().mean() < 30
 
 
 def test_a_file_that_cannot_be_read_any_more_is_named_and_not_replaced(
-    train_set: PictureDataset,
+    train_set: ImageDataset,
 ) -> None:
     Path(train_set.root, train_set.paths[1]).unlink()
     Path(train_set.root, train_set.paths[3]).write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -191,7 +191,7 @@ def test_a_file_that_cannot_be_read_any_more_is_named_and_not_replaced(
     assert all(reason for _, reason in batch.failed)
 
 
-def test_a_batch_of_unreadable_files_only_is_empty(train_set: PictureDataset) -> None:
+def test_a_batch_of_unreadable_files_only_is_empty(train_set: ImageDataset) -> None:
     Path(train_set.root, train_set.paths[0]).unlink()
     batch = collate([train_set[SampleKey("head", 1, 0)]])
     assert (len(batch.images), len(batch.labels), len(batch.failed)) == (0, 0, 1)
@@ -226,25 +226,25 @@ def test_the_order_is_a_keyed_permutation() -> None:
 def test_workers_are_as_many_as_keep_up_with_the_network(
     reading: float, network: float, cores: int, shared: bool, workers: int
 ) -> None:
-    assert workers_that_keep_up(reading, network, cores, shared) == workers
+    assert workers_needed(reading, network, cores, shared) == workers
 
 
 def test_whether_others_read_is_known_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3}, raising=False)
-    assert not may_read_elsewhere("auto")
-    assert may_read_elsewhere(1)
+    assert not uses_workers("auto")
+    assert uses_workers(1)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3, 5}, raising=False)
-    assert may_read_elsewhere("auto")
-    assert not may_read_elsewhere(0)
+    assert uses_workers("auto")
+    assert not uses_workers(0)
 
 
 def test_reading_is_timed_by_pictures_of_the_data_that_leave_no_trace(
-    train_set: PictureDataset,
+    train_set: ImageDataset,
 ) -> None:
     before = image(train_set, 0)
-    assert 0 < seconds_to_read(train_set) < 60
+    assert 0 < seconds_per_image(train_set) < 60
     assert torch.equal(image(train_set, 0), before)
 
 
@@ -259,7 +259,7 @@ def passes(loader: Loader, count: int) -> Iterator[list[Batch]]:
 
 
 def test_a_pass_gives_every_picture_once_in_the_order_asked_for(
-    train_set: PictureDataset,
+    train_set: ImageDataset,
 ) -> None:
     loader = Loader(train_set, batch_size=5, workers=0, device=CPU)
     order = epoch_order(len(train_set), 5, "head", 1)
@@ -272,7 +272,7 @@ def test_a_pass_gives_every_picture_once_in_the_order_asked_for(
 
 
 def test_batches_do_not_depend_on_the_workers_nor_on_a_pass_left_half_way(
-    train_set: PictureDataset,
+    train_set: ImageDataset,
 ) -> None:
     Path(train_set.root, train_set.paths[2]).unlink()
     expected = [
@@ -299,5 +299,5 @@ def test_the_loaders_of_a_run_have_its_batch_size_and_seed(
     assert (train.steps, val.steps) == (3, 1)
     batch = next(iter(train.epoch("head", 1, list(range(12)))))
     transform, _ = make_transforms(config, data_config)
-    alike = PictureDataset(plan, "train", transform, config.seed)
-    assert torch.equal(batch.images[0], image(alike, 0))
+    near_duplicates = ImageDataset(plan, "train", transform, config.seed)
+    assert torch.equal(batch.images[0], image(near_duplicates, 0))

@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.common import cache_dir as cache
-from core.data.loading.dataset import PLAIN_EPOCH
+from core.common import cache
+from core.data.loading.dataset import UNAUGMENTED_EPOCH
 from core.events import types as ev
 from core.model.build import build_model, train_mode
 from core.model.normalize import PixelNet
@@ -121,7 +121,7 @@ def test_rows_that_rotted_are_computed_again(photos: Path, tmp_path: Path, own_c
 
 def plain(self: FeatureLoader, phase: str, view: int, batches: list[list[int]]) -> Iterator[object]:
     """Stands for FeatureLoader._batches: the same pictures, always through the whole network."""
-    yield from self._pictures.batches(phase, PLAIN_EPOCH if view == 0 else view + 1, batches)
+    yield from self._pictures.batches(phase, UNAUGMENTED_EPOCH if view == 0 else view + 1, batches)
 
 
 def test_features_give_what_pictures_give(
@@ -240,11 +240,11 @@ def test_room_is_made_by_the_least_recently_used(tmp_path: Path, own_cache: Path
         then = time.time() - age
         os.utime(folder / str(number), (then, then))
     limit = sum(entry.bytes for entry in cache.entries()) / 1e9
-    assert cache.place_for("features", "new", 100_000, limit) == folder / "new"
+    assert cache.allocate_entry("features", "new", 100_000, limit) == folder / "new"
     assert {entry.path.name for entry in cache.entries()} == {"1", "2"}
     # What was used within the hour stays, and there is no room then.
-    assert cache.place_for("features", "new", int(1e10 * limit), limit) is None
+    assert cache.allocate_entry("features", "new", int(1e10 * limit), limit) is None
     assert {entry.path.name for entry in cache.entries()} == {"2"}
-    assert cache.place_for("features", "2", 10**18, 0) == folder / "2"
+    assert cache.allocate_entry("features", "2", 10**18, 0) == folder / "2"
     assert cache.clear() > 0
     assert cache.entries() == []

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.common.errors import DataError, SetupError
-from core.common.location import expanded
-from core.data.scan import list_pictures
+from core.common.location import expand_user
+from core.data.scan import list_images
 from core.inference.input_paths import picture_paths
 from core.inference.labeled_images import labelled_pictures
 from core.run.find import find_run
@@ -37,7 +37,7 @@ def messy(tmp_path: Path) -> Path:
 
 
 def test_predicting_and_evaluating_see_what_training_sees(messy: Path) -> None:
-    trained_on = [str(messy / listed.path) for listed in list_pictures(messy)]
+    trained_on = [str(messy / listed.path) for listed in list_images(messy)]
     assert len(trained_on) == 6
     assert sorted(picture_paths([str(messy)])) == trained_on
     assert sorted(labelled_pictures(messy, ("class_0", "class_1")).paths) == trained_on
@@ -60,14 +60,14 @@ def test_a_folder_that_cannot_be_looked_into_is_named(
         return scandir(place)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    for look in (list_pictures, lambda root: list(picture_paths([str(root)]))):
+    for look in (list_images, lambda root: list(picture_paths([str(root)]))):
         with pytest.raises(DataError, match=r"class_1/more: Permission denied; make it readable"):
             look(messy)
 
 
 def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
-    assert expanded("~nobody42/x") == "~nobody42/x"
-    assert expanded("zip://a::/b/c.zip") == "zip://a::/b/c.zip"
+    assert expand_user("~nobody42/x") == "~nobody42/x"
+    assert expand_user("zip://a::/b/c.zip") == "zip://a::/b/c.zip"
     with pytest.raises(SetupError, match="no run '~nobody42/x'"):
         find_run(tmp_path, "~nobody42/x")
 

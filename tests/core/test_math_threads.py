@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from core.common.openmp import share_the_cores
+from core.common.openmp import limit_openmp_spinning
 
 
 def test_threads_wait_briefly_unless_the_person_wants_otherwise(
@@ -13,8 +13,8 @@ def test_threads_wait_briefly_unless_the_person_wants_otherwise(
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    share_the_cores()
+    limit_openmp_spinning()
     assert "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
-    share_the_cores()
+    limit_openmp_spinning()
     assert int(os.environ["GOMP_SPINCOUNT"]) > 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from timm.data import Mixup
 
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.config.load import with_values
 from core.config.schema import Config
 from core.events import types as ev
@@ -52,7 +52,7 @@ def test_without_an_alpha_nothing_mixes() -> None:
 def test_an_even_batch_is_timms(alphas: tuple[float, float], half: int, seed: int) -> None:
     images, labels = batch(2 * half)
     found, targets = mix(alphas)(images, labels, seed)
-    np.random.seed(key(seed, "mix") & 0xFFFFFFFF)
+    np.random.seed(derive_seed(seed, "mix") & 0xFFFFFFFF)
     timms = Mixup(*alphas, label_smoothing=0.0, num_classes=CLASSES)
     expected = timms(images.clone(), labels)
     assert torch.equal(found, expected[0])

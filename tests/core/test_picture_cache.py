@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.data.decode import UnreadableImage
-from core.data.image_cache import PictureCache, bytes_a_picture, reduce, short_side
+from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side, reduce
 
 
 def photo(path: Path, width: int, height: int, orientation: int = 1) -> str:
@@ -32,7 +32,7 @@ def pixels(picture: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize(("width", "height"), [(400, 300), (300, 400), (60, 50), (64, 64)])
 def test_kept_is_what_was_decoded(width: int, height: int, tmp_path: Path) -> None:
     content = photo(tmp_path / "a.jpg", width, height)
-    kept, none = PictureCache(64, tmp_path / "cache"), PictureCache(64, None)
+    kept, none = ImageCache(64, tmp_path / "cache"), ImageCache(64, None)
     first = pixels(kept.read(tmp_path / "a.jpg", content))
     (tmp_path / "a.jpg").rename(tmp_path / "b.jpg")
     again = pixels(kept.read(tmp_path / "a.jpg", content))
@@ -45,21 +45,21 @@ def test_kept_is_what_was_decoded(width: int, height: int, tmp_path: Path) -> No
 def test_orientation_is_applied_before_it_is_kept(tmp_path: Path) -> None:
     content = photo(tmp_path / "a.jpg", 200, 100, orientation=6)
     for _ in range(2):
-        picture = PictureCache(50, tmp_path / "cache").read(tmp_path / "a.jpg", content)
+        picture = ImageCache(50, tmp_path / "cache").read(tmp_path / "a.jpg", content)
         assert picture.size == (50, 100)
 
 
 def test_a_file_that_is_no_picture_is_an_error_and_not_kept(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(UnreadableImage):
-        PictureCache(64, tmp_path / "cache").read(tmp_path / "a.jpg", "00ab")
+        ImageCache(64, tmp_path / "cache").read(tmp_path / "a.jpg", "00ab")
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("spoil", [b"", b"RGB1", b"RGB1" + bytes(12), b"x" * 50_000, None])
 def test_a_damaged_file_in_the_cache_is_made_anew(spoil: bytes | None, tmp_path: Path) -> None:
     content = photo(tmp_path / "a.jpg", 200, 100)
-    cache = PictureCache(64, tmp_path / "cache")
+    cache = ImageCache(64, tmp_path / "cache")
     first = pixels(cache.read(tmp_path / "a.jpg", content))
     (kept,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
     rotted = bytearray(kept.read_bytes())
@@ -72,7 +72,7 @@ def test_a_damaged_file_in_the_cache_is_made_anew(spoil: bytes | None, tmp_path:
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     content = photo(tmp_path / "a.jpg", 200, 100)
     (tmp_path / "cache").write_text("a file in the way")
-    cache = PictureCache(64, tmp_path / "cache")
+    cache = ImageCache(64, tmp_path / "cache")
     for _ in range(2):
         assert cache.read(tmp_path / "a.jpg", content).size == (128, 64)
 
@@ -85,15 +85,15 @@ def test_reducing_never_goes_below_the_short_side_nor_scales_up(w: int, h: int, 
 
 
 def test_the_short_side_serves_crops_and_validation() -> None:
-    assert short_side(224, 0.35, 0.875) == 379
-    assert short_side(224, 1.0, 0.875) == 256
-    assert short_side(224, 0.08, 0.95) == 448
+    assert cached_short_side(224, 0.35, 0.875) == 379
+    assert cached_short_side(224, 1.0, 0.875) == 256
+    assert cached_short_side(224, 0.08, 0.95) == 448
 
 
 def test_needed_room_is_estimated_by_the_headers(tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.jpg" for number in range(3)]
     for file in files:
         photo(file, 200, 100)
-    assert bytes_a_picture(files, 50) == 3 * 100 * 50
-    assert bytes_a_picture(files, 500) == 3 * 200 * 100
-    assert bytes_a_picture([tmp_path / "missing"], 50) == 0
+    assert bytes_per_image(files, 50) == 3 * 100 * 50
+    assert bytes_per_image(files, 500) == 3 * 200 * 100
+    assert bytes_per_image([tmp_path / "missing"], 50) == 0

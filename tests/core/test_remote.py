@@ -11,16 +11,16 @@ from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from core.common.errors import DataError
-from core.common.location import absolute_place, place_name
+from core.common.location import absolute_location, location_name
 from core.config.load import ConfigError, load_config
 from core.data import filesystems as stores
-from core.data.check import check
+from core.data.check import check_data
 from core.data.decode import UnreadableImage
-from core.data.loading.dataset import LoaderError, OutOfReach, PictureDataset, SampleKey
-from core.data.scan import check_root, count_pictures, list_pictures
+from core.data.loading.dataset import ImageDataset, ImageUnavailable, LoaderError, SampleKey
+from core.data.scan import check_root, count_images, list_images
 from core.data.split import DataPlan, plan_data
-from core.data.storage import Place, place_of
-from core.data.verify_split import recheck
+from core.data.storage import Location, parse_location
+from core.data.verify_split import verify_split
 from core.events.journal import replay
 from core.events.types import EpochEnded
 from core.forecast.forecast import look_at_data
@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def planned(root: Place) -> DataPlan:
+def planned(root: Location) -> DataPlan:
     plan = plan_data(root, 0.25, seed=1)
     assert plan is not None
     return plan
@@ -105,52 +105,52 @@ def sides(plan: DataPlan) -> list[tuple[str, str, str, str, int]]:
 
 def refusal(url: str) -> str:
     with pytest.raises(DataError) as caught:
-        check_root(place_of(url))
+        check_root(parse_location(url))
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
 
 def test_a_folder_elsewhere_is_split_as_the_same_folder_here(folder: Path) -> None:
-    here, there = planned(folder), planned(place_of(ROOT))
+    here, there = planned(folder), planned(parse_location(ROOT))
     assert sides(there) == sides(here)
     assert there.damaged == here.damaged
     assert there.fingerprint == here.fingerprint
 
 
 def test_check_and_outlook_say_the_same(folder: Path) -> None:
-    here, there = check(folder), check(place_of(ROOT))
+    here, there = check_data(folder), check_data(parse_location(ROOT))
     assert here is not None
     assert there is not None
     assert {**there.to_dict(), "root": ""} == {**here.to_dict(), "root": ""}
-    assert look_at_data(place_of(ROOT), 0.2) == look_at_data(folder, 0.2)
-    assert count_pictures(place_of(ROOT)) == count_pictures(folder)
+    assert look_at_data(parse_location(ROOT), 0.2) == look_at_data(folder, 0.2)
+    assert count_images(parse_location(ROOT)) == count_images(folder)
 
 
 def test_nothing_is_written_there(folder: Path) -> None:
     before = {path: file.getvalue() for path, file in MemoryFileSystem.store.items()}
-    planned(place_of(ROOT))
-    check(place_of(ROOT))
+    planned(parse_location(ROOT))
+    check_data(parse_location(ROOT))
     assert {path: file.getvalue() for path, file in MemoryFileSystem.store.items()} == before
 
 
 def test_what_is_known_is_not_fetched_again(folder: Path, network: type[Flaky]) -> None:
-    planned(place_of("flaky://photos"))
+    planned(parse_location("flaky://photos"))
     fetched = network.fetched
     assert fetched == 13
-    again = planned(place_of("flaky://photos"))
+    again = planned(parse_location("flaky://photos"))
     assert network.fetched == fetched
     assert sides(again) == sides(planned(folder))
     fsspec.filesystem("memory").put(str(folder / "class_1"), "/photos/class_1", recursive=True)
-    planned(place_of("flaky://photos"))
+    planned(parse_location("flaky://photos"))
     assert network.fetched == fetched + 6
 
 
 def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
-    plan = planned(place_of(ROOT))
+    plan = planned(parse_location(ROOT))
     plan.write_csv(tmp_path / "split.csv")
 
     def differences() -> str:
-        found = recheck(place_of(ROOT), tmp_path / "split.csv", lambda *_: None, lambda: False)
+        found = verify_split(parse_location(ROOT), tmp_path / "split.csv", lambda *_: None, lambda: False)
         assert found is not None
         return str(found[1])
 
@@ -163,12 +163,12 @@ def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_
 
 def test_a_lost_connection_is_waited_for(folder: Path, network: type[Flaky]) -> None:
     network.failures = 2
-    assert sides(planned(place_of("flaky://photos"))) == sides(planned(folder))
+    assert sides(planned(parse_location("flaky://photos"))) == sides(planned(folder))
 
 
 def test_half_a_file_is_not_a_damaged_picture(folder: Path, network: type[Flaky]) -> None:
     network.cut = 10
-    assert sides(planned(place_of("flaky://photos"))) == sides(planned(folder))
+    assert sides(planned(parse_location("flaky://photos"))) == sides(planned(folder))
 
 
 def test_a_picture_that_cannot_be_fetched_is_not_left_out(
@@ -176,14 +176,14 @@ def test_a_picture_that_cannot_be_fetched_is_not_left_out(
 ) -> None:
     network.failures = 10_000
     with pytest.raises(DataError, match=r"flaky://photos/class_\d.* can't be fetched: Conn"):
-        planned(place_of("flaky://photos"))
+        planned(parse_location("flaky://photos"))
 
 
 def test_training_ends_where_a_picture_cannot_be_fetched(
     folder: Path, network: type[Flaky]
 ) -> None:
-    plan = planned(place_of("flaky://photos"))
-    dataset = pickle.loads(pickle.dumps(PictureDataset(plan, "train", size_of, 1)))
+    plan = planned(parse_location("flaky://photos"))
+    dataset = pickle.loads(pickle.dumps(ImageDataset(plan, "train", size_of, 1)))
     assert dataset[SampleKey("head", 1, 0)].image == (32, 32)
     network.failures = 3
     with pytest.raises(LoaderError, match="can't be fetched: Connection reset by peer"):
@@ -196,9 +196,9 @@ def test_training_ends_where_a_picture_cannot_be_fetched(
 
 
 def test_the_error_of_a_worker_is_told_without_its_traceback() -> None:
-    told = "Caught OutOfReach in DataLoader worker process 0.\nOriginal Traceback …\n"
+    told = "Caught ImageUnavailable in DataLoader worker process 0.\nOriginal Traceback …\n"
     assert (
-        str(OutOfReach(f"{told}core.data.loading.dataset.OutOfReach: s3://b: gone\n"))
+        str(ImageUnavailable(f"{told}core.data.loading.dataset.ImageUnavailable: s3://b: gone\n"))
         == "s3://b: gone"
     )
 
@@ -253,18 +253,18 @@ def test_names_from_outside_lead_nowhere(tmp_path: Path) -> None:
         file.writestr("class_0/../../b.png", picture)
         file.writestr("class_1/\x1b[2Jd.png", picture)
     url = f"zip://::{archive}"
-    assert [item.path for item in list_pictures(place_of(url))] == [
+    assert [item.path for item in list_images(parse_location(url))] == [
         *(f"class_0/{number:03d}.png" for number in range(3)),
         "class_1/\x1b[2Jd.png",
         *(f"class_1/{number:03d}.png" for number in range(3)),
     ]
-    assert "leads out of its folder" in _unread(place_of(url) / "../up/a.png")
+    assert "leads out of its folder" in _unread(parse_location(url) / "../up/a.png")
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr("class_0/x::file:a.png", picture)
     assert refusal(url).endswith("can't be part of a URL: rename it")
 
 
-def _unread(file: Place) -> str:
+def _unread(file: Location) -> str:
     with pytest.raises(DataError) as caught:
         file.read_bytes()
     return str(caught.value)
@@ -291,7 +291,7 @@ def test_permission_is_said_to_be_lacking(folder: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Flaky, "cat_file", refuse)
     with pytest.raises(DataError, match="no permission; credentials are given by"):
-        planned(place_of("flaky://photos"))
+        planned(parse_location("flaky://photos"))
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def test_permission_is_said_to_be_lacking(folder: Path, monkeypatch: pytest.Monk
 )
 def test_a_password_is_refused_and_never_repeated(url: str) -> None:
     for look in (
-        place_of,
-        absolute_place,
+        parse_location,
+        absolute_location,
         lambda text: load_config(values={"data.root": text}),
         lambda text: load_config(overrides=[f"data.root={text}"]),
         lambda text: list(picture_paths([text])),
@@ -319,22 +319,22 @@ def test_a_password_is_refused_and_never_repeated(url: str) -> None:
 
 def test_urls_keep_their_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute_place("zip://::a.zip") == f"zip://::{tmp_path}/a.zip"
-    assert absolute_place("s3://bucket/photos/") == "s3://bucket/photos"
-    assert absolute_place("http://host:80/a@b/") == "http://host:80/a@b"
-    assert absolute_place("sftp://me@host/photos") == "sftp://me@host/photos"
-    assert str(place_of("tar://photos::s3://b/x.tar") / "a/b.jpg") == (
+    assert absolute_location("zip://::a.zip") == f"zip://::{tmp_path}/a.zip"
+    assert absolute_location("s3://bucket/photos/") == "s3://bucket/photos"
+    assert absolute_location("http://host:80/a@b/") == "http://host:80/a@b"
+    assert absolute_location("sftp://me@host/photos") == "sftp://me@host/photos"
+    assert str(parse_location("tar://photos::s3://b/x.tar") / "a/b.jpg") == (
         "tar://photos/a/b.jpg::s3://b/x.tar"
     )
-    assert str(place_of("simplecache::s3://b") / "a.jpg") == "simplecache::s3://b/a.jpg"
-    assert str(place_of("https://host/p") / "a b#.jpg") == "https://host/p/a%20b%23.jpg"
-    assert [place_name(url) for url in ("s3://b/birds", "s3://b", "zip://::/x/y.zip")] == [
+    assert str(parse_location("simplecache::s3://b") / "a.jpg") == "simplecache::s3://b/a.jpg"
+    assert str(parse_location("https://host/p") / "a b#.jpg") == "https://host/p/a%20b%23.jpg"
+    assert [location_name(url) for url in ("s3://b/birds", "s3://b", "zip://::/x/y.zip")] == [
         *("birds", "b", "y"),
     ]
 
 
 def test_pictures_to_evaluate_and_predict_are_found(folder: Path) -> None:
-    labelled = labelled_pictures(place_of(ROOT), ["class_0", "class_1"])
+    labelled = labelled_pictures(parse_location(ROOT), ["class_0", "class_1"])
     here = labelled_pictures(folder, ["class_0", "class_1"])
     assert list(labelled.labels) == list(here.labels)
     assert [path.removeprefix(ROOT) for path in labelled.paths] == [

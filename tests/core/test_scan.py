@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.common.errors import DataError
-from core.data.scan import Listed, Picture, check_root, list_pictures, read_all
+from core.data.scan import ImageFile, ListedImage, check_root, list_images, read_all
 from core.data.split import plan_data
 from tests.pictures import make_pictures
 
@@ -45,7 +45,7 @@ def sided(root: Path, val: str = "val", classes: int = 2) -> Path:
 
 
 def paths(root: Path) -> list[str]:
-    return [listed.path for listed in list_pictures(root)]
+    return [listed.path for listed in list_images(root)]
 
 
 def no_such_folder(root: Path) -> str:
@@ -128,7 +128,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize("make", PROBLEMS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("look", [check_root, list_pictures, plan])
+@pytest.mark.parametrize("look", [check_root, list_images, plan])
 def test_a_folder_that_cannot_be_trained_on_is_refused_with_path_and_advice(
     tmp_path: Path, make: Callable[[Path], str], look: Callable[[Path], object]
 ) -> None:
@@ -158,11 +158,11 @@ def test_a_folder_that_cannot_be_listed_is_refused_in_one_line(
 
 def test_a_folder_of_classes_is_listed_by_class_and_path(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=2)
-    assert list_pictures(tmp_path) == [
-        Listed("class_0/000.png", "class_0", ""),
-        Listed("class_0/001.png", "class_0", ""),
-        Listed("class_1/000.png", "class_1", ""),
-        Listed("class_1/001.png", "class_1", ""),
+    assert list_images(tmp_path) == [
+        ListedImage("class_0/000.png", "class_0", ""),
+        ListedImage("class_0/001.png", "class_0", ""),
+        ListedImage("class_1/000.png", "class_1", ""),
+        ListedImage("class_1/001.png", "class_1", ""),
     ]
 
 
@@ -170,7 +170,7 @@ def test_a_folder_of_classes_is_listed_by_class_and_path(tmp_path: Path) -> None
 def test_folders_for_both_sides_decide_the_split(tmp_path: Path, val: str) -> None:
     sided(tmp_path, val)
     check_root(tmp_path)
-    listed = list_pictures(tmp_path)
+    listed = list_images(tmp_path)
     assert {item.part for item in listed if item.path.startswith("train/")} == {"train"}
     assert {item.part for item in listed if item.path.startswith(f"{val}/")} == {"val"}
     assert len(listed) == 10
@@ -205,8 +205,8 @@ def test_hidden_files_and_other_files_are_no_pictures(tmp_path: Path) -> None:
 def test_pictures_in_sub_folders_belong_to_their_class(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=1)
     make_pictures(tmp_path / "class_0" / "2024", classes=1, per_class=1, prefix="may")
-    listed = list_pictures(tmp_path)
-    assert Listed("class_0/2024/may_0/000.png", "class_0", "") in listed
+    listed = list_images(tmp_path)
+    assert ListedImage("class_0/2024/may_0/000.png", "class_0", "") in listed
     assert len(listed) == 3
 
 
@@ -237,7 +237,7 @@ def test_odd_names_come_through_as_they_are(tmp_path: Path) -> None:
     odd = tmp_path / '[red]caf\udce9\n,"'
     odd.mkdir()
     shutil.copy(tmp_path / "class_0" / "000.png", odd / "\x1b[2J \udcff'.png")
-    listed = list_pictures(tmp_path)
+    listed = list_images(tmp_path)
     assert listed[0].label == '[red]caf\udce9\n,"'
     pictures, damaged = read_all(tmp_path, listed, ignore, never) or ([], [])
     assert (len(pictures), damaged) == (3, [])
@@ -252,12 +252,12 @@ def test_messages_show_odd_names_safely(tmp_path: Path, name: str) -> None:
 
 def test_every_picture_is_hashed_and_measured(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=2)
-    pictures, damaged = read_all(tmp_path, list_pictures(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert damaged == []
     for picture in pictures:
         file = tmp_path / picture.path
         data = file.read_bytes()
-        assert picture == Picture(
+        assert picture == ImageFile(
             picture.path,
             picture.path.split("/")[0],
             "",
@@ -296,7 +296,7 @@ def test_a_damaged_file_is_listed_with_its_reason_and_left_out(
     if reason != "truncated":
         victim.unlink()
     make(victim)
-    pictures, damaged = read_all(tmp_path, list_pictures(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert [(d.path, d.label) for d in damaged] == [("class_1/001.png", "class_1")]
     assert reason in damaged[0].reason
     assert len(pictures) == 5
@@ -314,7 +314,7 @@ def test_a_file_larger_than_memory_is_listed_and_left_out(
         return real_read(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    pictures, damaged = read_all(tmp_path, list_pictures(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert ([d.path for d in damaged], len(pictures)) == (["class_0/000.png"], 1)
     assert "memory" in damaged[0].reason
 
@@ -323,7 +323,7 @@ def test_progress_ends_with_all_of_them(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=40, size=2)
     told: list[tuple[int, int]] = []
     read_all(
-        tmp_path, list_pictures(tmp_path), lambda done, total: told.append((done, total)), never
+        tmp_path, list_images(tmp_path), lambda done, total: told.append((done, total)), never
     )
     assert told == [(64, 80), (80, 80)]
 
@@ -337,7 +337,7 @@ def test_reading_can_be_cancelled(tmp_path: Path) -> None:
         told.append(done)
         asked.set()
 
-    listed = list_pictures(tmp_path)
+    listed = list_images(tmp_path)
     assert read_all(tmp_path, listed, progress, asked.is_set) is None
     assert told == [64]
     assert plan_data(tmp_path, 0.2, 1, cancelled=asked.is_set) is None
@@ -392,4 +392,4 @@ def test_messages_name_no_python_objects(tmp_path: Path) -> None:
 def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "vehicles", classes=2, per_class=2)
     (root / "class_1").rename(root / "train")
-    assert {item.label for item in list_pictures(root)} == {"class_0", "train"}
+    assert {item.label for item in list_images(root)} == {"class_0", "train"}

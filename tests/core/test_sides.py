@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from core.common.errors import DataError
 from core.data.groups import together
 from core.data.holdout import Group, hold_out
-from core.data.scan import Picture
-from core.data.split import held_out, split
+from core.data.scan import ImageFile
+from core.data.split import held_out_count, split
 
 PATTERN = r"(patient\d+)_"
 
 
 @st.composite
-def folders(draw: st.DrawFn) -> tuple[list[Picture], list[list[Picture]]]:
+def folders(draw: st.DrawFn) -> tuple[list[ImageFile], list[list[ImageFile]]]:
     """Pictures of some classes, most alone, with copies planted (across classes too) and groups
     by name; returns what shows the same."""
     # By a seed: hypothesis itself would make one patient of all, of whom no share can be held out.
@@ -27,7 +27,7 @@ def folders(draw: st.DrawFn) -> tuple[list[Picture], list[list[Picture]]]:
         for number in range(draw(st.integers(12, 60))):
             patient = f"patient{random_.randrange(400)}_" if random_.random() < 0.3 else ""
             path = f"{label}/{patient}{number:03d}.png"
-            pictures.append(Picture(path, str(label), "", path, 1, 1))
+            pictures.append(ImageFile(path, str(label), "", path, 1, 1))
     planted = range(draw(st.integers(0, 8)))
     return pictures, [random_.sample(pictures, random_.choice((2, 2, 2, 3))) for _ in planted]
 
@@ -35,7 +35,7 @@ def folders(draw: st.DrawFn) -> tuple[list[Picture], list[list[Picture]]]:
 @settings(max_examples=200)
 @given(folders(), st.floats(0.05, 0.5), st.sampled_from([0.0, 0.1, 0.2]), st.integers(0, 2**40))
 def test_no_group_is_torn_and_shares_are_kept(
-    folder: tuple[list[Picture], list[list[Picture]]], val: float, test: float, seed: int
+    folder: tuple[list[ImageFile], list[list[ImageFile]]], val: float, test: float, seed: int
 ) -> None:
     pictures, same = folder
     groups = together(pictures, same, PATTERN)
@@ -51,8 +51,8 @@ def test_no_group_is_torn_and_shares_are_kept(
     assert all(len(parts) == 1 for parts in by_name.values())
     counts = Counter((p.label, p.part) for p in sided)
     for label, count in Counter(p.label for p in pictures).items():
-        assert abs(counts[label, "val"] - held_out(count, val)) <= 1
-        assert abs(counts[label, "test"] - (held_out(count, test) if test else 0)) <= 1
+        assert abs(counts[label, "val"] - held_out_count(count, val)) <= 1
+        assert abs(counts[label, "test"] - (held_out_count(count, test) if test else 0)) <= 1
         assert counts[label, "train"] >= 1
     shuffled = list(pictures)
     random.Random(seed).shuffle(shuffled)
@@ -87,8 +87,8 @@ def test_large_groups_of_many_classes_still_leave_something_everywhere() -> None
 
 @pytest.mark.parametrize(("test", "least"), [(0.0, 2), (0.1, 3)])
 def test_a_class_smaller_than_its_sides_is_named(test: float, least: int) -> None:
-    pictures = [Picture(f"a/{n}", "a", "", str(n), 1, 1) for n in range(least - 1)]
+    pictures = [ImageFile(f"a/{n}", "a", "", str(n), 1, 1) for n in range(least - 1)]
     with pytest.raises(DataError, match=f"needs at least {least} to be split into train"):
         split(pictures, 0.2, 1, test)
-    more = [*pictures, Picture("a/z", "a", "", "z", 1, 1)]
+    more = [*pictures, ImageFile("a/z", "a", "", "z", 1, 1)]
     assert len({p.part for p in split(more, 0.2, 1, test)}) == least

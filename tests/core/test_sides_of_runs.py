@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.config.load import ConfigError, load_config
-from core.data.verify_split import recheck
+from core.data.verify_split import verify_split
 from core.events import types as ev
 from core.events.journal import replay
 from core.session.engine_thread import EngineThread, Result
@@ -98,7 +98,7 @@ def test_a_new_copy_of_a_held_picture_is_known_without_the_cache(
     val = sorted(table(engine).query("split == 'val'")["path"])[0]
     Image.open(root / val).resize((70, 70)).save(root / "class_0" / "scaled.jpg", quality=90)
     monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "empty"))
-    checked = recheck(root, engine.folder.split, lambda done, total: None, lambda: False)
+    checked = verify_split(root, engine.folder.split, lambda done, total: None, lambda: False)
     assert checked is not None
     assert "class_0/scaled.jpg" in {picture.path for picture in checked[0].val}
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from core.common.cache_dir import CACHE_VARIABLE
+from core.common.user_dirs import CACHE_VARIABLE
 from core.config.phases import PHASES
 from core.events.journal import replay
 from core.events.types import Record, RunResumed

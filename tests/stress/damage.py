@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from core.common.cache_dir import CACHE_VARIABLE
+from core.common.user_dirs import CACHE_VARIABLE
 from core.config.load import load_config
 from core.events import types as ev
 from core.events.commands import Stop

@@ -1,4 +1,4 @@
-"""The subcommand that looks at a folder of pictures."""
+"""The command `check`: check a folder of images before training."""
 
 import csv
 import io
@@ -8,40 +8,43 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.common.errors import SetupError
-from core.common.location import expanded
-from core.common.text import printable
-from core.data.storage import place_of
-from tui.cli.outputs import check_outputs
+from core.common.files import write_text_atomically
+from core.common.location import expand_user
+from tui.cli.outputs import check_outputs, write_errors
+from tui.cli.progress_bars import progress_bar
 
 if TYPE_CHECKING:
-    from core.data.check import Report
+    from core.data.check import DataReport
 
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where there are problems.")
-@click.option("--report", "file", metavar="FILE", help="Write a CSV list: kind, path, detail.")
+@click.option(
+    "--report", "report_file", metavar="FILE", help="Write a CSV list: kind, path, detail."
+)
 @click.pass_context
 def check(
-    context: click.Context, folder: str, as_json: bool, strict: bool, file: str | None
+    context: click.Context, folder: str, as_json: bool, strict: bool, report_file: str | None
 ) -> None:
-    """Look through a folder of pictures: what can't be read, copies, leaks, unequal classes.
+    """Check a folder of images before training.
 
-    Nothing in the folder is changed. What was found of each file is kept, and training uses it.
+    Reports unreadable files, duplicates, split leaks and class imbalance. Nothing in the folder is
+    changed. The results are cached for training.
     """
-    from core.data.check import check as look
-    from core.data.decode import hush_pillow
+    from core.data.check import check_data
+    from core.data.decode import silence_pillow
+    from core.data.storage import parse_location
 
-    check_outputs(("--report", file))
-    hush_pillow()
-    root = place_of(expanded(folder))
-    with _Bar() as bar:
-        report = look(root, bar.show)
+    check_outputs(("--report", report_file))
+    silence_pillow()
+    with progress_bar("reading images") as bar:
+        report = check_data(parse_location(expand_user(folder)), bar.update)
     assert report is not None
-    if file is not None:
-        _write(report, Path(file))
+    if report_file is not None:
+        with write_errors(report_file):
+            write_text_atomically(Path(report_file), _to_csv(report))
     if as_json:
         click.echo(json.dumps(report.to_dict(), ensure_ascii=True, indent=2))
     else:
@@ -55,32 +58,7 @@ def check(
         context.exit(1)
 
 
-class _Bar:
-    """A progress bar on a terminal's stderr; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task("reading pictures", total=None)
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def show(self, done: int, total: int) -> None:
-        """Show how many of all pictures were read."""
-        self._progress.update(self._task, completed=done, total=total)
-
-
-def _write(report: "Report", file: Path) -> None:
-    from core.common.files import write_text_atomically
-
+def _to_csv(report: "DataReport") -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["kind", "path", "detail"])
@@ -88,21 +66,17 @@ def _write(report: "Report", file: Path) -> None:
         [
             *(["damaged", item.path, item.reason] for item in report.damaged),
             *(["mismatched", item.path, item.content] for item in report.mismatched),
-            *_grouped("leak", report.leaks),
-            *_grouped("duplicate", report.duplicates),
-            *_grouped("near duplicate", report.near_duplicates),
+            *_group_rows("leak", report.leaks),
+            *_group_rows("duplicate", report.duplicates),
+            *_group_rows("near duplicate", report.near_duplicates),
             *(["folder", item.path, item.reason] for item in report.folders),
             *(["ignored", path, ""] for path in report.ignored),
         ]
     )
-    try:
-        write_text_atomically(file, text.getvalue())
-    except OSError as error:
-        shown = printable(str(file))
-        raise SetupError(f"{shown} can't be written: {error.strerror or error}") from None
+    return text.getvalue()
 
 
-def _grouped(kind: str, groups: list[list[str]]) -> list[list[str]]:
+def _group_rows(kind: str, groups: list[list[str]]) -> list[list[str]]:
     return [
         [kind, path, f"group {number}"] for number, group in enumerate(groups, 1) for path in group
     ]

@@ -1,4 +1,4 @@
-"""Files that a command was asked to write: told of, or an error in one line."""
+"""Check and write the output files of a command."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,43 +7,65 @@ from pathlib import Path
 
 import click
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
+from core.common.files import write_text_atomically
 from core.common.text import printable
 
 
-def check_outputs(*written: tuple[str, str | None], inputs: Sequence[str] = ()) -> None:
-    """Raise SetupError where an option's (name, file) can't be written, or two would write the
-    same file, or one of them an input: before what takes long, not after it."""
-    taken = {os.path.realpath(path): "a picture that is read" for path in inputs}
-    for option, file in written:
+def check_outputs(*outputs: tuple[str, str | None], inputs: Sequence[str] = ()) -> None:
+    """Check output files before a long computation rather than after it.
+
+    `outputs` are pairs of option and file. Raises SetupError where a file can't be written, is
+    also an input, or is the file of two options.
+    """
+    used_for = {os.path.realpath(path): "one of the images to read" for path in inputs}
+    for option, file in outputs:
         if file is None:
             continue
-        place = os.path.realpath(file)
-        if place in taken:
-            raise SetupError(f"{option} {printable(file)} is {taken[place]}: give another")
-        taken[place] = f"the file of {option} too"
-        why = _why_not(Path(file))
-        if why:
-            raise SetupError(f"{printable(file)} can't be written: {why}")
+        resolved = os.path.realpath(file)
+        if resolved in used_for:
+            raise SetupError(
+                f"{option} {printable(file)} is {used_for[resolved]}: give another file"
+            )
+        used_for[resolved] = f"also the file of {option}"
+        problem = _problem(Path(file))
+        if problem:
+            raise SetupError(f"{printable(file)} can't be written: {problem}")
 
 
-def _why_not(file: Path) -> str:
+def _problem(file: Path) -> str:
     folder = printable(str(file.parent))
     if file.is_dir():
         return "it is a folder; give a file in it"
     if not file.parent.is_dir():
-        return f"there is no folder {folder}; make it first"
+        return f"the folder {folder} does not exist; create it first"
     if not file.exists() and not os.access(file.parent, os.W_OK):
-        return f"you may not write into {folder}; give a file in another folder"
+        return f"no permission to write to {folder}; give a file in another folder"
     return ""
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """Turn an OSError of the block into a SetupError that names the file; else say it is there."""
-    shown = printable(str(file))
+def write_errors(path: object) -> Iterator[None]:
+    """Turn an OSError of the block into a SetupError that names the path."""
     try:
         yield
     except OSError as error:
-        raise SetupError(f"{shown} can't be written: {error.strerror or error}") from None
-    click.echo(f"written: {shown}", err=True)
+        reason = os_error_text(error)
+        raise SetupError(f"{printable(str(path))} can't be written: {reason}") from None
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Report the file as written after the block; raises SetupError where it can't be written."""
+    with write_errors(file):
+        yield
+    click.echo(f"written: {printable(str(file))}", err=True)
+
+
+def write_output(name: str, text: str) -> None:
+    """Write a text file, or to standard output where `name` is `-`; raises SetupError."""
+    if name == "-":
+        click.echo(text, nl=False)
+        return
+    with writing(Path(name)):
+        write_text_atomically(Path(name), text)

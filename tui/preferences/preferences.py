@@ -2,11 +2,11 @@
 
 import threading
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from tui.preferences.settings import Settings, SettingsFile, changed
 
 
-def remembered(theme: str | None, read_only: bool) -> "Habits":
+def remembered(theme: str | None, read_only: bool) -> "Preferences":
     """Return the person's settings, with another theme where one is asked for, which is kept but
     by a process that may not write; raises SetupError for a theme that there isn't."""
     from textual.theme import BUILTIN_THEMES
@@ -14,16 +14,16 @@ def remembered(theme: str | None, read_only: bool) -> "Habits":
     from tui.preferences.themes import THEMES
 
     file = SettingsFile()
-    habits = Habits(file.read(), None if read_only else file)
+    preferences = Preferences(file.read(), None if read_only else file)
     if theme is not None:
         known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
         if theme not in known:
             raise SetupError(f"--theme is {theme!r}; expected one of: {', '.join(known)}")
-        habits.change("theme", theme)
-    return habits
+        preferences.change("theme", theme)
+    return preferences
 
 
-class Habits:
+class Preferences:
     """The settings of this session, kept in a file where there is one."""
 
     def __init__(self, settings: Settings | None = None, file: SettingsFile | None = None) -> None:
@@ -52,4 +52,4 @@ class Habits:
             try:
                 self._file.write(self.settings)
             except OSError as error:
-                self.trouble = f"settings can't be kept: {error.strerror or error}"
+                self.trouble = f"settings can't be kept: {os_error_text(error)}"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.common.files import write_text_atomically
 from core.common.text import printable
 from core.common.user_dirs import config_dir
@@ -97,7 +97,7 @@ class SettingsFile:
             self._set_aside()
             return Settings()
         except OSError as error:
-            self.trouble = f"{self.path} can't be read: {error.strerror or error}"
+            self.trouble = f"{self.path} can't be read: {os_error_text(error)}"
             return Settings()
         return self._taken(tree)
 
@@ -117,7 +117,7 @@ class SettingsFile:
             self.path.replace(aside)
             self.trouble = f"the settings could not be understood; they are in {aside} now"
         except OSError as error:
-            self.trouble = f"{self.path} is damaged: {error.strerror or error}"
+            self.trouble = f"{self.path} is damaged: {os_error_text(error)}"
 
     def write(self, settings: Settings) -> None:
         """Keep the settings; raises OSError. Keys of another version stay as they are."""

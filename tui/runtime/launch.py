@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.common.cpu import usable_cores
 from core.common.errors import SetupError
-from core.common.subprocesses import own_environment
+from core.common.subprocesses import python_environment
 from core.distributed.torchrun_env import OWN_STORES, RESULT_VARIABLE
 
 MOST_RESTARTS = 10
@@ -60,7 +60,7 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
         threads = str(max(1, usable_cores() // ranks))
         environment = {
             "OMP_NUM_THREADS": threads,
-            **own_environment(),
+            **python_environment(),
             RESULT_VARIABLE: str(result),
             OWN_STORES: "1",
             # A step and a checkpoint may take longer than torchrun's 30 seconds.

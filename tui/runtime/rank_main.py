@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.distributed.torchrun_env import RESULT_VARIABLE, Job
 
 if TYPE_CHECKING:
@@ -68,6 +68,6 @@ def _told(code: int) -> int:
     try:
         Path(name).write_text(str(code), encoding="ascii")
     except OSError as error:
-        print(f"{name}: {error.strerror}", file=sys.stderr)
+        print(f"{name}: {os_error_text(error)}", file=sys.stderr)
         return code
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.common.errors import SetupError
-from core.common.subprocesses import own_environment
+from core.common.subprocesses import python_environment
 from core.common.text import printable
 from core.events import commands as cmd
 from core.events.command_file import append_command
@@ -91,7 +91,7 @@ def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "tui", *arguments, "--no-ui", "--log-format", "json"],
-        env=own_environment(),
+        env=python_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ import click
 from aiohttp import web
 from textual_serve.server import Server
 
-from core.common.subprocesses import own_environment
+from core.common.subprocesses import python_environment
 
 MOST_VISITORS = 8
 """At once; each is a process."""
@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 def serve(runs_dir: Path, host: str, port: int) -> None:
     """Serve until a signal comes; raises OSError where the port can't be had."""
     # The views are started by a shell, in this process's own environment.
-    os.environ.update(own_environment())
+    os.environ.update(python_environment())
     ViewServer(runs_dir, host, port).serve()
 
 

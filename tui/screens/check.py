@@ -16,8 +16,8 @@ from textual.widgets import Footer, Static
 from core.common import format as fmt
 from core.common.errors import DataError
 from core.common.text import printable
-from core.data.check import Report, check
-from core.data.storage import Place
+from core.data.check import DataReport, check_data
+from core.data.storage import Location
 from tui.text.data_check import report_text
 
 _TICK_SECONDS = 0.25
@@ -35,7 +35,7 @@ class CheckScreen(ModalScreen[None]):
         Binding("escape", "leave", "back", tooltip="Back to the form; reading ends"),
     ]
 
-    def __init__(self, root: Place) -> None:
+    def __init__(self, root: Location) -> None:
         super().__init__()
         self._root = root
         self._stop = Event()
@@ -79,11 +79,11 @@ class CheckScreen(ModalScreen[None]):
         if not self._stop.is_set():
             self._text.update(said)
 
-    def _look(self) -> Report | None:
+    def _look(self) -> DataReport | None:
         def progress(done: int, total: int) -> None:
             self._done = (done, total)
 
-        return check(self._root, progress, self._stop.is_set)
+        return check_data(self._root, progress, self._stop.is_set)
 
     def action_scroll(self, lines: int) -> None:
         """Move by lines."""

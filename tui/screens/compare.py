@@ -15,13 +15,14 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from core.analysis.compare import ComparedRun
+from core.common.errors import os_error_text
 from core.common.text import printable
 from tui.charts import compare as compare_chart
 from tui.charts import compare_files
 from tui.charts.bindings import WINDOW_KEYS
 from tui.charts.compare import CompareView
 from tui.charts.plot import drawn_log
-from tui.dialogs.choice_and_value import Choice, ChoiceDialog
+from tui.dialogs.choice import Choice, ChoiceDialog
 from tui.preferences.palettes import Palette, palette_of
 from tui.text.compare_table import heading, summary, table_rows
 from tui.viewmodel.comparison import Comparison
@@ -250,7 +251,7 @@ class CompareScreen(Screen[None]):
             path = await asyncio.to_thread(compare_files.export, *arguments)
         except OSError as error:
             where = printable(str(self._runs_dir))
-            reason = printable(error.strerror or str(error))
+            reason = printable(os_error_text(error))
             self.notify(f"can't write into {where}: {reason}", severity="error", markup=False)
         else:
             self.notify(f"written: {printable(str(path))}", markup=False)

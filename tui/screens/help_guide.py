@@ -10,9 +10,8 @@ from typing import Any
 
 from textual.app import App
 
-from core.common.cache_dir import cache_dir
 from core.common.text import printable
-from core.common.user_dirs import config_dir
+from core.common.user_dirs import cache_dir, config_dir
 from core.run.folder import RunFolder
 from tui.preferences.refresh_rates import BANDWIDTHS
 from tui.text.key_bindings import key_for
@@ -54,20 +53,20 @@ def guide(app: App[Any], runs_dir: Path) -> list[Section]:
 
 def _training(app: App[Any]) -> list[Section]:
     from core.config.load import load_config  # pydantic, which only who reads this waits for
-    from tui.screens.run_controls import SteeringScreen
-    from tui.screens.run_list_actions import ManagingScreen
+    from tui.screens.run_controls import RunControlsScreen
+    from tui.screens.run_list_actions import RunActionsScreen
 
     phases = load_config("default").phases
     head, full = phases.head.early_stopping.patience, phases.full.early_stopping.patience
     pause, patience, lr, save, following, stop = (
-        f"`{key_for(SteeringScreen, name, app)}`"
+        f"`{key_for(RunControlsScreen, name, app)}`"
         for name in ("pause", "patience", "lr", "save", "next", "stop")
     )
     return [
         Section(
             "Your own pictures",
             "A folder with one sub folder a class, which are split into train and val, or with "
-            f"train/ and val/ in it. `{key_for(ManagingScreen, 'new run', app)}` in the list asks "
+            f"train/ and val/ in it. `{key_for(RunActionsScreen, 'new run', app)}` in the list asks "
             "for it, `convnext-tui --data DIR` takes it at once; `convnext-tui keys` lists all "
             "that `--set` can change.",
         ),

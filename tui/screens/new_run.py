@@ -24,10 +24,10 @@ from core.config.presets import (
     save_preset,
 )
 from core.config.schema import Config
-from core.data.storage import place_of
+from core.data.storage import parse_location
 from tui.dialogs.text import TextDialog
 from tui.viewmodel import new_run_form as forms
-from tui.widgets.forecast import OutlookPanel
+from tui.widgets.forecast import ForecastPanel
 
 if TYPE_CHECKING:
     from tui.app import ConvNextApp
@@ -90,7 +90,7 @@ class NewRunScreen(Screen[None]):
         with Container(id="form-and-outlook"):
             with Container(id="form"):
                 yield from self._fields()
-            yield OutlookPanel(self._host.runs_dir, id="outlook")
+            yield ForecastPanel(self._host.runs_dir, id="outlook")
         yield Static("", id="forecast_summary", markup=False)
         yield Static("", id="start-message", markup=False)
         with Horizontal(id="buttons"):
@@ -135,8 +135,8 @@ class NewRunScreen(Screen[None]):
         """Show the first preset's values."""
         self._show_preset()
 
-    @on(OutlookPanel.Found)
-    def _show_gist(self, event: OutlookPanel.Found) -> None:
+    @on(ForecastPanel.Found)
+    def _show_gist(self, event: ForecastPanel.Found) -> None:
         self.query_one("#forecast_summary", Static).update(Content(event.summary))
         for key, problem in event.problems.items():
             self._say(key, problem)
@@ -202,7 +202,7 @@ class NewRunScreen(Screen[None]):
             if (preset, typed) == (self._preset(), self._typed()):
                 if error:
                     self._say(error.key, str(error))
-                self.query_one(OutlookPanel).look(config, typed[forms.DATA].strip())
+                self.query_one(ForecastPanel).look(config, typed[forms.DATA].strip())
 
     @work
     async def _check_data(self) -> None:
@@ -235,7 +235,7 @@ class NewRunScreen(Screen[None]):
         )
         root = config.data.root if config else None
         if root:
-            self.app.push_screen(CheckScreen(place_of(root)))
+            self.app.push_screen(CheckScreen(parse_location(root)))
         else:
             problem = error or forms.FormError(forms.DATA, "needed: a folder of pictures")
             self._say(problem.key, str(problem))

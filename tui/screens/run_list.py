@@ -15,12 +15,13 @@ from textual.widget import Widget
 from textual.widgets import Button, DataTable, Footer, Static
 from textual.widgets.data_table import CellDoesNotExist
 
+from core.common.errors import os_error_text
 from core.common.text import printable
 from tui.preferences.palettes import Palette, palette_of
-from tui.screens.run_list_filter import FilteringScreen
+from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
-from tui.widgets.table import RunRows
+from tui.widgets.table import RunListTable
 
 if TYPE_CHECKING:
     from core.run.folder import RunList, RunSummary
@@ -34,7 +35,7 @@ _LOW = 16
 _LOOK_SECONDS = 2.0
 
 
-class RunsScreen(FilteringScreen):
+class RunListScreen(RunFilterScreen):
     """Lists the runs, opens one; the classes below it filter them and manage them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,7 +64,7 @@ class RunsScreen(FilteringScreen):
         self._problem = ""
         """Why the directory can't be read, for the title."""
         # Held, not looked up: the directory may be read while the app takes the screen down.
-        self._table = RunRows(id="table", cursor_type="row")
+        self._table = RunListTable(id="table", cursor_type="row")
         self._empty_text = Static(Content(listing.empty_text(runs_dir)), id="empty-text")
         self._new_button = Button("n  new run", id="new", variant="primary")
         self._place: Widget | None = None
@@ -129,7 +130,7 @@ class RunsScreen(FilteringScreen):
         try:
             self._all = await asyncio.to_thread(self._read)
         except OSError as error:
-            self._problem = f" · can't be read: {printable(error.strerror or str(error))}"
+            self._problem = f" · can't be read: {printable(os_error_text(error))}"
         finally:
             self._looking = False
         if not self._looked:

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from core.common.location import expanded
+from core.common.location import expand_user
 from core.common.subprocesses import run_module
 from core.common.text import printable
 from core.run.folder import RunFolder
@@ -124,7 +124,7 @@ class EvaluationsTab(RunTab):
     async def _evaluate(self, folder: str) -> None:
         # On the CPU: a GPU may be in use by a run, this one included.
         arguments = ["evaluate", str(self._run.path), "--json", "--device", "cpu"]
-        arguments += [expanded(folder)] if folder else []
+        arguments += [expand_user(folder)] if folder else []
         self._working = "evaluating on the CPU; this takes a while, and ends when the run is left …"
         self._draw()
         try:

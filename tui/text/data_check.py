@@ -10,7 +10,7 @@ from core.common import format as fmt
 from core.common.text import printable
 
 if TYPE_CHECKING:
-    from core.data.check import Report
+    from core.data.check import DataReport
 
 _NAME_CELLS, _BAR_CELLS = 24, 40
 _SHOWN = 10
@@ -18,13 +18,13 @@ _SHOWN = 10
 _BAR, _BAD, _DIM = "cyan", "yellow", "dim"
 
 
-def report_text(report: "Report", width: int) -> Text:
+def report_text(report: "DataReport", width: int) -> Text:
     """Return the report as text of about `width` cells."""
     lines = [*_summary(report), *_classes(report, width), *_findings(report), *_verdict(report)]
     return Text("\n").join(lines)
 
 
-def _summary(report: "Report") -> Iterator[Text]:
+def _summary(report: "DataReport") -> Iterator[Text]:
     sides = "".join(f", {fmt.count(n)} in {part}" for part, n in report.parts.items())
     classes = f" in {fmt.count(len(report.classes))} classes" if report.classes else ""
     yield Text(f"{fmt.count(report.images)} pictures{classes}{sides}", style="bold")
@@ -39,7 +39,7 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{printable(name)} {fmt.count(number)}" for name, number in counts.items())
 
 
-def _classes(report: "Report", width: int) -> Iterator[Text]:
+def _classes(report: "DataReport", width: int) -> Iterator[Text]:
     if not report.classes:
         return
     most = max(1, *report.classes.values())
@@ -55,7 +55,7 @@ def _classes(report: "Report", width: int) -> Iterator[Text]:
         yield line.append(bar, _BAR).append(f" {fmt.count(count)}")
 
 
-def _findings(report: "Report") -> Iterator[Text]:
+def _findings(report: "DataReport") -> Iterator[Text]:
     yield from _listed(
         "can't be read, left out of a training",
         [f"{printable(item.path)}: {printable(item.reason)}" for item in report.damaged],
@@ -87,7 +87,7 @@ def _listed(title: str, items: Sequence[str], style: str = _BAD) -> Iterator[Tex
         yield Text(f"  … and {fmt.count(len(items) - _SHOWN)} more", style=_DIM)
 
 
-def _verdict(report: "Report") -> Iterator[Text]:
+def _verdict(report: "DataReport") -> Iterator[Text]:
     yield Text("")
     for problem in report.problems:
         yield Text(f"! {printable(problem)}", style=_BAD)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.data.storage import Place
+from core.data.storage import Location
 from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState
@@ -25,7 +25,7 @@ class Entry:
 
     line: str
     caption: str
-    path: Place | None
+    path: Location | None
     """What a person may copy."""
     load: Callable[[], Loaded] = field(compare=False)
 
@@ -81,7 +81,7 @@ def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
     return [whole, *(_sample(state, event, sheet, number) for number in range(count))]
 
 
-def _sample(state: RunState, event: ev.SamplesSaved, sheet: Place | None, number: int) -> Entry:
+def _sample(state: RunState, event: ev.SamplesSaved, sheet: Location | None, number: int) -> Entry:
     name, file = _name(state, event.labels[number]), event.files[number]
     return Entry(
         line=f"{number + 1:>3}  {name}",
@@ -92,7 +92,7 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Place | None, number
     )
 
 
-def _cut(sheet: Place | None, side: int, columns: int, number: int) -> Loaded:
+def _cut(sheet: Location | None, side: int, columns: int, number: int) -> Loaded:
     if sheet is None:
         return Loaded(None, _OUTSIDE)
     return load_sheet(sheet, side, columns, number + 1)[number]
@@ -104,7 +104,7 @@ def _name(state: RunState, label: int) -> str:
     return printable(known or f"class {label}")
 
 
-def _picture(state: RunState, path: str) -> Place | None:
+def _picture(state: RunState, path: str) -> Location | None:
     return resolve(state.data.root, path) if state.data else None
 
 

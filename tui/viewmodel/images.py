@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.common.errors import DataError
-from core.data.storage import Place, place_of
+from core.common.errors import DataError, os_error_text
+from core.data.storage import Location, parse_location
 
 # Pillow is imported where a picture is read: in a thread, and not before someone wants to see one.
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Loaded:
     problem: str = ""
 
 
-def load(file: Place) -> Loaded:
+def load(file: Location) -> Loaded:
     """Read a picture that may be damaged, huge or gone. Takes a moment; never fails."""
     data = _bytes(file)
     if isinstance(data, str):
@@ -45,7 +45,7 @@ def load(file: Place) -> Loaded:
     return Loaded(image)
 
 
-def load_sheet(file: Place, side: int, columns: int, count: int) -> list[Loaded]:
+def load_sheet(file: Location, side: int, columns: int, count: int) -> list[Loaded]:
     """Read a sheet of samples and cut it into its pictures, each `side` pixels wide and high."""
     data = _bytes(file)
     if isinstance(data, str):
@@ -88,7 +88,7 @@ def _too_large(data: bytes) -> str:
     return ""
 
 
-def _bytes(file: Place) -> bytes | str:
+def _bytes(file: Location) -> bytes | str:
     """Return what a file holds, or the reason why it isn't read; waits for no pipe."""
     if not isinstance(file, Path):
         try:
@@ -100,7 +100,7 @@ def _bytes(file: Place) -> bytes | str:
     except FileNotFoundError:
         return "can't be read here: there is no such file (moved, or on another machine?)"
     except (OSError, ValueError) as error:
-        return f"can't be read here: {getattr(error, 'strerror', None) or error}"
+        return f"can't be read here: {os_error_text(error)}"
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
@@ -110,18 +110,18 @@ def _bytes(file: Place) -> bytes | str:
         with os.fdopen(os.dup(handle), "rb") as opened:
             return opened.read(_LARGEST_FILE)
     except OSError as error:
-        return f"can't be read here: {error.strerror or error}"
+        return f"can't be read here: {os_error_text(error)}"
     finally:
         os.close(handle)
 
 
-def resolve(root: str, path: str) -> Place | None:
+def resolve(root: str, path: str) -> Location | None:
     """Return where a picture of the data is, or None for a path that leads out of its folder, as
     only a damaged journal has one."""
     parts = Path(path).parts
     if not path or Path(path).is_absolute() or ".." in parts:
         return None
     try:
-        return place_of(root) / path
+        return parse_location(root) / path
     except DataError:
         return None

@@ -123,12 +123,12 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
 def check_data(text: str) -> str:
     """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
     from core.common.errors import DataError
-    from core.common.location import absolute_place
+    from core.common.location import absolute_location
     from core.data.scan import check_root
-    from core.data.storage import place_of
+    from core.data.storage import parse_location
 
     try:
-        check_root(place_of(absolute_place(text.strip())))
+        check_root(parse_location(absolute_location(text.strip())))
     except DataError as error:
         return str(error)
     except (OSError, ValueError, RuntimeError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from core.common.errors import os_error_text
 from core.events.command_file import append_command
 from core.events.commands import Command, Send
 from core.events.types import Record
@@ -202,7 +203,7 @@ class RunModel:
             self.source.keep(self.state)
             self.error = ""
         except OSError as error:
-            self.error = error.strerror or str(error)
+            self.error = os_error_text(error)
         if self.state.news != news:
             self._news_at = self._clock()
         return self.state.seq != before
@@ -238,6 +239,6 @@ class RunModel:
         try:
             send(command)
         except OSError as error:
-            self.error = f"the command can't be written: {error.strerror or error}"
+            self.error = f"the command can't be written: {os_error_text(error)}"
             return False
         return True

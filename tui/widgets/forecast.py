@@ -15,7 +15,7 @@ from textual.widgets import Static
 from core.common.errors import DataError
 from core.common.text import printable
 from core.config.schema import Config
-from core.data.storage import place_of
+from core.data.storage import parse_location
 from core.demo.config import is_demo
 from core.forecast.device_memory import Room, room_on
 from core.forecast.forecast import DataOutlook, look_at_data
@@ -34,7 +34,7 @@ from tui.text.forecast import (
 )
 
 
-class OutlookPanel(VerticalScroll):
+class ForecastPanel(VerticalScroll):
     """Looks, beside the loop, at what the form describes, and shows what it has found so far."""
 
     BORDER_TITLE = "what will happen"
@@ -120,7 +120,7 @@ class OutlookPanel(VerticalScroll):
     async def _look_at_data(self, root: str, val: float, test: float, stop: Event) -> None:
         data: DataOutlook | None = None
         try:
-            data = await asyncio.to_thread(look_at_data, place_of(root), val, stop.is_set, test)
+            data = await asyncio.to_thread(look_at_data, parse_location(root), val, stop.is_set, test)
             said = WAITING
         except DataError as error:
             said = str(error)

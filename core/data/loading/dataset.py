@@ -11,16 +11,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from core.common.errors import DataError
-from core.common.seeds import key
+from core.common.seeds import derive_seed
 from core.data.decode import WHITE, UnreadableImage, read_rgb
-from core.data.image_cache import PictureCache
+from core.data.image_cache import ImageCache
 from core.data.split import DataPlan
 from core.data.storage import mapped, to_decode
 
 Transform = Callable[[Image.Image], Tensor]
 
 
-PLAIN_EPOCH = 0
+UNAUGMENTED_EPOCH = 0
 """The epoch of a key whose picture isn't augmented but gets the plain transform."""
 
 
@@ -29,7 +29,7 @@ class SampleKey(NamedTuple):
 
     phase: str
     epoch: int
-    """From 1, or PLAIN_EPOCH."""
+    """From 1, or UNAUGMENTED_EPOCH."""
     place: int
     time: int = 0
     """How often the pass has had the picture before: one that is drawn again is varied anew."""
@@ -55,14 +55,14 @@ class Batch(NamedTuple):
     indices: Tensor
     """(N,), int64: places in the data set."""
     failed: list[tuple[int, str]]
-    """Place and reason of each picture left out."""
+    """Location and reason of each picture left out."""
 
 
 class LoaderError(RuntimeError):
     """Pictures can't be read on, though they may be whole; the message says why."""
 
 
-class OutOfReach(LoaderError):
+class ImageUnavailable(LoaderError):
     """A picture that lies elsewhere can't be fetched: to leave it out would train on less."""
 
     def __init__(self, message: str) -> None:
@@ -70,7 +70,7 @@ class OutOfReach(LoaderError):
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
-class PictureDataset(Dataset[Sample]):
+class ImageDataset(Dataset[Sample]):
     """One side of the split with its transform.
 
     A sample depends on the seed, its key and its file alone: not on the worker that makes it nor
@@ -84,10 +84,10 @@ class PictureDataset(Dataset[Sample]):
         transform: Transform,
         seed: int,
         plain: Transform | None = None,
-        pictures: PictureCache | None = None,
+        pictures: ImageCache | None = None,
         background: str = WHITE,
     ) -> None:
-        """`plain` is what a key of PLAIN_EPOCH gets in place of `transform`; with `pictures` the
+        """`plain` is what a key of UNAUGMENTED_EPOCH gets in place of `transform`; with `pictures` the
         files are read through that. Transparent ones are laid on `background`."""
         self.pictures = pictures
         self.background = background
@@ -123,10 +123,10 @@ class PictureDataset(Dataset[Sample]):
         label = self.labels[sample.place]
         if isinstance(picture, UnreadableImage):
             return Sample(None, label, sample.place, str(picture))
-        if sample.epoch == PLAIN_EPOCH:
+        if sample.epoch == UNAUGMENTED_EPOCH:
             return Sample(self.plain(picture), label, sample.place)
         again = sample[3:] if sample.time else ()
-        _seed_everything(key(self._seed, "augment", *sample[:3], *again))
+        _seed_everything(derive_seed(self._seed, "augment", *sample[:3], *again))
         return Sample(self.transform(picture), label, sample.place)
 
     def _read(self, place: int) -> Image.Image:
@@ -136,7 +136,7 @@ class PictureDataset(Dataset[Sample]):
                 return self.pictures.read(file, content)
             return read_rgb(to_decode(file, content), background=self.background)
         except DataError as error:
-            raise OutOfReach(str(error)) from None
+            raise ImageUnavailable(str(error)) from None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -13,20 +13,20 @@ import torch
 from timm.data import create_transform
 from torch.utils.data import DataLoader, Sampler
 
-from core.common.cache_dir import place_for
-from core.common.seeds import key
+from core.common.cache import allocate_entry
+from core.common.seeds import derive_seed
 from core.config.schema import Config
-from core.data.decode import hush_pillow
-from core.data.image_cache import PictureCache, bytes_a_picture, short_side
-from core.data.loading.dataset import Batch, PictureDataset, SampleKey, Transform, collate
+from core.data.decode import silence_pillow
+from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side
+from core.data.loading.dataset import Batch, ImageDataset, SampleKey, Transform, collate
 from core.data.loading.dataset import LoaderError as LoaderError
+from core.data.loading.forkserver import start_forkserver
 from core.data.loading.order import epoch_order as epoch_order
 from core.data.loading.to_device import on_device
-from core.data.loading.worker_context import start_server
 from core.data.split import DataPlan
 from core.distributed.group import ALONE, Team
 
-EVALUATED = 4
+EVAL_BATCH_FACTOR = 4
 """How many times the pictures of a training step an evaluation puts through the network at once:
 it keeps nothing for a gradient, which is by far the most of what training needs."""
 _READ_AT_MOST = 16
@@ -34,7 +34,7 @@ _READ_SECONDS = 0.3
 _LOOK_SECONDS = 0.5
 
 
-def in_batches(places: list[int], size: int) -> list[list[int]]:
+def batched(places: list[int], size: int) -> list[list[int]]:
     """Return places in the data set as batches of `size`; the last one may be smaller."""
     return [places[start : start + size] for start in range(0, len(places), size)]
 
@@ -109,7 +109,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: PictureDataset,
+        dataset: ImageDataset,
         batch_size: int,
         workers: int,
         device: torch.device,
@@ -129,7 +129,7 @@ class Loader:
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
             worker_init_fn=_init_worker if workers else None,
-            multiprocessing_context=start_server() if workers else None,
+            multiprocessing_context=start_forkserver() if workers else None,
         )
 
     def start(self) -> None:
@@ -143,7 +143,7 @@ class Loader:
         """Yield the batches of one pass but the first `done`; without an order, in the data
         set's own. Raises LoaderError when a worker has died."""
         places = order or list(range(len(self.dataset)))
-        return self.batches(phase, epoch, in_batches(places, self.batch_size), done)
+        return self.batches(phase, epoch, batched(places, self.batch_size), done)
 
     def batches(
         self, phase: str, epoch: int, places: list[list[int]], done: int = 0
@@ -162,7 +162,7 @@ class Loader:
         """Return the first pictures of a batch of this epoch."""
         return Batch(batch.images[:most], batch.labels[:most], batch.indices[:most], failed=[])
 
-    def made_here(self, phase: str, epoch: int, places: list[int]) -> Batch:
+    def load_now(self, phase: str, epoch: int, places: list[int]) -> Batch:
         """Make pictures in this very thread, to look at: fewer where they are slow to read."""
         began = time.perf_counter()
         samples = []
@@ -193,19 +193,19 @@ def _named_death(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def make_datasets(
     config: Config, plan: DataPlan, data_config: dict[str, object]
-) -> tuple[PictureDataset, PictureDataset]:
+) -> tuple[ImageDataset, ImageDataset]:
     """Return the training and validation pictures."""
     train, val = make_transforms(config, data_config)
     pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
     about = (config.seed, val, pictures, config.data.background)
     return (
-        PictureDataset(plan, "train", train, *about),
-        PictureDataset(plan, "val", val, *about),
+        ImageDataset(plan, "train", train, *about),
+        ImageDataset(plan, "val", val, *about),
     )
 
 
 def make_loaders(
-    datasets: tuple[PictureDataset, PictureDataset],
+    datasets: tuple[ImageDataset, ImageDataset],
     batch_size: int,
     workers: int,
     device: torch.device,
@@ -217,14 +217,14 @@ def make_loaders(
     half = -(-workers // 2)
     # A GPU is idle between two batches, the less the larger they are. A CPU isn't, and a person's
     # command waits for a batch.
-    val_size = (EVALUATED if device.type == "cuda" else 1) * batch_size
+    val_size = (EVAL_BATCH_FACTOR if device.type == "cuda" else 1) * batch_size
     return (
         Loader(train, batch_size, workers, device, team),
         Loader(val, val_size, half, device, team),
     )
 
 
-def seconds_to_read(dataset: PictureDataset) -> float:
+def seconds_per_image(dataset: ImageDataset) -> float:
     """Return what it takes to make a training picture in one process, by a few of them."""
     step = max(1, len(dataset) // _READ_AT_MOST)
     times: list[float] = []
@@ -237,16 +237,16 @@ def seconds_to_read(dataset: PictureDataset) -> float:
     return median(times[1:] or times)  # the first one also loads what reads it
 
 
-def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> PictureCache:
+def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageCache:
     crop_pct = float(str(data_config["crop_pct"]))
-    short = short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
+    short = cached_short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
     members = [*plan.train, *plan.val]
     files = [plan.root / picture.path for picture in members]
-    needed = len(members) * bytes_a_picture(files, short)
+    needed = len(members) * bytes_per_image(files, short)
     background = config.data.background
-    name = f"{key(str(plan.root), short, background):016x}"
-    folder = place_for("pictures", name, needed, config.cache.max_gb)
-    return PictureCache(short, folder, background)
+    name = f"{derive_seed(str(plan.root), short, background):016x}"
+    folder = allocate_entry("pictures", name, needed, config.cache.max_gb)
+    return ImageCache(short, folder, background)
 
 
 def _init_worker(worker: int) -> None:
@@ -256,7 +256,7 @@ def _init_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_main, name="end-with-main", daemon=True).start()
     torch.set_num_threads(1)
-    hush_pillow()
+    silence_pillow()
 
 
 def _end_with_main() -> None:

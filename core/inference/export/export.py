@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.common.files import sync_folder, write_text_atomically
 from core.common.text import printable
-from core.data.storage import place_of
+from core.data.storage import parse_location
 from core.inference.export.checks import ExportError, check_target
 from core.inference.export.formats import FORMATS, Logits, pixel_network
 from core.inference.export.model_card import model_card
@@ -108,7 +108,7 @@ def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]
     asked_for = paths
     if paths is None:
         with suppress(LabelledError):
-            root = place_of(run.config.data.root or "")
+            root = parse_location(run.config.data.root or "")
             paths = own_pictures(run.folder, root, run.classes, "val").paths
     paths = paths or ()
     some = paths[:: max(1, len(paths) // MOST_PICTURES)][:MOST_PICTURES]

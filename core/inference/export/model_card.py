@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.analysis.class_metrics import Evaluation
-from core.common.location import place_name
+from core.common.location import location_name
 from core.common.text import printable
 from core.config.phases import PHASES
 from core.config.schema import PhaseConfig
@@ -93,7 +93,7 @@ def _data(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     yield from ("## Data", "")
     data = report.state.data
     # The name alone: where the folder lies is nobody's business but its owner's.
-    root = place_name(run.config.data.root or "")
+    root = location_name(run.config.data.root or "")
     counts = f": {data.train:,} pictures to train, {data.val:,} to validate" if data else ""
     left_out = f", {data.damaged:,} unreadable left out" if data and data.damaged else ""
     yield f"A folder of pictures, {_text(root)}{counts}{left_out}."

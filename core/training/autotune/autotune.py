@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from core.common import format as fmt
-from core.common.cache_dir import cache_dir
 from core.common.cache_file import CacheFile
+from core.common.user_dirs import cache_dir
 from core.config.phases import PHASES
 from core.config.schema import Config
 from core.events.emitter import Emit

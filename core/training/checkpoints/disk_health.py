@@ -1,5 +1,6 @@
 """One look at all that a run writes: is there trouble with the disk, and try again."""
 
+from core.common.errors import os_error_text
 from core.events.emitter import Emitter
 from core.run.history_csv import History
 from core.training.checkpoints.writer_thread import Saver
@@ -36,7 +37,7 @@ class Disk:
             ("history.csv", self._history.error),
         ):
             if error is not None:
-                return f"the {what} can't be written: {error.strerror or error}"
+                return f"the {what} can't be written: {os_error_text(error)}"
         return None
 
     def settle(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from core.common.files import put_same_content, write_atomically, write_text_atomically
+from core.common.files import link_or_copy, write_atomically, write_text_atomically
 
 FORMAT = 1
 _BLOCK = 1 << 20
@@ -44,7 +44,7 @@ def copy_checkpoint(source: Path, target: Path) -> int:
     sums = [*_sums(source)[:1], *_sums(target)[:1]]
     text = "".join(f"{value}  {target.name}\n" for value in sums)
     write_text_atomically(_sums_file(target), text)
-    put_same_content(source, target)
+    link_or_copy(source, target)
     return target.stat().st_size
 
 

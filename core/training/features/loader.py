@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.data.loading.dataset import PLAIN_EPOCH, Batch, PictureDataset
-from core.data.loading.loader import Loader, in_batches
+from core.data.loading.dataset import UNAUGMENTED_EPOCH, Batch, ImageDataset
+from core.data.loading.loader import Loader, batched
 from core.model.device import Compute
 from core.model.normalize import PixelNet
 from core.training.features.exchange import exchange
@@ -31,7 +31,7 @@ _RESIDENT_BYTES = 1 << 30
 class Source(Protocol):
     """Where a phase's batches come from: pictures, or features of them."""
 
-    dataset: PictureDataset
+    dataset: ImageDataset
     steps: int
 
     def epoch(
@@ -133,7 +133,7 @@ class FeatureLoader:
         """Yield the batches of one pass but the first `done`. Raises LoaderError."""
         view = (epoch - 1) % self._views
         places = order or self._order_of(epoch)
-        return self._batches(phase, view, in_batches(places, self._size)[done:])
+        return self._batches(phase, view, batched(places, self._size)[done:])
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Yield pictures whose features an earlier epoch left and that are gone since, with all
@@ -142,14 +142,14 @@ class FeatureLoader:
         first = view + 1
         if epoch == first or self._order is None:
             return iter(())  # this epoch computes them itself
-        return self._missing(phase, view, in_batches(self._order_of(first), self._size))
+        return self._missing(phase, view, batched(self._order_of(first), self._size))
 
     def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
         """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
         if batch.images.dim() == 4:
             return self._pictures.pictures(phase, epoch, batch, most)
         places = batch.indices[:most].tolist()
-        return self._pictures.made_here(phase, self._key_epoch((epoch - 1) % self._views), places)
+        return self._pictures.load_now(phase, self._key_epoch((epoch - 1) % self._views), places)
 
     def _order_of(self, epoch: int) -> list[int]:
         return self._order(epoch) if self._order else list(range(len(self.dataset)))
@@ -198,7 +198,7 @@ class FeatureLoader:
 
     @staticmethod
     def _key_epoch(view: int) -> int:
-        return PLAIN_EPOCH if view == 0 else view + 1
+        return UNAUGMENTED_EPOCH if view == 0 else view + 1
 
     def _keep(self, store: FeatureStore, batch: Batch, captured: list[Tensor]) -> None:
         self._lost.update(place for place, _ in batch.failed)

@@ -8,9 +8,9 @@ from importlib.metadata import version
 import torch
 from torch import nn
 
-from core.common.cache_dir import place_for
+from core.common.cache import allocate_entry
 from core.config.schema import Config
-from core.data.loading.dataset import PictureDataset
+from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader
 from core.data.loading.order import Order
 from core.events.emitter import Emit
@@ -112,7 +112,7 @@ def _feature_feed(
 
 
 def _open_store(
-    config: Config, net: FrozenNet, dataset: PictureDataset, common: Mapping[str, object], view: int
+    config: Config, net: FrozenNet, dataset: ImageDataset, common: Mapping[str, object], view: int
 ) -> FeatureStore:
     """Open what is kept of one view of a side of the data."""
     name = store_name(
@@ -125,5 +125,5 @@ def _open_store(
         contents=list(zip(dataset.contents, dataset.labels, strict=True)),
     )
     count, width = len(dataset), net.classifier.in_features
-    folder = place_for("features", name, 4 * count * (width + 1), config.cache.max_gb)
+    folder = allocate_entry("features", name, 4 * count * (width + 1), config.cache.max_gb)
     return FeatureStore(folder, count, width)

@@ -23,13 +23,13 @@ from core.demo.storage import DRAWING_VERSION, draw_folder
 PRETRAINING_SEED = 1
 """Seed of the pretraining pictures."""
 
-PICTURES_PER_CLASS = 200
+IMAGES_PER_CLASS = 200
 """Pictures of each pretraining class."""
 
 Tree = dict[str, Any]
 
 
-def draw(root: Path, per_class: int = PICTURES_PER_CLASS) -> None:
+def draw(root: Path, per_class: int = IMAGES_PER_CLASS) -> None:
     """Draw the pretraining set into `root`/<class>/<number>.png; raises OSError."""
     draw_folder(root, PRETRAINING_SET, PRETRAINING_SEED, per_class)
 

@@ -34,7 +34,7 @@ class _Context(ForkServerContext):
     Process = _Worker
 
 
-def start_server() -> BaseContext:
+def start_forkserver() -> BaseContext:
     """Return the context that makes workers; its server begins at once to import what they need.
 
     fork can deadlock, as this process runs threads; the server forks from a clean one. What it
