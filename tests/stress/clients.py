@@ -31,7 +31,7 @@ from core.run.folder import RunFolder
 from tests.stress.common import faults, headless, options, surroundings, verdict
 from tests.stress.watch import start
 from tests.tui.command import environment
-from tui.runtime.remote_control import APPLIED, REFUSED, control
+from tui.runtime.remote_control import APPLIED, REFUSED, send_command
 
 CLIENTS = 2
 _CLIENT = (sys.executable, "-m", "tests.stress.clients")
@@ -83,7 +83,7 @@ def send_all(folder: RunFolder, count: int, choose: random.Random) -> None:
         command = _KINDS[kind][1](choose)
         answer = None
         if choose.random() < _WAITING_SHARE:
-            answer = control(folder, command, wait=True)[0]
+            answer = send_command(folder, command, wait=True)[0]
         else:
             append_command(folder.commands, command)
         print(json.dumps({"id": command.id, "kind": kind, "answer": answer}), flush=True)

@@ -1,4 +1,4 @@
-"""Printing once to standard output, for a terminal or a log."""
+"""Open the console that tables and summaries are printed to."""
 
 import sys
 from io import TextIOWrapper
@@ -8,12 +8,17 @@ from rich.console import Console
 WIDTH_WITHOUT_TERMINAL = 100
 
 
-def output(width: int | None = None) -> Console:
-    """Return what prints `width` columns, or as many as the terminal has."""
-    # A terminal that doesn't know a sign must not keep the rest from being read.
+def open_console(
+    width: int | None = None, without_terminal: int = WIDTH_WITHOUT_TERMINAL
+) -> Console:
+    """Return a console of `width` columns; by default as wide as the terminal.
+
+    `without_terminal` is the default where standard output is no terminal.
+    """
+    # A terminal whose encoding lacks a symbol must not fail the rest of the output.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False, width=width)
     if width is None and not console.is_terminal:
-        return Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+        return Console(highlight=False, width=without_terminal)
     return console

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.common.errors import os_error_text
 from core.common.text import printable
 from tui.cli.options import predictor_options
 from tui.cli.outputs import check_outputs, write_output
@@ -91,5 +92,5 @@ def _save(folder: "RunFolder", content: dict[str, Any]) -> None:
     try:
         keep(folder, content, time.time())
     except OSError as error:
-        reason = printable(error.strerror or str(error))
+        reason = printable(os_error_text(error))
         click.echo(f"evaluation not saved in the run folder: {reason}", err=True)

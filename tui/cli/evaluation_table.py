@@ -1,4 +1,4 @@
-"""An evaluation on standard output, once."""
+"""Print an evaluation as tables."""
 
 from typing import TYPE_CHECKING
 
@@ -7,34 +7,28 @@ from rich.text import Text
 
 from core.common import format as fmt
 from core.common.text import printable
-from tui.cli.console import output
+from tui.cli.console import open_console
+from tui.text.evaluation_metrics import METRIC_NAMES
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
 
-_NAMES = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro F1",
-    "ece": "calibration error",
-    "loss": "loss",
-}
 _WORST, _PAIRS = 20, 8
 
 
 def print_evaluation(result: "EvaluationResult") -> None:
-    """Print the figures with their intervals, the weakest classes and the most confused pairs."""
-    console = output()
-    where = printable(result.root)
-    left_out = f", {fmt.count(len(result.unreadable))} unreadable left out"
+    """Print the metrics with their intervals, the weakest classes and the most confused pairs."""
+    console = open_console()
+    root = printable(result.root)
+    unreadable = f", {fmt.count(len(result.unreadable))} unreadable left out"
     console.print(
         Text.assemble(
             (printable(result.about["run"]), "bold"),
-            f" ({printable(result.about['checkpoint'])}) on {where}: "
-            f"{fmt.count(len(result.labels))} pictures{left_out if result.unreadable else ''}",
+            f" ({printable(result.about['checkpoint'])}) on {root}: "
+            f"{fmt.counted(len(result.labels), 'image')}{unreadable if result.unreadable else ''}",
         )
     )
-    tables = [_figures(result), _classes(result)]
+    tables = [_metrics(result), _classes(result)]
     if result.evaluation.pairs:
         tables.append(_pairs(result))
     for table in tables:
@@ -42,12 +36,12 @@ def print_evaluation(result: "EvaluationResult") -> None:
         console.print(table)
 
 
-def _figures(result: "EvaluationResult") -> Table:
+def _metrics(result: "EvaluationResult") -> Table:
     table = _table("", "value", "95% interval")
     tta = result.tta
     for title in (f"with {tta.kind}", "difference", "95% interval") if tta else ():
         table.add_column(title, justify="right")
-    for key, name in _NAMES.items():
+    for key, name in METRIC_NAMES.items():
         low, high = result.intervals[key]
         cells = [name, f"{result.figures[key]:.4f}", f"{low:.4f} to {high:.4f}"]
         if tta:
@@ -61,17 +55,17 @@ def _figures(result: "EvaluationResult") -> Table:
 def _classes(result: "EvaluationResult") -> Table:
     rows = [row for row in result.evaluation.rows if row.support]
     worst = sorted(rows, key=lambda row: (row.f1, row.label))[:_WORST]
-    said = "class" if len(worst) == len(rows) else f"the {len(worst)} weakest classes"
-    table = _table(said, "pictures", "precision", "recall", "F1")
+    title = "class" if len(worst) == len(rows) else f"{len(worst)} weakest classes"
+    table = _table(title, "images", "precision", "recall", "F1")
     for row in worst:
-        figures = (fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1))
-        table.add_row(Text(printable(row.name)), fmt.count(row.support), *figures)
+        metrics = (fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1))
+        table.add_row(Text(printable(row.name)), fmt.count(row.support), *metrics)
     return table
 
 
 def _pairs(result: "EvaluationResult") -> Table:
     name = result.evaluation.name
-    table = _table("confused most: class", "taken for", "pictures", "of the class")
+    table = _table("most confused pairs: class", "predicted as", "images", "of the class")
     for pair in result.evaluation.pairs[:_PAIRS]:
         names = (Text(printable(name(label))) for label in (pair.truth, pair.predicted))
         table.add_row(*names, fmt.count(pair.count), fmt.percent(pair.share, 1))

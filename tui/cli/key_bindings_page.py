@@ -5,33 +5,34 @@ from collections.abc import Iterable, Iterator
 from textual.app import App
 
 from tui.app import ConvNextApp
-from tui.dialogs.choice_and_value import ChoiceDialog, ValueDialog
+from tui.dialogs.choice import ChoiceDialog
 from tui.dialogs.text import TextDialog
+from tui.dialogs.value import ValueDialog
 from tui.screens.check import CheckScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
 from tui.screens.new_run import NewRunScreen
 from tui.screens.replay import ReplayScreen
 from tui.screens.run import RunScreen
-from tui.screens.run_controls import SteeringScreen
-from tui.screens.run_list import RunsScreen
-from tui.screens.run_list_actions import ManagingScreen
-from tui.screens.run_list_filter import FilteringScreen
+from tui.screens.run_controls import RunControlsScreen
+from tui.screens.run_list import RunListScreen
+from tui.screens.run_list_actions import RunActionsScreen
+from tui.screens.run_list_filter import RunFilterScreen
 from tui.tabs.charts import ChartsTab
 from tui.tabs.classes import ClassesTab
 from tui.tabs.config import ConfigTab
 from tui.tabs.evaluations import EvaluationsTab
-from tui.tabs.images import PicturesTab
+from tui.tabs.images import ImagesTab
 from tui.tabs.log import LogTab
 from tui.text.key_bindings import Row, declared_keys
 
 KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Everywhere": (ConvNextApp,),
-    "The list of runs": (RunsScreen, ManagingScreen, FilteringScreen),
-    "A run": (SteeringScreen, RunScreen),
+    "The list of runs": (RunListScreen, RunActionsScreen, RunFilterScreen),
+    "A run": (RunControlsScreen, RunScreen),
     "A run's charts": (ChartsTab,),
     "A run's classes": (ClassesTab,),
-    "A run's pictures": (PicturesTab,),
+    "A run's pictures": (ImagesTab,),
     "A run's configuration": (ConfigTab,),
     "A run's log": (LogTab,),
     "A run's evaluations": (EvaluationsTab,),

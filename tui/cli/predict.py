@@ -1,16 +1,21 @@
-"""Subcommands that use a run's network."""
+"""The command `predict`: predict the classes of images."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.common.errors import SetupError
+from core.common.format import counted
 from core.common.text import printable
+from tui.cli.options import predictor_options
 from tui.cli.outputs import check_outputs, writing
-from tui.cli.runs import folder_of
+from tui.cli.prediction_text import prediction_line
+from tui.cli.predictor import load_predictor
+from tui.cli.progress_bars import progress_bar
 
 if TYPE_CHECKING:
     from core.inference.predict import Sample, Tally
@@ -20,89 +25,38 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _SHOWN, _ON_GRID = 12, 36
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def predictor_options(command: F) -> F:
-    """Add the options of every command that loads a run's network."""
-    for option in (
-        click.option("--runs-dir", metavar="DIR", help="Where the runs are."),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(1, 65536),
-            metavar="N",
-            help="Pictures at once. [default: 32, 128 on CUDA]",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(["fp32", "bf16", "auto"]),
-            default="fp32",
-            show_default=True,
-            help="Number format; auto = bf16 on CUDA devices that have it.",
-        ),
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-            default="auto",
-            show_default=True,
-            help="Where to compute.",
-        ),
-        click.option(
-            "--checkpoint",
-            default="best",
-            show_default=True,
-            metavar="NAME|FILE",
-            help="best, best-head, best-full, last, or a file that the run wrote.",
-        ),
-    ):
-        command = option(command)
-    return command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outputs:
+    """The files that a call writes."""
 
-
-def load(context: click.Context, run: str, options: dict[str, Any]) -> "Predictor":
-    """Return the network that the options ask for; raises SetupError."""
-    from core.data.decode import hush_pillow
-    from core.inference.api import open_predictor
-    from core.inference.checkpoint_lookup import checkpoint_file
-    from core.run.find import find_run
-    from tui.cli.progress_bars import waiting
-
-    runs_dir = folder_of(context, options["runs_dir"])
-    # Whoever has mistyped one of them need not wait for torch.
-    checkpoint_file(find_run(runs_dir, run), options["checkpoint"])
-    hush_pillow()
-    with waiting("loading torch and the network"):
-        return open_predictor(
-            run,
-            runs_dir,
-            options["checkpoint"],
-            options["device"],
-            options["batch_size"],
-            options["precision"],
-        )
+    out: str | None
+    overwrite: bool
+    submission: str | None
+    grid: str | None
 
 
 @click.command()
 @click.argument("run")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("--out", metavar="FILE", help="Rows into this .csv or .jsonl file; goes on with it.")
+@click.option(
+    "--out", metavar="FILE", help="Write rows to this .csv or .jsonl file; resumes a partial file."
+)
 @click.option(
     "--top",
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
     metavar="K",
-    help="Classes a picture, the most probable first.",
+    help="Classes per image, the most probable first.",
 )
-@click.option("--overwrite", is_flag=True, help="Begin the file of --out anew.")
+@click.option("--overwrite", is_flag=True, help="Start the file of --out from scratch.")
 @click.option("--submission", metavar="FILE", help="Also write ID,Label (with --out).")
-@click.option("--show", is_flag=True, help="Show some pictures with their labels on the terminal.")
-@click.option("--grid", metavar="FILE.png", help="Write some pictures with their labels as one.")
+@click.option("--show", is_flag=True, help="Show some images with their labels on the terminal.")
+@click.option("--grid", metavar="FILE.png", help="Write a grid of some images with their labels.")
 @predictor_options
-@click.pass_context
 def predict(
-    context: click.Context,
-    /,
     run: str,
     paths: tuple[str, ...],
     out: str | None,
@@ -113,15 +67,16 @@ def predict(
     grid: str | None,
     **options: Any,
 ) -> None:
-    """Predict the classes of pictures: files, folders, patterns, or a list on standard input (-).
+    """Predict the classes of images. Takes files, folders, patterns, or paths from standard input
+    (-).
 
     \b
       convnext-tui predict RUN new/ --out new.csv
       find . -name '*.jpg' | convnext-tui predict RUN - --out all.jsonl
       convnext-tui predict RUN a.jpg b.jpg --show
 
-    The rows are in the pictures' order; one that can't be read has an empty label and its error.
-    Stopped or killed, the same command goes on where it was.
+    Rows are in the order of the images; an unreadable image has an empty label and its error.
+    After an interruption the same command resumes.
     """
     from core.inference.input_paths import STDIN, picture_paths
     from core.inference.predict import Sample
@@ -129,36 +84,35 @@ def predict(
 
     if out is not None:
         form_for(Path(out), top)
-    _check(paths, out, submission, grid, show, STDIN)
+    outputs = _Outputs(out=out, overwrite=overwrite, submission=submission, grid=grid)
+    _check(paths, outputs, show, STDIN)
     listed = picture_paths(paths)
     total = None if STDIN in paths or not sys.stderr.isatty() else sum(1 for _ in listed)
-    predictor = load(context, run, options)
+    predictor = load_predictor(run, options)
     top = min(top, len(predictor.classes))
     sample = Sample(_ON_GRID if grid else _SHOWN)
-    again = picture_paths(paths)
+    inputs = picture_paths(paths)
     if out is None:
-        _print_rows(predictor, again, top, sample)
+        _print_rows(predictor, inputs, top, sample)
     else:
-        _write_rows(predictor, again, top, sample, Path(out), overwrite, submission, total)
+        _write_rows(predictor, inputs, top, sample, outputs, total)
     if show:
         _show(sample.rows[:_SHOWN])
     if grid is not None:
         _write_grid(sample.rows, Path(grid))
 
 
-def _check(
-    paths: Sequence[str],
-    out: str | None,
-    submission: str | None,
-    grid: str | None,
-    show: bool,
-    stdin: str,
-) -> None:
-    check_outputs(("--out", out), ("--submission", submission), ("--grid", grid), inputs=paths)
-    if submission is not None and out is None:
-        raise SetupError("--submission is made from the file of --out: give that too")
+def _check(paths: Sequence[str], outputs: _Outputs, show: bool, stdin: str) -> None:
+    check_outputs(
+        ("--out", outputs.out),
+        ("--submission", outputs.submission),
+        ("--grid", outputs.grid),
+        inputs=paths,
+    )
+    if outputs.submission is not None and outputs.out is None:
+        raise SetupError("--submission needs --out FILE, from which it is made")
     if show and not sys.stdout.isatty():
-        raise SetupError("--show needs a terminal; --grid FILE.png writes the pictures into a file")
+        raise SetupError("--show needs a terminal; --grid FILE.png writes the images to a file")
     if paths.count(stdin) > 1:
         raise SetupError("standard input (-) can be read only once")
 
@@ -168,15 +122,7 @@ def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: 
 
     for row in predicted(predictor, paths, top):
         sample.add(row)
-        click.echo(in_words(row))
-
-
-def in_words(row: "Row") -> str:
-    """Return a row as one line for a person."""
-    if row.error:
-        return f"{printable(row.path)}: can't be read: {printable(row.error)}"
-    ranked = ", ".join(f"{printable(name)} {share:.1%}" for name, share in row.ranked)
-    return f"{printable(row.path)}: {ranked}"
+        click.echo(prediction_line(row))
 
 
 def _write_rows(
@@ -184,43 +130,41 @@ def _write_rows(
     paths: Iterator[str],
     top: int,
     sample: "Sample",
-    file: Path,
-    overwrite: bool,
-    submission: str | None,
+    outputs: _Outputs,
     total: int | None,
 ) -> None:
     from core.inference.predict import about_rows, predict_into
     from core.inference.prediction_rows import form_for
     from core.inference.resumable_output import OutFile
-    from tui.cli.progress_bars import advance, working
 
-    out = OutFile(file, form_for(file, top), about_rows(predictor), overwrite)
+    assert outputs.out is not None
+    file = Path(outputs.out)
+    out = OutFile(file, form_for(file, top), about_rows(predictor), outputs.overwrite)
     try:
-        with working("predicting", total) as progress:
+        with progress_bar("predicting", total) as bar:
 
             def on_row(row: "Row", is_new: bool) -> None:
                 sample.add(row)
-                advance(progress)
+                bar.advance()
 
             tally = predict_into(out, predictor, paths, top, on_row)
-        if submission is not None:
-            _write_submission(out, Path(submission))
+        if outputs.submission is not None:
+            _write_submission(out, Path(outputs.submission))
     except KeyboardInterrupt:
-        click.echo(f"stopped; the same command goes on with {printable(str(file))}", err=True)
+        message = f"interrupted; the same command resumes {printable(outputs.out)}"
+        click.echo(message, err=True)
         sys.exit(_INTERRUPTED)
     finally:
         out.close()
-    click.echo(_told(tally, file), err=True)
+    click.echo(_summary(tally, file), err=True)
 
 
-def _told(tally: "Tally", file: Path) -> str:
-    from core.common.format import count
-
-    parts = [f"{count(tally.rows)} rows in {printable(str(file))}"]
+def _summary(tally: "Tally", file: Path) -> str:
+    parts = [f"{counted(tally.rows, 'row')} in {printable(str(file))}"]
     if tally.done_before:
-        parts.append(f"{count(tally.done_before)} of them were there before")
+        parts.append(f"{tally.done_before:,} from an earlier call")
     if tally.unreadable:
-        parts.append(f"{count(tally.unreadable)} could not be read, see the column error")
+        parts.append(f"{counted(tally.unreadable, 'unreadable image')}, see column error")
     return "; ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Pictures with a line below each, printed once to a terminal, two pixels a cell."""
+"""Print images with captions to a terminal, two pixels per cell."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WIDTH = 28
-"""Columns of a picture."""
+"""Columns of an image."""
 
 
 def half_blocks(image: "Image", width: int = WIDTH, height: int | None = None) -> Text:
-    """Return a picture as text: the upper half of each cell in the text's colour, the lower half
-    in that of its background. `height` cells at most; as the picture's shape has it if not given.
+    """Return an image as half-block characters, the upper pixel as foreground and the lower one as
+    background color. `height` limits the rows; the aspect ratio is kept.
     """
     scale = width / image.width
     if height is not None:
@@ -30,26 +30,28 @@ def half_blocks(image: "Image", width: int = WIDTH, height: int | None = None) -
     text = Text(no_wrap=True)
     for line in range(lines):
         for column in range(columns):
-            upper, lower = (f"#{pixels[6 * p : 6 * p + 6]}" for p in _places(line, column, columns))
+            upper, lower = (
+                f"#{pixels[6 * p : 6 * p + 6]}" for p in _pixel_indices(line, column, columns)
+            )
             text.append("▀", Style(color=upper, bgcolor=lower))
         text.append("\n")
     return text
 
 
 def print_images(console: Console, items: Iterable[tuple["Image | None", Sequence[str]]]) -> None:
-    """Print pictures beside each other, each with its lines of text below."""
+    """Print images side by side, each with its caption below."""
     tiles = [_tile(image, lines) for image, lines in items]
     console.print(Columns(tiles, padding=(1, 2)))
 
 
 def _tile(image: "Image | None", lines: Sequence[str]) -> Group:
-    below = [Text(printable(line), no_wrap=True, overflow="ellipsis") for line in lines]
-    for line in below:
+    caption = [Text(printable(line), no_wrap=True, overflow="ellipsis") for line in lines]
+    for line in caption:
         line.truncate(WIDTH, overflow="ellipsis", pad=True)
-    picture = half_blocks(image, WIDTH, WIDTH // 2) if image else Text("(no picture)\n")
-    return Group(picture, *below)
+    shown = half_blocks(image, WIDTH, WIDTH // 2) if image else Text("(no image)\n")
+    return Group(shown, *caption)
 
 
-def _places(line: int, column: int, columns: int) -> tuple[int, int]:
+def _pixel_indices(line: int, column: int, columns: int) -> tuple[int, int]:
     upper = 2 * line * columns + column
     return upper, upper + columns

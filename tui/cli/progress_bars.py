@@ -1,4 +1,4 @@
-"""How far a command is that puts many pictures through a network; on standard error alone."""
+"""Show the progress of a command on standard error; nothing where that is not a terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,36 +14,44 @@ from rich.progress import (
 )
 
 
-@contextmanager
-def working(what: str, total: int | None = None) -> Iterator[Progress | None]:
-    """Show a bar while the block runs; its one task is to be advanced by the caller.
+class ProgressBar:
+    """A progress bar, or nothing off a terminal."""
 
-    Off a terminal nothing is shown, and there is no bar.
-    """
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def advance(self, by: int = 1) -> None:
+        """Add `by` finished items."""
+        if self._progress is not None:
+            self._progress.advance(self._progress.task_ids[0], by)
+
+    def update(self, done: int, total: int) -> None:
+        """Set the finished and the total items."""
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None = None) -> Iterator[ProgressBar]:
+    """Show a progress bar while the block runs, which updates it."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield ProgressBar(None)
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
     with Progress(
         *columns, MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
     ) as progress:
-        progress.add_task(what, total=total)
-        yield progress
-
-
-def advance(progress: Progress | None, by: int = 1) -> None:
-    """Move the bar on, if there is one."""
-    if progress is not None:
-        progress.advance(progress.task_ids[0], by)
+        progress.add_task(label, total=total)
+        yield ProgressBar(progress)
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say what is waited for, on a terminal."""
+def spinner(label: str) -> Iterator[None]:
+    """Show a spinner while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    with console.status(what):
+    with console.status(label):
         yield

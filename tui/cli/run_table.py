@@ -1,46 +1,48 @@
-"""The run list as a table on standard output."""
+"""Print the list of runs as a table."""
 
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.folder import RunSummary
+from tui.cli.console import open_console
+from tui.cli.run_report import no_runs_text
 
 _WIDTH_WITHOUT_TERMINAL = 160
 
 
-def print_runs(rows: list[RunSummary], folder: Path, total: int) -> None:
-    """Print a table, or what to do when there is none; `total` counts those left out, too."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+def print_runs(rows: list[RunSummary], runs_dir: Path, total: int) -> None:
+    """Print a table of runs, or a hint where there is none to print.
+
+    `total` is the number of all runs, before the query.
+    """
+    console = open_console(without_terminal=_WIDTH_WITHOUT_TERMINAL)
     if not rows and total:
-        console.print(Text(f"none of {total} runs fits; is:archived shows archived ones"))
+        console.print(Text(f"no matching runs (of {total}); is:archived lists archived ones"))
         return
     if not rows:
-        console.print(Text(f"no runs in {printable(str(folder))} yet; try: convnext-tui --demo"))
+        console.print(Text(no_runs_text(runs_dir)))
         return
     table = Table(box=None, pad_edge=False)
     for title in ("run", "status", "model", "phase"):
         table.add_column(title, overflow="fold" if title == "run" else "ellipsis", no_wrap=True)
     for title in ("epochs", "best top-1", "time", "started"):
         table.add_column(title, justify="right", no_wrap=True)
-    added = any(row.tags or row.starred for row in rows)
-    if added:
+    tagged = any(row.tags or row.starred for row in rows)
+    if tagged:
         table.add_column("tags", no_wrap=True, overflow="ellipsis")
     now = time.time()
     for row in rows:
-        cells = _cells(row, now) + ([_added(row)] if added else [])
+        cells = _cells(row, now) + ([_tags(row)] if tagged else [])
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
 
 
-def _added(row: RunSummary) -> str:
+def _tags(row: RunSummary) -> str:
     return printable(" ".join([*(["★"] if row.starred else []), *(f"#{tag}" for tag in row.tags)]))
 
 

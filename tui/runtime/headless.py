@@ -1,4 +1,4 @@
-"""A run without the app: all of it, or what is left of it when the app has gone."""
+"""Train without the app, from the start or after the app was closed."""
 
 import sys
 from pathlib import Path
@@ -21,21 +21,21 @@ def run_headless(
     """Train without the app; returns the exit code."""
     engine = EngineThread(config, runs_dir, resumption=resumption)
     is_rank = bool(find_job().id)
-    interrupts = StopSignals(lambda reason: engine.send(Stop(reason=reason)), show_cursor, is_rank)
+    signals = StopSignals(lambda reason: engine.send(Stop(reason=reason)), show_cursor, is_rank)
     queue = engine.subscribe()
-    view = make_reporter(log_format, sys.stdout)
+    reporter = make_reporter(log_format, sys.stdout)
     engine.start()
-    result = follow(engine, queue, view)
+    result = follow(engine, queue, reporter)
     _report(engine, quiet=log_format == "json")
-    if interrupts.exit_code is None or result.exit_code == EXIT_ANEW:
+    if signals.exit_code is None or result.exit_code == EXIT_ANEW:
         return result.exit_code
-    return interrupts.exit_code
+    return signals.exit_code
 
 
-def finish_headless(engine: EngineThread, interrupts: StopSignals, hung_up: bool = False) -> int:
-    """Go on without the app until the run is over; returns the exit code.
+def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = False) -> int:
+    """Continue without the app until the run ends; returns the exit code.
 
-    After `hung_up` there is no terminal to write to: the lines go into the run's log.
+    After `hung_up` there is no terminal: the output goes to the run's log.
     """
     state, queue = RunState(), engine.subscribe()
     if engine.alive:
@@ -46,8 +46,8 @@ def finish_headless(engine: EngineThread, interrupts: StopSignals, hung_up: bool
                 redirect_output(engine.folder.log)
         follow(engine, queue, make_reporter("plain" if hung_up else "auto", sys.stdout), state)
     _report(engine, quiet=False)
-    if interrupts.exit_code is not None:
-        return interrupts.exit_code
+    if signals.exit_code is not None:
+        return signals.exit_code
     return engine.result.exit_code if engine.result else EXIT_FINISHED
 
 
@@ -56,10 +56,10 @@ def _report(engine: EngineThread, quiet: bool) -> None:
     if result is None:
         return
     if result.outcome == "failed":
-        log = f"\nmore in {engine.folder.log}" if engine.folder else ""
+        log = f"\nsee {engine.folder.log}" if engine.folder else ""
         print(f"error: {result.reason}{log}", file=sys.stderr)
     if engine.folder is not None and not quiet:
         try:
             print(run_folder_line(engine.folder), flush=True)
         except (OSError, ValueError):
-            return  # nobody is there to read it
+            return  # the reader of the output has exited

@@ -1,4 +1,4 @@
-"""This process as one of the ranks that torchrun has started."""
+"""Run this process as one of the ranks that torchrun has started."""
 
 import os
 import sys
@@ -22,8 +22,7 @@ _EXIT_CODES = {"finished": 0, "stopped": 0, "failed": 1}
 def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
     """Train as one of several ranks; returns the exit code.
 
-    When an elastic agent has started all of them anew, the run that they had begun goes on from
-    its last checkpoint.
+    After torchrun has restarted the ranks, the run resumes from its last checkpoint.
     """
     config, resumption = plan()
     if not job.leads:
@@ -42,8 +41,8 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
         status = fold(past).status
         if status in _EXIT_CODES:
             let_others_go(config)
-            return _told(_EXIT_CODES[status])
-        # The run's configuration has what was to be changed, its checkpoint perhaps not yet.
+            return _report_exit_code(_EXIT_CODES[status])
+        # The requested changes are in the run's configuration, but maybe not in its checkpoint.
         resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
         config = resumption.config
     from core.session.engine_thread import EXIT_ANEW, EXIT_USAGE
@@ -52,16 +51,18 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
     try:
         code = run_headless(config, runs_dir, log_format, resumption)
     except SetupError as error:
-        # It would be the same with the next start.
+        # A restart would fail with the same error.
         let_others_go(config)
         print(f"error: {error}", file=sys.stderr)
-        return _told(EXIT_USAGE)
-    return code if code == EXIT_ANEW else _told(code)
+        return _report_exit_code(EXIT_USAGE)
+    return code if code == EXIT_ANEW else _report_exit_code(code)
 
 
-def _told(code: int) -> int:
-    """Leave a run's exit code for whoever started the ranks; returns what to end with: another
-    code than 0 makes the agent start all of them anew."""
+def _report_exit_code(code: int) -> int:
+    """Write a run's exit code to the file that the launcher reads.
+
+    Returns this rank's exit code: another code than 0 makes torchrun restart all ranks.
+    """
     name = os.environ.get(RESULT_VARIABLE)
     if not name:
         return code

@@ -1,4 +1,4 @@
-"""A process that only looks: nothing on the disk can be changed from it, whatever is asked."""
+"""Make a process read-only: no Python code in it can change files or start processes."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REASON = "this is a view only: nothing can be started, changed or written from here"
+REASON = "read-only: nothing can be started, changed or written from here"
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"),
@@ -20,30 +20,30 @@ _PROCESSES = {
 _DEVICES = ("/dev/null", "/dev/tty")
 
 
-def forbid_writing(but: Path | None = None) -> None:
-    """From now on, and for good, let no Python code of this process open a file for writing,
-    change a folder or start a process; it gets an OSError. The file `but` is free.
+def forbid_writing(allowed: Path | None = None) -> None:
+    """Raise PermissionError for every later attempt of this process to write.
 
-    An audit hook can't be taken away again, so that no screen, old or new, can get round it.
+    Writing is opening a file for writing, changing a folder or starting a process. The file
+    `allowed` is exempt. An audit hook can't be removed, so no screen can bypass it.
     """
     sys.dont_write_bytecode = True
-    free = {*_DEVICES, str(but)} if but else set(_DEVICES)
+    exempt = {*_DEVICES, str(allowed)} if allowed else set(_DEVICES)
 
-    def look(event: str, arguments: tuple[Any, ...]) -> None:
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
-            # A number is a file that was opened before, and stays as it was opened.
+            # A number is a file descriptor that was opened before, with its own mode.
             writes = bool(flags & _WRITE_FLAGS) and not isinstance(path, int)
         elif event in _CHANGES:
             path, writes = arguments[0], True
         else:
             path, writes = "", event in _PROCESSES
-        if writes and not (isinstance(path, str | Path) and str(path) in free):
+        if writes and not (isinstance(path, str | Path) and str(path) in exempt):
             raise PermissionError(errno.EROFS, REASON)
 
-    sys.addaudithook(look)
+    sys.addaudithook(refuse)
 
 
 def refuse_to_start(*_: object, **__: object) -> Any:
-    """Stand in for what starts runs."""
+    """Refuse to start a run; takes the place of `Session.start_run`."""
     raise PermissionError(REASON)

@@ -1,4 +1,4 @@
-"""Steering a run from another process, and starting one that belongs to no terminal."""
+"""Send commands to a run of another process, and start a run in the background."""
 
 import json
 import subprocess
@@ -16,10 +16,12 @@ from core.events.journal import JournalReader, Place
 from core.events.types import CommandApplied, CommandRefused
 from core.run.folder import RunFolder, is_locked, run_folders
 
-APPLIED, REFUSED, NO_ANSWER = 0, 1, 3
-PATIENT_SECONDS = 10.0
-_LOOK_SECONDS = 0.1
-_PLAIN: dict[str, Callable[[], cmd.Command]] = {
+APPLIED, REFUSED, NO_REPLY = 0, 1, 3
+"""Exit codes of `ctl`."""
+ACTIONS = ("pause", "resume", "save", "stop", "next-phase", "patience", "lr")
+REPLY_SECONDS = 10.0
+_POLL_SECONDS = 0.1
+_WITHOUT_VALUE: dict[str, Callable[[], cmd.Command]] = {
     "pause": cmd.Pause,
     "resume": cmd.Resume,
     "save": cmd.SaveCheckpoint,
@@ -29,34 +31,35 @@ _PLAIN: dict[str, Callable[[], cmd.Command]] = {
 
 
 def make_command(action: str, value: str | None) -> cmd.Command:
-    """Return the command that an action names; raises SetupError."""
-    if action in _PLAIN:
+    """Return the command of an action; raises SetupError for an invalid value."""
+    if action in _WITHOUT_VALUE:
         if value is not None:
-            raise SetupError(f"{action} takes no value, was given {printable(value)!r}")
-        return _PLAIN[action]()
+            raise SetupError(f"{action} takes no value, but was given {printable(value)!r}")
+        return _WITHOUT_VALUE[action]()
     try:
         if action == "patience":
             return cmd.SetPatience(patience=int(value or ""))
         return cmd.SetLearningRate(lr=float(value or ""))
     except ValueError:
-        kind = "a whole number of epochs" if action == "patience" else "a number"
-        raise SetupError(f"{action} takes {kind}, was given {printable(str(value))!r}") from None
+        expected = "a whole number of epochs" if action == "patience" else "a number"
+        given = "nothing" if value is None else repr(printable(value))
+        raise SetupError(f"{action} takes {expected}, but was given {given}") from None
 
 
-def control(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[int, str]:
-    """Send a command to the engine of a run and wait for its answer.
+def send_command(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[int, str]:
+    """Send a command to a run and wait for the reply; returns the exit code and the reply as text.
 
-    Returns the exit code and the answer in words. With `wait` it waits as long as an engine
-    lives, otherwise PATIENT_SECONDS. Raises OSError when the run's folder can't be written.
+    Waits REPLY_SECONDS at most, with `wait` as long as the run's process lives. Raises OSError
+    when the run folder can't be written.
     """
     if not is_locked(folder):
-        return NO_ANSWER, f"no engine is at work on {printable(folder.id)}"
-    # The answer comes after the command, however long the journal is before it.
+        return NO_REPLY, f"run {printable(folder.id)} is not in progress: no process trains it"
+    # The reply follows the command, so reading starts at the journal's current end.
     reader = JournalReader(folder.journal, Place(offset=folder.journal.stat().st_size))
     append_command(folder.commands, command)
-    deadline = time.monotonic() + PATIENT_SECONDS
+    deadline = time.monotonic() + REPLY_SECONDS
     while True:
-        # Looked at first: an engine that ends after its answer has given it.
+        # Checked before reading: a process that exits after its reply has written the reply.
         alive = is_locked(folder)
         for record in reader.read():
             event = record.event
@@ -64,30 +67,28 @@ def control(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[int, s
                 return APPLIED, f"{printable(event.note)}, at step {event.global_step:,}"
             if isinstance(event, CommandRefused) and event.id == command.id:
                 return REFUSED, f"refused: {printable(event.reason)}"
-        if not alive or (not wait and time.monotonic() > deadline):
-            return NO_ANSWER, "no answer: " + (
-                "the engine is busy; it will still read the command"
-                if alive
-                else "the engine ended"
-            )
-        time.sleep(_LOOK_SECONDS)
+        if not alive:
+            return NO_REPLY, "no reply: the run's process has ended"
+        if not wait and time.monotonic() > deadline:
+            return NO_REPLY, "no reply yet: the run is busy and will still read the command"
+        time.sleep(_POLL_SECONDS)
 
 
 def newest_active_run(runs_dir: Path) -> RunFolder:
-    """Return the newest run that an engine is at work on; raises SetupError."""
+    """Return the newest run that a process trains; raises SetupError where there is none."""
     for folder in run_folders(runs_dir):
         if is_locked(folder):
             return folder
     raise SetupError(
-        f"no run is going in {printable(str(runs_dir))}; `convnext-tui runs` lists all"
+        f"no run in progress in {printable(str(runs_dir))}; `convnext-tui runs` lists all runs"
     )
 
 
 def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
-    """Start a headless run in a session of its own; returns the exit code, what to say, and the
-    run's id where it has begun.
+    """Start a headless run in a separate session, without a terminal.
 
-    Waits until the run has begun or could not: an error is still told here.
+    Waits until training starts or fails, so that an error is reported here. Returns the exit code,
+    a message, and the run's id if it has started.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "tui", *arguments, "--no-ui", "--log-format", "json"],
@@ -104,12 +105,14 @@ def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # a rank's library has something to say
+            continue  # output of a library in a rank
         if event["type"] in ("RunStarted", "RunResumed"):
             run_id = event["run_id"]
         if event["type"] == "ModelReady":
-            look_in = f"look in with: convnext-tui attach {run_id}"
-            return 0, f"run {run_id} trains without this terminal; {look_in}", run_id
+            message = (
+                f"run {run_id} trains in the background; open it: convnext-tui attach {run_id}"
+            )
+            return 0, message, run_id
         if event["type"] == "RunEnded":
             return process.wait(), f"error: {event['reason']}", ""
-    return process.wait() or 1, "error: the run's process ended before it began", ""
+    return process.wait() or 1, "error: the run's process ended before training started", ""

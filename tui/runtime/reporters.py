@@ -1,4 +1,4 @@
-"""A run without the app: the same events as a progress bar, plain lines, or JSON."""
+"""Print the events of a headless run: as progress bars, plain lines, or JSON."""
 
 import os
 import sys
@@ -19,58 +19,58 @@ from core.run.state import RunState
 from core.session.engine_thread import EngineThread, Result
 
 LINE_SECONDS = 30.0
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 _STYLES = {"info": "", "good": "green", "warning": "yellow", "error": "bold red"}
 
 
-class View(Protocol):
-    """Something that shows records one by one."""
+class Reporter(Protocol):
+    """Print a run's records, one by one."""
 
     def show(self, record: Record, state: RunState) -> None:
-        """Show a record; `state` has it already."""
+        """Print a record; `state` includes it already."""
 
     def close(self) -> None:
-        """The run is over."""
+        """Finish the output, after the run has ended."""
 
 
 class JsonReporter:
-    """Every event as its journal line, and nothing else."""
+    """Print every event as its line in the journal, and nothing else."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def show(self, record: Record, state: RunState) -> None:
-        """Write one line."""
+        """Print one line."""
         self._out.write(record.to_json() + "\n")
         self._out.flush()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no output is pending."""
 
 
 class PlainReporter:
-    """Lines for a log file: what happened, and where the run is at most every 30 seconds."""
+    """Print lines for a log file: events, and progress every 30 seconds at most."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._last: float | None = None
 
     def show(self, record: Record, state: RunState) -> None:
-        """Write the line that the record calls for, if any."""
+        """Print the record's line, if it has one."""
         line = describe(record.event)
         if line:
             level = "" if line.level in ("info", "good") else f"{line.level}: "
             self._write(record.time, level + line.text)
         elif isinstance(record.event, ev.Progress | ev.Preparing):
-            self._tell_at_most(record, state)
+            self._print_progress(record, state)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no output is pending."""
 
-    def _tell_at_most(self, record: Record, state: RunState) -> None:
+    def _print_progress(self, record: Record, state: RunState) -> None:
         if self._last is None:
             self._last = record.time
-        # A clock set back counts as time gone by: a line too many is better than silence.
+        # After a clock that was set back, a line too many is better than none for hours.
         if 0 <= record.time - self._last < LINE_SECONDS:
             return
         self._last = record.time
@@ -82,7 +82,7 @@ class PlainReporter:
 
 
 class RichReporter:
-    """Bars for phase and epoch at the bottom, lines above them."""
+    """Show progress bars of phase and epoch at the bottom, lines above them."""
 
     def __init__(self, out: TextIO) -> None:
         self._console = Console(file=out, highlight=False)
@@ -99,30 +99,32 @@ class RichReporter:
         self._bars.start()
 
     def show(self, record: Record, state: RunState) -> None:
-        """Move the bars, and print a line where there is something to say."""
+        """Update the bars, and print the record's line, if it has one."""
         line = describe(record.event)
         if line:
-            when = Text(f"{fmt.clock_time(record.time)}  ", style="dim")
-            self._bars.console.print(when + Text(line.text, style=_STYLES[line.level]))
-        self._move(record.event, state)
+            timestamp = Text(f"{fmt.clock_time(record.time)}  ", style="dim")
+            self._bars.console.print(timestamp + Text(line.text, style=_STYLES[line.level]))
+        self._update(record.event, state)
 
     def close(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._bars.stop()
 
-    def _move(self, event: ev.Event, state: RunState) -> None:
+    def _update(self, event: ev.Event, state: RunState) -> None:
         if isinstance(event, ev.Preparing):
             self._epoch = self._set(self._epoch, event.stage, event.done, event.total, "")
         elif isinstance(event, ev.PhaseStarted | ev.EpochEnded):
             phase = state.phase_state(event.phase)
-            done, most = len(phase.epochs), phase.max_epochs
+            done, limit = len(phase.epochs), phase.max_epochs
             eta = phase_eta(state)
-            note = f"{done} of at most {most} epochs" + (f"  {_left(eta)}" if eta else "")
-            self._phase = self._set(self._phase, f"phase {event.phase}", done, most, note)
+            note = f"{done} of at most {fmt.counted(limit, 'epoch')}" + (
+                f"  {_left(eta)}" if eta else ""
+            )
+            self._phase = self._set(self._phase, f"phase {event.phase}", done, limit, note)
         elif isinstance(event, ev.Progress):
             text = f"epoch {event.epoch} {event.stage}"
             eta = epoch_eta(state)
-            note = f"{_figures(event)}  {_left(eta)}" if eta is not None else _figures(event)
+            note = f"{_metrics(event)}  {_left(eta)}" if eta is not None else _metrics(event)
             self._epoch = self._set(self._epoch, text, event.step, event.steps, note)
 
     def _set(self, task: TaskID | None, text: str, done: int, total: int, note: str) -> TaskID:
@@ -132,27 +134,30 @@ class RichReporter:
         return task
 
 
-def make_reporter(log_format: str, out: TextIO) -> View:
-    """Return the view for `auto`, `rich`, `plain` or `json`; auto is rich on a terminal."""
+def make_reporter(log_format: str, out: TextIO) -> Reporter:
+    """Return the reporter for `auto`, `rich`, `plain` or `json`; auto is rich on a terminal."""
     if log_format == "auto":
         log_format = "rich" if out.isatty() else "plain"
-    views: dict[str, type[RichReporter] | type[PlainReporter] | type[JsonReporter]]
-    views = {"rich": RichReporter, "plain": PlainReporter, "json": JsonReporter}
-    return views[log_format](out)
+    reporters: dict[str, type[RichReporter] | type[PlainReporter] | type[JsonReporter]]
+    reporters = {"rich": RichReporter, "plain": PlainReporter, "json": JsonReporter}
+    return reporters[log_format](out)
 
 
 def follow(
-    engine: EngineThread, queue: "SimpleQueue[Record]", view: View, state: RunState | None = None
+    engine: EngineThread,
+    queue: "SimpleQueue[Record]",
+    reporter: Reporter,
+    state: RunState | None = None,
 ) -> Result:
-    """Show a run until its engine's thread is done; returns how it ended.
+    """Report a run until its engine thread ends; returns the result.
 
-    An output that goes away (a closed pipe or terminal) ends the showing, never the run.
+    An output that fails (a closed pipe or terminal) ends the reporting, never the run.
     """
     state = state or RunState()
-    showing, heard = True, 0
+    reporting, received = True, 0
     while True:
         try:
-            record = queue.get(timeout=_LOOK_SECONDS)
+            record = queue.get(timeout=_POLL_SECONDS)
         except Empty:
             if engine.alive:
                 continue
@@ -160,23 +165,23 @@ def follow(
         if record.seq <= state.seq:
             continue
         state.apply(record)
-        old = (heard := heard + 1) <= engine.replayed
-        showing = showing and (old or _show(view, record, state))
-    if showing:
-        view.close()
+        is_old = (received := received + 1) <= engine.replayed
+        reporting = reporting and (is_old or _report(reporter, record, state))
+    if reporting:
+        reporter.close()
     result = engine.join()
     assert result is not None, "the engine's thread ended without a result"
     return result
 
 
 def run_folder_line(folder: RunFolder) -> str:
-    """Return the last line of a run: where its files are."""
+    """Return the last line of a headless run: the location of its files."""
     best = folder.checkpoints / "best.pt"
     return f"run folder: {folder.path}" + (f"; best weights: {best}" if best.exists() else "")
 
 
 def progress_line(event: ev.Event, state: RunState) -> str:
-    """Return where a run stands, as one line."""
+    """Return the progress of a run as one line."""
     if isinstance(event, ev.Preparing):
         counted = f" {fmt.count(event.done)} of {fmt.count(event.total)}" if event.total else ""
         return f"{event.stage}{counted}"
@@ -185,28 +190,28 @@ def progress_line(event: ev.Event, state: RunState) -> str:
     eta = epoch_eta(state)
     return (
         f"{event.phase} epoch {event.epoch} of at most {phase.max_epochs}, {event.stage} step "
-        f"{fmt.count(event.step)} of {fmt.count(event.steps)}: {_figures(event)}"
+        f"{fmt.count(event.step)} of {fmt.count(event.steps)}: {_metrics(event)}"
         + (f", {_left(eta)}" if eta is not None else "")
     )
 
 
-def silence(stream: TextIO) -> None:
-    """Point a stream whose other end is gone at nothing, so that the exit's flush can't fail."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, stream.fileno())
-    os.close(nothing)
+def redirect_to_devnull(stream: TextIO) -> None:
+    """Redirect a broken stream to /dev/null, so that flushing it at exit can't fail."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)
 
 
-def _show(view: View, record: Record, state: RunState) -> bool:
+def _report(reporter: Reporter, record: Record, state: RunState) -> bool:
     try:
-        view.show(record, state)
+        reporter.show(record, state)
     except (OSError, ValueError):  # ValueError: the stream was closed
-        silence(sys.stdout)
+        redirect_to_devnull(sys.stdout)
         return False
     return True
 
 
-def _figures(event: ev.Progress) -> str:
+def _metrics(event: ev.Progress) -> str:
     return (
         f"loss {fmt.loss(event.loss)}, top-1 {fmt.percent(event.top1)}, "
         f"{fmt.speed(event.images_per_second)}"

@@ -1,4 +1,4 @@
-"""What `main()` owns: at most one engine thread, whether an app watches it or not."""
+"""Own the engine thread of this process, with or without the app."""
 
 import threading
 from functools import partial
@@ -15,43 +15,46 @@ if TYPE_CHECKING:
     from core.session.resume import Resumption
     from tui.viewmodel.run_source import EngineSource, Launched
 
-_LONGEST_DRAWING = 1.0
-"""Seconds."""
+_FIRST_FRAME_SECONDS = 1.0
+"""How long the engine waits for the app to draw the run screen."""
 
 
 class Session:
-    """Starts runs one after the other and waits for the last one."""
+    """Start runs, one at a time, and keep the current engine thread."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self.engine: EngineThread | None = None
         self.has_screen = False
-        """Whether an app holds the terminal, so that stray output belongs into the run's log."""
+        """Whether the app has the terminal, so that stray output is redirected to the run's log."""
         self._source: EngineSource | None = None
         self._stopping = ""
 
     @property
     def training(self) -> bool:
-        """Whether a run is going in this process."""
+        """Whether this process trains a run."""
         return self.engine is not None and self.engine.alive
 
     def start_run(self, config: "Config", resumption: "Resumption | None" = None) -> "Launched":
-        """Begin a run, or go on with one; raises SetupError when it can't begin, another one
-        is going or the process was asked to stop."""
-        # Not with the module: the app's first frame would wait for it.
+        """Start or resume a run.
+
+        Raises SetupError when the run can't start, another run is in progress, or the process was
+        told to stop.
+        """
+        # Imported here, as the app's first frame must not wait for it.
         from core.session.engine_thread import EngineThread
         from tui.viewmodel.run_source import EngineSource, Launched
 
         if self._stopping:
             raise SetupError(self._stopping)
         if self.training:
-            raise SetupError("a run is training in this process; stop it or wait for its end")
+            raise SetupError("this process already trains a run; stop it or wait for its end")
         shown = threading.Event()
         self.engine = EngineThread(
             config,
             self.runs_dir,
             resumption=resumption,
-            on_folder=self._keep_output,
+            on_folder=self._redirect_to_log,
             first=partial(self._let_draw, shown),
         )
         self._source = EngineSource(self.engine)
@@ -59,26 +62,26 @@ class Session:
         return Launched(self._source, shown=shown.set)
 
     def screen_closed(self) -> None:
-        """The app has left, whatever becomes of the run."""
+        """Note that the app was closed; the run continues."""
         self.has_screen = False
         if self._source is not None:
             self._source.close()
 
     def _let_draw(self, shown: threading.Event) -> None:
-        # The engine's first imports hold the interpreter's lock for half a second: a screen that
-        # is just being laid out would stand still that long.
+        # The engine's first imports hold the GIL for half a second: a screen that is being laid out
+        # would freeze.
         if self.has_screen:
-            shown.wait(_LONGEST_DRAWING)
+            shown.wait(_FIRST_FRAME_SECONDS)
 
-    def _keep_output(self, folder: "RunFolder") -> None:
-        # Only while the app has the screen; headless, descriptors 1 and 2 are the output itself.
+    def _redirect_to_log(self, folder: "RunFolder") -> None:
+        # Only while the app has the terminal; headless, descriptors 1 and 2 are the output.
         if self.has_screen:
             redirect_output(folder.log)
 
     def stop(self, reason: str) -> None:
-        """Ask the engine to save and stop, and start none from now on."""
+        """Tell the engine to save and stop, and refuse to start another run."""
         self._stopping = reason
         if self.engine is not None:
-            from core.events.commands import Stop  # the engine has it already
+            from core.events.commands import Stop  # already imported by the engine
 
             self.engine.send(Stop(reason=reason))

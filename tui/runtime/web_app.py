@@ -1,6 +1,6 @@
-"""The process behind one browser tab: the app over a runs directory, as a view only.
+"""Run the read-only app for one browser tab.
 
-It is started by `tui.runtime.web_server` for each connection and talks with it through its pipes.
+`tui.runtime.web_server` starts such a process for each connection and talks to it through pipes.
 """
 
 import os
@@ -11,34 +11,34 @@ from pathlib import Path
 
 from tui.runtime.read_only import REASON, forbid_writing, refuse_to_start
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 def main(runs_dir: Path) -> None:
-    """Show the runs until the connection closes."""
+    """Show the runs until the connection is closed."""
     forbid_writing()
-    _keep_apart()
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    _reserve_stdout()
+    threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
     from tui.app import ConvNextApp
-    from tui.preferences.preferences import Habits
+    from tui.preferences.preferences import Preferences
     from tui.preferences.settings import SettingsFile
 
-    # The person's own look, but nothing is kept of what a visitor changes.
-    habits = Habits(SettingsFile().read())
-    ConvNextApp(runs_dir, refuse_to_start, habits=habits, read_only_reason=REASON).run()
+    # The user's preferences, but a visitor's changes are not saved.
+    preferences = Preferences(SettingsFile().read())
+    ConvNextApp(runs_dir, refuse_to_start, preferences=preferences, read_only_reason=REASON).run()
 
 
-def _keep_apart() -> None:
-    """Let the app alone write to the server; what else is printed goes where errors go."""
+def _reserve_stdout() -> None:
+    """Reserve standard output for the app's frames; other output goes to standard error."""
     sys.__stdout__ = os.fdopen(os.dup(1), "w", encoding="utf-8")  # type: ignore[misc]
     os.dup2(2, 1)
 
 
-def _leave_with(server: int) -> None:
-    """End this process when the server is gone without a word: nobody would see it any more."""
+def _exit_with(server: int) -> None:
+    """Exit when the server process no longer exists."""
     while os.getppid() == server:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(0)  # it holds nothing that wants closing
+        time.sleep(_POLL_SECONDS)
+    os._exit(0)  # nothing is open that needs closing
 
 
 if __name__ == "__main__":

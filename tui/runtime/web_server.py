@@ -1,4 +1,4 @@
-"""The runs in a browser: a small web server that starts a view of them for each visitor."""
+"""Serve the read-only app to browsers, one app process per connection."""
 
 import copy
 import ipaddress
@@ -17,8 +17,8 @@ from textual_serve.server import Server
 
 from core.common.subprocesses import python_environment
 
-MOST_VISITORS = 8
-"""At once; each is a process."""
+MAX_CONNECTIONS = 8
+"""Open browser tabs; each has a process."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; "
@@ -28,7 +28,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address means this machine alone."""
+    """Return whether a host name or address is reachable from this machine only."""
     if host.lower() == "localhost":
         return True
     try:
@@ -38,43 +38,45 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(runs_dir: Path, host: str, port: int) -> None:
-    """Serve until a signal comes; raises OSError where the port can't be had."""
-    # The views are started by a shell, in this process's own environment.
+    """Serve until a signal arrives; raises OSError where the port is not available."""
+    # A shell starts the app processes with the environment of this process.
     os.environ.update(python_environment())
-    ViewServer(runs_dir, host, port).serve()
+    AppServer(runs_dir, host, port).serve()
 
 
-class ViewServer(Server):
-    """Serves views of a runs directory to whoever may ask."""
+class AppServer(Server):
+    """Serve the runs directory; each connection starts an app process."""
 
     def __init__(self, runs_dir: Path, host: str, port: int) -> None:
         command = ["exec", sys.executable, "-m", "tui.runtime.web_app", str(runs_dir.absolute())]
         super().__init__(shlex.join(command), host=host, port=port, title="convnext-tui")
         self._runs_dir = runs_dir
-        self._visitors = 0
+        self._connections = 0
 
     def initialize_logging(self) -> None:
-        """Say what goes wrong, and nothing else."""
+        """Log warnings and errors only."""
         logging.basicConfig(level="WARNING", format="%(message)s")
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing yet: nobody can be answered before the port is open."""
+        """Print nothing: the port is not open yet."""
 
     def serve(self, debug: bool = False) -> None:
-        """Serve until a signal comes, and say where the page is once it can be opened."""
+        """Serve until a signal arrives; prints the address once the port is open."""
         self.debug = debug
         self.initialize_logging()
         web.run_app(
             self._make_app(),
             host=self.host,
             port=self.port,
-            print=self._say_where,
+            print=self._print_address,
             access_log=None,
         )
 
-    def _say_where(self, _: str) -> None:
+    def _print_address(self, _: str) -> None:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        click.echo(f"a view of {self._runs_dir} is at http://{host}:{self.port}/  Ctrl+C ends it")
+        click.echo(
+            f"{self._runs_dir} (read-only): http://{host}:{self.port}/  Press Ctrl+C to quit"
+        )
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -84,30 +86,32 @@ class ViewServer(Server):
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Refuse pages of other sites that reach for this one through the visitor's browser."""
+        """Refuse requests that another site makes through the visitor's browser."""
         name = urlsplit(f"//{request.host}").hostname or ""
         if is_loopback(self.host) and not is_loopback(name):
-            raise web.HTTPForbidden(text="this page answers to localhost alone")
+            raise web.HTTPForbidden(text="this server answers requests to localhost only")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="this page is not for other sites")
+            raise web.HTTPForbidden(text="requests from other sites are refused")
         return await handler(request)
 
     async def handle_index(self, request: web.Request) -> Any:
-        """Return the page, with links to the address that it was asked for at."""
-        here = copy.copy(self)
-        here.public_url = str(request.url.origin())
-        return await Server.handle_index(here, request)
+        """Return the page, with links to the address that was requested."""
+        server = copy.copy(self)
+        server.public_url = str(request.url.origin())
+        return await Server.handle_index(server, request)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Start a view for a visitor, unless there are too many already."""
-        if self._visitors >= MOST_VISITORS:
-            raise web.HTTPServiceUnavailable(text=f"{MOST_VISITORS} views are open already")
-        self._visitors += 1
+        """Start an app process, unless there are too many already."""
+        if self._connections >= MAX_CONNECTIONS:
+            raise web.HTTPServiceUnavailable(
+                text=f"all {MAX_CONNECTIONS} connections are in use; close another tab"
+            )
+        self._connections += 1
         try:
             return await super().handle_websocket(request)
         finally:
-            self._visitors -= 1
+            self._connections -= 1
 
 
 async def _add_policy(request: web.Request, response: web.StreamResponse) -> None:

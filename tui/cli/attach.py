@@ -1,0 +1,28 @@
+"""The command `attach`: show and steer a run of another process."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from core.run.find import find_run
+from tui.cli.open_app import AppOptions, open_app, require_terminal
+from tui.cli.options import runs_dir_option
+from tui.runtime.remote_control import newest_active_run
+
+
+@click.command()
+@click.argument("run", required=False)
+@runs_dir_option
+@click.pass_context
+def attach(context: click.Context, run: str | None, runs_dir: Path) -> None:
+    """Show and steer a run of another process.
+
+    Without RUN it shows the newest run in progress.
+    """
+    folder = find_run(runs_dir, run) if run else newest_active_run(runs_dir)
+    require_terminal()
+    group = context.find_root().params
+    bandwidth = "low" if group["low_bandwidth"] else group["bandwidth"]
+    options = AppOptions(runs_dir, bandwidth, group["theme"], group["read_only"])
+    sys.exit(open_app(options, show=folder.path))

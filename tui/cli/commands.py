@@ -1,0 +1,86 @@
+"""List the subcommands. To add one, write it in a new file here and add its entry to COMMANDS."""
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """Where a subcommand is defined, and its line in `convnext-tui --help`."""
+
+    target: str
+    """`module:name` of the click command; imported when the command is called."""
+    summary: str
+    """The first sentence of the command's help."""
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "attach": CommandEntry("tui.cli.attach:attach", "Show and steer a run of another process."),
+    "cache": CommandEntry("tui.cli.cache:cache", "Show or clear the cache."),
+    "check": CommandEntry("tui.cli.check:check", "Check a folder of images before training."),
+    "compare": CommandEntry("tui.cli.compare:compare", "Compare two to eight runs."),
+    "ctl": CommandEntry("tui.cli.ctl:ctl", "Send a command to a run of another process."),
+    "evaluate": CommandEntry("tui.cli.evaluate:evaluate", "Evaluate a run's model on images."),
+    "explain": CommandEntry("tui.cli.explain:explain", "Explain predictions with Grad-CAM."),
+    "export": CommandEntry("tui.cli.export:export", "Export a run's model for other programs."),
+    "export-logs": CommandEntry("tui.cli.export_logs:export_logs", "Export a run's metrics."),
+    "keys": CommandEntry("tui.cli.keys:keys", "List the config keys with their defaults."),
+    "predict": CommandEntry("tui.cli.predict:predict", "Predict the classes of images."),
+    "runs": CommandEntry("tui.cli.runs:runs", "List runs, newest first."),
+    "serve": CommandEntry("tui.cli.serve:serve", "Show the runs read-only in a browser."),
+    "settings": CommandEntry("tui.cli.settings:settings", "Show or change the app's settings."),
+    "show": CommandEntry("tui.cli.show:show", "Print one run with its charts."),
+    "trash": CommandEntry("tui.cli.trash:trash", "List, restore or delete trashed runs."),
+}
+
+
+class CommandTable(MutableMapping[str, click.Command]):
+    """The subcommands by name, each imported on first access."""
+
+    def __init__(self, entries: dict[str, CommandEntry]) -> None:
+        self._entries = entries
+        self._added: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        """Return a command; raises KeyError for an unknown name."""
+        if name in self._added:
+            return self._added[name]
+        module, _, attribute = self._entries[name].target.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._added[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._added[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*self._entries, *self._added))
+
+    def __len__(self) -> int:
+        return len({*self._entries, *self._added})
+
+    def summary(self, name: str) -> str:
+        """Return a command's line of help, without importing the command where it has an entry."""
+        if name in self._entries:
+            return self._entries[name].summary
+        return self[name].get_short_help_str(limit=80)
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported when they are called, not for `--help`."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.table = CommandTable(COMMANDS)
+        self.commands = self.table
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.table.summary(name)) for name in sorted(self.table)])

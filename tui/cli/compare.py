@@ -1,0 +1,86 @@
+"""The command `compare`: compare runs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.common.errors import SetupError
+from core.run.find import find_run
+from tui.cli.options import runs_dir_option
+from tui.cli.outputs import write_output
+
+if TYPE_CHECKING:
+    from core.analysis.compare import ComparedRun
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN…")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--csv", "table", metavar="FILE", help="Write the table as CSV.")
+@click.option("--curves", metavar="FILE", help="Write the curves as CSV, one row per epoch.")
+@click.option("--svg", metavar="FILE", help="Write a chart as SVG.")
+@click.option(
+    "--figure", default="val_top1", show_default=True, metavar="NAME", help="Metric of the chart."
+)
+@click.option(
+    "--x",
+    "axis",
+    type=click.Choice(["epoch", "step", "time", "unfreeze"]),
+    default="epoch",
+    show_default=True,
+    help="x axis of the chart; unfreeze aligns the runs where phase full starts.",
+)
+@runs_dir_option
+def compare(
+    runs: tuple[str, ...],
+    as_json: bool,
+    table: str | None,
+    curves: str | None,
+    svg: str | None,
+    figure: str,
+    axis: str,
+    runs_dir: Path,
+) -> None:
+    """Compare two to eight runs. Shows results with the best run of each, and config differences.
+
+    \b
+      convnext-tui compare 20261124-12 20261124-13
+      convnext-tui compare RUN RUN --svg loss.svg --figure val_loss --x unfreeze
+
+    The file name - is standard output.
+    """
+    from core.analysis.compare_export import curves_csv, table_csv, to_plain
+    from tui.charts.compare import svg as svg_of
+    from tui.charts.compare import view_of
+    from tui.charts.svg import draw_svg
+    from tui.text.compare_table import print_comparison
+
+    view = view_of(figure, axis)
+    compared = _read(runs_dir, runs)
+    if table:
+        write_output(table, table_csv(compared))
+    if curves:
+        write_output(curves, curves_csv(compared))
+    if svg:
+        write_output(svg, draw_svg(svg_of(compared, view)))
+    if as_json:
+        click.echo(json.dumps(to_plain(compared), indent=2))
+    elif not (table or curves or svg):
+        print_comparison(compared)
+
+
+def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
+    from core.analysis.compare import FEWEST, MOST
+    from tui.viewmodel.comparison import Comparison
+
+    paths = list(dict.fromkeys(find_run(runs_dir, name).path for name in names))
+    if not FEWEST <= len(paths) <= MOST:
+        raise SetupError(f"{len(paths)} different runs given; expected {FEWEST} to {MOST}")
+    comparison = Comparison(paths)
+    compared = comparison.read()
+    if comparison.trouble:
+        click.echo(comparison.trouble, err=True)
+    return compared

@@ -1,0 +1,122 @@
+"""Open the app on this terminal, and wait for its run after it was closed."""
+
+import sys
+import traceback
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.common.errors import SetupError
+
+if TYPE_CHECKING:
+    from core.config.schema import Config
+    from core.session.resume import Resumption
+    from tui.app import ConvNextApp, Exit
+    from tui.widgets.host import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """The options of the app."""
+
+    runs_dir: Path
+    bandwidth: str
+    theme: str | None
+    read_only: bool
+
+
+def has_terminal() -> bool:
+    """Return whether the app can be opened."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def require_terminal() -> None:
+    """Raise SetupError where the app can't be opened."""
+    if not has_terminal():
+        raise SetupError(
+            "no terminal for the app: list runs with `convnext-tui runs`, "
+            "or train with --no-ui and --data DIR"
+        )
+
+
+def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None = None) -> int:
+    """Run the app until it is closed and its run has ended; returns the exit code.
+
+    `plan` loads a run to start at once, `show` is the folder of a run to open first.
+    """
+    from tui import app as ui
+    from tui.preferences.preferences import remembered
+    from tui.preferences.refresh_rates import rates_for
+    from tui.runtime import read_only
+    from tui.runtime.session import Session
+    from tui.runtime.signal_handlers import StopSignals
+    from tui.terminal.terminal import own_terminal, show_cursor
+
+    session = Session(options.runs_dir)
+    app: ConvNextApp | None = None
+
+    def stop(reason: str) -> None:
+        session.stop(reason)
+        if app is not None and app.is_running:
+            app.call_later(app.exit, ui.Exit.STOP)
+
+    def restore_terminal() -> None:
+        if session.has_screen:
+            terminal.give_back()
+        else:
+            show_cursor()
+
+    session.has_screen = True
+    with own_terminal() as terminal:
+        if options.read_only:
+            read_only.forbid_writing(allowed=terminal.stray)
+        preferences = remembered(options.theme, options.read_only)
+        signals = StopSignals(stop, restore_terminal)
+        app = ui.ConvNextApp(
+            options.runs_dir,
+            read_only.refuse_to_start if options.read_only else session.start_run,
+            plan=partial(_with_imports, plan) if plan else None,
+            show=show,
+            rates=rates_for(options.bandwidth),
+            preferences=preferences,
+            read_only_reason=read_only.REASON if options.read_only else "",
+        )
+        exit_value, failed = _run(app)
+        session.screen_closed()
+    engine = session.engine
+    if failed:
+        log = engine.folder.log if engine and engine.folder else terminal.stray
+        click.echo(f"the app failed, see {log}", err=True)
+    if app.start_error and signals.exit_code is None:
+        raise SetupError(app.start_error)
+    if engine is None:
+        return signals.exit_code or 0
+    from tui.runtime.headless import finish_headless
+
+    # Also after the app has failed: training is independent of it.
+    return finish_headless(engine, signals, hung_up=exit_value is ui.Exit.HUNG_UP)
+
+
+def _with_imports(plan: "Plan") -> "tuple[Config, Resumption | None]":
+    """Return the planned run, with the modules imported that train and show it.
+
+    The app calls this in a thread, so that the imports don't block its event loop.
+    """
+    planned = plan()
+    import core.session.engine_thread  # noqa: F401
+    import tui.screens.run  # noqa: F401
+
+    return planned
+
+
+def _run(app: "ConvNextApp") -> "tuple[Exit | None, bool]":
+    """Run the app; returns its exit value and whether it failed."""
+    try:
+        exit_value = app.run()
+    except Exception:  # Textual catches most of its own; the rest must not end the run
+        traceback.print_exc()
+        return None, True
+    return exit_value, bool(app.return_code)

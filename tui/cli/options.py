@@ -1,0 +1,59 @@
+"""Define the options that several subcommands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+DEFAULT_RUNS_DIR = "runs"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _to_runs_dir(context: click.Context, _: click.Parameter, value: str | None) -> Path:
+    return Path(value or context.find_root().params.get("runs_dir", DEFAULT_RUNS_DIR))
+
+
+runs_dir_option = click.option(
+    "--runs-dir", metavar="DIR", callback=_to_runs_dir, help="Directory of the runs."
+)
+"""The runs directory of a subcommand; without it that of `convnext-tui --runs-dir`."""
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    default="best",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="best, best-head, best-full, last, or a checkpoint file of the run.",
+)
+
+
+def predictor_options(command: F) -> F:
+    """Add the options of a command that loads a run's model."""
+    for option in (
+        runs_dir_option,
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1, 65536),
+            metavar="N",
+            help="Images per batch. [default: 32, 128 on CUDA]",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16", "auto"]),
+            default="fp32",
+            show_default=True,
+            help="Number format; auto is bf16 on CUDA devices that support it.",
+        ),
+        click.option(
+            "--device",
+            type=click.Choice(DEVICES),
+            default="auto",
+            show_default=True,
+            help="Device to compute on.",
+        ),
+        checkpoint_option,
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,171 @@
+"""Start what `convnext-tui` without a subcommand asks for: the app, or a run without it."""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from core.common.errors import SetupError
+from core.distributed.torchrun_env import find_job
+from tui.cli.open_app import AppOptions, has_terminal, open_app, require_terminal
+from tui.runtime.launch import count_ranks, run_ranks
+
+if TYPE_CHECKING:
+    from core.config.schema import Config
+    from core.session.resume import Resumption
+    from tui.widgets.host import Plan
+
+_NEW_RUN_OPTIONS = ("preset", "data", "demo", "name", "seed")
+_RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOptions:
+    """The options of `convnext-tui`, as click has parsed them."""
+
+    preset: str | None
+    data: str | None
+    demo: bool
+    overrides: tuple[str, ...]
+    name: str | None
+    runs_dir: str
+    device: str | None
+    seed: int | None
+    resume: str | None
+    accept_data_changes: bool
+    gpus: str | None
+    detach: bool
+    no_ui: bool
+    log_format: str
+    bandwidth: str
+    read_only: bool
+    theme: str | None
+    low_bandwidth: bool
+
+    @property
+    def app(self) -> AppOptions:
+        """The options of the app."""
+        bandwidth = "low" if self.low_bandwidth else self.bandwidth
+        return AppOptions(Path(self.runs_dir), bandwidth, self.theme, self.read_only)
+
+    def given(self, names: tuple[str, ...]) -> list[str]:
+        """Return those of the named options that were given."""
+        return [name for name in names if getattr(self, name) not in (None, False, ())]
+
+
+def start(options: StartOptions) -> int:
+    """Open the app or train a run; returns the exit code, raises SetupError."""
+    plan = _plan(options)
+    if plan is not None and options.read_only:
+        raise SetupError("--read-only starts no run: leave it out, or the options of the run")
+    job = find_job()
+    if job.id and plan is not None:
+        from tui.runtime.rank_main import run_as_rank
+
+        return run_as_rank(job, plan, Path(options.runs_dir), options.log_format)
+    ranks = count_ranks(options.gpus, options.device) if options.gpus else 1
+    if plan is None:
+        _require_no_run(options, ranks)
+        require_terminal()
+        return open_app(options.app)
+    if options.detach:
+        return _detach(plan)
+    without_app = options.no_ui or not has_terminal()
+    if ranks > 1:
+        return _start_ranks(ranks, plan, options, without_app)
+    if without_app:
+        from tui.runtime.headless import run_headless
+
+        config, resumption = plan()
+        return run_headless(config, Path(options.runs_dir), options.log_format, resumption)
+    return open_app(options.app, plan)
+
+
+def _plan(options: StartOptions) -> "Plan | None":
+    """Return a function that loads the requested run, None where the options request no run.
+
+    Raises SetupError for options that exclude each other.
+    """
+    if options.resume is not None:
+        for name in options.given(_NEW_RUN_OPTIONS):
+            option = "config" if name == "preset" else name
+            raise SetupError(f"--{option} is for a new run: leave it out with --resume")
+        return partial(_plan_resumption, options)
+    if not options.given(_RUN_OPTIONS):
+        return None
+    if options.demo and (options.data is not None or options.preset is not None):
+        raise SetupError("--demo has its own data and preset: leave out --data and --config")
+    return partial(_plan_new_run, options)
+
+
+def _plan_resumption(options: StartOptions) -> "tuple[Config, Resumption]":
+    from core.run.find import find_run
+    from core.session.resume import plan_resumption
+
+    assert options.resume is not None
+    device = [f"device={options.device}"] if options.device else []
+    folder = find_run(Path(options.runs_dir), options.resume)
+    overrides = [*options.overrides, *device]
+    resumption = plan_resumption(folder, overrides, options.accept_data_changes)
+    return resumption.config, resumption
+
+
+def _plan_new_run(options: StartOptions) -> "tuple[Config, None]":
+    from core.config.load import load_config
+    from core.demo.config import demo_config
+    from core.session import preflight
+
+    keys = {
+        "name": options.name,
+        "device": options.device,
+        "seed": options.seed,
+        "data.root": options.data,
+    }
+    values = {key: value for key, value in keys.items() if value is not None}
+    if options.demo:
+        config = demo_config(options.overrides, values)
+    else:
+        config = load_config(options.preset or "default", options.overrides, values)
+    preflight.check(config)
+    return config, None
+
+
+def _require_no_run(options: StartOptions, ranks: int) -> None:
+    """Raise SetupError for an option that makes no sense without a run."""
+    for option, is_given in (
+        ("--detach", options.detach),
+        ("--gpus", ranks > 1),
+        ("--no-ui", options.no_ui),
+    ):
+        if is_given:
+            raise SetupError(f"{option} needs a run: give --data DIR, --demo or --resume RUN")
+
+
+def _detach(plan: "Plan") -> int:
+    code, message, _ = _start_detached(plan)
+    click.echo(message, err=code != 0)
+    return code
+
+
+def _start_ranks(ranks: int, plan: "Plan", options: StartOptions, without_app: bool) -> int:
+    if without_app:
+        plan()  # reports an invalid configuration once, not once per rank
+        return run_ranks(ranks, sys.argv[1:])
+    click.echo(f"starting {ranks} processes", err=True)
+    code, message, run = _start_detached(plan)
+    if not run:
+        click.echo(message, err=True)
+        return code
+    code = open_app(options.app, show=Path(options.runs_dir) / run)
+    click.echo(message)
+    return code
+
+
+def _start_detached(plan: "Plan") -> tuple[int, str, str]:
+    from tui.runtime.remote_control import start_detached
+
+    plan()  # reports an invalid configuration here, not in the background process
+    return start_detached([argument for argument in sys.argv[1:] if argument != "--detach"])
