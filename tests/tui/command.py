@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.tools import processes
+from tests.tools.processes import REPOSITORY, Process
+
 SMALL = [
     *("--set", "model.name=test_convnext"),
     *("--set", "model.pretrained=false"),
@@ -45,8 +47,18 @@ def put_namesakes(folder: Path) -> None:
         (folder / name / "__init__.py").write_text("raise SystemExit('not the program')\n")
 
 
-def run(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, without a terminal."""
+def run(*arguments: str, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end, without a terminal, in a forked process (see `processes`)."""
+    return processes.run(command(*arguments)[1:], cwd=cwd, env=environment(**changes))
+
+
+def start(*arguments: str, cwd: Path) -> Process:
+    """Start the command in a forked process, with its standard output on a pipe."""
+    return Process(command(*arguments)[1:], cwd=cwd, env=environment())
+
+
+def run_new(*arguments: str, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a new process, as it is run from a shell: slow where torch is needed."""
     return subprocess.run(
         command(*arguments),
         cwd=cwd,
@@ -58,21 +70,7 @@ def run(*arguments: str, cwd: Path, **changes: str) -> subprocess.CompletedProce
     )
 
 
-def start(*arguments: str, cwd: Path, new_session: bool = False) -> "subprocess.Popen[str]":
-    """Start the command with its output on a pipe."""
-    return subprocess.Popen(
-        command(*arguments),
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=new_session,
-    )
-
-
-def read_until(process: "subprocess.Popen[str]", kind: str) -> dict[str, Any]:
+def read_until(process: Process, kind: str) -> dict[str, Any]:
     """Read JSON lines until an event of this type comes; fails when the output ends before."""
     assert process.stdout is not None
     for line in process.stdout:
