@@ -8,8 +8,8 @@ from core.run.state import RunState
 from tui.runtime.reporters import (
     JsonReporter,
     PlainReporter,
+    Reporter,
     RichReporter,
-    View,
     make_reporter,
     run_folder_line,
 )
@@ -38,7 +38,7 @@ def progress(step: int, stage: str = "train") -> ev.Progress:
     )
 
 
-def play(view: View, events: list[tuple[float, Event]]) -> None:
+def play(view: Reporter, events: list[tuple[float, Event]]) -> None:
     state = RunState()
     for seq, (seconds, event) in enumerate(events, 1):
         record = Record(seq, START + seconds, event)

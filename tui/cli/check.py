@@ -35,7 +35,7 @@ def check(
     """
     from core.data.check import check_data
     from core.data.decode import silence_pillow
-    from core.data.storage import parse_location
+    from core.data.sources import parse_location
 
     check_outputs(("--report", report_file))
     silence_pillow()

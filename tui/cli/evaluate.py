@@ -56,7 +56,7 @@ def evaluate(
     Metrics are fractions from 0 to 1 with 95% bootstrap intervals. The evaluation is saved in the
     run folder and shown in the app.
     """
-    from core.data.storage import parse_location
+    from core.data.sources import parse_location, source_of
     from core.inference import api
     from core.inference.labeled_images import class_folders
     from tui.cli.predictor import load_predictor
@@ -64,7 +64,7 @@ def evaluate(
 
     check_outputs(("--csv", table), ("--html", html))
     place = parse_location(folder) if folder is not None else None
-    if isinstance(place, Path):  # a remote folder would be listed twice
+    if place is not None and not source_of(place).is_remote:  # that would be listed twice
         class_folders(place)  # reports a mistyped folder before torch is imported
     predictor = load_predictor(run, options)
     with progress_bar("evaluating") as bar:

@@ -1,4 +1,4 @@
-"""One run on standard output: a summary and charts, once, for a terminal or a log."""
+"""Print the summary and charts of one run."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,21 +12,21 @@ from core.common import format as fmt
 from core.common.text import printable
 from core.run.report import RunReport
 from core.run.state import RunState
-from tui.charts import run_charts as curves
+from tui.charts import run_charts
 from tui.charts.plot import draw, drawn_log
 from tui.charts.view import View
-from tui.cli.console import output
+from tui.cli.console import open_console
 from tui.text import run_status
 from tui.text.progress import progress_lines
-from tui.text.run_list import trouble
+from tui.text.run_list import problem
 from tui.text.symbols import SYMBOLS
 
-_ROOM_FOR_TWO = 120
+_TWO_COLUMNS_WIDTH = 120
 _CHART_ROWS = 13
 _GAP = 3
 _AT_WORK = ("preparing", "running", "paused")
-_CAN_GO_ON = ("interrupted", "stopped", "failed")
-_COLOURS = {
+_RESUMABLE = ("interrupted", "stopped", "failed")
+_COLORS = {
     "finished": "green",
     "failed": "red",
     "unreadable": "red",
@@ -34,15 +34,15 @@ _COLOURS = {
     "interrupted": "yellow",
     "paused": "yellow",
 }
-Fact = tuple[str, str]
+Detail = tuple[str, str]
 
 
 def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> None:
-    """Print a run's summary and a chart of each metric."""
-    console = output(width)
+    """Print a run's summary and a chart per metric."""
+    console = open_console(width)
     now = time.time()
     console.print(_headline(report, now))
-    console.print(_facts_table(facts(report, now, console.width)))
+    console.print(_details_table(details(report, now, console.width)))
     if not any(report.state.curves.values()):
         return  # no step yet, nothing to draw
     console.print()
@@ -51,23 +51,23 @@ def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> N
 
 def _headline(report: RunReport, now: float) -> Text:
     status = report.summary.status
-    said = trouble(report.summary) or report.state.reason
-    colour = _COLOURS.get(status, "")
+    reason = problem(report.summary) or report.state.reason
+    color = _COLORS.get(status, "")
     return Text.assemble(
-        (f"{SYMBOLS.get(status, '?')} ", colour),
+        (f"{SYMBOLS.get(status, '?')} ", color),
         (printable(report.summary.name), "bold"),
         "  ",
-        (status, colour),
-        f": {printable(said)}" if said else "",
+        (status, color),
+        f": {printable(reason)}" if reason else "",
     )
 
 
-def facts(report: RunReport, now: float, width: int) -> list[Fact]:
-    """Return what there is to say about a run, label and text; what isn't known is left out."""
-    return [(label, text) for label, text in _facts(report, now, width) if text]
+def details(report: RunReport, now: float, width: int) -> list[Detail]:
+    """Return the details of a run as pairs of label and text, without unknown ones."""
+    return [(label, text) for label, text in _details(report, now, width) if text]
 
 
-def _facts(report: RunReport, now: float, width: int) -> Iterator[Fact]:
+def _details(report: RunReport, now: float, width: int) -> Iterator[Detail]:
     state, status = report.state, report.summary.status
     yield "run", printable(str(report.folder.path))
     yield "time", _time(state, status, now)
@@ -81,9 +81,9 @@ def _facts(report: RunReport, now: float, width: int) -> Iterator[Fact]:
         yield "now", "; ".join(c.plain for c in progress_lines(state, status, width - 14, 1))
     yield "best", _best(state)
     yield "weights", _weights(report)
-    if status in _CAN_GO_ON:
-        yield "go on with", f"convnext-tui --resume {printable(report.folder.id)}"
-    yield "warnings", f"{fmt.count(state.warnings)}, see the log" if state.warnings else ""
+    if status in _RESUMABLE:
+        yield "resume with", f"convnext-tui --resume {printable(report.folder.id)}"
+    yield "warnings", f"{fmt.count(state.warnings)}, see log.txt" if state.warnings else ""
 
 
 def _time(state: RunState, status: str, now: float) -> str:
@@ -97,9 +97,10 @@ def _data(state: RunState) -> str:
     data = state.data
     if data is None:
         return ""
-    counts = f"{fmt.count(data.train)} train and {fmt.count(data.val)} val pictures"
+    counts = f"{fmt.count(data.train)} train and {fmt.counted(data.val, 'val image')}"
     damaged = f", {fmt.count(data.damaged)} unreadable left out" if data.damaged else ""
-    return f"{printable(data.root)}: {counts} in {fmt.count(len(data.classes))} classes{damaged}"
+    classes = fmt.counted(len(data.classes), "class", "classes")
+    return f"{printable(data.root)}: {counts} in {classes}{damaged}"
 
 
 def _model(state: RunState) -> str:
@@ -140,7 +141,7 @@ def _weights(report: RunReport) -> str:
     return f"checkpoints/: {', '.join(names)}" if names else ""
 
 
-def _facts_table(rows: Sequence[Fact]) -> Table:
+def _details_table(rows: Sequence[Detail]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -150,8 +151,8 @@ def _facts_table(rows: Sequence[Fact]) -> Table:
 
 
 def _print_charts(console: Console, state: RunState, metrics: Sequence[str]) -> None:
-    """Print the charts, pairs of them side by side where there is room."""
-    if console.width < _ROOM_FOR_TWO:
+    """Print the charts, two per row on a wide console."""
+    if console.width < _TWO_COLUMNS_WIDTH:
         for key in metrics:
             console.print(_chart(state, key, console.width))
         return
@@ -159,17 +160,17 @@ def _print_charts(console: Console, state: RunState, metrics: Sequence[str]) -> 
     grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
     grid.add_column(width=each)
     grid.add_column(width=each)
-    drawn = [_chart(state, key, each) for key in metrics]
-    for first in range(0, len(drawn), 2):
-        grid.add_row(*drawn[first : first + 2])
+    charts = [_chart(state, key, each) for key in metrics]
+    for first in range(0, len(charts), 2):
+        grid.add_row(*charts[first : first + 2])
     console.print(grid)
 
 
 def _chart(state: RunState, key: str, width: int) -> RenderableType:
     view = View()
-    spec = curves.chart(state, metric(key), view)
-    title = Text(curves.title(state, metric(key), view, drawn_log(spec)), style="bold")
-    legend = Text(curves.legend(state, metric(key)), style="dim")
+    spec = run_charts.chart(state, metric(key), view)
+    title = Text(run_charts.title(state, metric(key), view, drawn_log(spec)), style="bold")
+    legend = Text(run_charts.legend(state, metric(key)), style="dim")
     for line in (title, legend):
         line.truncate(width, overflow="ellipsis")
     chart = draw(spec, width, _CHART_ROWS).text

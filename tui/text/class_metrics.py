@@ -1,4 +1,4 @@
-"""An evaluation in words and figures: what the tab of classes says, without a terminal."""
+"""Describe an evaluation per class: the text of the classes tab."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ from core.events.types import Evaluated
 from core.run.state import RunState
 
 _AT_WORK = ("preparing", "running", "paused")
-_WELL_MEANT = 0.02
-"""Confidence may be off by this much in the mean before it is called too high or too low."""
+_CALIBRATED_GAP = 0.02
+"""Gap between mean confidence and accuracy up to which a model is called well calibrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedEvaluation:
-    """The evaluation that is looked at, the one it is compared with, and what else to say."""
+    """The selected evaluation, the one before it, and the title."""
 
     evaluation: Evaluation | None
     before: Evaluation | None
     title: str
     empty: str = ""
-    """Why there is none, and what to do."""
+    """Why there is no evaluation, and how to get one."""
 
 
 def select_evaluation(state: RunState, status: str, best: bool) -> SelectedEvaluation:
@@ -36,40 +36,39 @@ def select_evaluation(state: RunState, status: str, best: bool) -> SelectedEvalu
     evaluation = Evaluation(event, classes)
     title = (
         f"{epoch_label(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
-        f"{fmt.count(evaluation.pictures)} val │ {other_epoch_hint(best)}"
+        f"{fmt.counted(evaluation.pictures, 'val image')} │ {other_epoch_hint(best)}"
     )
     return SelectedEvaluation(evaluation, Evaluation(before, classes) if before else None, title)
 
 
 def epoch_label(event: Evaluated, best: bool) -> str:
-    """Return which epoch is looked at."""
+    """Return the label of the selected epoch."""
     return f"{'best' if best else 'latest'}: {printable(event.phase)}, epoch {event.epoch}"
 
 
 def other_epoch_hint(best: bool) -> str:
-    """Return the key that leads to the other epoch."""
+    """Return the footer text of the key that selects the other epoch."""
     return f"e {'latest' if best else 'best'}"
 
 
 def empty_text(state: RunState, status: str, best: bool) -> str:
-    """Return why there are no figures by class, and what to do."""
+    """Return why there are no per-class metrics, and how to get them."""
     at_work = status in _AT_WORK
     if best and state.evaluation:
         where = ""
         if state.best:
             where = f" ({printable(state.best.result.phase)}, epoch {state.best.result.epoch})"
-        return f"No figures by class are kept of the best epoch{where}. e shows the latest one."
+        return f"No per-class metrics saved for the best epoch{where}. Press e for the latest."
     if state.epochs:
-        text = "This run's journal was written without figures by class."
-        return f"{text} They come with the next validation pass." if at_work else text
+        text = "This run's journal has no per-class metrics."
+        return f"{text} The next validation adds them." if at_work else text
     if at_work:
-        return "Figures by class come with the first validation pass, at the end of the epoch."
-    return "The run ended before its first validation pass: there are no figures by class."
+        return "Per-class metrics appear after the first validation, at the end of the epoch."
+    return "The run ended before its first validation: there are no per-class metrics."
 
 
 def f1_changes(chosen: SelectedEvaluation) -> Mapping[int, float]:
-    """Return how the F1 of each class has changed since the epoch before, by label; those of
-    which nothing can be said are left out."""
+    """Return the change of each class's F1 since the previous epoch, by label, where known."""
     if chosen.evaluation is None or chosen.before is None:
         return {}
     both = zip(chosen.evaluation.rows, chosen.before.rows, strict=False)
@@ -78,7 +77,7 @@ def f1_changes(chosen: SelectedEvaluation) -> Mapping[int, float]:
 
 
 def change_text(change: float | None) -> str:
-    """Return a change in points of percent: `▲ +1.2`, `▼ -0.8`, `=` or `–`."""
+    """Return a change in percentage points: `▲ +1.2`, `▼ -0.8`, `=` or `–`."""
     if change is None:
         return fmt.NONE
     points = round(100 * change, 1)
@@ -88,39 +87,39 @@ def change_text(change: float | None) -> str:
 
 
 def percent_cell(share: float) -> str:
-    """Return a share as whole percent in at most three cells: `97`, `<1`, `·` for none."""
+    """Return a fraction as a whole percentage in at most three cells: `97`, `<1`, `·` for 0."""
     if math.isnan(share):
         return fmt.NONE
     if share == 0:
         return "·"
     if share < 0.01:
         return "<1"
-    # Only what is whole is called so.
+    # 100 means exactly 100.
     return str(100 if share == 1 else min(99, round(100 * share)))
 
 
 def pair_text(evaluation: Evaluation, pair: ConfusedPair) -> str:
-    """Return a confused pair in words: `ducks taken for birds 14% (7 of 50)`."""
+    """Return a confused pair as text: `ducks predicted as birds 14% (7 of 50)`."""
     names = [printable(evaluation.name(label)) for label in (pair.truth, pair.predicted)]
-    of = evaluation.rows[pair.truth].support
+    support = evaluation.rows[pair.truth].support
     return (
-        f"{names[0]} taken for {names[1]} {_whole_percent(pair.share)} "
-        f"({fmt.count(pair.count)} of {fmt.count(of)})"
+        f"{names[0]} predicted as {names[1]} {_whole_percent(pair.share)} "
+        f"({fmt.count(pair.count)} of {fmt.count(support)})"
     )
 
 
 def cell_text(evaluation: Evaluation, truth: int, predicted: int) -> str:
-    """Return a cell of the confusion matrix in words."""
+    """Return a cell of the confusion matrix as text."""
     row = evaluation.rows[truth]
     name = printable(row.name)
     if not row.support:
-        return f"{name} has no validation pictures"
+        return f"{name} has no validation images"
     count = evaluation.cells.get((truth, predicted), 0)
     share = _whole_percent(evaluation.share(truth, predicted))
-    of = f"{share} ({fmt.count(count)} of {fmt.count(row.support)})"
+    counts = f"{share} ({fmt.count(count)} of {fmt.count(row.support)})"
     if truth == predicted:
-        return f"{name} recognised {of}"
-    return f"{name} taken for {printable(evaluation.name(predicted))} {of}"
+        return f"{name} correct {counts}"
+    return f"{name} predicted as {printable(evaluation.name(predicted))} {counts}"
 
 
 def _whole_percent(share: float) -> str:
@@ -128,42 +127,43 @@ def _whole_percent(share: float) -> str:
 
 
 def pair_lines(evaluation: Evaluation, most: int) -> list[str]:
-    """Return the worst pairs in words, and how many more there are."""
+    """Return the most confused pairs as text, and the number of the remaining ones."""
     pairs = evaluation.pairs
     if not pairs:
-        return ["no picture was taken for another class"]
+        return ["no misclassified images"]
     if most < len(pairs):
-        more = f"and {fmt.count(len(pairs) - max(0, most - 1))} more pairs"
+        more = f"and {fmt.counted(len(pairs) - max(0, most - 1), 'more pair')}"
         return [*(pair_text(evaluation, pair) for pair in pairs[: max(0, most - 1)]), more]
     return [pair_text(evaluation, pair) for pair in pairs]
 
 
 def omitted_text(evaluation: Evaluation) -> str:
-    """Return how many mistakes are in no cell of the matrix; empty where none is."""
+    """Return the number of errors missing in the matrix; empty for none."""
     left_out = evaluation.event.confusions_left_out
-    return f" ({fmt.count(left_out)} rare mistakes left out)" if left_out > 0 else ""
+    return f" ({fmt.counted(left_out, 'rare error')} omitted)" if left_out > 0 else ""
 
 
 def calibration_text(evaluation: Evaluation) -> str:
-    """Return what the calibration comes to, in words."""
+    """Return the expected calibration error and whether the model is over- or underconfident."""
     filled = [bar for bar in evaluation.reliability if bar.count]
     total = sum(bar.count for bar in filled)
     if not total:
-        return "no confidence is known"
+        return "no confidences recorded"
     error = evaluation.calibration_error
     gap = sum(bar.count / total * (bar.confidence - bar.accuracy) for bar in filled)
-    verdict = "about as sure as it is right"
-    if abs(gap) > _WELL_MEANT:
-        verdict = f"{'too sure' if gap > 0 else 'not sure enough'} by {100 * abs(gap):.1f} points"
+    verdict = "well calibrated"
+    if abs(gap) > _CALIBRATED_GAP:
+        direction = "overconfident" if gap > 0 else "underconfident"
+        verdict = f"{direction} by {100 * abs(gap):.1f} points"
     return f"ECE {fmt.percent(error)}: {verdict}"
 
 
-TITLES = ("class", "support", "precision", "recall", "F1", "change", "taken for")
+TITLES = ("class", "support", "precision", "recall", "F1", "change", "predicted as")
 NAME, SUPPORT, PRECISION, RECALL, F1, CHANGE, PREDICTED_AS = range(len(TITLES))
 
 
 class ClassTableData:
-    """The table of classes: what its cells say and how its rows are sorted."""
+    """The cells and the sort order of the class table."""
 
     def __init__(self, chosen: SelectedEvaluation) -> None:
         self.evaluation = chosen.evaluation
@@ -174,29 +174,29 @@ class ClassTableData:
 
     @property
     def rows(self) -> Sequence[ClassRow]:
-        """All classes by label."""
+        """The rows of all classes, by label."""
         return self.evaluation.rows if self.evaluation else []
 
     def cells(self, label: int) -> list[str]:
-        """Return what the cells of a class say, in the order of `TITLES`."""
+        """Return the cells of a class, in the order of `TITLES`."""
         row = self.rows[label]
-        figures = [fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1)]
+        metrics = [fmt.percent(value, 1) for value in (row.precision, row.recall, row.f1)]
         return [
             printable(row.name),
             fmt.count(row.support),
-            *figures,
+            *metrics,
             change_text(self._changes.get(label)),
-            self._taken_for(label),
+            self._most_predicted(label),
         ]
 
-    def _taken_for(self, label: int) -> str:
+    def _most_predicted(self, label: int) -> str:
         pair = self._worst.get(label)
         if pair is None or self.evaluation is None:
             return ""
         return f"{_whole_percent(pair.share)} {printable(self.evaluation.name(pair.predicted))}"
 
     def order(self, column: int, descending: bool) -> list[int]:
-        """Return the labels sorted by a column; classes without a figure there come last."""
+        """Return the labels sorted by a column; classes without a value are last."""
         if column == NAME:
             names = [(row.name.casefold(), row.label) for row in self.rows]
             return [label for _, label in sorted(names, reverse=descending)]

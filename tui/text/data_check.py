@@ -1,4 +1,4 @@
-"""What was found in a folder of pictures, as text for a terminal or a log."""
+"""Format the report on a folder of images for a terminal or a log."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
 _NAME_CELLS, _BAR_CELLS = 24, 40
 _SHOWN = 10
-"""Files, or groups of files, that are named of each kind; --json and --report have all."""
+"""Files, or groups of files, listed per kind; --json and --report list all."""
 _BAR, _BAD, _DIM = "cyan", "yellow", "dim"
 
 
 def report_text(report: "DataReport", width: int) -> Text:
-    """Return the report as text of about `width` cells."""
+    """Return the report as text about `width` cells wide."""
     lines = [*_summary(report), *_classes(report, width), *_findings(report), *_verdict(report)]
     return Text("\n").join(lines)
 
 
 def _summary(report: "DataReport") -> Iterator[Text]:
-    sides = "".join(f", {fmt.count(n)} in {part}" for part, n in report.parts.items())
-    classes = f" in {fmt.count(len(report.classes))} classes" if report.classes else ""
-    yield Text(f"{fmt.count(report.images)} pictures{classes}{sides}", style="bold")
+    parts = "".join(f", {fmt.count(n)} in {part}" for part, n in report.parts.items())
+    number = fmt.counted(len(report.classes), "class", "classes")
+    classes = f" in {number}" if report.classes else ""
+    yield Text(f"{fmt.counted(report.images, 'image')}{classes}{parts}", style="bold")
     if report.sizes:
         sizes = ", ".join(f"{name} {w} x {h}" for name, (w, h) in report.sizes.items())
         yield Text(f"sizes   {sizes}")
@@ -44,34 +45,34 @@ def _classes(report: "DataReport", width: int) -> Iterator[Text]:
         return
     most = max(1, *report.classes.values())
     names = min(_NAME_CELLS, max(cell_len(printable(name)) for name in report.classes))
-    room = max(4, min(_BAR_CELLS, width - names - len(fmt.count(most)) - 2))
+    bar_cells = max(4, min(_BAR_CELLS, width - names - len(fmt.count(most)) - 2))
     yield Text("")
     for name, count in sorted(report.classes.items(), key=lambda item: (-item[1], item[0])):
         shown = printable(name)
         if cell_len(shown) > names:
             shown = f"{set_cell_size(shown, names - 1)}…"
-        bar = "█" * (max(1, round(room * count / most)) if count else 0)
+        bar = "█" * (max(1, round(bar_cells * count / most)) if count else 0)
         line = Text(f"{set_cell_size(shown, names)} ")
         yield line.append(bar, _BAR).append(f" {fmt.count(count)}")
 
 
 def _findings(report: "DataReport") -> Iterator[Text]:
     yield from _listed(
-        "can't be read, left out of a training",
+        "unreadable, skipped in training",
         [f"{printable(item.path)}: {printable(item.reason)}" for item in report.damaged],
     )
     yield from _listed(
-        "named for another format than they hold; read all the same",
+        "file name extension differs from the format; read anyway",
         [f"{printable(item.path)}: {item.content}" for item in report.mismatched],
     )
-    yield from _listed("the same in several classes or on several sides", _groups(report.leaks))
-    yield from _listed("files of the same bytes", _groups(report.duplicates))
-    yield from _listed("files that look the same", _groups(report.near_duplicates))
+    yield from _listed("duplicates across classes or splits", _groups(report.leaks))
+    yield from _listed("identical files", _groups(report.duplicates))
+    yield from _listed("near duplicates", _groups(report.near_duplicates))
     yield from _listed(
         "folders", [f"{printable(item.path)}: {item.reason}" for item in report.folders]
     )
     ignored = [printable(path) for path in report.ignored]
-    yield from _listed("no pictures by their names, ignored", ignored, style=_DIM)
+    yield from _listed("not images by their names, ignored", ignored, style=_DIM)
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The device panel in words: the training device where there is one, the host always."""
+"""Describe the training device and the host for the device panel."""
 
 from collections.abc import Iterable
 
@@ -8,57 +8,57 @@ from core.events.types import DeviceSample
 from core.run.state import RunState
 
 _BAR_CELLS = 16
-_ALIKE = 0.05
-"""Shares of time that differ by less say nothing about who is slow."""
-
-
+_SIMILAR = 0.05
+"""Waiting times (fractions) that differ by less don't identify a slowest rank."""
 _MOST_RANKS, _HOST_CELLS = 6, 8
 _SLOW = "▸"
 
 
 def device_title(state: RunState) -> str:
-    """Return what the panel is about: the device's name, or the word for it."""
+    """Return the panel's title: the device and its name, or the number of ranks."""
     sample = state.device
     if len(state.devices) > 1:
         slowest = slowest_rank(state.devices.values())
         return f"{len(state.devices)} ranks" + ("" if slowest is None else f" · {_SLOW} slowest")
     if sample is not None:
-        return _both(sample.device, sample.name)
-    return _both(state.model.device, state.model.device_name) if state.model else "device"
+        return _joined(sample.device, sample.name)
+    return _joined(state.model.device, state.model.device_name) if state.model else "device"
 
 
-def _both(device: str, name: str) -> str:
+def _joined(device: str, name: str) -> str:
     shown = [printable(text) for text in (device, name) if text]
     return " · ".join(dict.fromkeys(shown))
 
 
 def device_lines(sample: DeviceSample | None) -> list[str]:
-    """Return memory, load and temperature as far as they are known, then the host."""
+    """Return memory, utilization and temperature where known, then the host's."""
     if sample is None:
         return ["not sampled yet"]
     lines = [*_memory(sample), *_load(sample), *_host(sample)]
     if sample.note:
         lines.append(printable(sample.note))
-    return lines or ["no figures"]
+    return lines or ["no measurements"]
 
 
 def device_line(sample: DeviceSample | None) -> str:
-    """Return the same as one short line."""
+    """Return the device and the host as one short line."""
     if sample is None:
         return "not sampled yet"
     note = [printable(sample.note)] if sample.note and sample.total is None else []
     parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
-    return " · ".join(parts) or "no figures"
+    return " · ".join(parts) or "no measurements"
 
 
 def panel_lines(state: RunState, short: bool) -> list[str]:
-    """Return the panel of a run: its device, or a line a rank with the slowest one marked; `short`
-    as one line."""
+    """Return the lines of the panel: the device, or one line per rank with the slowest marked.
+
+    `short` is one line instead.
+    """
     if len(state.devices) < 2:
         return [device_line(state.device)] if short else device_lines(state.device)
     slowest = slowest_rank(state.devices.values())
     if short:
-        last = "" if slowest is None else f", slowest {_named(state.devices[slowest])}"
+        last = "" if slowest is None else f", slowest {_rank_name(state.devices[slowest])}"
         return [f"{len(state.devices)} ranks{last}"]
     shown = [state.devices[rank] for rank in sorted(state.devices)]
     lines = [_rank_line(sample, sample.rank == slowest) for sample in shown[:_MOST_RANKS]]
@@ -69,17 +69,17 @@ def panel_lines(state: RunState, short: bool) -> list[str]:
 
 
 def slowest_rank(samples: Iterable[DeviceSample]) -> int | None:
-    """Return the rank that waits least for the others; None where that is not known of all or
-    they wait alike."""
+    """Return the rank that waits least for the others; None where unknown or where all wait about
+    equally long."""
     known = [(s.waits, s.rank) for s in samples if s.waits is not None]
-    if len(known) < 2 or max(known)[0] - min(known)[0] < _ALIKE:
+    if len(known) < 2 or max(known)[0] - min(known)[0] < _SIMILAR:
         return None
     return min(known)[1]
 
 
 def _rank_line(sample: DeviceSample, is_slowest: bool) -> str:
     held = sample.reserved or sample.allocated or sample.process_rss
-    parts = [_named(sample)]
+    parts = [_rank_name(sample)]
     if held is not None:
         parts.append(fmt.size(held))
     if sample.utilization is not None:
@@ -89,7 +89,7 @@ def _rank_line(sample: DeviceSample, is_slowest: bool) -> str:
     return (_SLOW if is_slowest else " ") + "  ".join(parts)
 
 
-def _named(sample: DeviceSample) -> str:
+def _rank_name(sample: DeviceSample) -> str:
     host = printable(sample.host)[:_HOST_CELLS]
     return " ".join(filter(None, (str(sample.rank), host, printable(sample.device))))
 
@@ -125,7 +125,7 @@ def _short_memory(sample: DeviceSample) -> list[str]:
 def _load(sample: DeviceSample) -> list[str]:
     parts = []
     if sample.utilization is not None:
-        parts.append(f"busy {fmt.percent(sample.utilization, 0)}")
+        parts.append(f"GPU {fmt.percent(sample.utilization, 0)}")
     if sample.temperature is not None:
         parts.append(f"{sample.temperature:.0f} °C")
     return ["  ".join(parts)] if parts else []

@@ -1,4 +1,4 @@
-"""Progress in words and bars: how far, how long still; blank where nobody can know."""
+"""Describe a run's progress: bars of epoch and phase with their remaining time, where known."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def bar(fraction: float, width: int) -> Content:
 
 
 def epoch_fraction(state: RunState) -> float:
-    """How much of the running epoch is done, both passes together, 0 to 1."""
+    """Return the completed fraction of the current epoch, train and val together."""
     progress, phase = state.progress, state.current
     if progress is None or phase is None:
         return 0.0
@@ -37,13 +37,13 @@ def epoch_fraction(state: RunState) -> float:
 
 
 def phase_fraction(state: RunState, phase: PhaseState) -> float:
-    """How much of the running phase is done if it takes all its epochs, 0 to 1."""
+    """Return the completed fraction of the current phase, if it runs all its epochs."""
     done = len(phase.epochs) + epoch_fraction(state)
     return min(1.0, done / max(1, phase.max_epochs))
 
 
 def progress_lines(state: RunState, status: str, width: int, rows: int) -> list[Content]:
-    """Return one or two lines: preparing, the bars of epoch and phase, or how it ended."""
+    """Return one or two lines: preparation, progress bars of epoch and phase, or the result."""
     waiting = state.preparing is not None and state.progress is None
     if status == "preparing" or (status in ("running", "paused") and waiting):
         return _preparing(state, width)
@@ -51,7 +51,7 @@ def progress_lines(state: RunState, status: str, width: int, rows: int) -> list[
     if status not in ("running", "paused") or phase is None:
         return _result(state)
     if phase.status == "done":
-        return [Content.styled("the next phase is being set up", _DIM)]
+        return [Content.styled("preparing the next phase", _DIM)]
     return _running(state, phase, width, rows)
 
 
@@ -68,7 +68,7 @@ def _preparing(state: RunState, width: int) -> list[Content]:
 
 
 def _running(state: RunState, phase: PhaseState, width: int, rows: int) -> list[Content]:
-    epoch, whole = epoch_fraction(state), phase_fraction(state, phase)
+    epoch, whole_phase = epoch_fraction(state), phase_fraction(state, phase)
     number = min(len(phase.epochs) + 1, max(1, phase.max_epochs))
     stage = state.progress.stage if state.progress else ""
     loss = f" · {stage} loss {fmt.loss(state.progress.loss)}" if state.progress else ""
@@ -84,15 +84,15 @@ def _running(state: RunState, phase: PhaseState, width: int, rows: int) -> list[
         _left(epoch_left, loss),
         "" if phase_left is None else _left(phase_left, _AT_MOST if _may_stop(phase) else ""),
     ]
-    room = width - cells - max(map(len, tails))
+    bar_width = width - cells - max(map(len, tails))
     return [
-        _line(f"{label:{cells}}  ", share, tail, room)
-        for label, share, tail in zip(labels, (epoch, whole), tails, strict=True)
+        _line(f"{label:{cells}}  ", fraction, tail, bar_width)
+        for label, fraction, tail in zip(labels, (epoch, whole_phase), tails, strict=True)
     ]
 
 
 def _may_stop(phase: PhaseState) -> bool:
-    """Whether early stopping can still end the phase before its last epoch."""
+    """Return whether early stopping can still end the phase before its last epoch."""
     stopping = phase.stopping
     return stopping is not None and stopping.last_epoch(len(phase.epochs)) < phase.max_epochs
 
@@ -101,17 +101,17 @@ def _left(seconds: float | None, more: str) -> str:
     return f"  {more.lstrip(' ·')}" if seconds is None else f"  {fmt.duration(seconds)} left{more}"
 
 
-def _line(label: str, fraction: float, tail: str, room: int) -> Content:
-    """Return label, bar and tail; `room` is what the bar and its share may take."""
-    share = f" {100 * fraction:3.0f}%"
+def _line(label: str, fraction: float, tail: str, bar_width: int) -> Content:
+    """Return label, bar, percentage and tail; bar and percentage take `bar_width` cells."""
+    percent = f" {100 * fraction:3.0f}%"
     return Content.assemble(
-        label, bar(fraction, max(4, min(60, room - len(share) - 2))), share, tail
+        label, bar(fraction, max(4, min(60, bar_width - len(percent) - 2))), percent, tail
     )
 
 
 def _result(state: RunState) -> list[Content]:
     if state.best is None:
-        return [Content.styled("it ended before its first epoch was done", _DIM)]
+        return [Content.styled("ended before the first epoch was complete", _DIM)]
     best = state.best.result
     epochs = "+".join(str(len(p.epochs)) for p in state.phases.values() if p.epochs)
     return [
@@ -119,7 +119,7 @@ def _result(state: RunState) -> list[Content]:
             "best val top-1 ",
             (fmt.percent(best.val_top1), "bold $text-success"),
             f" in {printable(best.phase)} epoch {best.epoch}, val loss {fmt.loss(best.val_loss)}",
-            (f" · {epochs} epochs", _DIM),
+            (f" · {epochs} {'epoch' if epochs == '1' else 'epochs'}", _DIM),
             (_checkpoint(state), _DIM),
         )
     ]

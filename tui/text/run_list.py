@@ -1,4 +1,4 @@
-"""The run list in words: columns by width, cells, and the line about the chosen run."""
+"""Describe the run list: its columns by width, its cells, and the details of a run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,15 @@ from core.common.text import printable
 from tui.preferences.palettes import DARK, Palette, rgb
 from tui.text.symbols import SYMBOLS, sparkline
 
-if TYPE_CHECKING:  # the list stands before anything of the runs is read
+if TYPE_CHECKING:  # the list is drawn before runs are read
     from core.run.folder import RunSummary
     from core.run.query import Sort
 
-MARKS = "mark"
-# Column and the terminal's width from which it is shown.
+SELECTION = "mark"
+"""The column of letters of runs selected for a comparison, and of stars."""
+# Columns, and the minimum width of the terminal at which each is shown.
 _COLUMNS = (
-    (MARKS, 0),
+    (SELECTION, 0),
     ("status", 0),
     ("name", 0),
     ("model", 120),
@@ -43,23 +44,23 @@ SORT_KEYS = {
     "time": "time",
     "started": "started",
 }
-"""Columns by which the list can be sorted, and how a query calls that."""
+"""The sortable columns with their sort keys in a query."""
 STAR, BEST = "★", "★"
 LETTERS = "ABCDEFGH"
-"""Signs of the runs that are marked for comparing; as many as are compared at most."""
+"""Letters of the runs selected for a comparison, one per run that can be compared."""
 _NAME_CELLS, _NARROW_NAME_CELLS = 22, 20
 _CURVE_CELLS, _NARROW_CURVE_CELLS = 12, 8
 _MOST_DIFFERENCES = 6
 
 
 def columns_for(width: int) -> list[str]:
-    """Return the columns that fit into a terminal of this width."""
-    return [name for name, least in _COLUMNS if width >= least]
+    """Return the columns shown at a terminal width."""
+    return [name for name, min_width in _COLUMNS if width >= min_width]
 
 
 def column_title(column: str, sort: "Sort | None") -> str:
-    """Return a column's title, with an arrow where the list is sorted by it."""
-    if column == MARKS:
+    """Return a column's title, with an arrow if the list is sorted by it."""
+    if column == SELECTION:
         return ""
     if sort is None or SORT_KEYS.get(column) != sort.key:
         return column
@@ -67,8 +68,10 @@ def column_title(column: str, sort: "Sort | None") -> str:
 
 
 def best_run_id(runs: Sequence["RunSummary"]) -> str:
-    """Return the id of the run with the highest best top-1, then the lowest loss; empty where
-    there is nothing to choose from."""
+    """Return the id of the run with the highest best val top-1, ties broken by the lowest loss.
+
+    Empty where fewer than two runs have one.
+    """
     known = [run for run in runs if run.best_val_top1 is not None]
     if len(known) < 2:
         return ""
@@ -81,7 +84,7 @@ def _loss(run: "RunSummary") -> float:
 
 
 def status_color(status: str, palette: Palette) -> str:
-    """Return the colour of a status; its sign says the same."""
+    """Return the color of a status; its symbol is unique too."""
     if status in ("preparing", "running"):
         return rgb(palette.train)
     if status in ("paused", "stopped", "interrupted"):
@@ -95,13 +98,13 @@ def cells(
     run: "RunSummary",
     columns: Sequence[str],
     now: float,
-    mark: str = "",
+    letter: str = "",
     best: bool = False,
     palette: Palette = DARK,
 ) -> list[Text]:
-    """Return a run's row; text from outside is shown as it is, never as markup.
+    """Return the cells of a run; names are shown literally, never as markup.
 
-    `mark` is its letter in a comparison to come, `best` says that no run in view is better.
+    `letter` is the run's letter in a comparison, `best` whether it is the best of the runs shown.
     """
     narrow = "phase" not in columns
     curve = _NARROW_CURVE_CELLS if narrow else _CURVE_CELLS
@@ -110,10 +113,10 @@ def cells(
     if best:
         top1.append(f"{BEST} ", f"bold {rgb(palette.best)}")
     top1.append(fmt.percent(run.best_val_top1))
-    marks = Text(f"{mark or ' '}", f"bold {rgb(palette.train)}")
-    marks.append(STAR if run.starred else " ", rgb(palette.star))
+    selection = Text(f"{letter or ' '}", f"bold {rgb(palette.train)}")
+    selection.append(STAR if run.starred else " ", rgb(palette.star))
     made = {
-        MARKS: marks,
+        SELECTION: selection,
         "status": Text(status, status_color(run.status, palette)),
         "name": _cut(run.name, _NARROW_NAME_CELLS if narrow else _NAME_CELLS),
         "model": _cut(run.model, 30),
@@ -124,7 +127,7 @@ def cells(
         "time": Text(fmt.duration(run.seconds), justify="right"),
         "started": Text(fmt.NONE if run.started is None else fmt.when(run.started, now)),
         "tags": _cut(tags(run), 24),
-        "note": _cut("; ".join(part for part in (trouble(run), run.note) if part), 60),
+        "note": _cut("; ".join(part for part in (problem(run), run.note) if part), 60),
     }
     return [made[column] for column in columns]
 
@@ -146,40 +149,40 @@ def tags(run: "RunSummary") -> str:
     return " ".join(f"#{tag}" for tag in run.tags)
 
 
-def trouble(run: "RunSummary") -> str:
-    """Return what is out of the ordinary about a run; empty when nothing is."""
-    said = []
+def problem(run: "RunSummary") -> str:
+    """Return what is wrong with a run; empty where nothing is."""
+    problems = []
     if run.error:
-        said.append(f"can't be read: {run.error}")
+        problems.append(f"can't be read: {run.error}")
     elif run.status == "interrupted":
-        said.append("its process is gone without a word")
+        problems.append("process exited unexpectedly")
     elif run.status in ("failed", "stopped"):
-        said.append(run.reason)
+        problems.append(run.reason)
     if run.skipped_lines:
-        said.append(f"{fmt.count(run.skipped_lines)} unreadable lines in its journal")
+        problems.append(f"{fmt.counted(run.skipped_lines, 'unreadable line')} in its journal")
     if run.notes_problem:
-        said.append(f"its notes.yaml can't be understood: {run.notes_problem}")
-    return "; ".join(said)
+        problems.append(f"notes.yaml is invalid: {run.notes_problem}")
+    return "; ".join(problems)
 
 
 def detail(
     run: "RunSummary", now: float, best: bool = False, other: "RunSummary | None" = None
 ) -> str:
-    """Return the lines about the chosen run: all that the columns had no room for.
+    """Return the details of the highlighted run, including those without a column.
 
-    `other` is the run beside it in the list, whose configuration it is compared with.
+    `other` is its neighbor in the list, with whose configuration it is compared.
     """
-    added = [tags(run), "starred" if run.starred else "", "archived" if run.archived else ""]
-    name = [run.name, *added, "the best in view" if best else ""]
+    labels = [tags(run), "starred" if run.starred else "", "archived" if run.archived else ""]
+    name = [run.name, *labels, "best of the runs shown" if best else ""]
     loss = fmt.loss(run.best_val_loss)
-    figures = f"best val top-1 {fmt.percent(run.best_val_top1)}, val loss {loss}"
+    metrics = f"best val top-1 {fmt.percent(run.best_val_top1)}, val loss {loss}"
     started = "" if run.started is None else f"started {fmt.when(run.started, now)}"
-    parts = [run.model, f"phase {run.phase}" if run.phase else "", figures, started]
+    parts = [run.model, f"phase {run.phase}" if run.phase else "", metrics, started]
     lines = [
         _joined(name),
         _joined(parts),
         printable(run.path),
-        printable(trouble(run)),
+        printable(problem(run)),
         f"note: {printable(run.note)}" if run.note else "",
         differences(run, other) if other else "",
     ]
@@ -191,21 +194,21 @@ def _joined(parts: Sequence[str]) -> str:
 
 
 def differences(run: "RunSummary", other: "RunSummary") -> str:
-    """Return how a run is configured differently from another one of the list."""
+    """Return the config differences between a run and another one of the list."""
     if not run.config or not other.config:
         return ""
-    than = printable(other.name if other.name != run.name else other.id)
+    name = printable(other.name if other.name != run.name else other.id)
     found = config_changes(other.config, run.config)
     if not found:
-        return f"configured like {than}"
+        return f"same config as {name}"
     shown = [f"{printable(key)} {printable(value)}" for key, value in found.items()]
     more = len(shown) - _MOST_DIFFERENCES
     shown[_MOST_DIFFERENCES:] = [f"{more} more"] if more > 0 else []
-    return f"unlike {than}: {', '.join(shown)}"
+    return f"differs from {name}: {', '.join(shown)}"
 
 
 def config_changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Return the keys that differ, with both values; the name is no difference."""
+    """Return the config keys that differ, with both values; `name` is ignored."""
     keys = [key for key in dict.fromkeys((*before, *after)) if key != "name"]
     return {
         key: f"{before.get(key, fmt.NONE)} → {after.get(key, fmt.NONE)}"
@@ -215,17 +218,18 @@ def config_changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[
 
 
 def empty_text(runs_dir: Path) -> str:
-    """Return what to do where there is no run yet."""
+    """Return the hint shown in an empty runs directory."""
     return (
         f"No runs yet in {printable(str(runs_dir))}\n\n"
-        "n   train on a folder of pictures: one folder a class\n"
-        "    the form has the built-in demo too: two minutes, no download, no GPU\n\n"
+        "n   train on a folder of images with one subfolder per class,\n"
+        "    or run the built-in demo: two minutes, no download, no GPU\n\n"
         "From the shell:  convnext-tui --demo\n"
         "                 convnext-tui --data photos/"
     )
 
 
 def no_match_text(total: int, archived: int) -> str:
-    """Return what to say where runs are there, but none fits the filter."""
-    hidden = f" {archived} archived: is:archived shows them." if archived else ""
-    return f"None of {fmt.count(total)} runs fits the filter.{hidden}\n\nEsc   show all of them"
+    """Return the text shown when no run matches the filter."""
+    hidden = f" {archived} archived; is:archived shows them." if archived else ""
+    total_text = f"{fmt.count(total)} in total"
+    return f"No run matches the filter ({total_text}).{hidden}\n\nEsc   show all runs"

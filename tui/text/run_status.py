@@ -1,7 +1,7 @@
-"""A run's state in words: what the run screen says, as styled text and without a terminal.
+"""Describe a run's state as styled text for the run screen.
 
-Colours are theme variables; each also has a symbol or a word beside it, so that nothing is lost
-where colours are.
+Colors are theme variables. Each comes with a symbol or a word, so that no information depends on
+color.
 """
 
 import math
@@ -38,24 +38,24 @@ def status_text(status: str) -> Content:
 
 
 def elapsed(state: RunState, status: str, now: float) -> float | None:
-    """Seconds since the start; a run that broke off counts until its last sign of life."""
+    """Return the seconds since the start; for an interrupted run until its last update."""
     if status == "interrupted" and state.last_time is not None:
         return state.elapsed(state.last_time)
     return state.elapsed(now)
 
 
 def headline(state: RunState, status: str, now: float, keys: bool = True) -> Content:
-    """Return the first line: which run, how it is, how long; trouble takes the whole line.
+    """Return the first line: name, status and duration; or the problem of a paused or ended run.
 
-    `keys` says whether to name the key that gets a run out of its trouble.
+    `keys` is whether to name the key that resumes the run.
     """
     name = printable(state.name or state.run_id or "run")
     took = fmt.duration(elapsed(state, status, now))
     symbol = SYMBOLS.get(status, "?")
-    trouble, key = _trouble(state, status, now)
-    if trouble:
-        told = f"{symbol} {trouble}; {key}" if keys else f"{symbol} {trouble}"
-        return Content.assemble((told, "bold"), f"{_GAP}{name}{_GAP}{took}")
+    problem, key = _problem(state, status, now)
+    if problem:
+        text = f"{symbol} {problem}; {key}" if keys else f"{symbol} {problem}"
+        return Content.assemble((text, "bold"), f"{_GAP}{name}{_GAP}{took}")
     best = "" if state.best is None else f"{_GAP}best val {fmt.percent(state.best.result.val_top1)}"
     return Content.assemble(
         (f"{symbol} ", STYLES.get(status, "")),
@@ -67,36 +67,36 @@ def headline(state: RunState, status: str, now: float, keys: bool = True) -> Con
     )
 
 
-def _trouble(state: RunState, status: str, now: float) -> tuple[str, str]:
-    """Return what is wrong, and the key that helps."""
+def _problem(state: RunState, status: str, now: float) -> tuple[str, str]:
+    """Return why the run doesn't train, and the key that resumes it; empty if it does."""
     if status == "paused" and state.paused_since is not None:
         since = fmt.clock_time(state.paused_since)
-        return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}", "space goes on"
+        return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}", "space to resume"
     if status in ("failed", "stopped"):
-        return f"{status.upper()}: {printable(state.reason)}", "r resumes it"
+        return f"{status.upper()}: {printable(state.reason)}", "r to resume"
     if status == "interrupted":
         last = "" if state.last_time is None else fmt.clock_time(state.last_time)
-        return f"INTERRUPTED: its process is gone, last sign of life {last}", "r resumes it"
+        return f"INTERRUPTED: process exited unexpectedly, last update {last}", "r to resume"
     return "", ""
 
 
 def pending_commands(asked: list[str]) -> str:
-    """Return what was asked and not yet answered; the engine answers between two steps."""
-    return f"{_GAP}asked for {', '.join(asked)}…" if asked else ""
+    """Return the commands without a reply yet; the engine replies between two steps."""
+    return f"{_GAP}waiting for: {', '.join(asked)}…" if asked else ""
 
 
 def details(state: RunState) -> Content:
-    """Return the second line: device, data, model; what isn't known yet is left out.
+    """Return the second line: device, data and model, where known.
 
-    The model comes last: its long name is what a narrow terminal may cut.
+    The model is last, as a narrow terminal may cut its long name.
     """
     parts = []
     if state.model:
         parts.append(f"{printable(state.model.device)}, {printable(state.model.precision)}")
     if state.data:
         data = state.data
-        parts.append(f"{len(data.classes)} classes")
-        parts.append(f"{fmt.count(data.train)} train, {fmt.count(data.val)} val pictures")
+        parts.append(fmt.counted(len(data.classes), "class", "classes"))
+        parts.append(f"{fmt.count(data.train)} train, {fmt.counted(data.val, 'val image')}")
     if state.model:
         model = state.model
         parts.append(f"{printable(model.name)}, {fmt.parameters(model.parameters)} parameters")
@@ -104,46 +104,48 @@ def details(state: RunState) -> Content:
 
 
 def record_warnings(error: str, skipped: int, read_only: str, live: bool) -> str:
-    """Return what a person must know about the record itself; empty when all is well."""
-    said = []
+    """Return problems of the run's record on disk; empty where there are none."""
+    warnings = []
     if error:
-        said.append(f"the journal can't be read: {printable(error)}; it is tried again")
+        warnings.append(f"can't read the journal: {printable(error)}; retrying")
     if skipped:
-        lines = "1 line" if skipped == 1 else f"{fmt.count(skipped)} lines"
-        said.append(f"{lines} of the journal could not be read and {_was(skipped)} left out")
+        warnings.append(f"skipped {fmt.counted(skipped, 'unreadable line')} of the journal")
     if live and read_only:
-        said.append(f"watching only: {read_only}")
-    return "; ".join(said)
+        warnings.append(f"read-only: {read_only.removeprefix('read-only: ')}")
+    return "; ".join(warnings)
 
 
 def stall_warning(state: RunState, silence: float) -> str:
-    """Return that a run has gone quiet for longer than its steps explain, or nothing."""
+    """Return a warning when a run has not reported for longer than its steps explain."""
     if not overdue(state, silence):
         return ""
-    pace = _milliseconds(state.step_seconds)
+    step = _milliseconds(state.step_seconds)
     return (
-        f"no news for {fmt.duration(silence)}, steps usually take {pace}: it may hang, or this "
-        "machine no longer sees its files"
+        f"no update for {_rounded(silence)}, steps usually take {step}: the process may hang, or "
+        "this machine can't see its files"
     )
 
 
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
+def _rounded(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
 def phase_steps(state: RunState, status: str) -> Content:
-    """Return the phases as steps: done and why, running, to come, left out."""
-    broken = status not in _AT_WORK
+    """Return all phases with their status: done, running, waiting or skipped."""
+    ended = status not in _AT_WORK
     parts: list[Content | str | tuple[str, str]] = []
     for phase in state.phases.values():
         if parts:
             parts.append((" ──► ", _DIM))
-        parts.append(phase_step(phase, broken))
+        parts.append(phase_step(phase, ended))
     return Content.assemble(*parts)
 
 
-def phase_step(phase: PhaseState, broken: bool) -> Content:
-    """Return one phase as a step; `broken` where nothing is at work on the run any more."""
+def phase_step(phase: PhaseState, ended: bool) -> Content:
+    """Return one phase with its status; `ended` is whether the run has ended."""
     name = printable(phase.name)
     done = len(phase.epochs)
     if phase.status == "done":
@@ -151,9 +153,9 @@ def phase_step(phase: PhaseState, broken: bool) -> Content:
         text = f" {_epochs(done)}{best} ({phase.reason})"
         return Content.assemble(("✓ ", "$text-success"), (name, "bold"), text)
     if phase.status == "skipped":
-        return Content.styled(f"– {name} left out", _DIM)
-    if phase.status == "running" and broken:
-        where = f" broke off in epoch {done + 1}"
+        return Content.styled(f"– {name} skipped", _DIM)
+    if phase.status == "running" and ended:
+        where = f" interrupted in epoch {done + 1}"
         return Content.assemble(("✗ ", "$text-error"), (name, "bold"), where)
     if phase.status == "running":
         where = f" epoch {min(done + 1, phase.max_epochs)} of {phase.max_epochs}"
@@ -162,19 +164,19 @@ def phase_step(phase: PhaseState, broken: bool) -> Content:
 
 
 def _epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{fmt.count(number)} epochs"
+    return fmt.counted(number, "epoch")
 
 
 def early_stopping_lines(state: RunState, status: str, short: bool = False) -> list[str]:
-    """Return what early stopping will do, in words; `short` where they must fit into one line."""
+    """Return the state of early stopping and when it ends the phase; `short` as one line."""
     phase = state.current
     if phase is None or phase.stopping is None:
-        return ["begins with the first phase"]
+        return ["starts with the first phase"]
     stopping = phase.stopping
     if phase.status == "done":
-        return [f"phase {printable(phase.name)} is over: {phase.reason}"]
+        return [f"phase {printable(phase.name)} ended: {phase.reason}"]
     if not phase.epochs:
-        return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the mark"]
+        return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the baseline"]
     dots = patience_dots(stopping.bad_epochs, stopping.patience)
     rule = [_stop_rule(phase)] if status in _AT_WORK else []
     if short:
@@ -188,14 +190,14 @@ def _stop_rule(phase: PhaseState) -> str:
     assert stopping is not None
     last = stopping.last_epoch(len(phase.epochs))
     if last >= phase.max_epochs:
-        return f"can't stop early now: epoch {phase.max_epochs} is the last anyway"
+        return f"can't stop early: epoch {phase.max_epochs} is the last"
     if not math.isfinite(stopping.threshold):
-        return f"stops after epoch {last} unless val loss is a number"
-    return f"stops after epoch {last} unless val loss < {fmt.loss(stopping.threshold)}"
+        return f"stops after epoch {last} unless val loss becomes finite"
+    return f"stops after epoch {last} unless val loss drops below {fmt.loss(stopping.threshold)}"
 
 
 def patience_dots(bad: int, patience: int) -> str:
-    """Return the used and the left patience as dots; empty when they are too many to count."""
+    """Return the used and the remaining patience as dots; empty above 20."""
     if patience > 20:
         return ""
     used = min(bad, patience)
@@ -203,7 +205,7 @@ def patience_dots(bad: int, patience: int) -> str:
 
 
 def throughput_lines(state: RunState) -> list[str]:
-    """Return how fast it goes: pictures a second, waiting for data, time a step."""
+    """Return the throughput: images per second, data loading time, time per step."""
     progress = state.progress
     if progress is None:
         last = state.epochs[-1].result if state.epochs else None
@@ -230,7 +232,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def learning_rate_lines(state: RunState, status: str) -> list[str]:
-    """Return the learning rate now, how it came there, and when it will fall."""
+    """Return the learning rate, its history as a sparkline, and its next change."""
     phase = state.current
     if phase is None or phase.started is None:
         return ["set by the first phase"]
@@ -246,21 +248,23 @@ def _rate_rule(phase: PhaseState, done: float) -> str:
     assert phase.started is not None
     warmup = phase.started.warmup_epochs
     if done < warmup and not phase.lr_by_hand:
-        return f"warms up over {warmup:g} epoch{'' if warmup == 1 else 's'}"
+        return f"warms up over {warmup:g} {'epoch' if warmup == 1 else 'epochs'}"
     if phase.started.scheduler == "cosine":
-        return f"a cosine down to 0 by the end of epoch {phase.max_epochs}"
+        return f"cosine decay to 0 by the end of epoch {phase.max_epochs}"
     left = max(1, phase.started.scheduler_patience + 1 - phase.scheduler_bad_epochs)
-    return f"× {phase.started.scheduler_factor:g} after {left} more without improvement"
+    factor = phase.started.scheduler_factor
+    change = "halves" if factor == 0.5 else f"drops to {100 * factor:.3g}%"
+    return f"{change} after {fmt.counted(left, 'more epoch')} without improvement"
 
 
 def log_line(time: float, level: str, text: str, palette: Palette = DARK) -> Text:
-    """Return one line of the log: time, a sign for its level, the sentence."""
-    sign, colour = {
+    """Return one line of the log: time, symbol of its level, text."""
+    symbol, color = {
         "good": ("✓ ", rgb(palette.best)),
         "warning": ("! ", rgb(palette.val)),
         "error": ("✗ ", rgb(palette.bad)),
     }.get(level, ("  ", ""))
-    strong = colour if level in ("warning", "error") else ""
+    style = color if level in ("warning", "error") else ""
     return Text.assemble(
-        (f"{fmt.clock_time(time)} ", "dim"), (sign, colour), (printable(text), strong)
+        (f"{fmt.clock_time(time)} ", "dim"), (symbol, color), (printable(text), style)
     )

@@ -1,4 +1,4 @@
-"""A kept evaluation of a run as text. Whatever the file holds: it may have been edited."""
+"""Format a saved evaluation of a run; tolerates edited files with missing or invalid values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,38 +8,34 @@ from textual.content import Content
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.saved_evaluations import KeptEvaluation
+from tui.text.evaluation_metrics import METRIC_NAMES
 
-_FIGURES = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "macro_f1": "macro F1",
-    "ece": "calibration error (ECE)",
-    "loss": "loss",
-}
 _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
 
 
-def saved_evaluation_text(kept: KeptEvaluation, place: int, of: int, now: float) -> Content:
-    """Return an evaluation with its figures, weakest classes and most confused pairs; it is
-    number `place` of `of`, the newest being 1."""
+def saved_evaluation_text(kept: KeptEvaluation, number: int, total: int, now: float) -> Content:
+    """Return an evaluation's metrics, weakest classes and most confused pairs.
+
+    It is number `number` of `total`, the newest is 1.
+    """
     lines = [
-        *_head(kept, place, of, now),
+        *_head(kept, number, total, now),
         Content(""),
-        *_figures(kept.content),
+        *_metrics(kept.content),
         *_classes(kept.content),
         *_pairs(kept.content),
     ]
     return Content("\n").join(lines)
 
 
-def _head(kept: KeptEvaluation, place: int, of: int, now: float) -> Iterator[Content]:
+def _head(kept: KeptEvaluation, number: int, total: int, now: float) -> Iterator[Content]:
     data = _mapping(kept.content.get("data"))
-    pictures = _number(data.get("pictures"))
-    part = printable(str(data.get("part") or "all of it"))
-    others = f" · {place} of {of}, ← → the others" if of > 1 else ""
+    images = _number(data.get("pictures"))
+    part = printable(str(data.get("part") or "all splits"))
+    others = f" · {number} of {total}, ← → next" if total > 1 else ""
     yield Content.assemble(
-        (f"{fmt.count(int(pictures))} pictures", _STRONG),
+        (fmt.counted(int(images), "image"), _STRONG),
         f" of {printable(str(data.get('root', '')))} ({part})",
     )
     checkpoint = printable(str(kept.content.get("checkpoint", "")))
@@ -48,13 +44,13 @@ def _head(kept: KeptEvaluation, place: int, of: int, now: float) -> Iterator[Con
     yield Content.styled(f"{checkpoint} · {fmt.when(kept.time, now)}{left_out}{others}", _DIM)
 
 
-def _figures(content: Mapping[str, Any]) -> Iterator[Content]:
+def _metrics(content: Mapping[str, Any]) -> Iterator[Content]:
     intervals, tta = _mapping(content.get("intervals")), _mapping(content.get("tta"))
     kind = printable(str(tta.get("kind", ""))) if tta else ""
     more = f"  {f'with {kind}':>16}  {'difference':>10}" if tta else ""
     yield Content.styled(f"{'':<{_NAMES}}{'value':>9}  {'95% interval':<20}{more}", _DIM)
     averaged, differences = _mapping(tta.get("figures")), _mapping(tta.get("differences"))
-    for key, name in _FIGURES.items():
+    for key, name in METRIC_NAMES.items():
         ends = [_value(key, _number(end)) for end in _sequence(intervals.get(key))]
         interval = f"{ends[0]} to {ends[1]}" if len(ends) == 2 else fmt.NONE
         line = Content.assemble(
@@ -73,10 +69,10 @@ def _classes(content: Mapping[str, Any]) -> Iterator[Content]:
     rows.sort(key=lambda row: _number(row.get("f1")))
     if not rows:
         return
-    said = "class" if len(rows) <= _CLASSES else f"the {_CLASSES} weakest classes"
+    title = "class" if len(rows) <= _CLASSES else f"{_CLASSES} weakest classes"
     yield Content("")
     yield Content.styled(
-        f"{said:<{_NAMES}}{'pictures':>9}{'precision':>11}{'recall':>9}{'F1':>9}", _DIM
+        f"{title:<{_NAMES}}{'images':>9}{'precision':>11}{'recall':>9}{'F1':>9}", _DIM
     )
     for row in rows[:_CLASSES]:
         values = [fmt.percent(_number(row.get(key)), 1) for key in ("precision", "recall", "f1")]
@@ -90,11 +86,12 @@ def _pairs(content: Mapping[str, Any]) -> Iterator[Content]:
     if not pairs:
         return
     yield Content("")
-    yield Content.styled("confused most", _DIM)
+    yield Content.styled("most confused pairs", _DIM)
     for pair in pairs[:_PAIRS]:
         names = [printable(str(name)) for name in _sequence(pair.get("names"))]
-        share, count = fmt.percent(_number(pair.get("share")), 0), int(_number(pair.get("count")))
-        yield Content(f"{' taken for '.join(names[:2])} {share} ({fmt.count(count)} pictures)")
+        share = fmt.percent(_number(pair.get("share")), 0)
+        count = fmt.counted(int(_number(pair.get("count"))), "image")
+        yield Content(f"{' predicted as '.join(names[:2])} {share} ({count})")
 
 
 def _value(key: str, value: float) -> str:

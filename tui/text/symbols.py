@@ -1,4 +1,4 @@
-"""Signs that stand for a run's status and for the course of a figure."""
+"""Symbols of a run's status, and sparklines."""
 
 import math
 
@@ -15,7 +15,7 @@ SYMBOLS = {
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """Return numbers as small bars, the latest `width` of them; × stands for not a number."""
+    """Return the last `width` numbers as small bars, × for those that are not finite."""
     shown = values[-width:]
     finite = [value for value in shown if math.isfinite(value)]
     if not finite:

@@ -1,10 +1,11 @@
-"""The panel that says, beside the form, what a new run will come to."""
+"""Preview panel of the form for a new run: data, model, memory and duration."""
 
 import asyncio
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+from core.data.sources import parse_location
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -15,7 +16,6 @@ from textual.widgets import Static
 from core.common.errors import DataError
 from core.common.text import printable
 from core.config.schema import Config
-from core.data.storage import parse_location
 from core.demo.config import is_demo
 from core.forecast.device_memory import Room, room_on
 from core.forecast.forecast import DataOutlook, look_at_data
@@ -35,12 +35,12 @@ from tui.text.forecast import (
 
 
 class ForecastPanel(VerticalScroll):
-    """Looks, beside the loop, at what the form describes, and shows what it has found so far."""
+    """Forecast the run that the form describes, in workers, and show the results as they arrive."""
 
-    BORDER_TITLE = "what will happen"
+    BORDER_TITLE = "Preview"
 
-    class Found(Message):
-        """More is known; `summary` is all of it in one line, `problems` what can't be, by key."""
+    class Updated(Message):
+        """The forecast has changed. `summary` is one line, `problems` are errors by config key."""
 
         def __init__(self, summary: str, problems: dict[str, str]) -> None:
             super().__init__()
@@ -50,113 +50,117 @@ class ForecastPanel(VerticalScroll):
     def __init__(self, runs_dir: Path, id: str) -> None:
         super().__init__(id=id, can_focus=False)
         self._runs_dir = runs_dir
-        self._outlook = Forecast()
-        self._looked: dict[str, object] = {}
-        """What each part was last looked up for."""
+        self._forecast = Forecast()
+        self._inputs: dict[str, object] = {}
+        """Inputs of the last computation of each part."""
         self._text = Static("", markup=False)
         self._folder = ""
-        self._counting = Event()
-        """Set when the count that runs is of no use any more."""
+        self._count_canceled = Event()
+        """Set to cancel the count of files in progress."""
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
+        """Create one scrollable text."""
         yield self._text
 
     def on_mount(self) -> None:
-        """Say what this is for."""
+        """Show the empty forecast."""
         self._draw()
 
     def on_resize(self, event: Resize) -> None:
-        """Break the lines anew."""
+        """Wrap the text at the new width."""
         self._draw()
 
     def on_unmount(self) -> None:
-        """Let go of a count of files that nobody waits for any more."""
-        self._counting.set()
+        """Cancel a count of files in progress."""
+        self._count_canceled.set()
 
-    def look(self, config: Config | None, folder: str) -> None:
-        """Show what would come of a configuration; None while something typed can't be used.
+    def update_forecast(self, config: Config | None, folder: str) -> None:
+        """Forecast a configuration; None while a field is not valid.
 
-        `folder` is what was typed for the pictures.
+        `folder` is the text of the data folder field.
         """
-        self._show(replace(self._outlook, config=config))
+        self._show(replace(self._forecast, config=config))
         if config is None:
             if folder != self._folder:
-                self._counting.set()
-                self._looked.pop("data", None)
-                self._show(replace(self._outlook, data=None, data_said=UNUSABLE))
+                self._count_canceled.set()
+                self._inputs.pop("data", None)
+                self._show(replace(self._forecast, data=None, data_message=UNUSABLE))
             return
         self._folder = folder
-        self._look_for_data(config)
+        self._update_data(config)
         if self._is_new("model", (config.model.name, config.data.image_size)):
-            self._show(replace(self._outlook, facts=None))
-            self._look_at_model(config.model.name, config.data.image_size)
-        if self._is_new("pace", _what_sets_the_pace(config)):
-            self._show(replace(self._outlook, pace=None, pace_known=False))
-            self._look_at_past(config)
+            self._show(replace(self._forecast, model_info=None))
+            self._inspect_model(config.model.name, config.data.image_size)
+        if self._is_new("throughput", _throughput_inputs(config)):
+            self._show(replace(self._forecast, throughput=None, throughput_known=False))
+            self._read_past_runs(config)
 
     def _is_new(self, part: str, subject: object) -> bool:
-        new = self._looked.get(part) != subject
-        self._looked[part] = subject
+        new = self._inputs.get(part) != subject
+        self._inputs[part] = subject
         return new
 
-    def _look_for_data(self, config: Config) -> None:
+    def _update_data(self, config: Config) -> None:
         root = config.data.root
         fractions = config.data.val_fraction, config.data.test_fraction
         if not self._is_new("data", (root, fractions)):
             return
-        self._counting.set()
-        self._counting = Event()
+        self._count_canceled.set()
+        self._count_canceled = Event()
         if not root:
-            said = NO_FOLDER
+            message = NO_FOLDER
         elif is_demo(config) and not Path(root).is_dir():
-            said = "the built-in pictures, drawn as the run begins"
+            message = "the built-in images, generated when the run starts"
         else:
-            said = WAITING
-            self._look_at_data(root, *fractions, self._counting)
-        self._show(replace(self._outlook, data=None, data_said=said))
+            message = WAITING
+            self._inspect_data(root, *fractions, self._count_canceled)
+        self._show(replace(self._forecast, data=None, data_message=message))
 
     @work(exclusive=True, group="data")
-    async def _look_at_data(self, root: str, val: float, test: float, stop: Event) -> None:
+    async def _inspect_data(self, root: str, val: float, test: float, canceled: Event) -> None:
         data: DataOutlook | None = None
         try:
-            data = await asyncio.to_thread(look_at_data, parse_location(root), val, stop.is_set, test)
-            said = WAITING
+            data = await asyncio.to_thread(
+                look_at_data, parse_location(root), val, canceled.is_set, test
+            )
+            message = WAITING
         except DataError as error:
-            said = str(error)
+            message = str(error)
         except (OSError, ValueError, RuntimeError) as error:
-            said = printable(f"{root}: {error}")
-        if not stop.is_set():
-            self._show(replace(self._outlook, data=data, data_said=said))
+            message = printable(f"{root}: {error}")
+        if not canceled.is_set():
+            self._show(replace(self._forecast, data=data, data_message=message))
 
     @work(exclusive=True, group="model")
-    async def _look_at_model(self, name: str, image_size: int) -> None:
-        facts = await model_facts(name, image_size)
-        at_hand = await asyncio.to_thread(weights_at_hand, facts)
-        self._show(replace(self._outlook, facts=facts, at_hand=at_hand))
+    async def _inspect_model(self, name: str, image_size: int) -> None:
+        model_info = await model_facts(name, image_size)
+        weights_cached = await asyncio.to_thread(weights_at_hand, model_info)
+        self._show(replace(self._forecast, model_info=model_info, weights_cached=weights_cached))
 
     @work(exclusive=True, group="past")
-    async def _look_at_past(self, config: Config) -> None:
-        room, pace = await asyncio.to_thread(_past, config, self._runs_dir)
-        self._show(replace(self._outlook, room=room, pace=pace, pace_known=True))
+    async def _read_past_runs(self, config: Config) -> None:
+        memory, throughput = await asyncio.to_thread(_read_history, config, self._runs_dir)
+        self._show(
+            replace(self._forecast, memory=memory, throughput=throughput, throughput_known=True)
+        )
 
-    def _show(self, outlook: Forecast) -> None:
-        self._outlook = outlook
+    def _show(self, forecast: Forecast) -> None:
+        self._forecast = forecast
         self._draw()
-        self.post_message(self.Found(forecast_summary(outlook), problems(outlook)))
+        self.post_message(self.Updated(forecast_summary(forecast), problems(forecast)))
 
     def _draw(self) -> None:
         if self.is_attached:
             width = max(20, self.scrollable_content_region.width - 1)
-            colours = palette_for(self.app.current_theme.dark)
-            self._text.update(forecast_text(self._outlook, width, colours))
+            palette = palette_for(self.app.current_theme.dark)
+            self._text.update(forecast_text(self._forecast, width, palette))
 
 
-def _past(config: Config, runs_dir: Path) -> tuple[Room | None, Pace | None]:
+def _read_history(config: Config, runs_dir: Path) -> tuple[Room | None, Pace | None]:
     return room_on(config.device), pace_of(config, RunList(runs_dir))
 
 
-def _what_sets_the_pace(config: Config) -> tuple[object, ...]:
+def _throughput_inputs(config: Config) -> tuple[object, ...]:
     phases = config.phases
-    wanted = (bool(phases.head.epochs), phases.head.views, bool(phases.full.epochs))
-    return (config.device, config.model.name, config.data.image_size, *wanted)
+    phase_inputs = (bool(phases.head.epochs), phases.head.views, bool(phases.full.epochs))
+    return (config.device, config.model.name, config.data.image_size, *phase_inputs)

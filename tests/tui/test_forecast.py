@@ -1,4 +1,4 @@
-"""What the form for a new run says before one is started, and keeping what was typed."""
+"""The preview of a new run in its form, and saving the form as a preset."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,27 +25,27 @@ PACE = Pace("birds", "NVIDIA H200", head_first=1.0, head_next=0.5, full=2.0)
 ROOM = Room("RAM", total=32_000_000_000, free=20_000_000_000)
 
 
-def lines(outlook: Forecast, width: int = 100) -> list[str]:
-    return forecast_text(outlook, width, DARK).plain.splitlines()
+def lines(forecast: Forecast, width: int = 100) -> list[str]:
+    return forecast_text(forecast, width, DARK).plain.splitlines()
 
 
-def line(outlook: Forecast, label: str) -> str:
-    (found,) = [text[9:] for text in lines(outlook, 200) if text.startswith(f"{label:<9}")]
+def line(forecast: Forecast, label: str) -> str:
+    (found,) = [text[9:] for text in lines(forecast, 200) if text.startswith(f"{label:<9}")]
     return found
 
 
-def test_all_that_is_known_is_told() -> None:
-    known = Forecast(CONFIG, DATA, "", FACTS, True, ROOM, PACE, pace_known=True)
+def test_a_complete_forecast() -> None:
+    known = Forecast(CONFIG, DATA, "", FACTS, True, ROOM, PACE, throughput_known=True)
     assert lines(known) == [
-        "data     120 pictures, 2 classes",
-        "split    96 train, 24 val: 20% of each class, by seed",
+        "data     120 images, 2 classes",
+        "split    96 train, 24 val: 20% val per class, by seed",
         "!        imbalance: much",
         "model    convnext_tiny.in12k_ft_in1k, 27.8 M parameters, 111 MB",
-        "weights  at hand, from an earlier download",
-        "memory   about 8.83 GB for 64 pictures in phase full, less in bf16; RAM: 20.0 GB free",
-        "pictures 224 x 224 pixels",
-        "epochs   head up to 15 epochs, full up to 10; 2 steps an epoch",
-        "time     at most 56:00 (head 16:00, full 40:00), as run birds had it on NVIDIA H200",
+        "weights  cached",
+        "memory   about 8.83 GB for 64 images in phase full, less in bf16; RAM: 20.0 GB free",
+        "images   224 x 224 pixels",
+        "epochs   head up to 15 epochs, full up to 10; 2 steps per epoch",
+        "time     at most 56:00 (head 16:00, full 40:00), from run birds on NVIDIA H200",
         "",
         "█ train  ▒ val",
         "cats ████████████████████████▒▒▒▒▒▒ 100",
@@ -53,25 +53,25 @@ def test_all_that_is_known_is_told() -> None:
     ]
     assert (
         forecast_summary(known)
-        == "120 pictures, 2 classes · ! 1 problem below · 27.8 M parameters · at most 56:00"
+        == "120 images, 2 classes · ! 1 problem below · 27.8 M parameters · at most 56:00"
     )
 
 
-def test_what_is_not_known_yet_is_no_figure() -> None:
-    assert lines(Forecast())[0].startswith("data     type a folder")
+def test_unknown_values_are_not_shown() -> None:
+    assert lines(Forecast())[0].startswith("data     enter a folder")
     assert forecast_summary(Forecast()) == ""
     waiting = Forecast(CONFIG)
-    assert line(waiting, "model").endswith("looking …")
+    assert line(waiting, "model").endswith("reading …")
     assert not any(text.startswith(("memory", "time")) for text in lines(waiting))
-    unknown = Forecast(CONFIG, DATA, "", FACTS, pace_known=True)
-    assert line(unknown, "time").startswith("not known")
+    unknown = Forecast(CONFIG, DATA, "", FACTS, throughput_known=True)
+    assert line(unknown, "time").startswith("unknown")
     assert "free" not in line(unknown, "memory")
 
 
-def test_what_will_not_go_well_is_said() -> None:
+def test_problems_are_shown() -> None:
     small = Forecast(CONFIG, DATA, "", FACTS, False, Room("RAM", 9_000_000_000, 4_000_000_000))
-    assert any("more than is free" in text and text[0] == "!" for text in lines(small, 200))
-    assert line(small, "weights") == "not at hand: a download on first use (timm/convnext_tiny)"
+    assert any("more than the free memory" in text and text[0] == "!" for text in lines(small, 200))
+    assert line(small, "weights") == "not cached: downloaded on first use (timm/convnext_tiny)"
     none = Forecast(CONFIG, DATA, "", ModelFacts(27_820_897, 768, 109_155_808))
     assert "timm has no pretrained weights" in line(none, "weights")
     wrong = Forecast(CONFIG, DATA, "", ModelFacts(problem="model.name=x[/] is no model"))
@@ -95,11 +95,11 @@ async def until(pilot: Pilot[Exit], true: Callable[[], bool]) -> None:
         await pilot.pause(0.002)
         if true():
             return
-    raise AssertionError("it didn't come about")
+    raise AssertionError("the condition was not reached")
 
 
 def panel_text(pilot: Pilot[Exit]) -> str:
-    return " ".join(str(pilot.app.screen.query_one("#outlook Static", Static).render()).split())
+    return " ".join(str(pilot.app.screen.query_one("#forecast Static", Static).render()).split())
 
 
 @pytest.fixture(autouse=True)
@@ -107,39 +107,41 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
 
 
-async def test_typing_changes_what_will_happen(tmp_path: Path) -> None:
+async def test_the_preview_follows_the_form(tmp_path: Path) -> None:
     photos = folder(tmp_path / "photos", cats=30, dogs=20)
     app = make_app(starter=Starter())
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("n")
         await until(pilot, lambda: "27.8 M parameters" in panel_text(pilot))
-        assert "type a folder" in panel_text(pilot)
+        assert "enter a folder" in panel_text(pilot)
         field = app.screen.query_one("#data-root", Input)
         field.value = str(photos)
-        await until(pilot, lambda: "50 pictures, 2 classes" in panel_text(pilot))
+        await until(pilot, lambda: "50 images, 2 classes" in panel_text(pilot))
         assert "40 train, 10 val" in panel_text(pilot)
         app.screen.query_one("#more", Input).value = "data.val_fraction=0.5"
         await until(pilot, lambda: "25 train, 25 val" in panel_text(pilot))
         app.screen.query_one("#more", Input).value = "data.test_fraction=0.1"
-        await until(pilot, lambda: "35 train, 10 val, 5 kept for a test" in panel_text(pilot))
+        await until(pilot, lambda: "35 train, 10 val, 5 test" in panel_text(pilot))
         app.screen.query_one("#more", Input).value = "data.val_fraction=0.5"
         await until(pilot, lambda: "25 train, 25 val" in panel_text(pilot))
         app.screen.query_one("#data-batch-size", Input).value = "no number"
         await until(pilot, lambda: UNUSABLE in panel_text(pilot))
-        assert "50 pictures" in panel_text(pilot)
+        assert "50 images" in panel_text(pilot)
         field.value = str(tmp_path)
-        await until(pilot, lambda: "50 pictures" not in panel_text(pilot))
+        await until(pilot, lambda: "50 images" not in panel_text(pilot))
         field.value = str(photos)
         app.screen.query_one("#data-batch-size", Input).value = "5"
-        await until(pilot, lambda: "5 steps an epoch" in panel_text(pilot))
+        await until(pilot, lambda: "5 steps per epoch" in panel_text(pilot))
         field.value = str(tmp_path / "nowhere[/]")
         await until(pilot, lambda: "nowhere[/]" in panel_text(pilot).replace(" ", ""))
         field.value = ""
-        await until(pilot, lambda: "type a folder" in panel_text(pilot))
+        await until(pilot, lambda: "enter a folder" in panel_text(pilot))
 
 
-async def test_a_count_goes_on_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaving the form, or typing another folder, ends a count that takes long."""
+async def test_an_unneeded_count_is_canceled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaving the form or entering another folder cancels a long count."""
     ended = []
 
     def endless(root: Path, val: float, cancelled: Callable[[], bool], test: float) -> None:
@@ -153,7 +155,7 @@ async def test_a_count_goes_on_for_nobody(tmp_path: Path, monkeypatch: pytest.Mo
         await pilot.press("n")
         field = app.screen.query_one("#data-root", Input)
         field.value = str(tmp_path / "a")
-        await until(pilot, lambda: "looking" in panel_text(pilot))
+        await until(pilot, lambda: "reading" in panel_text(pilot))
         field.value = str(tmp_path / "b")
         await until(pilot, lambda: ended == ["a"])
         await pilot.press("escape")
@@ -161,23 +163,23 @@ async def test_a_count_goes_on_for_nobody(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 24)])
-async def test_pages_move_what_will_happen(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_page_keys_scroll_the_preview(tmp_path: Path, size: tuple[int, int]) -> None:
     photos = folder(tmp_path / "photos", **{f"class{n}": 3 for n in range(20)})
     app = make_app(starter=Starter())
     async with app.run_test(size=size) as pilot:
         await pilot.press("n")
         app.screen.query_one("#data-root", Input).value = str(photos)
-        await until(pilot, lambda: "60 pictures" in panel_text(pilot))
-        name = "#form-and-outlook" if size[0] == 80 else "#outlook"
+        await until(pilot, lambda: "60 images" in panel_text(pilot))
+        name = "#form-and-forecast" if size[0] == 80 else "#forecast"
         box = app.screen.query_one(name)
         await pilot.press("pagedown")
         await until(pilot, lambda: box.scroll_y > 0)
         await pilot.press("pageup")
         await until(pilot, lambda: box.scroll_y == 0)
-        assert app.screen.query_one("#forecast_summary").display == (size[0] == 80)
+        assert app.screen.query_one("#forecast-summary").display == (size[0] == 80)
 
 
-async def test_what_is_typed_becomes_a_preset(starter: Starter) -> None:
+async def test_the_form_is_saved_as_a_preset(starter: Starter) -> None:
     app = make_app(starter=starter)
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("n")
@@ -199,11 +201,11 @@ async def test_what_is_typed_becomes_a_preset(starter: Starter) -> None:
         await settle(pilot)
         assert app.screen.query_one("#data-batch-size", Input).placeholder == "24"
         comment = str(app.screen.query_one("#preset-comment", Static).render())
-        assert comment == "Saved from the form for a new run, which began with default."
+        assert comment == "Saved from the form for a new run, based on default."
     assert load_config("mine").data.batch_size == 24
 
 
-async def test_a_broken_preset_is_said_where_it_is_chosen(
+async def test_an_invalid_preset_is_reported_where_it_is_selected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONVNEXT_TUI_CONFIG", str(tmp_path))

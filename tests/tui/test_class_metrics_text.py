@@ -18,7 +18,7 @@ def evaluation(**more: object) -> Evaluation:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"),
+    ("fraction", "text"),
     [
         (math.nan, "–"),
         (0.0, "·"),
@@ -28,8 +28,8 @@ def evaluation(**more: object) -> Evaluation:
         (1.0, "100"),
     ],
 )
-def test_a_share_in_three_cells(share: float, text: str) -> None:
-    assert class_metrics.percent_cell(share) == text
+def test_a_percentage_fits_three_cells(fraction: float, text: str) -> None:
+    assert class_metrics.percent_cell(fraction) == text
 
 
 @pytest.mark.parametrize(
@@ -40,38 +40,38 @@ def test_a_change_has_a_sign(change: float | None, text: str) -> None:
     assert class_metrics.change_text(change) == text
 
 
-def test_pairs_and_cells_in_words() -> None:
+def test_pairs_and_cells_as_text() -> None:
     found = evaluation()
     assert class_metrics.pair_lines(found, 9) == [
-        "ducks taken for birds 14% (7 of 50)",
-        "birds taken for ducks 10% (1 of 10)",
+        "ducks predicted as birds 14% (7 of 50)",
+        "birds predicted as ducks 10% (1 of 10)",
     ]
     assert class_metrics.pair_lines(found, 1) == ["and 2 more pairs"]
-    assert class_metrics.cell_text(found, 1, 1) == "birds recognised 90% (9 of 10)"
-    assert class_metrics.cell_text(found, 1, 2) == r"birds taken for [b]cats\x1b 0% (0 of 10)"
-    assert class_metrics.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation pictures"
+    assert class_metrics.cell_text(found, 1, 1) == "birds correct 90% (9 of 10)"
+    assert class_metrics.cell_text(found, 1, 2) == r"birds predicted as [b]cats\x1b 0% (0 of 10)"
+    assert class_metrics.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation images"
     right = Evaluation(evaluated([[3, 0], [0, 2]]), NAMES)
-    assert class_metrics.pair_lines(right, 5) == ["no picture was taken for another class"]
+    assert class_metrics.pair_lines(right, 5) == ["no misclassified images"]
 
 
 @pytest.mark.parametrize(
     ("correct", "verdict"),
     [
-        (8, "too sure by 10.0 points"),
-        (10, "not sure enough by 10.0 points"),
-        (9, "about as sure as it is right"),
+        (8, "overconfident by 10.0 points"),
+        (10, "underconfident by 10.0 points"),
+        (9, "well calibrated"),
     ],
 )
-def test_calibration_has_a_verdict(correct: int, verdict: str) -> None:
+def test_calibration_is_classified(correct: int, verdict: str) -> None:
     found = evaluation(calibration=[CalibrationBin(10, 9.0, correct)])
     assert class_metrics.calibration_text(found).endswith(f": {verdict}")
 
 
-def test_calibration_of_nothing() -> None:
-    assert class_metrics.calibration_text(evaluation(calibration=[])) == "no confidence is known"
+def test_calibration_without_confidences() -> None:
+    assert class_metrics.calibration_text(evaluation(calibration=[])) == "no confidences recorded"
 
 
-def test_changes_are_those_of_f1() -> None:
+def test_changes_are_changes_of_f1() -> None:
     state = RunState(evaluation=evaluated(MATRIX), evaluation_before=evaluated([[1, 0], [1, 0]]))
     changed = class_metrics.f1_changes(
         class_metrics.select_evaluation(state, "running", best=False)
@@ -83,7 +83,7 @@ def test_changes_are_those_of_f1() -> None:
     )
 
 
-def test_classes_without_a_figure_come_last_in_any_order() -> None:
+def test_classes_without_a_value_are_last_in_any_order() -> None:
     state = RunState(evaluation=evaluated(MATRIX))
     data = class_metrics.ClassTableData(
         class_metrics.select_evaluation(state, "running", best=False)
@@ -95,7 +95,7 @@ def test_classes_without_a_figure_come_last_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 0), (3, 1), (7, 1), (20, 2), (21, 3), (70, 9), (300, 60)])
-def test_the_bars_fit_into_any_room(size: tuple[int, int]) -> None:
+def test_the_reliability_diagram_fits_any_size(size: tuple[int, int]) -> None:
     width, height = size
     one = evaluation(calibration=[CalibrationBin(1, 9.0, 1)])
     for found in (evaluation(), evaluation(calibration=[]), one):

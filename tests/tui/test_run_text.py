@@ -19,30 +19,30 @@ def current(state: RunState) -> PhaseState:
     return state.current
 
 
-def test_early_stopping_says_what_will_happen() -> None:
+def test_early_stopping_names_the_epoch_and_the_loss_to_reach() -> None:
     state = fold(scripted.running().records)
     assert run_status.early_stopping_lines(state, "running") == [
         "●○○○○",
         "1 of 5 epochs without improvement",
-        "stops after epoch 6 unless val loss < 0.0291",
+        "stops after epoch 6 unless val loss drops below 0.0291",
     ]
     assert run_status.early_stopping_lines(state, "running", short=True) == [
         "●○○○○ 1 of 5",
-        "stops after epoch 6 unless val loss < 0.0291",
+        "stops after epoch 6 unless val loss drops below 0.0291",
     ]
     assert "stops" not in " ".join(run_status.early_stopping_lines(state, "failed"))
 
 
-def test_early_stopping_that_cannot_come_any_more_says_so() -> None:
+def test_early_stopping_after_the_last_epoch_is_impossible() -> None:
     script = scripted.Script().prepare().phase("head", 3, patience=5).epoch("head", 1, 0.5, 0.6)
     lines = run_status.early_stopping_lines(fold(script.records), "running")
-    assert lines[-1] == "can't stop early now: epoch 3 is the last anyway"
+    assert lines[-1] == "can't stop early: epoch 3 is the last"
 
 
-def test_before_the_first_verdict_there_is_nothing_to_count() -> None:
+def test_before_the_first_validation_only_the_patience_is_shown() -> None:
     script = scripted.Script()
     assert run_status.early_stopping_lines(fold(script.records), "preparing") == [
-        "begins with the first phase"
+        "starts with the first phase"
     ]
     script.prepare().phase("head", patience=4)
     assert (
@@ -53,26 +53,26 @@ def test_before_the_first_verdict_there_is_nothing_to_count() -> None:
 @pytest.mark.parametrize(
     ("typed", "first"),
     [
-        ("8", "would stop after epoch 9 at the earliest, not 6"),
-        ("5", "would stop after epoch 6 at the earliest, as now"),
-        ("2", "would stop after epoch 3 with this epoch's verdict, not 6"),
-        ("1", "would stop after epoch 3 with this epoch's verdict, not 6"),
-        ("9", "would run to its last epoch, 10, not after 6"),
-        (" 100 ", "would run to its last epoch, 10, not after 6"),
+        ("8", "would stop after epoch 9 at the earliest, instead of 6"),
+        ("5", "would stop after epoch 6 at the earliest, unchanged"),
+        ("2", "would stop after epoch 3, the current one, instead of 6"),
+        ("1", "would stop after epoch 3, the current one, instead of 6"),
+        ("9", "would run to its last epoch, 10, instead of stopping after 6"),
+        (" 100 ", "would run to its last epoch, 10, instead of stopping after 6"),
     ],
 )
 def test_a_patience_is_previewed(typed: str, first: str) -> None:
     preview = previews.preview_patience(current(fold(scripted.running().records)), typed)
     assert preview.value == int(typed)
     assert preview.lines[0] == first
-    assert "at 2 or less the phase ends with this epoch's verdict" in preview.lines
+    assert "2 or less ends the phase after this epoch unless val loss improves" in preview.lines
 
 
 @pytest.mark.parametrize("typed", ["", "x", "0", "-3", "1.5", "nan", "9" * 5000])
-def test_a_patience_that_makes_no_sense_is_an_error(typed: str) -> None:
+def test_an_invalid_patience_is_an_error(typed: str) -> None:
     preview = previews.preview_patience(current(fold(scripted.running().records)), typed)
     assert preview.value is None
-    assert preview.error == "a whole number of epochs, 1 or more"
+    assert preview.error == "expected a whole number of epochs, 1 or more"
 
 
 @given(st.text())
@@ -86,41 +86,58 @@ def test_a_learning_rate_is_previewed() -> None:
     phase = current(fold(scripted.running().records))
     assert (
         previews.preview_rate(phase, "5e-5").lines[0]
-        == "0.5 times the rate of now, from the next step on"
+        == "0.5x the current rate, from the next step on"
     )
-    assert previews.preview_rate(phase, "1e-4").lines[0] == "as now, from the next step on"
-    assert any("far above" in line for line in previews.preview_rate(phase, "3").lines)
+    assert previews.preview_rate(phase, "1e-4").lines[0] == "unchanged, from the next step on"
+    assert any("far too high" in line for line in previews.preview_rate(phase, "3").lines)
     for typed in ("0", "-1", "nan", "inf", "fast"):
         assert previews.preview_rate(phase, typed).value is None
 
 
-def test_a_value_for_a_phase_that_is_over_is_an_error() -> None:
+@pytest.mark.parametrize(
+    ("typed", "ratio"),
+    [("9.9", "99,000x"), ("0.12345", "1,230x"), ("1e-5", "0.1x"), ("1e20", "1e+24x")],
+)
+def test_a_large_ratio_of_learning_rates_is_readable(typed: str, ratio: str) -> None:
+    phase = current(fold(scripted.running().records))
+    first = previews.preview_rate(phase, typed).lines[0]
+    assert first == f"{ratio} the current rate, from the next step on"
+
+
+def test_a_long_silence_is_reported_in_minutes() -> None:
+    state = fold(scripted.running().records)
+    warning = run_status.stall_warning(state, 247.0)
+    assert warning.startswith("no update for 4 min, steps usually take 27.7 ms")
+    assert run_status.stall_warning(state, 1.0) == ""
+
+
+def test_a_value_for_an_ended_phase_is_an_error() -> None:
     phase = current(fold(scripted.finished().records))
-    assert previews.preview_patience(phase, "3").error == "phase full is over"
-    assert previews.preview_rate(phase, "1e-4").error == "phase full is over"
+    assert previews.preview_patience(phase, "3").error == "phase full has ended"
+    assert previews.preview_rate(phase, "1e-4").error == "phase full has ended"
 
 
-def test_ending_a_phase_says_what_comes_next() -> None:
+def test_ending_a_phase_names_the_next_one() -> None:
     script = scripted.Script().prepare().phase("head").epoch("head", 1, 0.5, 0.6)
     assert previews.next_phase_question(fold(script.records)) == (
-        "Phase head ends after this step; full begins from the best weights so far: "
+        "Phase head ends after this step; full starts from the best weights so far: "
         "60.00% in epoch 1."
     )
     assert "is the last one" in previews.next_phase_question(fold(scripted.running().records))
 
 
-def test_phases_are_steps() -> None:
+def test_phases_are_listed_with_their_status() -> None:
     assert str(run_status.phase_steps(fold(scripted.running().records), "running")) == (
         "✓ head 8 epochs, best 99.57% (early stopping) ──► ● full epoch 3 of 10"
     )
     assert str(run_status.phase_steps(fold(scripted.failed().records), "failed")).endswith(
-        "✗ full broke off in epoch 3"
+        "✗ full interrupted in epoch 3"
     )
-    left_out = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
-    started = ev.RunStarted(run_id="r", name="r", config=left_out)
+    skipped = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
+    started = ev.RunStarted(run_id="r", name="r", config=skipped)
     state = fold([ev.Record(1, START, started)])
     assert str(run_status.phase_steps(state, "preparing")) == (
-        "– head left out ──► ○ full up to 10 epochs"
+        "– head skipped ──► ○ full up to 10 epochs"
     )
 
 
@@ -131,7 +148,7 @@ def test_the_first_line_of_a_running_run() -> None:
     )
 
 
-def test_progress_says_at_most_because_early_stopping_may_end_it() -> None:
+def test_the_remaining_time_of_a_phase_is_an_upper_bound() -> None:
     state = fold(scripted.running().records)
     epoch, phase = map(str, progress.progress_lines(state, "running", 120, 2))
     assert epoch.startswith("epoch 3 train   ━")
@@ -142,7 +159,7 @@ def test_progress_says_at_most_because_early_stopping_may_end_it() -> None:
     assert len(line) <= 78
 
 
-def test_progress_is_silent_about_time_until_it_can_be_trusted() -> None:
+def test_no_remaining_time_is_shown_before_it_is_reliable() -> None:
     script = scripted.Script().prepare().phase("head").progress("head", 1, 2, 0.7)
     epoch, phase = map(str, progress.progress_lines(fold(script.records), "running", 100, 2))
     assert "left" not in epoch + phase
@@ -160,7 +177,7 @@ def test_the_device_panel_with_a_gpu() -> None:
         "███████░░░░░░░░░ 64.1 of 139 GB",
         "this run 48.1 GB · reserved 51.0 GB",
         "peak 58.9 GB · others 13.1 GB",
-        "busy 97%  61 °C",
+        "GPU 97%  61 °C",
         "CPU 45% · RAM 41.0 of 128 GB",
         "process 9.30 GB",
     ]
@@ -178,7 +195,7 @@ def test_the_device_panel_of_several_ranks_marks_the_slowest() -> None:
     assert state.device.rank == 0
 
 
-def test_ranks_that_wait_alike_are_alike() -> None:
+def test_ranks_that_wait_equally_long_have_no_slowest() -> None:
     samples = [ev.DeviceSample(device="cpu", rank=rank, waits=0.1) for rank in range(8)]
     assert devices.slowest_rank(samples) is None
     state = fold(scripted.Script().records)
@@ -193,20 +210,20 @@ def test_the_device_panel_without_a_gpu_says_why() -> None:
     assert devices.device_lines(state.device)[-1] == "no NVIDIA driver on this machine"
     assert "no NVIDIA driver" in devices.device_line(state.device)
     assert devices.device_lines(None) == ["not sampled yet"]
-    assert devices.device_lines(ev.DeviceSample(device="cpu")) == ["no figures"]
+    assert devices.device_lines(ev.DeviceSample(device="cpu")) == ["no measurements"]
 
 
-def test_speed_is_shown_as_far_as_it_was_measured() -> None:
+def test_throughput_is_shown_where_measured() -> None:
     state = fold(scripted.running().records)
     assert run_status.throughput_lines(state) == ["2,310 img/s", "data wait 3%", "step 27.7 ms"]
     assert run_status.throughput_lines(RunState()) == ["not measured yet"]
 
 
-def test_the_learning_rate_says_when_it_falls() -> None:
+def test_the_learning_rate_names_its_next_reduction() -> None:
     state = fold(scripted.running().records)
     assert run_status.learning_rate_lines(state, "running") == [
         "0.0001",
-        "× 0.5 after 2 more without improvement",
+        "halves after 2 more epochs without improvement",
     ]
     assert run_status.learning_rate_lines(state, "failed") == ["0.0001"]
 
@@ -224,13 +241,11 @@ def test_a_sparkline_is_never_too_long(values: list[float], width: int) -> None:
     assert len(sparkline(values, width)) == min(len(values), width)
 
 
-def test_what_is_wrong_with_the_record_is_said() -> None:
+def test_problems_of_the_journal_are_reported() -> None:
     assert run_status.record_warnings("", 0, "", True) == ""
     assert run_status.record_warnings("gone", 1, "x", False) == (
-        "the journal can't be read: gone; it is tried again; "
-        "1 line of the journal could not be read and was left out"
+        "can't read the journal: gone; retrying; skipped 1 unreadable line of the journal"
     )
     assert (
-        run_status.record_warnings("", 0, "another process", True)
-        == "watching only: another process"
+        run_status.record_warnings("", 0, "another process", True) == "read-only: another process"
     )

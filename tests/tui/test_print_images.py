@@ -1,4 +1,4 @@
-"""Pictures on a terminal without the app."""
+"""Images on a terminal without the app."""
 
 import io
 
@@ -10,7 +10,7 @@ from core.inference.image_grid import confidence_colour
 from tui.cli.print_images import half_blocks, print_images
 
 
-def test_a_cell_has_the_colours_of_two_pixels() -> None:
+def test_a_cell_has_the_colors_of_two_pixels() -> None:
     image = Image.new("RGB", (2, 2))
     image.putdata([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)])
     text = half_blocks(image, 2)
@@ -19,13 +19,13 @@ def test_a_cell_has_the_colours_of_two_pixels() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1000), (1000, 1), (7, 5)])
-def test_any_shape_stays_within_its_cells(size: tuple[int, int]) -> None:
+def test_any_aspect_ratio_stays_within_its_cells(size: tuple[int, int]) -> None:
     lines = half_blocks(Image.new("RGB", size), 20, 10).plain.splitlines()
     assert 1 <= len(lines) <= 10
     assert {len(line) for line in lines} <= set(range(1, 21))
 
 
-def test_labels_from_outside_are_safe_and_cut() -> None:
+def test_captions_are_escaped_and_truncated() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=70, color_system=None)
     print_images(
@@ -35,7 +35,7 @@ def test_labels_from_outside_are_safe_and_cut() -> None:
     assert "9" * 30 not in out.getvalue()
 
 
-def test_colours_go_from_red_over_amber_to_green() -> None:
+def test_confidence_colors_go_from_red_over_amber_to_green() -> None:
     red, amber, green = (confidence_colour(value) for value in (0.0, 0.5, 1.0))
     assert red[0] > red[1] and green[1] > green[0] and amber[0] > amber[2]
     assert confidence_colour(float("1.7")) == green
