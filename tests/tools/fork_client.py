@@ -26,8 +26,8 @@ def request(
     """Fork a process that runs `python *arguments`; returns the connection to it and its pid.
 
     `descriptors` maps the child's file descriptors to those of this process. `options` are the
-    optional fields of `fork_server.Request`. The child is killed when the connection is closed;
-    `exit_code` reads its exit code from the connection.
+    optional fields of `fork_server.Request`. `exit_code` reads the exit code from the connection.
+    When the connection is closed, the child is killed, and so is what it has started.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(address)
@@ -77,7 +77,7 @@ def main(address: str, arguments: Sequence[str]) -> None:
         env=os.environ,
         descriptors=descriptors,
         ignored_signals=ignored,
-        limit=None,
+        parent=os.getppid(),
     )
     for number in descriptors:
         if number > 2:

@@ -61,14 +61,15 @@ class Request:
     code: str = ""
     """Python code that runs first."""
     ignored_signals: list[int] = field(default_factory=list)
-    limit: float | None = LIMIT
+    parent: int = 0
+    """The forked process that has started this one, if one has."""
 
 
 @dataclass(slots=True)
 class Child:
     pid: int
     connection: socket.socket
-    deadline: float | None
+    deadline: float
 
 
 class Server:
@@ -77,6 +78,8 @@ class Server:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._children: dict[int, Child] = {}
+        self._parents: dict[int, int] = {}
+        """Which forked process has started which, until the client closes the connection."""
         self._selector = selectors.DefaultSelector()
         self._wake, woken = socket.socketpair()
         woken.setblocking(False)
@@ -97,16 +100,17 @@ class Server:
                     self._wake.recv(4096)
                 elif key.fileobj is sys.stdin:
                     for pid in self._children:
-                        _kill(pid)
+                        self._kill(pid)
                     sys.exit()
-                else:
-                    _kill(key.data)  # the client has gone
+                else:  # the client has closed its connection
                     self._selector.unregister(key.fileobj)
+                    key.fileobj.close()
+                    self._kill_tree(key.data)
             self._reap()
             now = time.monotonic()
             for child in self._children.values():
-                if child.deadline is not None and now > child.deadline:
-                    _kill(child.pid)
+                if now > child.deadline:
+                    self._kill(child.pid)
 
     def _accept(self) -> tuple[Request, list[int]] | None:
         connection, _ = self._listener.accept()
@@ -123,8 +127,8 @@ class Server:
             return request, passed
         for number in passed:
             os.close(number)
-        deadline = None if request.limit is None else time.monotonic() + request.limit
-        self._children[pid] = Child(pid, connection, deadline)
+        self._children[pid] = Child(pid, connection, time.monotonic() + LIMIT)
+        self._parents[pid] = request.parent
         self._selector.register(connection, selectors.EVENT_READ, pid)
         _tell(connection, pid)
         return None
@@ -135,31 +139,34 @@ class Server:
             if not pid:
                 return
             child = self._children.pop(pid)
-            with suppress(KeyError):
-                self._selector.unregister(child.connection)
             _tell(child.connection, os.waitstatus_to_exitcode(status))
-            child.connection.close()
+
+    def _kill_tree(self, pid: int) -> None:
+        self._kill(pid)
+        self._parents.pop(pid, None)
+        for other in [child for child, parent in self._parents.items() if parent == pid]:
+            self._kill_tree(other)
+
+    def _kill(self, pid: int) -> None:
+        if pid in self._children:
+            for kill in (os.killpg, os.kill):  # it may not have a group yet
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(pid, signal.SIGKILL)
 
     def _close(self) -> None:
         """Close in a forked process what belongs to the server."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for key in list(self._selector.get_map().values()):
+            if key.fileobj is not sys.stdin:
+                key.fileobj.close()
         self._selector.close()
-        for child in self._children.values():
-            child.connection.close()
-        for other in (self._listener, self._wake, self._woken):
-            other.close()
+        self._woken.close()
 
 
 def _tell(connection: socket.socket, number: int) -> None:
     with suppress(OSError):  # the client has gone
         connection.sendall(b"%d\n" % number)
-
-
-def _kill(pid: int) -> None:
-    for kill in (os.killpg, os.kill):  # its group may not exist yet, or no more
-        with suppress(ProcessLookupError, PermissionError):
-            kill(pid, signal.SIGKILL)
 
 
 def become(request: Request, passed: list[int], interpreter: str) -> None:

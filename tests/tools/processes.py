@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from tests.tools import fork_client
 
@@ -26,12 +29,16 @@ main({address!r}, sys.argv[1:])
 """
 
 
-@functools.cache
-def server_address() -> str:
-    """Start this process's fork server; returns the path of its socket.
+@dataclass(frozen=True, slots=True)
+class ForkServer:
+    address: str
+    """The path of its socket."""
+    process: "subprocess.Popen[bytes]"
 
-    It imports while the first request waits, and ends with this process.
-    """
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """Start this process's fork server. The first request waits until it has imported all."""
     folder = Path(tempfile.mkdtemp(prefix="fork-server-"))
     address = str(folder / "socket")
     interpreter = folder / "python"
@@ -64,7 +71,12 @@ def server_address() -> str:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    return address
+    return ForkServer(address, server)
+
+
+def forked_processes() -> list[psutil.Process]:
+    """Return all processes of the fork server, and what they have started."""
+    return psutil.Process(fork_server().process.pid).children(recursive=True)
 
 
 class Process:
@@ -72,8 +84,8 @@ class Process:
 
     Standard output is a pipe of text, unless a descriptor is given; standard error goes into a
     file, which `communicate` reads. With `terminal`, the descriptor on standard input becomes the
-    controlling terminal. `code` runs before the program. When this object is gone, so is the
-    process.
+    controlling terminal. `code` runs before the program. `close` ends what still runs, with what
+    it has started.
     """
 
     def __init__(
@@ -105,7 +117,7 @@ class Process:
         }
         try:
             self._connection, self.pid = fork_client.request(
-                server_address(),
+                fork_server().address,
                 arguments,
                 cwd=str(cwd),
                 env=env,

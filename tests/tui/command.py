@@ -70,7 +70,7 @@ def run_new(*arguments: str, cwd: Path, **changes: str) -> "subprocess.Completed
     )
 
 
-def read_until(process: Process, kind: str) -> dict[str, Any]:
+def read_until(process: "Process | subprocess.Popen[str]", kind: str) -> dict[str, Any]:
     """Read JSON lines until an event of this type comes; fails when the output ends before."""
     assert process.stdout is not None
     for line in process.stdout:

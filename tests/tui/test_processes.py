@@ -1,17 +1,26 @@
 """A run's helper processes end with it, however it ends."""
 
+import subprocess
 from pathlib import Path
 
 import psutil
 
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, read_until, start
+from tests.tui.command import ENDLESS, command, environment, read_until
 
 
 def test_they_end_with_a_main_process_that_was_killed(tmp_path: Path) -> None:
     photos = make_pictures(tmp_path / "photos", classes=2, per_class=8)
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]
-    with start(*arguments, "--set", "data.workers=2", cwd=tmp_path) as process:
+    # A new process: in a forked one all helpers would be forked, too.
+    with subprocess.Popen(
+        command(*arguments, "--set", "data.workers=2"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         read_until(process, "EpochEnded")
         helpers = psutil.Process(process.pid).children(recursive=True)
         process.kill()

@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,9 @@ from core.events.journal import replay
 from core.events.types import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed, Warned
 from core.run.folder import RunFolder, run_folders
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, start
+from tests.tools import processes
+from tests.tools.processes import Process, forked_processes
+from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, run_new, start
 
 RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 
@@ -34,8 +33,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=7)
 
 
-def finished(folder: Path, photos: Path, ranks: int, *more: str) -> RunFolder:
-    got = run(*RANKS, *SMALL, "--data", str(photos), "--gpus", str(ranks), *more, cwd=folder)
+def finished(
+    folder: Path, photos: Path, ranks: int, *more: str, how: Callable[..., Any] = run
+) -> RunFolder:
+    got = how(*RANKS, *SMALL, "--data", str(photos), "--gpus", str(ranks), *more, cwd=folder)
     assert got.returncode == 0, got.stderr
     return next(run_folders(folder / "runs"))
 
@@ -47,9 +48,10 @@ def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def two(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that new processes have trained, started by torchrun."""
     folder = tmp_path_factory.mktemp("two")
     put_namesakes(folder)
-    return finished(folder, photos, 2)
+    return finished(folder, photos, 2, how=run_new)
 
 
 def history(folder: RunFolder) -> pd.DataFrame:
@@ -99,19 +101,23 @@ def test_a_rank_that_never_has_a_picture_holds_up_nobody(photos: Path, tmp_path:
 
 _SMALL_MEMORY = """
 import os, runpy, torch
-from core import parts
 
-computed = []
-plain = parts._backward_part
+backward = torch.Tensor.backward
+steps = []
 
-def limited(net, feed, images, targets, share):
+def counted(self, *arguments, **options):
+    backward(self, *arguments, **options)
+    steps.append(1)
+
+def limited(module, arguments):
     # As with an optimizer whose state comes with the first step.
-    if os.environ["RANK"] == "1" and computed and len(images) > 2:
-        raise torch.cuda.OutOfMemoryError("injected")
-    computed.append(len(images))
-    return plain(net, feed, images, targets, share)
+    (given,) = arguments or [None]
+    if os.environ["RANK"] == "1" and steps and isinstance(given, torch.Tensor) and len(given) > 2:
+        if given.shape[1:2] == (3,) and torch.is_grad_enabled():
+            raise torch.cuda.OutOfMemoryError("injected")
 
-parts._backward_part = limited
+torch.Tensor.backward = counted
+torch.nn.modules.module.register_module_forward_pre_hook(limited)
 runpy.run_module("tui", run_name="__main__")
 """
 
@@ -122,14 +128,10 @@ def test_a_memory_that_is_too_small_from_the_second_step_on_takes_smaller_parts(
     (tmp_path / "limited.py").write_text(_SMALL_MEMORY)
     agent = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "limited.py"]
     full = ("--set", "phases.head.epochs=0")
-    subprocess.run(
-        [sys.executable, *agent, *RANKS, *SMALL, *full, "--data", str(photos)],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        check=True,
-        timeout=120,
+    ended = processes.run(
+        [*agent, *RANKS, *SMALL, *full, "--data", str(photos)], cwd=tmp_path, env=environment()
     )
+    assert ended.returncode == 0, ended.stderr
     folder = next(run_folders(tmp_path / "runs"))
     assert [event.code for event in of(Warned, folder)] == ["out-of-memory"]
     assert not of(RunResumed, folder)
@@ -145,11 +147,8 @@ def of(kind: type[Any], folder: RunFolder) -> list[Any]:
 class Watched:
     """A run of two ranks whose events are read as they come."""
 
-    def __init__(self, process: "subprocess.Popen[str]", runs: Path) -> None:
+    def __init__(self, process: Process, runs: Path) -> None:
         self.process = process
-        # Ranks that wait for each other for good would else hold up everything.
-        self._watchdog = threading.Timer(150, self.kill)
-        self._watchdog.start()
         self._runs = runs
 
     @property
@@ -169,18 +168,15 @@ class Watched:
         return self.until("CommandApplied", lambda event: event["id"] == command.id)
 
     def kill(self) -> None:
-        self._watchdog.cancel()
-        if self.process.poll() is None:
-            for child in psutil.Process(self.process.pid).children(recursive=True):
-                child.kill()
-            self.process.kill()
+        self.process.close()
 
     def ranks(self) -> list[psutil.Process]:
         """The processes of the ranks, rank 0 first."""
         found = [
             process
-            for process in psutil.Process(self.process.pid).children(recursive=True)
-            if "RANK" in process.environ() and "tui" in process.cmdline()
+            for process in forked_processes()
+            if {"torch.distributed.run", "tui"} & set(process.cmdline()) == {"tui"}
+            and process.cwd() == str(self._runs.parent)
         ]
         return sorted(found, key=lambda process: int(process.environ()["RANK"]))
 
@@ -197,7 +193,6 @@ def watch(photos: Path, tmp_path: Path) -> Iterator[Callable[..., Watched]]:
     yield begin
     for watched in started:
         watched.kill()
-        watched.process.communicate()
 
 
 def test_two_go_on_with_what_one_began_by_the_same_words_and_one_ends_it(
@@ -289,13 +284,10 @@ def test_torchrun_is_told_as_it_expects_and_a_signal_that_comes_twice_is_one(
     photos: Path, tmp_path: Path
 ) -> None:
     agent = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    process = subprocess.Popen(
-        [sys.executable, *agent, "-m", "tui", *RANKS, *ENDLESS, "--data", str(photos)],
+    process = Process(
+        [*agent, "-m", "tui", *RANKS, *ENDLESS, "--data", str(photos)],
         cwd=tmp_path,
         env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
     )
     watched = Watched(process, tmp_path / "runs")
     watched.until("EpochEnded")

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
@@ -14,7 +13,8 @@ from core.events.journal import replay
 from core.events.types import CommandApplied, CommandRefused, Paused, Resumed
 from core.run.folder import RunFolder
 from tests.pictures import make_pictures
-from tests.tui.command import ENDLESS, SMALL, put_namesakes, read_until, run, start
+from tests.tools.processes import Process
+from tests.tui.command import ENDLESS, SMALL, put_namesakes, read_until, run, run_new, start
 from tui.app import ConvNextApp
 from tui.screens.run import RunScreen
 
@@ -25,7 +25,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def training(photos: Path, tmp_path: Path) -> Iterator["Popen[str]"]:
+def training(photos: Path, tmp_path: Path) -> Iterator[Process]:
     """A process that trains until it is stopped, past its first epoch."""
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]
     with start(*arguments, cwd=tmp_path) as process:
@@ -42,7 +42,7 @@ def only_run(cwd: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def test_ctl_steers_and_prints_the_answer(training: "Popen[str]", tmp_path: Path) -> None:
+def test_ctl_steers_and_prints_the_answer(training: Process, tmp_path: Path) -> None:
     id = only_run(tmp_path).id
     done = run("ctl", id, "patience", "44000", "--wait", cwd=tmp_path)
     assert done.returncode == 0
@@ -59,7 +59,7 @@ def test_ctl_steers_and_prints_the_answer(training: "Popen[str]", tmp_path: Path
 
 
 def test_commands_of_two_clients_are_each_answered_once_and_in_order(
-    training: "Popen[str]", tmp_path: Path
+    training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
     choose = random.Random(5)
@@ -79,7 +79,7 @@ def test_commands_of_two_clients_are_each_answered_once_and_in_order(
 
 
 def test_a_line_that_is_no_command_is_told_and_harms_nothing(
-    training: "Popen[str]", tmp_path: Path
+    training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
     with folder.commands.open("ab") as file:
@@ -91,7 +91,7 @@ def test_a_line_that_is_no_command_is_told_and_harms_nothing(
 
 
 def test_commands_written_while_no_engine_ran_are_not_carried_out(
-    training: "Popen[str]", tmp_path: Path
+    training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
     assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
@@ -105,7 +105,7 @@ def test_commands_written_while_no_engine_ran_are_not_carried_out(
 
 
 async def test_an_attached_app_steers_and_leaves_without_a_trace(
-    training: "Popen[str]", tmp_path: Path
+    training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
 
@@ -129,7 +129,7 @@ async def test_an_attached_app_steers_and_leaves_without_a_trace(
 
 def test_detach_starts_a_run_that_belongs_to_no_terminal(photos: Path, tmp_path: Path) -> None:
     put_namesakes(tmp_path)
-    done = run("--detach", "--data", str(photos), *ENDLESS, cwd=tmp_path)
+    done = run_new("--detach", "--data", str(photos), *ENDLESS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path)
     assert f"convnext-tui attach {folder.id}" in done.stdout

@@ -1,14 +1,13 @@
 """The app on a real terminal: stray output, signals, and a terminal that goes away."""
 
+import fcntl
 import json
 import os
 import pty
 import shlex
 import signal
 import subprocess
-import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from core.run.folder import RunFolder
 from tests.pictures import make_pictures
+from tests.tools.processes import Process
 from tests.tui.command import ENDLESS, command, environment, run
 
 BREAKING_APP = """
@@ -55,25 +55,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
 
 
-class OnTerminal:
-    """A program on a terminal of its own."""
+class Terminal:
+    """A terminal, with what was shown on it."""
 
-    def __init__(
-        self, program: list[str], cwd: Path, controlling: bool = True, **changes: str
-    ) -> None:
-        self.parent, child = pty.openpty()
-        self.before = termios.tcgetattr(child)
-        self.child = child
-        self.process = subprocess.Popen(
-            program,
-            cwd=cwd,
-            env=environment(TERM="xterm-256color", COLUMNS="120", LINES="40", **changes),
-            stdin=child,
-            stdout=child,
-            stderr=child,
-            start_new_session=True,
-            preexec_fn=(lambda: _take_terminal(child)) if controlling else None,
-        )
+    def __init__(self) -> None:
+        self.parent, self.child = pty.openpty()
+        self.before = termios.tcgetattr(self.child)
         self.output = b""
 
     def read_until(self, text: bytes) -> None:
@@ -92,33 +79,42 @@ class OnTerminal:
         os.close(self.parent)
 
 
-def _take_terminal(child: int) -> None:
-    import fcntl
+class OnTerminal(Terminal):
+    """The command on a terminal of its own."""
 
-    fcntl.ioctl(child, termios.TIOCSCTTY, 0)
+    def __init__(
+        self, arguments: list[str], cwd: Path, controlling: bool = True, code: str = ""
+    ) -> None:
+        super().__init__()
+        self.process = Process(
+            command(*arguments)[1:],
+            cwd=cwd,
+            env=terminal_environment(),
+            stdin=self.child,
+            stdout=self.child,
+            stderr=self.child,
+            terminal=controlling,
+            code=code,
+        )
 
 
-def with_site(folder: Path, code: str) -> str:
-    """A PYTHONPATH that lets every Python process begin with this code."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(code)
-    return os.pathsep.join([str(folder), environment()["PYTHONPATH"]])
+def terminal_environment() -> dict[str, str]:
+    return environment(TERM="xterm-256color", COLUMNS="120", LINES="40")
 
 
 @pytest.fixture
 def open_app(photos: Path, tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
-    """Starts the app on an endless run, with code that every Python process begins with."""
+    """Starts the app on an endless run, with code that runs before the program."""
     opened: list[OnTerminal] = []
 
     def start(code: str = "", controlling: bool = True) -> OnTerminal:
-        paths = with_site(tmp_path / "site", code)
-        arguments = command("--data", str(photos), *ENDLESS)
-        opened.append(OnTerminal(arguments, tmp_path, controlling, PYTHONPATH=paths))
+        arguments = ["--data", str(photos), *ENDLESS]
+        opened.append(OnTerminal(arguments, tmp_path, controlling, code))
         return opened[0]
 
     yield start
     for app in opened:
-        app.process.kill()
+        app.process.close()
 
 
 @pytest.fixture
@@ -197,9 +193,8 @@ def test_a_second_signal_ends_at_once_and_gives_the_terminal_back(
 def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
     photos: Path, tmp_path: Path
 ) -> None:
-    paths = with_site(tmp_path / "site", ENDLESS_SAVING)
-    arguments = command("--no-ui", "--data", str(photos), *ENDLESS)
-    headless = OnTerminal(arguments, tmp_path, PYTHONPATH=paths)
+    arguments = ["--no-ui", "--data", str(photos), *ENDLESS]
+    headless = OnTerminal(arguments, tmp_path, code=ENDLESS_SAVING)
     try:
         headless.read_until(b"epoch 3")
         headless.process.send_signal(signal.SIGINT)
@@ -207,29 +202,30 @@ def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
         headless.process.send_signal(signal.SIGINT)
         assert headless.process.wait(60) == 130
     finally:
-        headless.process.kill()
+        headless.process.close()
     os.write(headless.child, b"the end")
     headless.read_until(b"the end")
     assert headless.output.rindex(b"\x1b[?25h") > headless.output.rindex(b"\x1b[?25l")
 
 
-def test_a_terminal_that_is_slow_gets_its_cursor_back() -> None:
+def test_a_terminal_that_is_slow_gets_its_cursor_back(tmp_path: Path) -> None:
     parent, child = pty.openpty()
     os.set_blocking(child, False)
     with suppress(BlockingIOError):
         while True:
             os.write(child, b"drawn before " * 100)
     os.set_blocking(child, True)
+    ready, begin = os.pipe()
     code = (
         "import os; from tui.terminal.terminal import show_cursor; os.write(2, b'.'); show_cursor()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], env=environment(), stdout=child, stderr=subprocess.PIPE
-    )
+    process = Process(["-c", code], cwd=tmp_path, env=environment(), stdout=child, stderr=begin)
     os.close(child)
-    assert process.stderr is not None
-    assert process.stderr.read(1) == b"."
-    time.sleep(0.1)  # as slow as that
+    os.close(begin)
+    assert os.read(ready, 1) == b"."
+    os.close(ready)
+    while psutil.Process(process.pid).status() == psutil.STATUS_RUNNING:
+        pass  # until it waits for the terminal
     output = b""
     with suppress(OSError):  # what Linux says once nobody has the other end
         while chunk := os.read(parent, 65536):
@@ -238,8 +234,19 @@ def test_a_terminal_that_is_slow_gets_its_cursor_back() -> None:
     assert output.endswith(b"\x1b[?25h")
 
 
+@pytest.mark.slow
 def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_path: Path) -> None:
-    shell = OnTerminal(["bash", "--norc", "-i"], tmp_path)
+    shell = Terminal()
+    process = subprocess.Popen(
+        ["bash", "--norc", "-i"],
+        cwd=tmp_path,
+        env=terminal_environment(),
+        stdin=shell.child,
+        stdout=shell.child,
+        stderr=shell.child,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(shell.child, termios.TIOCSCTTY, 0),
+    )
     try:
         shell.type(shlex.join(command("--data", str(photos), *ENDLESS)).encode() + b"\n")
         shell.read_until(b"epoch 2")
@@ -251,6 +258,7 @@ def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_p
         for part in (b"photos", b"running", b"early stopping", b"lr", b"patience"):
             shell.read_until(part)
     finally:
-        for child in psutil.Process(shell.process.pid).children(recursive=True):
+        for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
-        shell.process.kill()
+        process.kill()
+        process.wait()
