@@ -74,7 +74,7 @@ def test_a_folder_of_this_machine_needs_nothing_for_others() -> None:
     code = (
         "import sys, core.session.preflight, core.data.image_cache\n"
         "from core.data.check import check_data\n"
-        "from core.data.storage import parse_location\n"
+        "from core.data.sources import parse_location\n"
         "check_data(parse_location('configs'))\n"
         "assert 'fsspec' not in sys.modules"
     )

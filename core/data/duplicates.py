@@ -1,4 +1,4 @@
-"""Which pictures are the same one, or nearly: by their bytes, or by what is seen on them."""
+"""Find exact duplicates by content hash and near-duplicates by perceptual hash."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,116 +10,120 @@ from numpy.typing import NDArray
 from core.data.scan import ImageFile
 
 MAX_PHASH_DISTANCE = 4
-"""Bits of the perceptual hash by which two pictures of the same may differ, of 64."""
+"""Hamming distance of the 64-bit perceptual hashes up to which two images may be duplicates."""
 MAX_COLOR_DISTANCE = 8.0
-"""Mean difference of their tones, of 255."""
-_BITS = 64
+"""Mean absolute difference of their color grids up to which they are, of 255."""
+_HASH_BITS = 64
 _BANDS = MAX_PHASH_DISTANCE + 1
-_MOST_COMPARED = 512
+_MAX_NEIGHBORS = 512
+"""Neighbors in sorted order that each hash is compared with."""
 
 
-def exact_duplicates(pictures: Iterable[ImageFile]) -> list[list[ImageFile]]:
-    """Return the pictures whose files hold the same bytes, in groups of two or more."""
+def exact_duplicates(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
+    """Return groups of two or more images whose files have equal bytes."""
     by_content: dict[str, list[ImageFile]] = defaultdict(list)
-    for picture in pictures:
-        by_content[picture.sha256].append(picture)
+    for image in images:
+        by_content[image.sha256].append(image)
     return [group for group in by_content.values() if len(group) > 1]
 
 
-def near_duplicates(pictures: Sequence[ImageFile]) -> list[list[ImageFile]]:
-    """Return the pictures that show the same, in groups of two or more: copies, and pictures that
-    were scaled, encoded anew or touched up a little.
+def near_duplicates(images: Sequence[ImageFile]) -> list[list[ImageFile]]:
+    """Return groups of two or more images that look alike: copies, and images that were scaled,
+    re-encoded or slightly retouched.
 
-    Two belong together when their perceptual hashes differ by at most MAX_PHASH_DISTANCE and their tones
-    by at most MAX_COLOR_DISTANCE; groups are what hangs together that way. The order of `pictures` counts
-    for nothing. Mirrored, turned or cropped copies are not found.
+    Two images belong together if their perceptual hashes differ by at most MAX_PHASH_DISTANCE
+    bits and their color grids by at most MAX_COLOR_DISTANCE; groups are the connected components.
+    The order of `images` has no effect. Flipped, rotated or cropped copies are not found.
     """
-    ranked = sorted(pictures, key=lambda p: p.path)
+    ranked = sorted(images, key=lambda p: p.path)
     groups = DisjointSets(len(ranked))
     first: dict[object, int] = {}
-    for place, picture in enumerate(ranked):
-        groups.join(place, first.setdefault(picture.sha256, place))
-        if picture.look is not None:
-            seen = picture.look.shape, picture.look.tone
-            groups.join(place, first.setdefault(seen, place))
-    for one, other in _near_pairs(ranked, sorted({groups.of(place) for place in first.values()})):
+    for number, image in enumerate(ranked):
+        groups.join(number, first.setdefault(image.sha256, number))
+        if image.info is not None:
+            features = image.info.phash, image.info.color_grid
+            groups.join(number, first.setdefault(features, number))
+    distinct = sorted({groups.find(number) for number in first.values()})
+    for one, other in _near_pairs(ranked, distinct):
         groups.join(one, other)
-    return [[ranked[place] for place in group] for group in groups.members() if len(group) > 1]
+    return [[ranked[number] for number in group] for group in groups.members() if len(group) > 1]
 
 
-def leaks(
-    pictures: Iterable[ImageFile], same: Iterable[Sequence[ImageFile]]
+def split_leaks(
+    images: Iterable[ImageFile], duplicates: Iterable[Sequence[ImageFile]]
 ) -> list[list[ImageFile]]:
-    """Return the groups of `same` pictures that stand on several sides or in several classes, with
-    their sides as they are in `pictures`."""
-    known = {picture.path: picture for picture in pictures}
-    groups = [[known[p.path] for p in group if p.path in known] for group in same]
-    return [group for group in groups if len({(p.part, p.label) for p in group}) > 1]
+    """Return the groups of near-duplicates that are in several splits or several classes.
+
+    The splits are those of `images`; the groups may be from before the split.
+    """
+    known = {image.path: image for image in images}
+    groups = [[known[p.path] for p in group if p.path in known] for group in duplicates]
+    return [group for group in groups if len({(p.split, p.label) for p in group}) > 1]
 
 
 class DisjointSets:
-    """What hangs together, of things by number (a disjoint-set forest)."""
+    """Connected components of numbered items (union-find)."""
 
     def __init__(self, count: int) -> None:
-        self._above = list(range(count))
+        self._parent = list(range(count))
 
     def join(self, one: int, other: int) -> None:
-        """Let the groups of two things be one."""
-        low, high = sorted((self.of(one), self.of(other)))
-        self._above[high] = low
+        """Merge the groups of two items."""
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parent[high] = low
 
-    def of(self, thing: int) -> int:
-        """Return the number of a thing's group: that of its first member."""
-        while self._above[thing] != thing:
-            self._above[thing] = self._above[self._above[thing]]
-            thing = self._above[thing]
-        return thing
+    def find(self, item: int) -> int:
+        """Return the lowest item of an item's group."""
+        while self._parent[item] != item:
+            self._parent[item] = self._parent[self._parent[item]]
+            item = self._parent[item]
+        return item
 
     def members(self) -> list[list[int]]:
-        """Return all groups with their members, in order."""
+        """Return all groups with their items, in order."""
         found: dict[int, list[int]] = defaultdict(list)
-        for thing in range(len(self._above)):
-            found[self.of(thing)].append(thing)
+        for item in range(len(self._parent)):
+            found[self.find(item)].append(item)
         return list(found.values())
 
 
-def _near_pairs(pictures: Sequence[ImageFile], places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    looked = [(place, look) for place in places if (look := pictures[place].look) is not None]
-    if len(looked) < 2:
+def _near_pairs(images: Sequence[ImageFile], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    infos = [(number, info) for number in numbers if (info := images[number].info) is not None]
+    if len(infos) < 2:
         return
-    numbers = np.array([place for place, _ in looked])
-    shapes = np.array([look.shape for _, look in looked], dtype=np.uint64)
-    tones = np.frombuffer(b"".join(look.tone for _, look in looked), dtype=np.uint8)
-    tones = tones.reshape(len(looked), -1).astype(np.int16)
-    for one, other in _near_shapes(shapes):
-        near = np.abs(tones[one] - tones[other]).mean(axis=1) <= MAX_COLOR_DISTANCE
-        yield from zip(numbers[one[near]].tolist(), numbers[other[near]].tolist(), strict=True)
+    index = np.array([number for number, _ in infos])
+    hashes = np.array([info.phash for _, info in infos], dtype=np.uint64)
+    colors = np.frombuffer(b"".join(info.color_grid for _, info in infos), dtype=np.uint8)
+    colors = colors.reshape(len(infos), -1).astype(np.int16)
+    for one, other in _near_hashes(hashes):
+        near = np.abs(colors[one] - colors[other]).mean(axis=1) <= MAX_COLOR_DISTANCE
+        yield from zip(index[one[near]].tolist(), index[other[near]].tolist(), strict=True)
 
 
-def _near_shapes(
-    shapes: NDArray[np.uint64],
+def _near_hashes(
+    hashes: NDArray[np.uint64],
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield the places of all pairs with at most MAX_PHASH_DISTANCE different bits, many at a time.
+    """Yield the indices of all pairs within MAX_PHASH_DISTANCE, in batches.
 
-    Such a pair has one of MAX_PHASH_DISTANCE + 1 bands of bits in common: sorted by a band, it stands close
-    together.
+    Of MAX_PHASH_DISTANCE + 1 bands of bits, such a pair has at least one in common: sorted by that
+    band, the two are close together.
     """
-    edges = np.linspace(0, _BITS, _BANDS + 1).astype(int)
+    edges = np.linspace(0, _HASH_BITS, _BANDS + 1).astype(int)
     for low, high in pairwise(edges):
-        band = (shapes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.lexsort((shapes, band))
-        bands, sorted_shapes = band[order], shapes[order]
-        # Thousands with the same band are blank pages, say: their neighbours are enough.
-        for apart in range(1, min(len(order), _MOST_COMPARED)):
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        order = np.lexsort((hashes, band))
+        bands, sorted_hashes = band[order], hashes[order]
+        # Thousands with an equal band are blank pages, for example: near neighbors are enough.
+        for apart in range(1, min(len(order), _MAX_NEIGHBORS)):
             same = np.flatnonzero(bands[:-apart] == bands[apart:])
             if not len(same):
                 break
-            bits = _bit_count(sorted_shapes[same] ^ sorted_shapes[same + apart])
+            bits = _bit_count(sorted_hashes[same] ^ sorted_hashes[same + apart])
             found = same[bits <= MAX_PHASH_DISTANCE]
             yield order[found], order[found + apart]
 
 
 def _bit_count(values: NDArray[np.uint64]) -> NDArray[np.intp]:
-    # numpy has bitwise_count from 2.0 on.
+    # numpy has bitwise_count from version 2.0.
     bits = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1)
     return np.asarray(bits.sum(axis=1, dtype=np.intp))

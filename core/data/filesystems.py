@@ -1,4 +1,4 @@
-"""fsspec's file systems: made once a process, asked with patience, their errors in our words."""
+"""fsspec file systems: one instance per process, retries, and short error messages."""
 
 import os
 import threading
@@ -13,50 +13,57 @@ from core.common.location import filesystem_key, first_link, join_path, protocol
 from core.common.text import printable
 
 WAITS = (1.0, 4.0, 15.0, 40.0)
-"""Seconds between the attempts to fetch a file: a connection that is lost for a minute ends no
-run."""
-SOON = (0.5, 2.0)
-"""The same for a listing, for which a person may be waiting."""
-_FINAL = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, DataError)
-"""What another attempt doesn't change."""
-_LONGEST = 200
+"""Seconds between attempts to fetch a file: a connection lost for a minute doesn't end a run."""
+LISTING_WAITS = (0.5, 2.0)
+"""Seconds between attempts to list a folder, for which a user may be waiting."""
+_PERMANENT = (
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    PermissionError,
+    DataError,
+)
+"""Errors that another attempt doesn't change."""
+_MAX_REASON = 200
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """A file system, open."""
+class OpenFileSystem:
+    """A connected file system."""
 
     fs: Any
-    turn: AbstractContextManager[object]
-    """Held while it is asked, where only one thread may at a time."""
+    lock: AbstractContextManager[object]
+    """Held during each access to an archive, which only one thread may read at a time."""
     dot: bool = False
-    """Whether all paths begin with `./`, as `tar cf photos.tar -C photos .` makes them."""
+    """Whether all paths begin with `./`, as `tar cf photos.tar -C photos .` writes them."""
 
     def path_of(self, url: str) -> str:
-        """Return the path by which the file system knows a URL."""
+        """Return the path of a URL inside the file system."""
         path = str(self.fs._strip_protocol(first_link(url)))
         return join_path(".", path) if self.dot else path
 
 
-_stores: dict[tuple[int, str], Store] = {}
-_door = threading.Lock()
+_connected: dict[tuple[int, str], OpenFileSystem] = {}
+_connecting = threading.Lock()
 
 
-def store_for(url: str, anew: bool = False) -> Store:
-    """Return the file system of a URL, as this process has it or, `anew`, as it is now; raises
-    DataError and what the file system raises."""
-    # fsspec's own instances survive no fork.
+def connect(url: str, refresh: bool = False) -> OpenFileSystem:
+    """Return this process' file system for a URL, reconnected with `refresh`.
+
+    Raises DataError and the errors of the file system.
+    """
+    # fsspec's own instances don't survive a fork.
     key = os.getpid(), filesystem_key(url)
-    with _door:
-        if anew or key not in _stores:
-            _stores[key] = _connected(url)
-        return _stores[key]
+    with _connecting:
+        if refresh or key not in _connected:
+            _connected[key] = _connect(url)
+        return _connected[key]
 
 
 def check_packages(url: str) -> None:
-    """Raise DataError where nothing that is installed here opens such a URL."""
+    """Raise DataError if no installed package opens this kind of URL."""
     from fsspec import get_filesystem_class
 
     for protocol in protocols(url):
@@ -64,50 +71,52 @@ def check_packages(url: str) -> None:
             get_filesystem_class(protocol)
         except ValueError:
             raise DataError(
-                f"{printable(url)}: {printable(protocol)}:// is no kind of URL that fsspec knows"
+                f"{printable(url)}: fsspec knows no protocol {printable(protocol)}://"
             ) from None
         except ImportError as error:
-            raise DataError(f"{printable(url)}: a package is missing: {in_words(error)}") from None
+            raise DataError(f"{printable(url)}: a package is missing: {reason(error)}") from None
 
 
-def patiently(attempt: Callable[[], T], waits: Sequence[float]) -> T:
-    """Return what an attempt returns, the first one or, after waiting, a later one; raises what
-    the last one raised, an answer that won't change at once."""
+def retry(attempt: Callable[[], T], waits: Sequence[float]) -> T:
+    """Return the result of the first attempt that succeeds, sleeping `waits` between attempts.
+
+    Raises the error of the last attempt, and permanent errors such as a missing file at once.
+    """
     for wait in waits:
         try:
             return attempt()
-        except _FINAL:
+        except _PERMANENT:
             raise
-        except Exception as error:  # each file system has errors of its own for a lost connection
-            if _refused(error):
+        except Exception as error:  # each file system has its own errors for a lost connection
+            if _is_unauthorized(error):
                 raise
             time.sleep(wait)
     return attempt()
 
 
-def in_words(error: Exception) -> str:
-    """Return what went wrong, in a line."""
-    if isinstance(error, PermissionError) or _refused(error):
-        return "no permission; credentials are given by the environment or fsspec's configuration"
+def reason(error: Exception) -> str:
+    """Return why an access failed, in one line."""
+    if isinstance(error, PermissionError) or _is_unauthorized(error):
+        return "permission denied; set credentials in the environment or fsspec's configuration"
     if isinstance(error, FileNotFoundError):
-        return "it isn't there"
-    text = printable(" ".join(str(error).split()))[:_LONGEST]
+        return "no such file or folder"
+    text = printable(" ".join(str(error).split()))[:_MAX_REASON]
     return text or type(error).__name__
 
 
-def _refused(error: Exception) -> bool:
-    """Whether a web server wants to know who asks; aiohttp has no class for that."""
+def _is_unauthorized(error: Exception) -> bool:
+    """Return whether a web server answered 401 or 403; aiohttp has no class for these."""
     return getattr(error, "status", None) in (401, 403)
 
 
-def _connected(url: str) -> Store:
+def _connect(url: str) -> OpenFileSystem:
     check_packages(url)
     from fsspec.archive import AbstractArchiveFileSystem
     from fsspec.core import url_to_fs
 
-    # A new one: another may have kept a listing, or an archive open that was replaced since.
+    # No cached instance: it may hold an old listing, or an archive that was replaced since.
     fs, _ = url_to_fs(url, skip_instance_cache=True)
     if not any(isinstance(one, AbstractArchiveFileSystem) for one in (fs, getattr(fs, "fs", None))):
-        return Store(fs, nullcontext())
+        return OpenFileSystem(fs, nullcontext())
     top = {info["name"] for info in fs.ls("", detail=True)}
-    return Store(fs, threading.Lock(), dot=top == {"."})
+    return OpenFileSystem(fs, threading.Lock(), dot=top == {"."})

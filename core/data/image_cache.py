@@ -1,8 +1,8 @@
-"""Decode once: pictures as upright RGB bytes of the size that training needs, on the disk.
+"""Cache of decoded images (`data.decode_once`): upright RGB bytes, resized for training.
 
-What comes back is the same whether it was kept or decoded anew, so the cache may be full, away or
-deleted at any time. Each picture is a file of its own, named by its content: several processes
-and runs fill and read it side by side, and a kill leaves whole files only.
+An image is identical whether it comes from the cache or is decoded again, so the cache may be
+full, missing or deleted at any time. Each image is a file named by its content hash: several
+processes and runs share the folder, and a killed process leaves only complete files.
 """
 
 import contextlib
@@ -18,102 +18,108 @@ from pathlib import Path
 from PIL import Image
 
 from core.data.decode import WHITE, read_rgb
-from core.data.storage import Location, mapped, to_decode
+from core.data.source import Location
+from core.data.sources import source_of
 
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
+_SAMPLED_FILES = 64
 
 
 class ImageCache:
-    """Reads pictures reduced to a short side of `short` pixels; smaller ones stay as they are."""
+    """Reads images resized to a short side of `short` pixels; smaller ones keep their size."""
 
     def __init__(self, short: int, folder: Path | None, background: str = WHITE) -> None:
-        """`folder` keeps them, all on one `background`; None keeps nothing."""
+        """`folder` is for one `background` color; None disables storing."""
         self.short = short
         self._background = background
         self._folder = folder
 
-    def read(self, file: Location, content: str) -> Image.Image:
-        """Return a picture in mode RGB; `content` is the SHA-256 of its file. Raises
-        UnreadableImage, and DataError for one that can't be fetched."""
-        kept = self._kept(content)
-        if kept is not None:
-            return kept
-        picture = reduce(
-            read_rgb(to_decode(file, content), self.short, self._background), self.short
-        )
-        self._keep(content, picture)
-        return picture
+    def read(self, file: Location, sha256: str) -> Image.Image:
+        """Return an image in mode RGB; `sha256` is the hash of its file.
 
-    def _kept(self, content: str) -> Image.Image | None:
+        Raises UnreadableImage, and DataError if the file can't be fetched.
+        """
+        cached = self._load(sha256)
+        if cached is not None:
+            return cached
+        source = source_of(file).open(file, sha256)
+        image = shrink(read_rgb(source, self.short, self._background), self.short)
+        self._store(sha256, image)
+        return image
+
+    def _load(self, sha256: str) -> Image.Image | None:
         if self._folder is None:
             return None
         try:
-            with self._path(self._folder, content).open("rb") as file:
+            with self._path(self._folder, sha256).open("rb") as file:
                 magic, width, height, checksum = _HEADER.unpack(file.read(_HEADER.size))
                 pixels = file.read()
         except (OSError, struct.error):
             return None
-        whole = magic == _MAGIC and len(pixels) == 3 * width * height > 0
-        if not whole or zlib.crc32(pixels) != checksum:
+        complete = magic == _MAGIC and len(pixels) == 3 * width * height > 0
+        if not complete or zlib.crc32(pixels) != checksum:
             return None
         return Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
 
-    def _keep(self, content: str, picture: Image.Image) -> None:
+    def _store(self, sha256: str, image: Image.Image) -> None:
         if self._folder is None:
             return
-        path = self._path(self._folder, content)
+        path = self._path(self._folder, sha256)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    pixels = picture.tobytes()
-                    file.write(_HEADER.pack(_MAGIC, *picture.size, zlib.crc32(pixels)))
+                    pixels = image.tobytes()
+                    file.write(_HEADER.pack(_MAGIC, *image.size, zlib.crc32(pixels)))
                     file.write(pixels)
                 Path(temporary).replace(path)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError:
-            self._folder = None  # full or away: nobody waits for a cache
+            self._folder = None  # full or deleted: a cache must never stop training
 
     @staticmethod
-    def _path(folder: Path, content: str) -> Path:
-        return folder / content[:2] / content
+    def _path(folder: Path, sha256: str) -> Path:
+        return folder / sha256[:2] / sha256
 
 
-def reduce(picture: Image.Image, short: int) -> Image.Image:
-    """Return a picture with a short side of `short` pixels; one that has less as it is."""
-    scale = short / min(picture.size)
+def shrink(image: Image.Image, short: int) -> Image.Image:
+    """Resize an image to a short side of `short` pixels; return a smaller one unchanged."""
+    scale = short / min(image.size)
     if scale >= 1:
-        return picture
-    width, height = picture.size
+        return image
+    width, height = image.size
     size = max(short, round(width * scale)), max(short, round(height * scale))
-    return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def cached_short_side(image_size: int, min_scale: float, crop_pct: float) -> int:
-    """Return the short side (pixels) that training needs of a picture.
+    """Return the short side in pixels that training needs.
 
-    Neither validation's resize nor a random crop of `min_scale` of the area should have to be
-    scaled up; beyond twice the model's own side that gains nothing one could see.
+    Neither the resize of the validation transform nor a random crop of `min_scale` of the area
+    should scale up; more than twice the model's input size makes no visible difference.
     """
     wanted = max(image_size / crop_pct, image_size / math.sqrt(min_scale))
     return math.ceil(min(wanted, 2 * image_size))
 
 
 def bytes_per_image(files: Sequence[Location], short: int) -> int:
-    """Return about how many bytes a kept picture takes, by the headers of some files."""
+    """Estimate the size of a cached image in bytes from the headers of some files."""
+    sample = files[:: max(1, len(files) // _SAMPLED_FILES)]
+    if not sample:
+        return 0
+    source = source_of(sample[0])
 
-    def kept(file: Location) -> int:
+    def cached_size(file: Location) -> int:
         with contextlib.suppress(Exception):
-            source = to_decode(file, "")
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            opened = source.open(file)
+            with Image.open(io.BytesIO(opened) if isinstance(opened, bytes) else opened) as image:
                 scale = min(1.0, short / min(image.size))
                 return round(3 * image.size[0] * image.size[1] * scale * scale)
         return 0
 
-    some = files[:: max(1, len(files) // 64)]
-    sizes = [size for size in mapped(some[0], kept, some) if size] if some else []
+    sizes = [size for size in source.map(cached_size, sample) if size]
     return sum(sizes) // len(sizes) if sizes else 0

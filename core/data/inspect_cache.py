@@ -1,6 +1,6 @@
-"""What was found out about files' contents, kept between runs and shared by all of them.
+"""Cache of image properties by content, shared by all runs.
 
-By content: a picture that was renamed or copied is known, one that was changed is not.
+A renamed or copied file is found in it, a changed one is not.
 """
 
 import hashlib
@@ -13,50 +13,51 @@ from PIL import __version__ as pillow
 
 from core.common.user_dirs import cache_dir
 from core.data.inspect import ImageInfo, inspect_image
-from core.data.storage import Location, stamp_of
+from core.data.source import Location
+from core.data.sources import source_of
 
-_FORM = 1
-"""Goes up when `inspect_image` says something else of the same bytes."""
-_TOGETHER = 512
+_VERSION = 2
+"""Incremented when `inspect_image` returns something else for the same bytes."""
+_BATCH = 512
 _WAIT_SECONDS = 2.0
-_COLUMNS = "sha256, bytes, format, width, height, mode, shape, tone, reason"
+_COLUMNS = "sha256, bytes, format, width, height, mode, phash, color_grid, reason"
 
 
 class ImageInfoCache:
-    """Looks at contents, each only once; a store that is away, locked or damaged is none.
+    """Inspects each content once. A missing, locked or damaged database only costs time.
 
-    Any thread may ask; to be used in a `with` statement.
+    Thread-safe; use it in a `with` statement.
     """
 
-    def __init__(self, keep: bool = True) -> None:
-        """Without `keep` nothing is kept, nor looked up."""
-        self._keep = keep
+    def __init__(self, enabled: bool = True) -> None:
+        """Unless `enabled`, nothing is read from or written to disk."""
+        self._enabled = enabled
         self._lock = threading.Lock()
-        self._waiting: list[ImageInfo] = []
-        self._seen: list[tuple[str, str, str]] = []
-        self._base: sqlite3.Connection | None = None
+        self._new_infos: list[ImageInfo] = []
+        self._new_files: list[tuple[str, str, str]] = []
+        self._database: sqlite3.Connection | None = None
 
     def __enter__(self) -> "ImageInfoCache":
-        if not self._keep:
+        if not self._enabled:
             return self
         folder = cache_dir() / "scans"
-        # Another Pillow may read what this one can't, or say something else of it.
-        name = f"looks-{_FORM}-pillow-{pillow}.sqlite"
+        # Another version of Pillow may read other files, or report other properties.
+        name = f"image-info-{_VERSION}-pillow-{pillow}.sqlite"
         with suppress(OSError, sqlite3.Error):
             folder.mkdir(parents=True, exist_ok=True)
-            base = sqlite3.connect(
+            database = sqlite3.connect(
                 folder / name, timeout=_WAIT_SECONDS, check_same_thread=False, isolation_level=None
             )
-            base.execute(
-                "CREATE TABLE IF NOT EXISTS looks (sha256 BLOB PRIMARY KEY, bytes INTEGER, "
-                "format TEXT, width INTEGER, height INTEGER, mode TEXT, shape BLOB, tone BLOB, "
-                "reason TEXT) WITHOUT ROWID"
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS images (sha256 BLOB PRIMARY KEY, bytes INTEGER, "
+                "format TEXT, width INTEGER, height INTEGER, mode TEXT, phash BLOB, "
+                "color_grid BLOB, reason TEXT) WITHOUT ROWID"
             )
-            base.execute(
-                "CREATE TABLE IF NOT EXISTS seen (place TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT) "
-                "WITHOUT ROWID"
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS files (location TEXT PRIMARY KEY, fingerprint TEXT, "
+                "sha256 TEXT) WITHOUT ROWID"
             )
-            self._base = base
+            self._database = database
         return self
 
     def __exit__(
@@ -67,102 +68,112 @@ class ImageInfoCache:
     ) -> None:
         with self._lock:
             self._write()
-            if self._base is not None:
-                self._base.close()
-            self._base = None
+            if self._database is not None:
+                self._database.close()
+            self._database = None
 
     def inspect_file(self, file: Location) -> ImageInfo:
-        """Return what a file is, which isn't fetched if it is as it was the last time; raises
-        OSError and DataError."""
-        stamp = stamp_of(file)
-        if not stamp:
-            return self.look(file.read_bytes())
-        # A name from outside may hold what is no text.
-        place = str(file).encode("unicode_escape", "surrogatepass").decode()
-        known = self._seen_before(place, stamp)
+        """Return the properties of a file, which isn't fetched if its fingerprint is cached.
+
+        Raises OSError and DataError.
+        """
+        fingerprint = source_of(file).fingerprint(file)
+        if not fingerprint:
+            return self.inspect(file.read_bytes())
+        # A file name may contain bytes that are not text.
+        location = str(file).encode("unicode_escape", "surrogatepass").decode()
+        known = self._find_file(location, fingerprint)
         if known is not None:
             return known
-        found = self.look(file.read_bytes())
+        info = self.inspect(file.read_bytes())
         with self._lock:
-            self._seen.append((place, stamp, found.sha256))
-            if len(self._seen) >= _TOGETHER:
+            self._new_files.append((location, fingerprint, info.sha256))
+            if len(self._new_files) >= _BATCH:
                 self._write()
-        return found
+        return info
 
-    def look(self, data: bytes) -> ImageInfo:
-        """Return what a file's content is."""
+    def inspect(self, data: bytes) -> ImageInfo:
+        """Return the properties of a file's content."""
         digest = hashlib.sha256(data).hexdigest()
-        known = self.known(digest)
+        known = self.find(digest)
         if known is not None:
             return known
-        found = inspect_image(data, digest)
-        # A lack of memory belongs to this machine and moment, not to the file.
-        if "memory" not in found.reason:
+        info = inspect_image(data, digest)
+        # A lack of memory is a property of this machine now, not of the file.
+        if "memory" not in info.reason:
             with self._lock:
-                self._waiting.append(found)
-                if len(self._waiting) >= _TOGETHER:
+                self._new_infos.append(info)
+                if len(self._new_infos) >= _BATCH:
                     self._write()
-        return found
+        return info
 
-    def known(self, sha256: str) -> ImageInfo | None:
-        """Return what is kept of a content, or None."""
+    def find(self, sha256: str) -> ImageInfo | None:
+        """Return the cached properties of a content, or None."""
         with self._lock:
-            if self._base is None:
+            if self._database is None:
                 return None
             try:
-                row = self._base.execute(
-                    f"SELECT {_COLUMNS} FROM looks WHERE sha256 = ?", (bytes.fromhex(sha256),)
+                row = self._database.execute(
+                    f"SELECT {_COLUMNS} FROM images WHERE sha256 = ?", (bytes.fromhex(sha256),)
                 ).fetchone()
-                return _look(row) if row else None
+                return _info(row) if row else None
             except (sqlite3.Error, ValueError, TypeError):
-                self._base = None
+                self._database = None
                 return None
 
-    def _seen_before(self, place: str, stamp: str) -> ImageInfo | None:
-        query = "SELECT sha256 FROM seen WHERE place = ? AND stamp = ?"
+    def _find_file(self, location: str, fingerprint: str) -> ImageInfo | None:
+        query = "SELECT sha256 FROM files WHERE location = ? AND fingerprint = ?"
         with self._lock:
-            if self._base is None:
+            if self._database is None:
                 return None
             try:
-                row = self._base.execute(query, (place, stamp)).fetchone()
+                row = self._database.execute(query, (location, fingerprint)).fetchone()
             except sqlite3.Error:
-                self._base = None
+                self._database = None
                 return None
-        return self.known(row[0]) if row else None
+        return self.find(row[0]) if row else None
 
     def _write(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        seen, self._seen = self._seen, []
-        if self._base is None or not (waiting or seen):
+        infos, self._new_infos = self._new_infos, []
+        files, self._new_files = self._new_files, []
+        if self._database is None or not (infos or files):
             return
-        rows = [_row(look) for look in waiting]
-        marks = ", ".join("?" * len(_COLUMNS.split(", ")))
+        rows = [_row(info) for info in infos]
+        values = ", ".join("?" * len(_COLUMNS.split(", ")))
         try:
-            self._base.execute("BEGIN IMMEDIATE")
-            self._base.executemany(f"INSERT OR REPLACE INTO looks VALUES ({marks})", rows)
-            self._base.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", seen)
-            self._base.execute("COMMIT")
-        except sqlite3.Error:  # full, locked or gone: nobody waits for a cache
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(f"INSERT OR REPLACE INTO images VALUES ({values})", rows)
+            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", files)
+            self._database.execute("COMMIT")
+        except sqlite3.Error:  # full, locked or deleted: a cache must never stop a scan
             with suppress(sqlite3.Error):
-                self._base.execute("ROLLBACK")
+                self._database.execute("ROLLBACK")
 
 
-def _row(look: ImageInfo) -> tuple[object, ...]:
+def _row(info: ImageInfo) -> tuple[object, ...]:
     return (
-        bytes.fromhex(look.sha256),
-        look.bytes,
-        look.format,
-        look.width,
-        look.height,
-        look.mode,
-        look.shape.to_bytes(8, "big"),  # SQLite's whole numbers are signed
-        look.tone,
-        look.reason,
+        bytes.fromhex(info.sha256),
+        info.bytes,
+        info.format,
+        info.width,
+        info.height,
+        info.mode,
+        info.phash.to_bytes(8, "big"),  # SQLite's integers are signed
+        info.color_grid,
+        info.reason,
     )
 
 
-def _look(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> ImageInfo:
-    sha256, size, form, width, height, mode, shape, tone, reason = row
+def _info(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> ImageInfo:
+    sha256, size, form, width, height, mode, phash, color_grid, reason = row
     return ImageInfo(
-        sha256.hex(), size, form, width, height, mode, int.from_bytes(shape, "big"), tone, reason
+        sha256=sha256.hex(),
+        bytes=size,
+        format=form,
+        width=width,
+        height=height,
+        mode=mode,
+        phash=int.from_bytes(phash, "big"),
+        color_grid=color_grid,
+        reason=reason,
     )

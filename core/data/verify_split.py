@@ -1,34 +1,36 @@
-"""Is the data still what a run began with: `split.csv` against the folder."""
+"""Compare a run's `split.csv` with the data folder before resuming."""
 
 import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.common.errors import DataError
 from core.common.text import printable
 from core.data.duplicates import near_duplicates
+from core.data.image_folder import ListedImage, list_images
 from core.data.inspect import ImageInfo
 from core.data.inspect_cache import ImageInfoCache
-from core.data.scan import ImageFile, ListedImage, list_images, read_all
-from core.data.split import DataPlan, by_part
-from core.data.storage import Location, mapped
+from core.data.scan import ImageFile, scan_images
+from core.data.source import Location
+from core.data.sources import source_of
+from core.data.split import DataPlan, by_split
 
-_NAMED = 3
+_MAX_NAMED = 3
 
 
 @dataclass
 class Differences:
-    """What has happened to a run's pictures since it began, by path."""
+    """Changes of a run's images since it started, by path."""
 
     missing: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
-    """`old path -> new path`: the same picture in another class."""
+    """`old path -> new path` of an image that is in another class now."""
     renamed: list[str] = field(default_factory=list)
-    """The same within a class: the order of the pictures depends on their paths."""
+    """`old path -> new path` within a class; paths determine the order of images."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.new or self.changed or self.moved or self.renamed)
@@ -51,66 +53,65 @@ def verify_split(
     split: Path,
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
-    keep: bool = True,
+    use_cache: bool = True,
 ) -> tuple[DataPlan, Differences] | None:
-    """Return the plan that `split.csv` records, brought up to date, and what differs.
+    """Return the split recorded in `split.csv` updated to the folder's content, and the changes.
 
-    Size and time of a file are looked at first, its content only where they differ. Pictures
-    that are still there keep their side; new ones train, unless they show the same as one that is
-    held out. `keep` is as for `read_all`. Raises DataError when `split.csv` can't be read, or when
-    a class has gone or come; returns None when `cancelled` turned true.
+    A file's content is only read if its size or modification time has changed. Known images keep
+    their split; new ones go to train unless they are near-duplicates of held-out images.
+    `use_cache` is as for `scan_images`. Raises DataError if `split.csv` is unreadable or the
+    classes have changed; returns None once `cancelled` is true.
     """
-    recorded = {picture.path: picture for picture in read_split(split)}
+    recorded = {image.path: image for image in read_split(split)}
     listed = {item.path: item for item in list_images(root)}
-    needed = mapped(root, lambda path: _needs_reading(root, recorded.get(path)), listed)
+    needed = source_of(root).map(lambda path: _has_changed(root, recorded.get(path)), listed)
     to_read = [item for item, needs in zip(listed.values(), needed, strict=True) if needs]
-    read = read_all(root, to_read, progress, cancelled, keep)
-    if read is None:
+    scanned = scan_images(root, to_read, progress, cancelled, use_cache)
+    if scanned is None:
         return None
-    fresh = {picture.path: picture for picture in read[0]}
-    looked_at = {item.path for item in to_read}
-    differences, pictures = _compare(recorded, listed, looked_at, fresh)
+    fresh = {image.path: image for image in scanned[0]}
+    differences, images = _compare(recorded, listed, {item.path for item in to_read}, fresh)
     classes = sorted({p.label for p in recorded.values()})
-    if {p.label for p in pictures} != set(classes):
-        raise DataError(f"{printable(str(root))} has other classes than when the run began")
+    if {p.label for p in images} != set(classes):
+        raise DataError(f"{printable(str(root))}: the classes have changed since the run started")
     if differences.new:
-        pictures = _beside_their_like(root, pictures, set(differences.new), keep)
-    return DataPlan(root, classes, *by_part(pictures), damaged=read[1]), differences
+        images = _keep_duplicates_together(root, images, set(differences.new), use_cache)
+    return DataPlan(root, classes, *by_split(images), damaged=scanned[1]), differences
 
 
-def _beside_their_like(
-    root: Location, pictures: list[ImageFile], new: set[str], keep: bool
+def _keep_duplicates_together(
+    root: Location, images: list[ImageFile], new: set[str], use_cache: bool
 ) -> list[ImageFile]:
-    """Return the pictures, new ones on the side of what shows the same: a copy of a picture that
-    validates must not train."""
-    with ImageInfoCache(keep) as store:
-        looked = [p if p.look else replace(p, look=_look(root, p, store)) for p in pictures]
-    side: dict[str, str] = {}
-    for group in near_duplicates(looked):
-        held = sorted(p.part for p in group if p.path not in new and p.part != "train")
-        side.update((p.path, held[-1]) for p in group if held and p.path in new)
-    return [replace(p, part=side.get(p.path, p.part)) for p in pictures]
+    """Move new images to the split of their near-duplicates: a copy of a validation image must
+    not be trained on."""
+    with ImageInfoCache(use_cache) as cache:
+        inspected = [p if p.info else replace(p, info=_info(root, p, cache)) for p in images]
+    split_of: dict[str, str] = {}
+    for group in near_duplicates(inspected):
+        held = sorted(p.split for p in group if p.path not in new and p.split != "train")
+        split_of.update((p.path, held[-1]) for p in group if held and p.path in new)
+    return [replace(p, split=split_of.get(p.path, p.split)) for p in images]
 
 
-def _look(root: Location, picture: ImageFile, store: ImageInfoCache) -> ImageInfo | None:
-    known = store.known(picture.sha256)
-    if known is None:
+def _info(root: Location, image: ImageFile, cache: ImageInfoCache) -> ImageInfo | None:
+    info = cache.find(image.sha256)
+    if info is None:
         try:
-            known = store.inspect_file(root / picture.path)
+            info = cache.inspect_file(root / image.path)
         except OSError:
             return None
-    return None if known.reason else known
+    return None if info.reason else info
 
 
 def read_split(path: Path) -> list[ImageFile]:
-    """Return the pictures of a `split.csv`; raises DataError when it isn't one."""
+    """Return the images of a `split.csv`; raise DataError if it is unreadable."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return [
                 ImageFile(
                     path=row["path"],
                     label=row["class"],
-                    part=row["split"],
+                    split=row["split"],
                     sha256=row["sha256"],
                     bytes=int(row["bytes"]),
                     mtime_ns=int(row["mtime_ns"]),
@@ -121,13 +122,13 @@ def read_split(path: Path) -> list[ImageFile]:
         raise DataError(f"{printable(str(path))} can't be read as a split: {error}") from None
 
 
-def _needs_reading(root: Location, known: ImageFile | None) -> bool:
+def _has_changed(root: Location, known: ImageFile | None) -> bool:
     if known is None:
         return True
     try:
-        stat = (root / known.path).stat()
-        # 0 is the time that nobody told.
-        if stat.st_size == known.bytes and stat.st_mtime_ns == known.mtime_ns != 0:
+        status = (root / known.path).stat()
+        # 0 is an unknown modification time.
+        if status.st_size == known.bytes and status.st_mtime_ns == known.mtime_ns != 0:
             return False
         return hashlib.sha256((root / known.path).read_bytes()).hexdigest() != known.sha256
     except OSError:
@@ -135,34 +136,36 @@ def _needs_reading(root: Location, known: ImageFile | None) -> bool:
 
 
 def _compare(
-    recorded: dict[str, ImageFile],
-    listed: dict[str, ListedImage],
-    looked_at: set[str],
-    fresh: dict[str, ImageFile],
+    recorded: Mapping[str, ImageFile],
+    listed: Mapping[str, ListedImage],
+    read: set[str],
+    fresh: Mapping[str, ImageFile],
 ) -> tuple[Differences, list[ImageFile]]:
+    """Return the changes and the current images; `fresh` are the intact ones of the paths `read`."""
     differences = Differences()
     gone = {path: p for path, p in recorded.items() if path not in listed}
     by_content = {p.sha256: path for path, p in gone.items()}
-    pictures = []
+    images = []
     for path in listed:
-        known, seen = recorded.get(path), fresh.get(path)
-        if known is not None and path not in looked_at:
-            pictures.append(known)
+        known, current = recorded.get(path), fresh.get(path)
+        if known is not None and path not in read:
+            images.append(known)
         elif known is not None:
             differences.changed.append(path)
-            pictures += [replace(seen, part=known.part)] if seen else []
-        elif seen is not None and seen.sha256 in by_content:
-            origin = gone.pop(by_content.pop(seen.sha256))
-            kind = differences.renamed if origin.label == seen.label else differences.moved
+            images += [replace(current, split=known.split)] if current else []
+        elif current is not None and current.sha256 in by_content:
+            origin = gone.pop(by_content.pop(current.sha256))
+            same_class = origin.label == current.label
+            kind = differences.renamed if same_class else differences.moved
             kind.append(f"{origin.path} -> {path}")
-            pictures.append(replace(seen, part=origin.part))
-        elif seen is not None:
+            images.append(replace(current, split=origin.split))
+        elif current is not None:
             differences.new.append(path)
-            pictures.append(replace(seen, part=seen.part or "train"))
+            images.append(replace(current, split=current.split or "train"))
     differences.missing += sorted(gone)
-    return differences, sorted(pictures, key=lambda p: p.path)
+    return differences, sorted(images, key=lambda p: p.path)
 
 
 def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(printable(path) for path in paths[:_NAMED]) + more
+    more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+    return ", ".join(printable(path) for path in paths[:_MAX_NAMED]) + more

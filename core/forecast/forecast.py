@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from core.config.schema import Config
 from core.data.balance import class_warnings, classes_have
-from core.data.scan import count_images
+from core.data.image_folder import count_images
 from core.data.split import split_counts
-from core.data.storage import Location
+from core.data.source import Location
 from core.forecast.model_info import ModelFacts
 from core.forecast.throughput_history import Pace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.common.openmp import limit_openmp_spinning
-from core.data.storage import parse_location
+from core.data.sources import parse_location
 from core.inference.checkpoint_lookup import checkpoint_file
 from core.inference.export.checks import check_target
 from core.run.find import find_run

@@ -11,7 +11,7 @@ from PIL import Image
 
 from core.common.cpu import usable_cores
 from core.data.decode import read_rgb, upright_rgb
-from core.data.image_cache import reduce, short_side
+from core.data.image_cache import cached_short_side, shrink
 from core.inference.read_file import read_bytes
 from core.inference.trained_run import TrainedRun
 
@@ -33,7 +33,7 @@ class PictureReader:
         # A run that decodes once validates pictures that were reduced before: reading them
         # otherwise would change the last digits of its own validation's figures.
         self._short = (
-            short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
+            cached_short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
             if config.data.decode_once
             else 0
         )
@@ -48,7 +48,7 @@ class PictureReader:
         else:
             data = source if isinstance(source, bytes) else read_bytes(source)
             picture = read_rgb(data, self._short, self._background)
-        return reduce(picture, self._short) if self._short else picture
+        return shrink(picture, self._short) if self._short else picture
 
 
 def in_order(

@@ -10,8 +10,9 @@ from pathlib import Path
 from core.common.errors import SetupError
 from core.common.location import absolute_location, is_url, location_name
 from core.common.text import printable
-from core.data.scan import is_image_name, is_used_folder
-from core.data.storage import Location, parse_location, walk_links
+from core.data.image_folder import image_files, is_image_name
+from core.data.source import Location
+from core.data.sources import parse_location
 
 STDIN = "-"
 
@@ -80,8 +81,4 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
 def pictures_below(folder: Location) -> Iterator[str]:
     """Yield the files in a folder and its sub folders that are pictures by their name, sorted
     within each folder: the same ones that training would find."""
-    for top, folders, files in walk_links(folder):
-        folders[:] = sorted(name for name in folders if is_used_folder(name))
-        for name in sorted(files):
-            if is_image_name(name):
-                yield str(top / name)
+    return map(str, image_files(folder))

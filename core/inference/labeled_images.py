@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from core.common.errors import SetupError, os_error_text
 from core.common.text import printable
-from core.data.scan import VAL_NAMES, is_used_folder
-from core.data.storage import Location, folder_names
+from core.data.image_folder import find_split, subfolders
+from core.data.source import Location
 from core.inference.input_paths import pictures_below
 from core.run.folder import RunFolder
 
 PARTS = ("test", "val", "train")
-_NAMES = {"val": VAL_NAMES}
 _SHOWN = 5
 
 
@@ -87,11 +86,10 @@ def own_pictures(
 
 
 def _part(root: Location, folders: Mapping[str, Location], part: str | None) -> tuple[Location, str]:
-    by_name = {name.lower(): folder for name, folder in folders.items()}
     for wanted in (part,) if part else ("test", "val"):
-        for name in _NAMES.get(wanted, (wanted,)):
-            if name in by_name:
-                return by_name[name], wanted
+        found = find_split(folders, wanted)
+        if found is not None:
+            return found, wanted
     shown = printable(str(root))
     if part:
         raise LabelledError(f"{shown} has no folder {part}/; leave --part out, or give its parent")
@@ -105,12 +103,11 @@ def class_folders(top: Location) -> dict[str, Location]:
     """Return the folders in one, by name, but for those that tools leave about; raises
     LabelledError for what is none."""
     try:
-        names = sorted(folder_names(top))
+        return subfolders(top)
     except OSError as error:
         raise LabelledError(
             f"{printable(str(top))}: {os_error_text(error)}; give a folder"
         ) from None
-    return {name: top / name for name in names if is_used_folder(name)}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,13 +1,11 @@
 """Reading a picture's file, whatever stands under its name."""
 
 import os
-from pathlib import Path
 
 from core.common.errors import DataError
-from core.common.files import read_regular_file
 from core.data.decode import UnreadableImage
-from core.data.remote import FetchError
-from core.data.storage import Location, parse_location
+from core.data.source import FetchError
+from core.data.sources import parse_location, source_of
 
 LARGEST_FILE = 1 << 30
 
@@ -19,7 +17,8 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     and DataError for a URL's that can't be fetched.
     """
     try:
-        data = _whole(parse_location(os.fspath(file)))
+        location = parse_location(os.fspath(file))
+        data = source_of(location).read(location, LARGEST_FILE)
     except DataError as error:
         if isinstance(error, FetchError) and error.is_missing:
             raise UnreadableImage("no such file") from None
@@ -31,9 +30,3 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     if not data:
         raise UnreadableImage("the file is empty")
     return data
-
-
-def _whole(place: Location) -> bytes:
-    if isinstance(place, Path):
-        return read_regular_file(place, LARGEST_FILE)
-    return place.read_bytes()

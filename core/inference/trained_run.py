@@ -13,7 +13,7 @@ from core.common.text import printable
 from core.config.load import ConfigError, config_from_tree
 from core.config.schema import Config
 from core.data.loading.dataset import Transform
-from core.data.loading.loader import make_transforms
+from core.data.loading.transforms import make_transforms
 from core.inference.checkpoint_lookup import RunError, checkpoint_file, others
 from core.model.build import build_model
 from core.run.find import find_run

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms import FiveCrop
 
 from core.config.load import with_values
-from core.data.loading.loader import make_transforms
+from core.data.loading.transforms import make_transforms
 from core.inference.predictor import Views
 from core.inference.trained_run import TrainedRun
 

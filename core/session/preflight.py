@@ -2,14 +2,13 @@
 
 import importlib.util
 import os
-from pathlib import Path
 
 from core.common.text import printable
 from core.config.load import ConfigError
 from core.config.phases import PHASES
 from core.config.schema import Config
-from core.data.scan import check_root
-from core.data.storage import parse_location
+from core.data.image_folder import check_root
+from core.data.sources import parse_location, source_of
 from core.demo.config import is_demo
 
 
@@ -27,9 +26,10 @@ def check(config: Config) -> None:
     if config.model.weights is not None and not os.path.isfile(config.model.weights):  # noqa: PTH113
         raise ConfigError(f"model.weights={printable(config.model.weights)}: no such file")
     root = parse_location(config.data.root)
-    if not isinstance(root, Path):
-        root.check_packages()  # who begins a run doesn't wait for a network; the run itself does
-    elif not is_demo(config):
+    source = source_of(root)
+    source.check_installed(root)
+    # A remote folder is listed by the run itself: starting one doesn't wait for a network.
+    if not source.is_remote and not is_demo(config):
         check_root(root)
     if importlib.util.find_spec("torch") is None:
         raise ConfigError("torch is not installed in this environment: pip install torch")

@@ -19,8 +19,8 @@ from core.common.version import __version__
 from core.config.load import to_yaml
 from core.config.schema import Config
 from core.data.loading.forkserver import start_forkserver
-from core.data.split import DataPlan, plan_data
-from core.data.storage import parse_location
+from core.data.sources import parse_location
+from core.data.split import DataPlan, SplitOptions, plan_data
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
 from core.distributed.group import ALONE, Team
@@ -192,16 +192,10 @@ class Beginning:
         data, progress = self._config.data, self._progress("reading pictures")
         root = parse_location(data.root or "")
         if data.split is None:
-            return plan_data(
-                root,
-                data.val_fraction,
-                self._config.seed,
-                progress,
-                self._stop_asked,
-                data.test_fraction,
-                data.group,
-                self._keeps,
+            options = SplitOptions(
+                data.val_fraction, self._config.seed, data.test_fraction, data.group
             )
+            return plan_data(root, options, progress, self._stop_asked, self._keeps)
         if data.test_fraction or data.group:
             raise DataError(
                 "data.split says which picture is on which side: leave data.test_fraction and "

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from core.common.seeds import derive_seed
 from core.config.schema import Config
-from core.data.loading.dataset import Batch
-from core.data.loading.loader import EVAL_BATCH_FACTOR, LoaderError
+from core.data.loading.dataset import Batch, LoaderError
+from core.data.loading.loader import EVAL_BATCH_FACTOR
 from core.distributed.group import ALONE, Team, Word
 from core.events.commands import Mailbox
 from core.events.emitter import Emit

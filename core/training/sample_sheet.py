@@ -40,7 +40,7 @@ class Samples:
         if self._run is None or not is_first or not len(batch.labels):
             return
         try:
-            shown = source.pictures(state.phase, state.epoch, batch, MOST)
+            shown = source.batch_images(state.phase, state.epoch, batch, MOST)
         except LoaderError as error:  # no reason to end: training itself needs none of them now
             self._emit(Warned(code="samples", message=str(error)))
             return

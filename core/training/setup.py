@@ -17,8 +17,8 @@ from core.config.phases import PHASES
 from core.config.schema import Config
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
+from core.data.sources import source_of
 from core.data.split import DataPlan
-from core.data.storage import may_be_missing
 from core.distributed.group import ALONE, Team
 from core.distributed.torchrun_env import Job, find_job
 from core.events.commands import Mailbox
@@ -162,7 +162,7 @@ def prepare(
 def need_pictures(plan: DataPlan) -> None:
     """Raise DataError on a machine that doesn't have the pictures that rank 0 has found."""
     first = plan.train[0].path
-    if may_be_missing(plan.root / first):
+    if source_of(plan.root).is_missing_here(plan.root / first):
         raise DataError(
             f"{plan.root} isn't the same on {socket.gethostname()}: {first} is missing; each "
             "machine needs the pictures under the same path"

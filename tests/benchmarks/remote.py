@@ -27,9 +27,10 @@ import torch
 
 from core.common.user_dirs import CACHE_VARIABLE
 from core.config.load import load_config
-from core.data.loading.loader import Loader, make_datasets, make_transforms
-from core.data.split import plan_data
-from core.data.storage import parse_location
+from core.data.loading.loader import Loader, make_datasets
+from core.data.loading.transforms import make_transforms
+from core.data.sources import parse_location
+from core.data.split import SplitOptions, plan_data
 from tests.benchmarks.common import NOTHING, Options, Report, Table, main, options_parser, say
 from tests.benchmarks.photos import draw_photos
 
@@ -72,7 +73,7 @@ def _read(place: str, batch_size: int) -> Iterator[float]:
     plan = None
     for _ in range(2):
         began = time.perf_counter()
-        plan = plan_data(parse_location(place), 0.1, seed=1)
+        plan = plan_data(parse_location(place), SplitOptions(0.1, seed=1))
         assert plan is not None
         yield len(plan.all) / (time.perf_counter() - began)
     config = load_config(values={"data.root": place})

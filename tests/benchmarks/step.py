@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from core.config.load import load_config
 from core.data.loading.dataset import Batch
-from core.data.split import plan_data
+from core.data.split import SplitOptions, plan_data
 from core.events.commands import Mailbox
 from core.events.emitter import Emitter
 from core.run.folder import create_run
@@ -202,7 +202,7 @@ def _prepare(name: str, pictures: Path, work: Path) -> Prepared:
             f"data.root={pictures}",
         ],
     )
-    plan = plan_data(pictures, config.data.val_fraction, config.seed)
+    plan = plan_data(pictures, SplitOptions(config.data.val_fraction, config.seed))
     assert plan is not None
     folder = create_run(work, config.name, 0.0)
     # What the engine says goes to a listener, as it would in the app.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.config.load import load_config
 from core.config.schema import Config
-from core.data.split import plan_data
+from core.data.split import SplitOptions, plan_data
 from core.events.commands import Mailbox
 from core.events.emitter import Emitter
 from core.events.types import Event, RunEnded
@@ -92,7 +92,9 @@ def train(
             on_event(event, engine[0], mailbox.send)
 
     keep, data = config.cache.max_gb > 0, config.data
-    plan = plan_data(Path(data.root or ""), data.val_fraction, config.seed, keep=keep)
+    plan = plan_data(
+        Path(data.root or ""), SplitOptions(data.val_fraction, config.seed), use_cache=keep
+    )
     assert plan is not None
     folder = create_run(runs_dir, config.name, 0.0)
     prepared = prepare(config, plan, folder, Relay(emit), mailbox)

@@ -13,8 +13,8 @@ from core.config.load import load_config
 from core.data.balance import balanced_probabilities, class_weights
 from core.data.loading.dataset import SampleKey
 from core.data.loading.loader import make_datasets, make_loaders
-from core.data.loading.order import Order, epoch_order
-from core.data.split import plan_data
+from core.data.loading.order import EpochOrder, epoch_order
+from core.data.split import SplitOptions, plan_data
 from core.events import types as ev
 from core.model.build import build_model, model_data_config
 from core.training.losses import TrainingLoss
@@ -33,8 +33,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def order(labels: list[int], *overrides: str) -> Order:
-    return Order(load_config("default", ["data.balance=sampler", *overrides]), labels)
+def order(labels: list[int], *overrides: str) -> EpochOrder:
+    return EpochOrder(load_config("default", ["data.balance=sampler", *overrides]), labels)
 
 
 @given(LABELS)
@@ -86,7 +86,7 @@ def test_drawn_classes_are_even() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_picture_that_is_drawn_again_is_varied_anew(photos: Path, workers: int) -> None:
     config = small_config(photos, "data.balance=sampler")
-    plan = plan_data(photos, 0.2, 1)
+    plan = plan_data(photos, SplitOptions(0.2, 1))
     assert plan is not None
     model, _ = build_model(config.model, 2, 1)
     datasets = make_datasets(config, plan, model_data_config(model))

@@ -15,10 +15,11 @@ from core.common.errors import DataError
 from core.common.user_dirs import cache_dir
 from core.data.check import DataReport, check_data
 from core.data.duplicates import near_duplicates
+from core.data.image_folder import list_images
 from core.data.inspect import inspect_image
 from core.data.inspect_cache import ImageInfoCache
-from core.data.scan import ImageFile, list_images, read_all
-from core.data.split import plan_data
+from core.data.scan import ImageFile, scan_images
+from core.data.split import SplitOptions, plan_data
 from tests.pictures import make_pictures
 
 
@@ -180,7 +181,7 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("core.data.inspect_cache.inspect_image", None)
     assert report(root) == before
     (root / "class_0" / "00.png").rename(root / "class_0" / "another name.png")
-    plan = plan_data(root, 0.3, 1)
+    plan = plan_data(root, SplitOptions(0.3, 1))
     assert plan is not None, "training uses what the check has found"
     assert [d.path for d in plan.damaged] == ["class_0/bad.png"]
 
@@ -189,7 +190,7 @@ def test_looks_come_back_as_they_were(own_cache: Path, tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "photos", classes=2, per_class=2)
     contents = [file.read_bytes() for file in sorted(root.rglob("*.png"))] + [b"", b"x"]
     with ImageInfoCache() as store:
-        looks = [store.look(data) for data in contents]
+        looks = [store.inspect(data) for data in contents]
     assert looks == [inspect_image(data) for data in contents]
     with ImageInfoCache() as store:
         assert [store.known(look.sha256) for look in looks] == looks
@@ -215,14 +216,15 @@ def test_a_store_that_is_damaged_is_none(own_cache: Path, harm: str, tmp_path: P
 def test_the_order_of_pictures_counts_for_nothing(tmp_path: Path) -> None:
     root = folder(tmp_path, each=4)
     shutil.copy(root / "class_0" / "00.png", root / "class_1" / "zz.png")
-    pictures, _ = read_all(root, list_images(root), lambda d, t: None, lambda: False) or ([], [])
+    pictures, _ = scan_images(root, list_images(root), lambda d, t: None, lambda: False) or ([], [])
     assert near_duplicates(pictures) == near_duplicates(pictures[::-1])
 
 
 def test_thousands_of_blank_pages_are_one_group() -> None:
     page = inspect_image(_png(Image.new("RGB", (64, 64), "white")))
     pictures = [
-        ImageFile(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}")) for n in range(6000)
+        ImageFile(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}"))
+        for n in range(6000)
     ]
     (group,) = near_duplicates(pictures)
     assert len(group) == 6000

@@ -16,15 +16,10 @@ from core.common.cpu import uses_workers, workers_needed
 from core.config.load import load_config
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, ImageDataset, SampleKey, collate
-from core.data.loading.loader import (
-    Loader,
-    epoch_order,
-    make_datasets,
-    make_loaders,
-    make_transforms,
-    seconds_per_image,
-)
-from core.data.split import DataPlan, plan_data
+from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
+from core.data.loading.order import epoch_order
+from core.data.loading.transforms import make_transforms
+from core.data.split import DataPlan, SplitOptions, plan_data
 from core.model.normalize import PixelNet
 from tests.pictures import make_pictures
 
@@ -54,7 +49,7 @@ def data_config() -> dict[str, object]:
 @pytest.fixture
 def plan(tmp_path: Path) -> DataPlan:
     root = make_pictures(tmp_path / "photos", classes=2, per_class=8, size=48)
-    found = plan_data(root, 0.25, seed=1)
+    found = plan_data(root, SplitOptions(0.25, seed=1))
     assert found is not None
     return found
 

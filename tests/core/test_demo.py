@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from core.config.load import load_config
 from core.demo import backbone_path, demo_data_dir, make_demo_data
-from core.demo.classes import DEMO_SET, PRETRAINING_SET, PictureSet
+from core.demo.classes import DEMO_SET, PRETRAINING_SET, DrawnDataset
 from core.demo.drawing import Plane, keyed_rng
-from core.demo.render import INK_ON_PAPER, PICTURE_SIZE
+from core.demo.render import IMAGE_SIZE, INK_ON_PAPER
 from core.demo.storage import ABANDONED_AFTER
 from tests.tools.demo_backbone.pretraining import draw, export, main
 from tests.tui.command import environment
@@ -38,7 +38,7 @@ def test_twenty_classes_of_small_pictures(drawn: Path) -> None:
     files = sorted(drawn.rglob("*.png"))
     assert len(files) == 40
     with Image.open(files[0]) as picture:
-        assert (picture.size, picture.mode) == ((PICTURE_SIZE, PICTURE_SIZE), "RGB")
+        assert (picture.size, picture.mode) == ((IMAGE_SIZE, IMAGE_SIZE), "RGB")
 
 
 def test_the_same_bytes_for_the_same_seed(drawn: Path, tmp_path: Path) -> None:
@@ -52,20 +52,20 @@ def test_the_same_bytes_for_the_same_seed(drawn: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pictures", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
-def test_a_picture_can_be_drawn_alone(pictures: PictureSet) -> None:
+def test_a_picture_can_be_drawn_alone(pictures: DrawnDataset) -> None:
     there = {name: pictures.draw(3, name, 8) for name in pictures.patterns}
     back = {name: pictures.draw(3, name, 8) for name in reversed([*pictures.patterns])}
     for name, picture in there.items():
-        assert picture.shape == (PICTURE_SIZE, PICTURE_SIZE, 3)
+        assert picture.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
         assert picture.dtype == np.uint8
         assert (picture == back[name]).all()
 
 
 @pytest.mark.parametrize("pictures", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
-def test_every_picture_has_ink(pictures: PictureSet) -> None:
+def test_every_picture_has_ink(pictures: DrawnDataset) -> None:
     for name, pattern in pictures.patterns.items():
         for index in range(6):
-            mask = pattern(keyed_rng(3, name, index), Plane.of_size(PICTURE_SIZE))
+            mask = pattern(keyed_rng(3, name, index), Plane.of_size(IMAGE_SIZE))
             assert mask.min() >= 0 and mask.max() <= 1 and mask.std() > 0.05, name
 
 
@@ -214,7 +214,7 @@ def test_the_backbone_fits_and_lacks_the_head_only() -> None:
 @pytest.mark.parametrize(("preset", "phases"), [("demo", 2), ("demo-backbone", 1)])
 def test_the_presets(preset: str, phases: int) -> None:
     config = load_config(preset)
-    assert (config.model.name, config.data.image_size) == ("test_convnext", PICTURE_SIZE)
+    assert (config.model.name, config.data.image_size) == ("test_convnext", IMAGE_SIZE)
     assert (config.model.pretrained, config.model.weights, config.data.root) == (False, None, None)
     assert sum(config.phases.get(p).epochs > 0 for p in ("head", "full")) == phases
 
@@ -252,7 +252,7 @@ def test_the_pretraining_set_is_drawn_alike(
 ) -> None:
     some = {name: PRETRAINING_SET.patterns[name] for name in ("arrow", "fog")}
     monkeypatch.setattr(
-        "tests.tools.demo_backbone.pretraining.PRETRAINING_SET", PictureSet(some, INK_ON_PAPER)
+        "tests.tools.demo_backbone.pretraining.PRETRAINING_SET", DrawnDataset(some, INK_ON_PAPER)
     )
     draw(tmp_path / "a", per_class=2)
     expected = {f"{name}/000{i}.png" for name in some for i in range(2)}

@@ -8,7 +8,7 @@ import pytest
 
 from core.common.errors import DataError, SetupError
 from core.common.location import expand_user
-from core.data.scan import list_images
+from core.data.image_folder import list_images
 from core.inference.input_paths import picture_paths
 from core.inference.labeled_images import labelled_pictures
 from core.run.find import find_run

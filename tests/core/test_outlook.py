@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.common.errors import DataError
 from core.config.load import load_config
 from core.config.schema import Config
-from core.data.split import ImageFile, split, split_counts
+from core.data.split import ImageFile, SplitOptions, split_counts, split_images
 from core.events.types import DataReady, ModelReady
 from core.forecast.forecast import DataOutlook, duration, look_at_data, step_bytes
 from core.forecast.model_info import ModelFacts, model_facts, weights_at_hand, weights_problem
@@ -36,7 +36,7 @@ def folder(root: Path, **counts: int) -> Path:
 @given(st.integers(3, 400), st.floats(0.01, 0.99), st.sampled_from([0.0, 0.01, 0.3, 0.9]))
 def test_the_split_is_told_as_it_will_be(count: int, val: float, test: float) -> None:
     pictures = [ImageFile(f"a/{n}", "a", "", "", 0, 0) for n in range(count)]
-    sides = [picture.part for picture in split(pictures, val, 3, test)]
+    sides = [picture.split for picture in split_images(pictures, SplitOptions(val, 3, test))]
     assert split_counts(count, val, test) == tuple(sides.count(p) for p in ("train", "val", "test"))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.data.decode import UnreadableImage
-from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side, reduce
+from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side, shrink
 
 
 def photo(path: Path, width: int, height: int, orientation: int = 1) -> str:
@@ -79,7 +79,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
 
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 400))
 def test_reducing_never_goes_below_the_short_side_nor_scales_up(w: int, h: int, short: int) -> None:
-    size = reduce(Image.new("RGB", (w, h)), short).size
+    size = shrink(Image.new("RGB", (w, h)), short).size
     assert min(size) == min(short, w, h)
     assert abs(size[0] / size[1] - w / h) <= 1.01 * max(1 / size[0], 1 / size[1]) * w / h + 1e-9
 

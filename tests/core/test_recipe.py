@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from core.config.load import load_config
-from core.data.loading.loader import epoch_order, make_datasets, make_loaders
-from core.data.split import plan_data
+from core.data.loading.loader import make_datasets, make_loaders
+from core.data.loading.order import epoch_order
+from core.data.split import SplitOptions, plan_data
 from core.events.types import EpochEnded
 from core.model.build import build_model, model_data_config
 from tests.core.engine_kit import train
@@ -79,7 +80,7 @@ def notebook(config, plan):
 def test_animals20_is_the_notebooks_recipe(tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "photos", classes=4, per_class=20)
     config = load_config("animals20", [*TINY, f"data.root={root}", "data.workers=0"])
-    plan = plan_data(root, 0.1, 1029)
+    plan = plan_data(root, SplitOptions(0.1, 1029))
     assert plan is not None
     expected = notebook(config, plan)
     told = [e for e in train(config, tmp_path / "runs").events if isinstance(e, EpochEnded)]

@@ -13,13 +13,14 @@ from PIL import Image
 from core.common.errors import DataError
 from core.common.location import absolute_location, location_name
 from core.config.load import ConfigError, load_config
-from core.data import filesystems as stores
+from core.data import filesystems as filesystems
 from core.data.check import check_data
 from core.data.decode import UnreadableImage
+from core.data.image_folder import check_root, count_images, list_images
 from core.data.loading.dataset import ImageDataset, ImageUnavailable, LoaderError, SampleKey
-from core.data.scan import check_root, count_images, list_images
-from core.data.split import DataPlan, plan_data
-from core.data.storage import Location, parse_location
+from core.data.source import Location
+from core.data.sources import parse_location
+from core.data.split import DataPlan, SplitOptions, plan_data
 from core.data.verify_split import verify_split
 from core.events.journal import replay
 from core.events.types import EpochEnded
@@ -67,8 +68,8 @@ fsspec.register_implementation("flaky", Flaky, clobber=True)
 
 @pytest.fixture(autouse=True)
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
-    monkeypatch.setattr(stores, "WAITS", (0.0, 0.0))
-    monkeypatch.setattr("core.data.listing.SOON", ())
+    monkeypatch.setattr(filesystems, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr("core.data.listing.LISTING_WAITS", ())
     Flaky.failures = Flaky.fetched = Flaky.cut = Flaky.lost_at = 0
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
@@ -90,7 +91,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def planned(root: Location) -> DataPlan:
-    plan = plan_data(root, 0.25, seed=1)
+    plan = plan_data(root, SplitOptions(0.25, seed=1))
     assert plan is not None
     return plan
 
@@ -100,7 +101,7 @@ def size_of(image: Image.Image) -> tuple[int, int]:
 
 
 def sides(plan: DataPlan) -> list[tuple[str, str, str, str, int]]:
-    return [(p.path, p.label, p.part, p.sha256, p.bytes) for p in plan.all]
+    return [(p.path, p.label, p.split, p.sha256, p.bytes) for p in plan.all]
 
 
 def refusal(url: str) -> str:
@@ -150,7 +151,9 @@ def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_
     plan.write_csv(tmp_path / "split.csv")
 
     def differences() -> str:
-        found = verify_split(parse_location(ROOT), tmp_path / "split.csv", lambda *_: None, lambda: False)
+        found = verify_split(
+            parse_location(ROOT), tmp_path / "split.csv", lambda *_: None, lambda: False
+        )
         assert found is not None
         return str(found[1])
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.common.errors import DataError
-from core.data.scan import ImageFile, ListedImage, check_root, list_images, read_all
-from core.data.split import plan_data
+from core.data.image_folder import ListedImage, check_root, list_images
+from core.data.scan import ImageFile, scan_images
+from core.data.split import SplitOptions, plan_data
 from tests.pictures import make_pictures
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="file names are any bytes on Linux")
@@ -35,7 +36,7 @@ def refusal(look: Callable[[Path], object], root: Path) -> str:
 
 
 def plan(root: Path) -> object:
-    return plan_data(root, 0.25, seed=1)
+    return plan_data(root, SplitOptions(0.25, seed=1))
 
 
 def sided(root: Path, val: str = "val", classes: int = 2) -> Path:
@@ -171,8 +172,8 @@ def test_folders_for_both_sides_decide_the_split(tmp_path: Path, val: str) -> No
     sided(tmp_path, val)
     check_root(tmp_path)
     listed = list_images(tmp_path)
-    assert {item.part for item in listed if item.path.startswith("train/")} == {"train"}
-    assert {item.part for item in listed if item.path.startswith(f"{val}/")} == {"val"}
+    assert {item.split for item in listed if item.path.startswith("train/")} == {"train"}
+    assert {item.split for item in listed if item.path.startswith(f"{val}/")} == {"val"}
     assert len(listed) == 10
 
 
@@ -239,7 +240,7 @@ def test_odd_names_come_through_as_they_are(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "class_0" / "000.png", odd / "\x1b[2J \udcff'.png")
     listed = list_images(tmp_path)
     assert listed[0].label == '[red]caf\udce9\n,"'
-    pictures, damaged = read_all(tmp_path, listed, ignore, never) or ([], [])
+    pictures, damaged = scan_images(tmp_path, listed, ignore, never) or ([], [])
     assert (len(pictures), damaged) == (3, [])
 
 
@@ -252,7 +253,7 @@ def test_messages_show_odd_names_safely(tmp_path: Path, name: str) -> None:
 
 def test_every_picture_is_hashed_and_measured(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=2)
-    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = scan_images(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert damaged == []
     for picture in pictures:
         file = tmp_path / picture.path
@@ -296,7 +297,7 @@ def test_a_damaged_file_is_listed_with_its_reason_and_left_out(
     if reason != "truncated":
         victim.unlink()
     make(victim)
-    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = scan_images(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert [(d.path, d.label) for d in damaged] == [("class_1/001.png", "class_1")]
     assert reason in damaged[0].reason
     assert len(pictures) == 5
@@ -314,7 +315,7 @@ def test_a_file_larger_than_memory_is_listed_and_left_out(
         return real_read(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    pictures, damaged = read_all(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
+    pictures, damaged = scan_images(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert ([d.path for d in damaged], len(pictures)) == (["class_0/000.png"], 1)
     assert "memory" in damaged[0].reason
 
@@ -322,7 +323,7 @@ def test_a_file_larger_than_memory_is_listed_and_left_out(
 def test_progress_ends_with_all_of_them(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=40, size=2)
     told: list[tuple[int, int]] = []
-    read_all(
+    scan_images(
         tmp_path, list_images(tmp_path), lambda done, total: told.append((done, total)), never
     )
     assert told == [(64, 80), (80, 80)]
@@ -338,9 +339,9 @@ def test_reading_can_be_cancelled(tmp_path: Path) -> None:
         asked.set()
 
     listed = list_images(tmp_path)
-    assert read_all(tmp_path, listed, progress, asked.is_set) is None
+    assert scan_images(tmp_path, listed, progress, asked.is_set) is None
     assert told == [64]
-    assert plan_data(tmp_path, 0.2, 1, cancelled=asked.is_set) is None
+    assert plan_data(tmp_path, SplitOptions(0.2, 1), cancelled=asked.is_set) is None
 
 
 def test_no_readable_picture_at_all_is_refused(tmp_path: Path) -> None:
@@ -375,7 +376,7 @@ def test_a_side_without_a_readable_picture_of_a_class_is_named_as_it_is_on_the_d
 def test_a_damaged_file_leaves_the_rest_of_the_plan(tmp_path: Path) -> None:
     make_pictures(tmp_path, classes=2, per_class=5)
     (tmp_path / "class_0" / "002.png").write_bytes(b"")
-    found = plan_data(tmp_path, 0.2, 1)
+    found = plan_data(tmp_path, SplitOptions(0.2, 1))
     assert found is not None
     assert found.per_class("train") == {"class_0": 3, "class_1": 4}
     assert found.per_class("val") == {"class_0": 1, "class_1": 1}

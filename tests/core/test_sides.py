@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.common.errors import DataError
-from core.data.groups import together
 from core.data.holdout import Group, hold_out
 from core.data.scan import ImageFile
-from core.data.split import held_out_count, split
+from core.data.split import SplitOptions, grouped_images, held_out_count, split_images
 
 PATTERN = r"(patient\d+)_"
 
@@ -38,10 +37,10 @@ def test_no_group_is_torn_and_shares_are_kept(
     folder: tuple[list[ImageFile], list[list[ImageFile]]], val: float, test: float, seed: int
 ) -> None:
     pictures, same = folder
-    groups = together(pictures, same, PATTERN)
+    groups = grouped_images(pictures, same, PATTERN)
     assert sorted(p.path for group in groups for p in group) == sorted(p.path for p in pictures)
-    sided = split(pictures, val, seed, test, groups)
-    side = {p.path: p.part for p in sided}
+    sided = split_images(pictures, SplitOptions(val, seed, test), groups)
+    side = {p.path: p.split for p in sided}
     for members in [*same, *groups]:
         assert len({side[p.path] for p in members}) == 1
     by_name: dict[str, set[str]] = {}
@@ -49,15 +48,15 @@ def test_no_group_is_torn_and_shares_are_kept(
         if "patient" in path:
             by_name.setdefault(path.split("/")[1].split("_")[0], set()).add(part)
     assert all(len(parts) == 1 for parts in by_name.values())
-    counts = Counter((p.label, p.part) for p in sided)
+    counts = Counter((p.label, p.split) for p in sided)
     for label, count in Counter(p.label for p in pictures).items():
         assert abs(counts[label, "val"] - held_out_count(count, val)) <= 1
         assert abs(counts[label, "test"] - (held_out_count(count, test) if test else 0)) <= 1
         assert counts[label, "train"] >= 1
     shuffled = list(pictures)
     random.Random(seed).shuffle(shuffled)
-    again = together(shuffled, [list(reversed(group)) for group in reversed(same)], PATTERN)
-    assert split(shuffled, val, seed, test, again) == sided
+    again = grouped_images(shuffled, [list(reversed(group)) for group in reversed(same)], PATTERN)
+    assert split_images(shuffled, SplitOptions(val, seed, test), again) == sided
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=14), st.data())
@@ -89,6 +88,6 @@ def test_large_groups_of_many_classes_still_leave_something_everywhere() -> None
 def test_a_class_smaller_than_its_sides_is_named(test: float, least: int) -> None:
     pictures = [ImageFile(f"a/{n}", "a", "", str(n), 1, 1) for n in range(least - 1)]
     with pytest.raises(DataError, match=f"needs at least {least} to be split into train"):
-        split(pictures, 0.2, 1, test)
+        split_images(pictures, SplitOptions(0.2, 1, test))
     more = [*pictures, ImageFile("a/z", "a", "", "z", 1, 1)]
-    assert len({p.part for p in split(more, 0.2, 1, test)}) == least
+    assert len({p.split for p in split_images(more, SplitOptions(0.2, 1, test))}) == least

@@ -7,19 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.common.errors import DataError
-from core.data.scan import Picture
-from core.data.split import DataPlan, plan_data, split
+from core.data.scan import ImageFile
+from core.data.split import DataPlan, SplitOptions, plan_data, split_images
 from tests.pictures import make_pictures
 
 sizes = st.lists(st.integers(2, 60), min_size=1, max_size=5)
 fractions = st.floats(0.01, 0.99)
 
 
-def picture(path: str, label: str, part: str = "") -> Picture:
-    return Picture(path, label, part, sha256=f"{len(path):064x}", bytes=10, mtime_ns=1)
+def picture(path: str, label: str, part: str = "") -> ImageFile:
+    return ImageFile(path, label, part, sha256=f"{len(path):064x}", bytes=10, mtime_ns=1)
 
 
-def listing(counts: list[int]) -> list[Picture]:
+def listing(counts: list[int]) -> list[ImageFile]:
     return [
         picture(f"{label}/{number:03d}.png", str(label))
         for label, count in enumerate(counts)
@@ -27,8 +27,8 @@ def listing(counts: list[int]) -> list[Picture]:
     ]
 
 
-def val_paths(pictures: list[Picture]) -> set[str]:
-    return {p.path for p in pictures if p.part == "val"}
+def val_paths(pictures: list[ImageFile]) -> set[str]:
+    return {p.path for p in pictures if p.split == "val"}
 
 
 @settings(max_examples=60)
@@ -36,13 +36,13 @@ def val_paths(pictures: list[Picture]) -> set[str]:
 def test_every_class_gives_its_share_and_something_to_each_side(
     counts: list[int], fraction: float, seed: int
 ) -> None:
-    sided = split(listing(counts), fraction, seed)
+    sided = split_images(listing(counts), SplitOptions(fraction, seed))
     assert [p.path for p in sided] == [p.path for p in listing(counts)]
     for label, count in enumerate(counts):
-        held_out = sum(p.part == "val" for p in sided if p.label == str(label))
+        held_out = sum(p.split == "val" for p in sided if p.label == str(label))
         assert 1 <= held_out <= count - 1
         assert abs(held_out - fraction * count) <= 1
-    assert {p.part for p in sided} == {"train", "val"}
+    assert {p.split for p in sided} == {"train", "val"}
 
 
 @settings(max_examples=30)
@@ -51,14 +51,14 @@ def test_the_order_of_listing_does_not_matter(
     counts: list[int], fraction: float, shuffle: random.Random
 ) -> None:
     pictures = listing(counts)
-    expected = split(pictures, fraction, seed=1029)
+    expected = split_images(pictures, SplitOptions(fraction, seed=1029))
     shuffle.shuffle(pictures)
-    assert split(pictures, fraction, seed=1029) == expected
+    assert split_images(pictures, SplitOptions(fraction, seed=1029)) == expected
 
 
 def test_the_split_is_the_same_on_any_machine() -> None:
     # A change here changes every recorded run's split: it must be on purpose.
-    assert val_paths(split(listing([6, 5]), 0.3, seed=1029)) == {
+    assert val_paths(split_images(listing([6, 5]), SplitOptions(0.3, seed=1029))) == {
         "0/001.png",
         "0/004.png",
         "1/001.png",
@@ -67,27 +67,32 @@ def test_the_split_is_the_same_on_any_machine() -> None:
 
 
 def test_another_seed_gives_another_split() -> None:
-    splits = {frozenset(val_paths(split(listing([40, 40]), 0.2, seed))) for seed in range(5)}
+    splits = {
+        frozenset(val_paths(split_images(listing([40, 40]), SplitOptions(0.2, seed))))
+        for seed in range(5)
+    }
     assert len(splits) == 5
 
 
 def test_a_picture_more_moves_few_others() -> None:
-    before = val_paths(split(listing([50]), 0.2, seed=3))
-    after = val_paths(split([*listing([50]), picture("0/new.png", "0")], 0.2, seed=3))
+    before = val_paths(split_images(listing([50]), SplitOptions(0.2, seed=3)))
+    after = val_paths(
+        split_images([*listing([50]), picture("0/new.png", "0")], SplitOptions(0.2, seed=3))
+    )
     assert len(before - after) <= 1
 
 
 @pytest.mark.parametrize("label", ["lonely", "two\nlines[red]", "caf\udce9"])
 def test_a_class_that_is_too_small_to_split_is_named(label: str) -> None:
     with pytest.raises(DataError, match="at least 2") as caught:
-        split([*listing([3]), picture(f"{label}/a.png", label)], 0.2, seed=1)
+        split_images([*listing([3]), picture(f"{label}/a.png", label)], SplitOptions(0.2, seed=1))
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).isprintable()
 
 
 def test_a_plan_is_the_same_for_the_same_folder(tmp_path: Path) -> None:
     root = make_pictures(tmp_path, classes=3, per_class=5)
-    first, second = plan_data(root, 0.2, 1), plan_data(root, 0.2, 1)
+    first, second = plan_data(root, SplitOptions(0.2, 1)), plan_data(root, SplitOptions(0.2, 1))
     assert first is not None
     assert first == second
     assert first.classes == ["class_0", "class_1", "class_2"]
@@ -99,7 +104,7 @@ def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
     root = make_pictures(tmp_path, classes=2, per_class=8)
 
     def fingerprint(seed: int = 1) -> str:
-        plan = plan_data(root, 0.25, seed)
+        plan = plan_data(root, SplitOptions(0.25, seed))
         assert plan is not None
         return plan.fingerprint
 
@@ -114,7 +119,7 @@ def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
 def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
     make_pictures(tmp_path / "train", classes=2, per_class=3)
     make_pictures(tmp_path / "valid", classes=2, per_class=1)
-    plan = plan_data(tmp_path, 0.9, 1)
+    plan = plan_data(tmp_path, SplitOptions(0.9, 1))
     assert plan is not None
     assert plan.per_class("train") == {"class_0": 3, "class_1": 3}
     assert {p.path.split("/")[0] for p in plan.val} == {"valid"}
@@ -123,7 +128,7 @@ def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
 def test_a_class_of_one_is_enough_where_folders_decide(tmp_path: Path) -> None:
     make_pictures(tmp_path / "train", classes=2, per_class=1)
     make_pictures(tmp_path / "val", classes=2, per_class=1)
-    assert plan_data(tmp_path, 0.2, 1) is not None
+    assert plan_data(tmp_path, SplitOptions(0.2, 1)) is not None
 
 
 ODD_NAMES = [
@@ -165,7 +170,9 @@ def test_the_split_file_opens_in_pandas_with_any_name(tmp_path: Path) -> None:
 
 
 def test_the_split_file_of_ordinary_names_needs_no_options(tmp_path: Path) -> None:
-    plan = plan_data(make_pictures(tmp_path / "photos", classes=2, per_class=4), 0.25, 1)
+    plan = plan_data(
+        make_pictures(tmp_path / "photos", classes=2, per_class=4), SplitOptions(0.25, 1)
+    )
     assert plan is not None
     plan.write_csv(tmp_path / "split.csv")
     table = pandas.read_csv(tmp_path / "split.csv")

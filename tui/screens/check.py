@@ -1,4 +1,4 @@
-"""What is right and wrong with the folder that the form names, read before a run is started."""
+"""Dialog that checks the image folder of the form before a run is started."""
 
 import asyncio
 from threading import Event
@@ -17,78 +17,76 @@ from core.common import format as fmt
 from core.common.errors import DataError
 from core.common.text import printable
 from core.data.check import DataReport, check_data
-from core.data.storage import Location
+from core.data.source import Location
 from tui.text.data_check import report_text
+from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
-_TICK_SECONDS = 0.25
+_PROGRESS_SECONDS = 0.25
 
 
 class CheckScreen(ModalScreen[None]):
-    """Reads every picture of a folder, in threads, and reports."""
+    """Decode all images of a folder in threads and show the report."""
 
     CSS_PATH = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)", "up", show=False, tooltip="A line up"),
-        Binding("down,j", "scroll(1)", "down", show=False, tooltip="A line down"),
-        Binding("pageup", "scroll(-15)", "page up", show=False, tooltip="A page up"),
-        Binding("pagedown", "scroll(15)", "page down", show=False, tooltip="A page down"),
-        Binding("escape", "leave", "back", tooltip="Back to the form; reading ends"),
+        *SCROLL_BINDINGS,
+        Binding("escape", "back", "Back", tooltip="Back to the form; cancels the check"),
     ]
 
     def __init__(self, root: Location) -> None:
         super().__init__()
         self._root = root
-        self._stop = Event()
-        self._done: tuple[int, int] | None = None
-        """Pictures read, and all of them; None once the report stands."""
+        self._canceled = Event()
+        self._progress: tuple[int, int] | None = None
+        """Checked and total images; None once the report is shown."""
         self._text = Static("", id="check-text", markup=False)
         self._box = VerticalScroll(self._text, id="check", can_focus=False)
-        self._box.border_title = Content(f"pictures in {printable(root.name or str(root))}")
+        self._box.border_title = Content(f"Images in {printable(root.name or str(root))}")
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
+        """Create one scrollable text."""
         yield self._box
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to read."""
-        self._done = (0, 0)
-        self._read()
-        self.set_interval(_TICK_SECONDS, self._show_progress)
+        """Start the check."""
+        self._progress = (0, 0)
+        self._check()
+        self.set_interval(_PROGRESS_SECONDS, self._show_progress)
 
     def _show_progress(self) -> None:
-        if self._done is not None:
-            done, total = (fmt.count(number) for number in self._done)
-            self._text.update(f"reading pictures: {done} of {total}")
+        if self._progress is not None:
+            done, total = (fmt.count(number) for number in self._progress)
+            self._text.update(f"Checking images: {done} of {total}")
 
     def on_unmount(self) -> None:
-        """Nobody waits for it any more."""
-        self._stop.set()
+        """Cancel the check."""
+        self._canceled.set()
 
     @work
-    async def _read(self) -> None:
-        said: Text
+    async def _check(self) -> None:
+        text: Text
         try:
-            report = await asyncio.to_thread(self._look)
-            said = report_text(report, self._text.size.width) if report else Text("")
+            report = await asyncio.to_thread(self._check_in_thread)
+            text = report_text(report, self._text.size.width) if report else Text("")
         except DataError as error:
-            said = Text(str(error))
+            text = Text(str(error))
         except (OSError, ValueError, RuntimeError) as error:
-            said = Text(printable(f"{self._root}: {error}"))
-        self._done = None
-        if not self._stop.is_set():
-            self._text.update(said)
+            text = Text(printable(f"{self._root}: {error}"))
+        self._progress = None
+        if not self._canceled.is_set():
+            self._text.update(text)
 
-    def _look(self) -> DataReport | None:
+    def _check_in_thread(self) -> DataReport | None:
         def progress(done: int, total: int) -> None:
-            self._done = (done, total)
+            self._progress = (done, total)
 
-        return check_data(self._root, progress, self._stop.is_set)
+        return check_data(self._root, progress, self._canceled.is_set)
 
     def action_scroll(self, lines: int) -> None:
-        """Move by lines."""
+        """Scroll by lines."""
         self._box.scroll_relative(y=lines, animate=False)
 
-    def action_leave(self) -> None:
-        """Back to the form."""
+    def action_back(self) -> None:
+        """Return to the form."""
         self.dismiss(None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.common.errors import os_error_text
 from core.common.subprocesses import run_module
 from core.common.text import printable
-from core.data.storage import Location
+from core.data.source import Location
 from tui.viewmodel.images import Loaded, load
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.data.storage import Location
+from core.data.source import Location
 from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState

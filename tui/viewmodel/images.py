@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.common.errors import DataError, os_error_text
-from core.data.storage import Location, parse_location
+from core.data.source import Location
+from core.data.sources import parse_location, source_of
 
 # Pillow is imported where a picture is read: in a thread, and not before someone wants to see one.
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _bytes(file: Location) -> bytes | str:
     """Return what a file holds, or the reason why it isn't read; waits for no pipe."""
     if not isinstance(file, Path):
         try:
-            return file.glance()
+            return source_of(file).read(file, _LARGEST_FILE, retry=False)
         except DataError as error:
             return str(error)
     try:

@@ -21,20 +21,21 @@ class FormField:
 
 DATA = "data.root"
 MORE = "more"
+FOLDER_REQUIRED = "an image folder is required"
 START = "start"
 """Where a message stands that belongs to no field."""
 
 FIELDS = (
-    FormField(DATA, "data folder", "with a sub folder for each class"),
-    FormField("name", "name", "what the list calls the run"),
-    FormField("model.name", "model", "any convnext of timm"),
-    FormField("model.weights", "weights", "a file instead of a download"),
-    FormField("data.image_size", "picture size", "side in pixels"),
-    FormField("data.batch_size", "batch size", "pictures a step"),
-    FormField("phases.head.epochs", "epochs head", "at most; 0 leaves the phase out"),
-    FormField("phases.full.epochs", "epochs full", "at most; 0 leaves the phase out"),
-    FormField("device", "device", "auto, cpu, cuda or mps"),
-    FormField(MORE, "more keys", "KEY=VALUE, with spaces between"),
+    FormField(DATA, "Data folder", "with one subfolder per class"),
+    FormField("name", "Name", "display name of the run"),
+    FormField("model.name", "Model", "any ConvNeXt of timm"),
+    FormField("model.weights", "Weights", "a file instead of a download"),
+    FormField("data.image_size", "Image size", "side length in pixels"),
+    FormField("data.batch_size", "Batch size", "images per step"),
+    FormField("phases.head.epochs", "Head epochs", "maximum; 0 skips the phase"),
+    FormField("phases.full.epochs", "Full epochs", "maximum; 0 skips the phase"),
+    FormField("device", "Device", "auto, cpu, cuda or mps"),
+    FormField(MORE, "Other settings", "KEY=VALUE, separated by spaces"),
 )
 
 
@@ -70,7 +71,7 @@ def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None =
     """
     data = typed.get(DATA, "").strip()
     if not demo and not data and not (base and base.config.data.root):
-        raise FormError(DATA, "needed: a folder of pictures")
+        raise FormError(DATA, FOLDER_REQUIRED)
     return _described(preset, typed, demo, base)
 
 
@@ -124,8 +125,8 @@ def check_data(text: str) -> str:
     """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
     from core.common.errors import DataError
     from core.common.location import absolute_location
-    from core.data.scan import check_root
-    from core.data.storage import parse_location
+    from core.data.image_folder import check_root
+    from core.data.sources import parse_location
 
     try:
         check_root(parse_location(absolute_location(text.strip())))

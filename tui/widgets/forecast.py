@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from core.data.sources import parse_location
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -16,6 +15,7 @@ from textual.widgets import Static
 from core.common.errors import DataError
 from core.common.text import printable
 from core.config.schema import Config
+from core.data.sources import parse_location
 from core.demo.config import is_demo
 from core.forecast.device_memory import Room, room_on
 from core.forecast.forecast import DataOutlook, look_at_data

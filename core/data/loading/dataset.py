@@ -1,4 +1,4 @@
-"""Pictures as tensors, with randomness keyed by their place in the run."""
+"""Dataset of images as tensors, with augmentation seeded per sample."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -14,90 +14,89 @@ from core.common.errors import DataError
 from core.common.seeds import derive_seed
 from core.data.decode import WHITE, UnreadableImage, read_rgb
 from core.data.image_cache import ImageCache
+from core.data.sources import source_of
 from core.data.split import DataPlan
-from core.data.storage import mapped, to_decode
 
 Transform = Callable[[Image.Image], Tensor]
 
-
 UNAUGMENTED_EPOCH = 0
-"""The epoch of a key whose picture isn't augmented but gets the plain transform."""
+"""Epoch in a SampleKey that selects the validation transform instead of augmentation."""
 
 
 class SampleKey(NamedTuple):
-    """Which picture, and for which pass over the data."""
+    """Identifies a sample: image and epoch determine the augmentation."""
 
     phase: str
     epoch: int
     """From 1, or UNAUGMENTED_EPOCH."""
-    place: int
-    time: int = 0
-    """How often the pass has had the picture before: one that is drawn again is varied anew."""
+    sample_index: int
+    repeat: int = 0
+    """How often the image occurred earlier in the epoch: each repeat is augmented differently."""
 
 
 class Sample(NamedTuple):
-    """One picture (C, H, W), or the reason why there is none."""
+    """An image (C, H, W) with its label, or the reason why it can't be read."""
 
     image: Tensor | None
     label: int
-    place: int
+    sample_index: int
     error: str = ""
 
 
 class Batch(NamedTuple):
-    """Pictures that could be read, in order, and those that could not."""
+    """The readable samples of a batch in order, and the unreadable ones."""
 
     images: Tensor
-    """(N, C, H, W), uint8, or float32 and normalised; or (N, F), the features of a frozen
-    backbone."""
+    """(N, C, H, W), uint8, or float32 and normalized; or (N, F) features of a frozen backbone."""
     labels: Tensor
     """(N,), int64."""
     indices: Tensor
-    """(N,), int64: places in the data set."""
+    """(N,), int64: indices in the dataset."""
     failed: list[tuple[int, str]]
-    """Location and reason of each picture left out."""
+    """Index and reason of each unreadable image."""
 
 
 class LoaderError(RuntimeError):
-    """Pictures can't be read on, though they may be whole; the message says why."""
+    """Loading can't continue, though the images may be intact; the message is the reason."""
 
 
 class ImageUnavailable(LoaderError):
-    """A picture that lies elsewhere can't be fetched: to leave it out would train on less."""
+    """A remote image can't be fetched. Skipping it would train on less data."""
 
     def __init__(self, message: str) -> None:
-        # From a worker it comes with that one's traceback before the message.
+        # From a worker process, the message arrives with a traceback in front.
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
 
 
 class ImageDataset(Dataset[Sample]):
-    """One side of the split with its transform.
+    """Images of one split with their transform.
 
-    A sample depends on the seed, its key and its file alone: not on the worker that makes it nor
-    on what was made before. Validation transforms draw nothing, so their key doesn't matter.
+    A sample depends only on the seed, its key and its file, not on the worker that loads it or on
+    earlier samples. Validation transforms use no random numbers, so their key has no effect.
     """
 
     def __init__(
         self,
         plan: DataPlan,
-        part: str,
+        split: str,
         transform: Transform,
         seed: int,
+        *,
         plain: Transform | None = None,
-        pictures: ImageCache | None = None,
+        image_cache: ImageCache | None = None,
         background: str = WHITE,
     ) -> None:
-        """`plain` is what a key of UNAUGMENTED_EPOCH gets in place of `transform`; with `pictures` the
-        files are read through that. Transparent ones are laid on `background`."""
-        self.pictures = pictures
+        """`plain` replaces `transform` in UNAUGMENTED_EPOCH. Images are read through `image_cache`
+        if given; transparent ones are composited on `background`."""
+        self.image_cache = image_cache
         self.background = background
-        members = plan.train if part == "train" else plan.val
+        images = plan.train if split == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
         self.classes = len(plan.classes)
         self.root = plan.root
-        self.paths = [p.path for p in members]
-        self.labels = [label_of[p.label] for p in members]
-        self.contents = [p.sha256 for p in members]
+        self.paths = [image.path for image in images]
+        self.labels = [label_of[image.label] for image in images]
+        self.hashes = [image.sha256 for image in images]
         self.transform = transform
         self.plain = plain or transform
         self._seed = seed
@@ -105,54 +104,55 @@ class ImageDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, sample: SampleKey) -> Sample:
-        return self._sample(sample, self._attempt(sample.place))
+    def __getitem__(self, key: SampleKey) -> Sample:
+        return self._sample(key, self._try_read(key.sample_index))
 
-    def __getitems__(self, samples: Sequence[SampleKey]) -> list[Sample]:
-        """Return the samples of a batch: pictures from elsewhere are fetched side by side."""
-        found = mapped(self.root, self._attempt, [sample.place for sample in samples])
-        return [self._sample(sample, one) for sample, one in zip(samples, found, strict=True)]
+    def __getitems__(self, keys: Sequence[SampleKey]) -> list[Sample]:
+        """Return the samples of a batch; remote images are fetched concurrently."""
+        indices = [key.sample_index for key in keys]
+        images = source_of(self.root).map(self._try_read, indices)
+        return [self._sample(key, image) for key, image in zip(keys, images, strict=True)]
 
-    def _attempt(self, place: int) -> Image.Image | UnreadableImage:
+    def _try_read(self, index: int) -> Image.Image | UnreadableImage:
         try:
-            return self._read(place)
+            return self._read(index)
         except UnreadableImage as error:
             return error
 
-    def _sample(self, sample: SampleKey, picture: Image.Image | UnreadableImage) -> Sample:
-        label = self.labels[sample.place]
-        if isinstance(picture, UnreadableImage):
-            return Sample(None, label, sample.place, str(picture))
-        if sample.epoch == UNAUGMENTED_EPOCH:
-            return Sample(self.plain(picture), label, sample.place)
-        again = sample[3:] if sample.time else ()
-        _seed_everything(derive_seed(self._seed, "augment", *sample[:3], *again))
-        return Sample(self.transform(picture), label, sample.place)
+    def _sample(self, key: SampleKey, image: Image.Image | UnreadableImage) -> Sample:
+        label = self.labels[key.sample_index]
+        if isinstance(image, UnreadableImage):
+            return Sample(None, label, key.sample_index, str(image))
+        if key.epoch == UNAUGMENTED_EPOCH:
+            return Sample(self.plain(image), label, key.sample_index)
+        repeat = (key.repeat,) if key.repeat else ()
+        _seed_generators(derive_seed(self._seed, "augment", *key[:3], *repeat))
+        return Sample(self.transform(image), label, key.sample_index)
 
-    def _read(self, place: int) -> Image.Image:
-        file, content = self.root / self.paths[place], self.contents[place]
+    def _read(self, index: int) -> Image.Image:
+        file, sha256 = self.root / self.paths[index], self.hashes[index]
         try:
-            if self.pictures:
-                return self.pictures.read(file, content)
-            return read_rgb(to_decode(file, content), background=self.background)
+            if self.image_cache:
+                return self.image_cache.read(file, sha256)
+            return read_rgb(source_of(file).open(file, sha256), background=self.background)
         except DataError as error:
             raise ImageUnavailable(str(error)) from None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack the samples that could be read; the others are named, never replaced."""
-    whole = [s for s in samples if s.image is not None]
-    images = [s.image for s in whole if s.image is not None]
+    """Stack the readable samples; unreadable ones are listed in `failed`, never replaced."""
+    readable = [sample for sample in samples if sample.image is not None]
+    images = [sample.image for sample in readable if sample.image is not None]
     return Batch(
         images=torch.stack(images) if images else torch.empty(0),
-        labels=torch.tensor([s.label for s in whole], dtype=torch.int64),
-        indices=torch.tensor([s.place for s in whole], dtype=torch.int64),
-        failed=[(s.place, s.error) for s in samples if s.image is None],
+        labels=torch.tensor([sample.label for sample in readable], dtype=torch.int64),
+        indices=torch.tensor([sample.sample_index for sample in readable], dtype=torch.int64),
+        failed=[(sample.sample_index, sample.error) for sample in samples if sample.image is None],
     )
 
 
-def _seed_everything(number: int) -> None:
-    # Transforms of timm and torchvision draw from all three generators.
-    random.seed(number)
-    np.random.seed(number & 0xFFFFFFFF)
-    torch.default_generator.manual_seed(number)  # pictures are made on the CPU
+def _seed_generators(seed: int) -> None:
+    # Transforms of timm and torchvision use all three generators.
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    torch.default_generator.manual_seed(seed)  # images are transformed on the CPU

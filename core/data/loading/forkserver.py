@@ -1,4 +1,4 @@
-"""Where loader workers come from: a server that is started early and forks them when asked."""
+"""Start of loader workers: a forkserver that imports torch early and forks them on request."""
 
 import contextlib
 import sys
@@ -8,25 +8,24 @@ from multiprocessing.context import BaseContext, ForkServerContext, ForkServerPr
 
 
 @contextlib.contextmanager
-def _main_left_alone() -> Iterator[None]:
-    """Let new processes not know where the main module is from.
+def _hidden_main_module() -> Iterator[None]:
+    """Hide the file of the main module, so that new processes don't run it again.
 
-    They would run it once more, and workers need nothing of it. A script that trains, written
-    without `if __name__ == "__main__"`, would train in each of them; one that was read from
-    standard input isn't there to be run at all.
+    A training script without `if __name__ == "__main__"` would train in each worker, one read from
+    standard input can't be run again at all, and workers need nothing from it.
     """
     main = vars(sys.modules["__main__"])
-    kept = {name: value for name, value in main.items() if name in ("__file__", "__spec__")}
-    main.update(dict.fromkeys(kept))
+    saved = {name: value for name, value in main.items() if name in ("__file__", "__spec__")}
+    main.update(dict.fromkeys(saved))
     try:
         yield
     finally:
-        main.update(kept)
+        main.update(saved)
 
 
 class _Worker(ForkServerProcess):
     def start(self) -> None:
-        with _main_left_alone():
+        with _hidden_main_module():
             super().start()
 
 
@@ -35,15 +34,15 @@ class _Context(ForkServerContext):
 
 
 def start_forkserver() -> BaseContext:
-    """Return the context that makes workers; its server begins at once to import what they need.
+    """Return the multiprocessing context of the workers and start its server in the background.
 
-    fork can deadlock, as this process runs threads; the server forks from a clean one. What it
-    imports, torch above all, takes seconds: called early, that goes on beside other work.
+    Plain fork can deadlock, as this process runs threads; the server forks from a process without
+    any. Its imports, mostly torch, take seconds: started early, they run while the data is read.
     """
     context = _Context()
     context.set_forkserver_preload(["core.data.loading.forkserver_preload"])
-    # Both helper processes are handed sys.stderr's file; an app that captures prints has put
-    # something without one in its place ("bad value(s) in fds_to_keep").
+    # Both helper processes inherit the file of sys.stderr; an app that captures prints replaces it
+    # with an object without a file ("bad value(s) in fds_to_keep").
     with contextlib.redirect_stderr(sys.__stderr__):
         resource_tracker.ensure_running()
         forkserver.ensure_running()

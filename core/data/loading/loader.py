@@ -1,110 +1,78 @@
-"""Batches in a keyed order, made by worker processes or in the engine's own thread."""
+"""Data loaders: batches in seeded order, from worker processes or the engine's own thread."""
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from statistics import median
 
 import torch
-from timm.data import create_transform
 from torch.utils.data import DataLoader, Sampler
 
 from core.common.cache import allocate_entry
 from core.common.seeds import derive_seed
 from core.config.schema import Config
-from core.data.decode import silence_pillow
 from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side
-from core.data.loading.dataset import Batch, ImageDataset, SampleKey, Transform, collate
-from core.data.loading.dataset import LoaderError as LoaderError
+from core.data.loading.dataset import (
+    Batch,
+    ImageDataset,
+    LoaderError,
+    SampleKey,
+    Transform,
+    collate,
+)
 from core.data.loading.forkserver import start_forkserver
-from core.data.loading.order import epoch_order as epoch_order
-from core.data.loading.to_device import on_device
+from core.data.loading.transforms import make_transforms
+from core.data.loading.worker import init_worker
 from core.data.split import DataPlan
 from core.distributed.group import ALONE, Team
 
 EVAL_BATCH_FACTOR = 4
-"""How many times the pictures of a training step an evaluation puts through the network at once:
-it keeps nothing for a gradient, which is by far the most of what training needs."""
-_READ_AT_MOST = 16
-_READ_SECONDS = 0.3
-_LOOK_SECONDS = 0.5
+"""Evaluation batch size in training micro-batches: without activations kept for gradients, which
+are by far the largest part of training memory, more images fit."""
+_PROBED_IMAGES = 16
+_PROBE_SECONDS = 0.3
+_LOAD_NOW_SECONDS = 0.5
 
 
-def batched(places: list[int], size: int) -> list[list[int]]:
-    """Return places in the data set as batches of `size`; the last one may be smaller."""
-    return [places[start : start + size] for start in range(0, len(places), size)]
+def batched(indices: list[int], size: int) -> list[list[int]]:
+    """Return dataset indices as batches of `size`; the last one may be smaller."""
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Transform, Transform]:
-    """Return timm's transforms for training and validation: from a picture to uint8 (C, H, W).
+class EpochBatchSampler(Sampler[list[SampleKey]]):
+    """Batch sampler over the sample keys of one pass, which `begin_pass` sets.
 
-    Erased rectangles are zero after normalising: with them training pictures are float32 and
-    normalised. `data_config` is the model's own, from `timm.data.resolve_data_config`: mean, std,
-    interpolation and crop are the ones it was trained with.
-    """
-    side, augment = config.data.image_size, config.data.augment
-    common = {"input_size": (3, side, side), "mean": data_config["mean"], "std": data_config["std"]}
-    interpolation = data_config["interpolation"]
-    train = create_transform(
-        **common,
-        is_training=True,
-        interpolation=interpolation,
-        scale=(augment.min_scale, 1.0),
-        hflip=augment.hflip,
-        vflip=augment.vflip,
-        color_jitter=augment.color_jitter or None,
-        auto_augment=augment.auto_augment,
-        re_prob=augment.erase,
-        normalize=augment.erase > 0,
-    )
-    val = create_transform(
-        **common,
-        is_training=False,
-        interpolation=interpolation,
-        crop_pct=data_config["crop_pct"],
-        crop_mode=data_config["crop_mode"],
-        normalize=False,
-    )
-    return train, val
-
-
-class _Batches(Sampler[list[SampleKey]]):
-    """The keys of one pass, in batches; `begin` says which pass comes next.
-
-    Of several ranks each has its share of every batch.
+    With several ranks, each gets its shard of every batch.
     """
 
     def __init__(self, team: Team) -> None:
         self._team = team
         self._pass: tuple[str, int] = ("", 0)
-        self._places: list[list[int]] = []
-        self._done = 0
+        self._batches: list[list[int]] = []
+        self._skip = 0
 
-    def begin(self, phase: str, epoch: int, batches: list[list[int]], done: int) -> None:
-        self._pass, self._places, self._done = (phase, epoch), batches, done
+    def begin_pass(self, phase: str, epoch: int, batches: list[list[int]], skip: int) -> None:
+        """Set the batches of dataset indices to iterate next; the first `skip` are left out."""
+        self._pass, self._batches, self._skip = (phase, epoch), batches, skip
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
-        times: Counter[int] = Counter()
-        for number, places in enumerate(self._places):
+        repeats: Counter[int] = Counter()
+        for number, indices in enumerate(self._batches):
             keys = []
-            for place in places:
-                keys.append(SampleKey(*self._pass, place, times[place]))
-                times[place] += 1
-            if number >= self._done:
+            for index in indices:
+                keys.append(SampleKey(*self._pass, index, repeats[index]))
+                repeats[index] += 1
+            if number >= self._skip:
                 yield self._team.mine(keys)
 
     def __len__(self) -> int:
-        return len(self._places) - self._done
+        return len(self._batches) - self._skip
 
 
 class Loader:
-    """One side of the data as batches, pass after pass, from workers that stay alive.
+    """Batches of one dataset on the device, pass after pass, from persistent workers.
 
-    Of several ranks each gets its share of every batch: all go through the same batches.
+    With several ranks, all iterate the same batches and each gets its shard of every batch.
     """
 
     def __init__(
@@ -120,15 +88,15 @@ class Loader:
         self.dataset = dataset
         self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
-        self._batches = _Batches(team)
+        self._sampler = EpochBatchSampler(team)
         self._loader: DataLoader[Batch] | None = DataLoader(
             dataset,  # type: ignore[arg-type]
-            batch_sampler=self._batches,
+            batch_sampler=self._sampler,
             collate_fn=collate,
             num_workers=workers,
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
-            worker_init_fn=_init_worker if workers else None,
+            worker_init_fn=init_worker if workers else None,
             multiprocessing_context=start_forkserver() if workers else None,
         )
 
@@ -140,68 +108,88 @@ class Loader:
     def epoch(
         self, phase: str, epoch: int, order: list[int] | None = None, done: int = 0
     ) -> Iterator[Batch]:
-        """Yield the batches of one pass but the first `done`; without an order, in the data
-        set's own. Raises LoaderError when a worker has died."""
-        places = order or list(range(len(self.dataset)))
-        return self.batches(phase, epoch, batched(places, self.batch_size), done)
+        """Yield the batches of one pass except the first `done`.
+
+        `order` are dataset indices, by default all in order. Raises LoaderError if a worker died.
+        """
+        indices = order or list(range(len(self.dataset)))
+        return self.batches(phase, epoch, batched(indices, self.batch_size), done)
 
     def batches(
-        self, phase: str, epoch: int, places: list[list[int]], done: int = 0
+        self, phase: str, epoch: int, batches: list[list[int]], done: int = 0
     ) -> Iterator[Batch]:
-        """Yield just these batches but the first `done`, each given by its places in the data
-        set; `epoch` keys the augmentation. Raises LoaderError when a worker has died."""
+        """Yield the given batches of dataset indices except the first `done`.
+
+        `epoch` seeds the augmentation. Raises LoaderError if a worker died.
+        """
         assert self._loader is not None, "the loader was closed"
-        self._batches.begin(phase, epoch, places, done)
-        return on_device(_named_death(self._loader), self.device)
+        self._sampler.begin_pass(phase, epoch, batches, done)
+        return to_device(_explain_worker_death(self._loader), self.device)
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
-        """Pictures need nothing before an epoch can begin."""
+        """Yield nothing: unlike features, images need no preparation before an epoch."""
         return iter(())
 
-    def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
-        """Return the first pictures of a batch of this epoch."""
+    def batch_images(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+        """Return the first `most` images of a batch of this epoch."""
         return Batch(batch.images[:most], batch.labels[:most], batch.indices[:most], failed=[])
 
-    def load_now(self, phase: str, epoch: int, places: list[int]) -> Batch:
-        """Make pictures in this very thread, to look at: fewer where they are slow to read."""
+    def load_now(self, phase: str, epoch: int, indices: list[int]) -> Batch:
+        """Load images in the calling thread, for display; fewer if they are slow to read."""
         began = time.perf_counter()
         samples = []
-        for place in places:
-            samples.append(self.dataset[SampleKey(phase, epoch, place)])
-            if time.perf_counter() - began > _LOOK_SECONDS:
+        for index in indices:
+            samples.append(self.dataset[SampleKey(phase, epoch, index)])
+            if time.perf_counter() - began > _LOAD_NOW_SECONDS:
                 break
         return collate(samples)
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
         self._loader = None
 
 
-def _named_death(batches: Iterable[Batch]) -> Iterator[Batch]:
-    try:
+def to_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield batches with images and labels moved to the device.
+
+    On CUDA they are copied from pinned memory in a separate stream: a batch is copied while the
+    network still computes the previous one.
+    """
+    if device.type != "cuda":
         yield from batches
-    except (RuntimeError, OSError, EOFError) as error:
-        # A worker may also die while a picture of its is being taken over: then the pipe breaks.
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        known = " ".join(str(error).split()) or type(error).__name__
-        raise LoaderError(
-            f"a process that reads pictures died ({known}), perhaps for lack of memory; resume the "
-            "run, with fewer data.workers if it happens again"
-        ) from error
+        return
+    copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    for batch in batches:
+        with torch.cuda.stream(copies):
+            images = batch.images.to(device, non_blocking=True)
+            labels = batch.labels.to(device, non_blocking=True)
+        compute = torch.cuda.current_stream(device)
+        compute.wait_stream(copies)
+        # The allocator must not reuse this memory before the computation is done with it.
+        images.record_stream(compute)
+        labels.record_stream(compute)
+        yield batch._replace(images=images, labels=labels)
 
 
 def make_datasets(
     config: Config, plan: DataPlan, data_config: dict[str, object]
 ) -> tuple[ImageDataset, ImageDataset]:
-    """Return the training and validation pictures."""
+    """Return the training and validation datasets."""
     train, val = make_transforms(config, data_config)
-    pictures = _picture_cache(config, plan, data_config) if config.data.decode_once else None
-    about = (config.seed, val, pictures, config.data.background)
-    return (
-        ImageDataset(plan, "train", train, *about),
-        ImageDataset(plan, "val", val, *about),
-    )
+    cache = _image_cache(config, plan, data_config) if config.data.decode_once else None
+
+    def dataset(split: str, transform: Transform) -> ImageDataset:
+        return ImageDataset(
+            plan,
+            split,
+            transform,
+            config.seed,
+            plain=val,
+            image_cache=cache,
+            background=config.data.background,
+        )
+
+    return dataset("train", train), dataset("val", val)
 
 
 def make_loaders(
@@ -211,58 +199,53 @@ def make_loaders(
     device: torch.device,
     team: Team = ALONE,
 ) -> tuple[Loader, Loader]:
-    """Return the loaders of training and validation pictures."""
+    """Return the training and validation loaders."""
     train, val = datasets
-    # Validation has fewer pictures and a cheaper transform: half the workers keep up.
-    half = -(-workers // 2)
-    # A GPU is idle between two batches, the less the larger they are. A CPU isn't, and a person's
-    # command waits for a batch.
+    # Validation has fewer images and a cheaper transform: half the workers are fast enough.
+    val_workers = -(-workers // 2)
+    # A GPU is idle between two batches, so larger batches are faster. A CPU isn't, and the user's
+    # commands wait for the end of a batch.
     val_size = (EVAL_BATCH_FACTOR if device.type == "cuda" else 1) * batch_size
     return (
         Loader(train, batch_size, workers, device, team),
-        Loader(val, val_size, half, device, team),
+        Loader(val, val_size, val_workers, device, team),
     )
 
 
 def seconds_per_image(dataset: ImageDataset) -> float:
-    """Return what it takes to make a training picture in one process, by a few of them."""
-    step = max(1, len(dataset) // _READ_AT_MOST)
+    """Return the median time to load a training image in one process, measured on a few."""
+    step = max(1, len(dataset) // _PROBED_IMAGES)
     times: list[float] = []
-    for place in range(0, len(dataset), step):
+    for index in range(0, len(dataset), step):
         began = time.perf_counter()
-        dataset[SampleKey("head", 1, place)]
+        dataset[SampleKey("head", 1, index)]
         times.append(time.perf_counter() - began)
-        if sum(times) > _READ_SECONDS and len(times) > 1:
+        if sum(times) > _PROBE_SECONDS and len(times) > 1:
             break
-    return median(times[1:] or times)  # the first one also loads what reads it
+    return median(times[1:] or times)  # the first one includes imports of the decoder
 
 
-def _picture_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageCache:
+def _explain_worker_death(batches: Iterable[Batch]) -> Iterator[Batch]:
+    try:
+        yield from batches
+    except (RuntimeError, OSError, EOFError) as error:
+        # A worker may also die while a tensor is being transferred, which breaks the pipe.
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LoaderError(
+            f"a data loader worker died ({reason}), perhaps out of memory; resume the run, with "
+            "fewer data.workers if it happens again"
+        ) from error
+
+
+def _image_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageCache:
     crop_pct = float(str(data_config["crop_pct"]))
     short = cached_short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
-    members = [*plan.train, *plan.val]
-    files = [plan.root / picture.path for picture in members]
-    needed = len(members) * bytes_per_image(files, short)
+    images = [*plan.train, *plan.val]
+    files = [plan.root / image.path for image in images]
+    needed = len(images) * bytes_per_image(files, short)
     background = config.data.background
     name = f"{derive_seed(str(plan.root), short, background):016x}"
     folder = allocate_entry("pictures", name, needed, config.cache.max_gb)
     return ImageCache(short, folder, background)
-
-
-def _init_worker(worker: int) -> None:
-    # Ctrl-C and Slurm's SIGTERM reach all processes of a job at once. They are the main process'
-    # to handle: it ends the workers after its checkpoint, and they end when it is gone.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_main, name="end-with-main", daemon=True).start()
-    torch.set_num_threads(1)
-    silence_pillow()
-
-
-def _end_with_main() -> None:
-    # A main process that was killed closes no loader, and the server that the workers look to as
-    # their parent lives as long as one of them does.
-    main = multiprocessing.parent_process()
-    if main is not None:
-        main.join()
-        os._exit(1)

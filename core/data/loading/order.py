@@ -1,4 +1,4 @@
-"""Which training pictures an epoch visits, and in which order."""
+"""Order of the training images in each epoch."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,29 @@ from core.data.balance import balanced_probabilities
 
 
 def epoch_order(count: int, seed: int, phase: str, epoch: int) -> list[int]:
-    """Return the order in which `count` training pictures are visited in one epoch."""
+    """Return a permutation of `count` training images for one epoch."""
     generator = np.random.default_rng(derive_seed(seed, "order", phase, epoch))
     return [int(i) for i in generator.permutation(count)]
 
 
-class Order:
-    """The places in the data set that each epoch visits: every one once, or with `data.balance:
-    sampler` drawn anew. It depends on seed, phase and epoch alone."""
+class EpochOrder:
+    """Indices of the training images of each epoch: a permutation, or with `data.balance: sampler`
+    a draw with replacement. They depend only on seed, phase and epoch."""
 
     def __init__(self, config: Config, labels: Sequence[int]) -> None:
-        """`labels` are those of the training pictures."""
+        """`labels` are those of the training images."""
         self._seed = config.seed
         self._count = len(labels)
-        # Features of phase head are computed in its first epochs: these must see every picture.
-        self._whole = {"head": config.phases.head.views}
-        self._chances = balanced_probabilities(labels) if config.data.balance == "sampler" else None
+        # Features of phase head are computed in its first epochs, which must visit every image.
+        self._complete_epochs = {"head": config.phases.head.views}
+        self._probabilities = (
+            balanced_probabilities(labels) if config.data.balance == "sampler" else None
+        )
 
     def __call__(self, phase: str, epoch: int) -> list[int]:
-        """Return the places that an epoch (from 1) of a phase visits."""
-        if self._chances is None or epoch <= self._whole.get(phase, 0):
+        """Return the indices of an epoch (from 1) of a phase."""
+        if self._probabilities is None or epoch <= self._complete_epochs.get(phase, 0):
             return epoch_order(self._count, self._seed, phase, epoch)
         generator = np.random.default_rng(derive_seed(self._seed, "draw", phase, epoch))
-        return [int(i) for i in generator.choice(self._count, self._count, p=self._chances)]
+        drawn = generator.choice(self._count, self._count, p=self._probabilities)
+        return [int(i) for i in drawn]

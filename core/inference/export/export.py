@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.common.files import sync_folder, write_text_atomically
 from core.common.text import printable
-from core.data.storage import parse_location
+from core.data.sources import parse_location
 from core.inference.export.checks import ExportError, check_target
 from core.inference.export.formats import FORMATS, Logits, pixel_network
 from core.inference.export.model_card import model_card

@@ -42,7 +42,7 @@ class Source(Protocol):
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Yield pictures that must go through the network before this epoch can begin."""
 
-    def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+    def batch_images(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
         """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
 
 
@@ -144,10 +144,10 @@ class FeatureLoader:
             return iter(())  # this epoch computes them itself
         return self._missing(phase, view, batched(self._order_of(first), self._size))
 
-    def pictures(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+    def batch_images(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
         """Return the first pictures of a batch of this epoch, as the network sees or saw them."""
         if batch.images.dim() == 4:
-            return self._pictures.pictures(phase, epoch, batch, most)
+            return self._pictures.batch_images(phase, epoch, batch, most)
         places = batch.indices[:most].tolist()
         return self._pictures.load_now(phase, self._key_epoch((epoch - 1) % self._views), places)
 

@@ -12,7 +12,7 @@ from core.common.cache import allocate_entry
 from core.config.schema import Config
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader
-from core.data.loading.order import Order
+from core.data.loading.order import EpochOrder
 from core.events.emitter import Emit
 from core.events.types import Warned
 from core.model.build import head_names, train_mode
@@ -43,7 +43,7 @@ def make_feeds(
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
     train = loaders[0].dataset
-    order = Order(config, train.labels)
+    order = EpochOrder(config, train.labels)
 
     def feed_of_pictures(phase: str) -> Feed:
         loss = training_loss(config, phase, train, computes[phase].device)
@@ -120,9 +120,9 @@ def _open_store(
         view=view,
         seed=config.seed,
         transform=str(dataset.plain if view == 0 else dataset.transform),
-        reduced=dataset.pictures.short if dataset.pictures else None,
+        reduced=dataset.image_cache.short if dataset.image_cache else None,
         background=dataset.background,
-        contents=list(zip(dataset.contents, dataset.labels, strict=True)),
+        contents=list(zip(dataset.hashes, dataset.labels, strict=True)),
     )
     count, width = len(dataset), net.classifier.in_features
     folder = allocate_entry("features", name, 4 * count * (width + 1), config.cache.max_gb)

@@ -1,0 +1,203 @@
+"""The ImageFolder layout: one subfolder per class, optionally inside `train/` and `val/`.
+
+The only module that decides which file belongs to which class and split.
+"""
+
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from core.common.errors import DataError, os_error_text
+from core.common.text import printable
+from core.data.source import Location
+from core.data.sources import source_of
+
+EXTENSIONS = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"),
+}
+VAL_NAMES = ("val", "valid", "validation")
+_SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
+_CANCEL_CHECK_FILES = 256
+"""Files counted between two checks for cancellation."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """A file with the name of an image, not opened yet."""
+
+    path: str
+    """Relative to the data root, with `/`."""
+    label: str
+    """Class name."""
+    split: str
+    """`train` or `val` if the folders define the split, else empty."""
+
+
+def is_image_name(file_name: str) -> bool:
+    """Return whether a file has the extension of an image and isn't hidden."""
+    return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS
+
+
+def is_used_folder(folder_name: str) -> bool:
+    """Return whether a folder may hold images: hidden and system folders are left out."""
+    return not folder_name.startswith(".") and folder_name.lower() not in _SYSTEM_FOLDERS
+
+
+def subfolders(top: Location) -> dict[str, Location]:
+    """Return the used folders in `top`, sorted by name; raise OSError."""
+    names = sorted(name for name in source_of(top).list_folders(top) if is_used_folder(name))
+    return {name: top / name for name in names}
+
+
+def find_split(folders: Mapping[str, Location], split: str) -> Location | None:
+    """Return the folder of `train`, `val` or `test` in any case; val may also be `valid` or
+    `validation`."""
+    by_name = {name.lower(): folder for name, folder in folders.items()}
+    names = VAL_NAMES if split == "val" else (split,)
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def image_files(folder: Location) -> Iterator[Location]:
+    """Yield the image files below a folder, sorted within each folder; links are followed."""
+    for here, folders, files in source_of(folder).walk(folder, follow_links=True):
+        folders[:] = sorted(name for name in folders if is_used_folder(name))
+        yield from (here / name for name in sorted(files) if is_image_name(name))
+
+
+def check_root(root: Location) -> None:
+    """Check the layout without opening an image; raise DataError."""
+    splits = _split_folders(root)
+    for folder in splits.values():
+        _class_folders(folder)
+    _check_same_classes(splits)
+
+
+def count_images(
+    root: Location, cancelled: Callable[[], bool] = lambda: False
+) -> dict[str, dict[str, int]] | None:
+    """Count the image files of each class by name, without opening them.
+
+    Returns counts by split and class; the split is "" unless the folders define `train` and `val`.
+    Raises DataError; returns None once `cancelled` is true.
+    """
+    splits = _split_folders(root)
+    _check_same_classes(splits)
+    counts: dict[str, dict[str, int]] = {}
+    for split, top in splits.items():
+        counts[split] = {}
+        for folder in _class_folders(top):
+            number = 0
+            for number, _ in enumerate(image_files(folder), 1):
+                if number % _CANCEL_CHECK_FILES == 0 and cancelled():
+                    return None
+            if cancelled():
+                return None
+            counts[split][folder.name] = number
+    return counts
+
+
+def list_images(root: Location) -> list[ListedImage]:
+    """Return all image files with class and split, sorted by path; raise DataError."""
+    splits = _split_folders(root)
+    _check_same_classes(splits)
+    return [
+        ListedImage(file.relative_to(root).as_posix(), folder.name, split)
+        for split, top in splits.items()
+        for folder in _class_folders(top)
+        for file in sorted(image_files(folder))
+    ]
+
+
+def list_any_layout(root: Location) -> list[ListedImage]:
+    """Return all image files of a folder without a valid layout, with the most likely class."""
+    found = []
+    for here, folders, files in source_of(root).walk(root):
+        folders[:] = sorted(name for name in folders if is_used_folder(name))
+        inside = here.relative_to(root)
+        found += [
+            ListedImage((inside / name).as_posix(), _likely_class(inside), "")
+            for name in sorted(files)
+            if is_image_name(name)
+        ]
+    return found
+
+
+def is_in_split(path: str, split: str) -> bool:
+    """Return whether a path below a root with train/ and val/ belongs to `train` or `val`."""
+    return (path.split("/")[0].lower() == "train") == (split == "train")
+
+
+def _likely_class(folder: PurePath) -> str:
+    split_names = {"train", *VAL_NAMES}
+    inner = [name for name in folder.parts[:2] if name.lower() not in split_names]
+    return inner[0] if inner else ""
+
+
+def _split_folders(root: Location) -> dict[str, Location]:
+    """Return the folders that contain class folders: the root under "", or train and val."""
+    shown = printable(str(root))
+    advice = "give the folder that contains one subfolder per class"
+    try:
+        mode = root.stat().st_mode
+    except DataError:
+        raise
+    except (FileNotFoundError, ValueError):
+        raise DataError(f"{shown}: no such folder; {advice}") from None
+    except OSError as error:
+        raise DataError(f"{shown}: {os_error_text(error)}; {advice}") from None
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{shown} is a file; {advice}")
+    folders = _readable_subfolders(root)
+    train, val = find_split(folders, "train"), find_split(folders, "val")
+    # With other folders next to it and images directly in it, `train` is a class of trains.
+    names = {name.lower() for name in folders}
+    if train is None or (val is None and len(names) > 1 and not _readable_subfolders(train)):
+        return {"": root}
+    if val is None:
+        raise DataError(
+            f"{shown} has train/ but none of {', '.join(f'{n}/' for n in VAL_NAMES)}; "
+            f"add one, or give {printable(str(train))} to split it automatically"
+        )
+    return {"train": train, "val": val}
+
+
+def _class_folders(top: Location) -> list[Location]:
+    folders = list(_readable_subfolders(top).values())
+    shown = printable(str(top))
+    if not folders:
+        loose = any(is_image_name(entry.name) for entry in top.iterdir())
+        hint = "images are directly in it; " if loose else ""
+        raise DataError(f"{shown} has no class folders; {hint}create one subfolder per class")
+    if len(folders) == 1:
+        raise DataError(
+            f"{shown} has only one class folder ({printable(folders[0].name)}); "
+            "a classifier needs at least two"
+        )
+    for folder in folders:
+        if next(image_files(folder), None) is None:
+            empty = printable(str(folder))
+            raise DataError(f"{empty}: class folder without images; add images or remove it")
+    return folders
+
+
+def _check_same_classes(splits: Mapping[str, Location]) -> None:
+    if "val" not in splits:
+        return
+    names = {split: set(_readable_subfolders(top)) for split, top in splits.items()}
+    for split, other in (("train", "val"), ("val", "train")):
+        missing = sorted(names[split] - names[other])
+        if missing:
+            raise DataError(
+                f"{printable(str(splits[other]))} lacks the class {printable(missing[0])!r} of "
+                f"{printable(str(splits[split]))}; both need the same classes"
+            )
+
+
+def _readable_subfolders(top: Location) -> dict[str, Location]:
+    try:
+        return subfolders(top)
+    except OSError as error:
+        shown = printable(str(top))
+        raise DataError(f"{shown}: {os_error_text(error)}; make it readable") from None

@@ -1,0 +1,39 @@
+"""timm's transforms for training and validation."""
+
+from timm.data import create_transform
+
+from core.config.schema import Config
+from core.data.loading.dataset import Transform
+
+
+def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Transform, Transform]:
+    """Return timm's transforms for training and validation: from an image to uint8 (C, H, W).
+
+    Random erasing fills with zeros after normalization, so with `augment.erase` training images
+    are float32 and normalized. `data_config` is from `timm.data.resolve_data_config`: mean, std,
+    interpolation and crop that the model was pretrained with.
+    """
+    side, augment = config.data.image_size, config.data.augment
+    common = {"input_size": (3, side, side), "mean": data_config["mean"], "std": data_config["std"]}
+    interpolation = data_config["interpolation"]
+    train = create_transform(
+        **common,
+        is_training=True,
+        interpolation=interpolation,
+        scale=(augment.min_scale, 1.0),
+        hflip=augment.hflip,
+        vflip=augment.vflip,
+        color_jitter=augment.color_jitter or None,
+        auto_augment=augment.auto_augment,
+        re_prob=augment.erase,
+        normalize=augment.erase > 0,
+    )
+    val = create_transform(
+        **common,
+        is_training=False,
+        interpolation=interpolation,
+        crop_pct=data_config["crop_pct"],
+        crop_mode=data_config["crop_mode"],
+        normalize=False,
+    )
+    return train, val
