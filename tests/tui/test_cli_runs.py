@@ -1,4 +1,4 @@
-"""Past runs from the command line, each time as a process of its own."""
+"""Commands about past runs, each in a separate process."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_query_chooses_rows(folder: Path) -> None:
+def test_a_query_filters_and_sorts(folder: Path) -> None:
     result = run("runs", "-status:failed", "top1>0.9", "sort:name", cwd=folder)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -31,7 +31,7 @@ def test_a_query_chooses_rows(folder: Path) -> None:
     assert "★ #small #[red]" in lines[1]
 
 
-def test_archived_runs_are_left_out_of_json_too(folder: Path) -> None:
+def test_archived_runs_are_not_in_the_json_output_either(folder: Path) -> None:
     rows = json.loads(run("runs", "--json", cwd=folder).stdout)
     assert "20261124-110000-failed" not in {row["id"] for row in rows}
     (row,) = json.loads(run("runs", "is:archived", "--json", cwd=folder).stdout)
@@ -39,27 +39,27 @@ def test_archived_runs_are_left_out_of_json_too(folder: Path) -> None:
     assert row["config"]["data.batch_size"] == "64"
 
 
-def test_a_query_that_is_not_understood_is_wrong_usage(folder: Path) -> None:
+def test_an_invalid_query_is_invalid_usage(folder: Path) -> None:
     result = run("runs", "top1>95", cwd=folder)
     assert result.returncode == 2
     assert result.stderr.startswith("error: top1>95: top1 takes a fraction")
 
 
-def test_nothing_that_fits_is_said(folder: Path) -> None:
-    assert "none of 6 runs fits" in run("runs", "nothing-like-it", cwd=folder).stdout
+def test_a_query_without_matches_is_reported(folder: Path) -> None:
+    assert "no matching runs (of 6)" in run("runs", "nothing-like-it", cwd=folder).stdout
 
 
-def test_the_trash_is_listed_and_gives_back(tmp_path: Path) -> None:
+def test_the_trash_is_listed_and_restored(tmp_path: Path) -> None:
     some_runs(tmp_path / "runs")
-    assert "0 deleted runs" in run("trash", cwd=tmp_path).stdout
+    assert "0 trashed runs" in run("trash", cwd=tmp_path).stdout
     delete(RunFolder(tmp_path / "runs" / DONE))
     assert DONE in run("trash", cwd=tmp_path).stdout
     assert run("trash", "nothing", cwd=tmp_path).returncode == 2
-    assert f"{DONE} is back" in run("trash", "20261124-12", cwd=tmp_path).stdout
+    assert f"{DONE} restored" in run("trash", "20261124-12", cwd=tmp_path).stdout
     assert (tmp_path / "runs" / DONE).is_dir()
     delete(RunFolder(tmp_path / "runs" / DONE))
     assert "freed" in run("trash", "--empty", cwd=tmp_path).stdout
-    assert "0 deleted runs" in run("trash", cwd=tmp_path).stdout
+    assert "0 trashed runs" in run("trash", cwd=tmp_path).stdout
 
 
 def test_runs_are_compared_in_a_table(folder: Path) -> None:
@@ -90,16 +90,16 @@ def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
-        ([DONE], "1 different runs: 2 to 8 can be compared"),
-        ([DONE, DONE], "1 different runs"),
+        ([DONE], "1 different run given; expected 2 to 8"),
+        ([DONE, DONE], "1 different run"),
         ([DONE, "nothing"], "no run 'nothing'"),
         ([DONE, "20261124-10", "--svg", "x.svg", "--figure", "beauty"], "no figure 'beauty'"),
         ([DONE, "20261124-10", "--svg", "no/x.svg"], "no/x.svg can't be written"),
     ],
 )
-def test_what_cannot_be_compared_is_said(folder: Path, arguments: list[str], said: str) -> None:
+def test_an_invalid_comparison_is_refused(folder: Path, arguments: list[str], error: str) -> None:
     result = run("compare", *arguments, cwd=folder)
     assert result.returncode == 2
-    assert said in result.stderr
+    assert error in result.stderr

@@ -26,13 +26,13 @@ def test_show_prints_a_summary_with_charts_once(runs: Path) -> None:
     done = run("show", "20261124", cwd=runs)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("✓ animals20  finished")
-    for told in ("99.57%", "early stopping", "8,069 train and 897 val pictures", "loss · train"):
-        assert told in done.stdout
+    for text in ("99.57%", "early stopping", "8,069 train and 897 val images", "loss · train"):
+        assert text in done.stdout
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-def test_without_a_name_the_newest_run_is_shown_in_the_asked_width(runs: Path) -> None:
+def test_by_default_the_newest_run_is_shown_in_the_given_width(runs: Path) -> None:
     write_run(runs / "runs", "20261125-000000-new", scripted.with_nan().records)
     done = run("show", "--width", "60", "--metric", "lr", cwd=runs)
     assert done.stdout.startswith("! animals20  interrupted")
@@ -41,7 +41,7 @@ def test_without_a_name_the_newest_run_is_shown_in_the_asked_width(runs: Path) -
     assert max(map(len, done.stdout.splitlines())) <= 60
 
 
-def test_names_from_outside_never_reach_the_terminal_as_codes(runs: Path) -> None:
+def test_control_codes_in_names_are_escaped(runs: Path) -> None:
     write_run(runs / "runs", "odd", scripted.Script(ODD_NAME).prepare().records)
     done = run("show", "odd", cwd=runs)
     assert done.returncode == 0
@@ -49,7 +49,7 @@ def test_names_from_outside_never_reach_the_terminal_as_codes(runs: Path) -> Non
     assert r"[red]a\x1b[2J[/] 写真 [x" in done.stdout
 
 
-def test_programs_get_strict_json_and_the_epochs_as_csv(runs: Path) -> None:
+def test_strict_json_and_the_epochs_as_csv(runs: Path) -> None:
     def constant(name: str) -> float:
         raise AssertionError(name)
 
@@ -64,7 +64,7 @@ def test_programs_get_strict_json_and_the_epochs_as_csv(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), ()])
-def test_a_run_that_is_not_there_is_an_error_of_one_line(
+def test_an_unknown_run_is_an_error_of_one_line(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     done = run("show", *arguments, cwd=tmp_path)
@@ -73,7 +73,7 @@ def test_a_run_that_is_not_there_is_an_error_of_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: Path) -> None:
+def test_a_repeated_export_has_every_value_once(runs: Path) -> None:
     # Read by the library's own record reader: TensorBoard itself is not needed for it.
     from tensorboardX.proto.event_pb2 import Event
 
@@ -82,11 +82,11 @@ def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: P
         assert done.returncode == 0, done.stderr
         assert "tensorboard --logdir tensorboard" in done.stdout
     (file,) = (runs / "tensorboard" / DONE).iterdir()
-    data, place, found = file.read_bytes(), 0, []
-    while place < len(data):
-        length = int.from_bytes(data[place : place + 8], "little")
-        found.append(Event.FromString(data[place + 12 : place + 12 + length]))
-        place += 16 + length
+    data, offset, found = file.read_bytes(), 0, []
+    while offset < len(data):
+        length = int.from_bytes(data[offset : offset + 8], "little")
+        found.append(Event.FromString(data[offset + 12 : offset + 12 + length]))
+        offset += 16 + length
     losses = [
         (event.step, value.simple_value)
         for event in found
@@ -97,7 +97,7 @@ def test_tensorboard_gets_every_figure_once_however_often_it_is_exported(runs: P
     assert losses[-1][1] == pytest.approx(0.0325)
 
 
-def test_two_exports_within_one_second_leave_the_figures(
+def test_two_exports_within_one_second_keep_the_values(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.run.folder import RunFolder
@@ -113,7 +113,7 @@ def test_two_exports_within_one_second_leave_the_figures(
     assert file.stat().st_size > 1000
 
 
-def test_exporting_loads_no_torch(runs: Path) -> None:
+def test_exporting_imports_no_torch(runs: Path) -> None:
     code = (
         "import sys\nfrom tui.cli.main import main\n"
         f"try: main(['export-logs', {DONE!r}, '--to', 'tensorboard'])\n"

@@ -1,4 +1,4 @@
-"""Looking without touching: the app that refuses, the process that can't, and both in a browser."""
+"""The read-only app, its process that can't write, and both in a browser."""
 
 import asyncio
 import re
@@ -17,11 +17,11 @@ from core.config.load import to_yaml
 from core.config.schema import Config
 from core.run.folder import RunFolder, RunLock
 from tests.tui import scripted
-from tests.tui.command import command, environment, put_namesakes, run, start
+from tests.tui.command import environment, put_namesakes, run, start
 from tests.tui.disk import some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
-from tests.tui.test_managing import done
-from tests.tui.test_runs_screen import look
+from tests.tui.test_run_list import look
+from tests.tui.test_run_list_actions import done
 from tests.tui.test_terminal import OnTerminal
 from tui.cli.main import cli
 from tui.runtime.read_only import REASON
@@ -47,7 +47,7 @@ def runs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "key", ["n", "r", "b", "asterisk", "t", "e", "f2", "a", "d", "delete", "u"]
 )
-async def test_keys_that_would_change_a_run_say_why_not(runs: Path, key: str) -> None:
+async def test_keys_that_would_change_a_run_show_why_they_are_refused(runs: Path, key: str) -> None:
     before, starter = contents(runs), Starter()
     app = make_app(runs_dir=runs, starter=starter, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -59,7 +59,7 @@ async def test_keys_that_would_change_a_run_say_why_not(runs: Path, key: str) ->
 
 
 @pytest.mark.parametrize("key", ["space", "p", "L", "s", "n", "x"])
-async def test_a_run_that_trains_elsewhere_gets_no_command(tmp_path: Path, key: str) -> None:
+async def test_a_run_of_another_process_gets_no_command(tmp_path: Path, key: str) -> None:
     path = write_run(tmp_path, "going", scripted.running().records)
     lock = RunLock(RunFolder(path))
     before = contents(tmp_path)
@@ -74,29 +74,29 @@ async def test_a_run_that_trains_elsewhere_gets_no_command(tmp_path: Path, key: 
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("make", "headline"),
     [
         (scripted.failed, "✗ FAILED: no space left on the disk: /data/runs/animals20  animals20"),
-        (scripted.running, "! INTERRUPTED: its process is gone, last sign of life 14:20:58  an"),
+        (scripted.running, "! INTERRUPTED: process exited unexpectedly, last update 14:20:58  an"),
     ],
 )
-async def test_no_key_is_offered_that_would_only_be_refused(
-    tmp_path: Path, made: Callable[[], scripted.Script], said: str
+async def test_no_key_is_offered_that_would_be_refused(
+    tmp_path: Path, make: Callable[[], scripted.Script], headline: str
 ) -> None:
-    path = write_run(tmp_path, "broken", made().records)
+    path = write_run(tmp_path, "broken", make().records)
     app = make_app(runs_dir=tmp_path, read_only_reason=REASON)
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_run(path)
         await settle(pilot)
-        assert text(pilot, "#headline").startswith(said)
+        assert text(pilot, "#headline").startswith(headline)
         await press(pilot, "escape")
         app.open_replay(path)
         await settle(pilot)
         await press(pilot, *"++++")
-        assert "r resumes it" not in text(pilot, "#headline")
+        assert "r to resume" not in text(pilot, "#headline")
 
 
-async def test_a_paused_run_that_can_only_be_watched_names_no_key(tmp_path: Path) -> None:
+async def test_the_headline_of_a_paused_run_names_no_key(tmp_path: Path) -> None:
     path = write_run(tmp_path, "resting", scripted.paused().records)
     lock = RunLock(RunFolder(path))
     app = make_app(runs_dir=tmp_path, read_only_reason=REASON)
@@ -104,7 +104,7 @@ async def test_a_paused_run_that_can_only_be_watched_names_no_key(tmp_path: Path
         app.open_run(path)
         await settle(pilot)
         assert "PAUSED since" in text(pilot, "#headline")
-        assert "space goes on" not in text(pilot, "#headline")
+        assert "space to resume" not in text(pilot, "#headline")
     lock.release()
 
 
@@ -138,18 +138,18 @@ async def test_a_comparison_is_not_exported(runs: Path) -> None:
         "pathlib.Path('old').write_text('x')",
     ],
 )
-def test_the_process_of_a_view_can_change_nothing(tmp_path: Path, attempt: str) -> None:
+def test_a_read_only_process_can_change_nothing(tmp_path: Path, attempt: str) -> None:
     (tmp_path / "old").write_text("kept")
     (tmp_path / "folder").mkdir()
     before = contents(tmp_path)
     code = (
         "import os, pathlib, shutil, subprocess\n"
         "from tui.runtime.read_only import forbid_writing\n"
-        "forbid_writing(but=pathlib.Path('log'))\n"
+        "forbid_writing(allowed=pathlib.Path('log'))\n"
         "open('log', 'w').close(); open('/dev/null', 'w').close()\n"
         "assert open('old').read() == 'kept'\n"
         f"try: {attempt}\n"
-        "except OSError as error: assert 'view only' in str(error)\n"
+        "except OSError as error: assert 'read-only' in str(error)\n"
         "else: raise SystemExit('it was done')"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment())
@@ -161,7 +161,7 @@ def test_the_process_of_a_view_can_change_nothing(tmp_path: Path, attempt: str) 
     "arguments",
     [["--read-only", "--demo"], ["--read-only", "--resume", "x"], ["--read-only", "trash"]],
 )
-def test_what_is_read_only_starts_and_changes_nothing(tmp_path: Path, arguments: list[str]) -> None:
+def test_read_only_starts_and_changes_nothing(tmp_path: Path, arguments: list[str]) -> None:
     done = run(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: --read-only")
@@ -170,10 +170,9 @@ def test_what_is_read_only_starts_and_changes_nothing(tmp_path: Path, arguments:
 
 def test_the_app_on_a_terminal_writes_nothing_when_it_is_read_only(runs: Path) -> None:
     before = contents(runs.parent)
-    program = command("--read-only")
-    with_settings = {"CONVNEXT_TUI_CONFIG": str(runs.parent / "settings")}
-    terminal = OnTerminal(program, runs.parent, **with_settings)
-    terminal.read_until(b"view only")
+    settings = str(runs.parent / "settings")
+    terminal = OnTerminal(["--read-only"], runs.parent, CONVNEXT_TUI_CONFIG=settings)
+    terminal.read_until(b"read-only")
     terminal.type(b"*")
     terminal.read_until(b"nothing can be")
     terminal.type(b"q")
@@ -184,27 +183,27 @@ def test_the_app_on_a_terminal_writes_nothing_when_it_is_read_only(runs: Path) -
 
 
 @pytest.mark.parametrize(
-    ("host", "alone"),
+    ("host", "loopback"),
     [
         *[(host, True) for host in ("127.0.0.1", "localhost", "LOCALHOST", "::1", "[::1]")],
         *[(host, False) for host in ("0.0.0.0", "::", "10.0.0.7", "node17", "localhost.org", "")],
     ],
 )
-def test_which_addresses_are_this_machine_alone(host: str, alone: bool) -> None:
-    assert is_loopback(host) is alone
+def test_loopback_addresses(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
 
 
-def test_listening_to_others_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr("tui.runtime.web_server.serve", lambda *arguments: asked.append(arguments))
+def test_listening_on_other_addresses_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr("tui.runtime.web_server.serve", lambda *arguments: calls.append(arguments))
     result = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0", "--port", "9000"])
-    assert "whoever reaches port 9000" in result.stderr
-    assert asked == [(Path("runs"), "0.0.0.0", 9000)]
+    assert "anyone who can reach port 9000" in result.stderr
+    assert calls == [(Path("runs"), "0.0.0.0", 9000)]
     assert CliRunner().invoke(cli, ["serve"]).stderr == ""
-    assert asked[1] == (Path("runs"), "127.0.0.1", 8000)
+    assert calls[1] == (Path("runs"), "127.0.0.1", 8000)
 
 
-def test_without_the_extra_serve_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_extra_serve_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tui.runtime.web_server", None)
     result = CliRunner().invoke(cli, ["serve"])
     assert "convnext-tui[web]" in str(result.exception)
@@ -217,7 +216,7 @@ def free_port() -> int:
 
 
 class Visitor:
-    """A browser tab, as far as the server can tell."""
+    """A browser tab, from the server's point of view."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -235,7 +234,7 @@ class Visitor:
         await self._socket.send_json(["stdin", key])
 
 
-async def test_a_browser_sees_the_runs_and_can_change_none(runs: Path) -> None:
+async def test_a_browser_shows_the_runs_and_can_change_none(runs: Path) -> None:
     put_namesakes(runs.parent)
     before, port = contents(runs), free_port()
     page = f"http://127.0.0.1:{port}/"
@@ -245,7 +244,7 @@ async def test_a_browser_sees_the_runs_and_can_change_none(runs: Path) -> None:
         line = await asyncio.to_thread(process.stdout.readline)
         assert page in line
         async with aiohttp.ClientSession() as session:
-            await look_around(session, page)
+            await visit(session, page)
     finally:
         process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(process.wait, 30) == 0
@@ -253,7 +252,7 @@ async def test_a_browser_sees_the_runs_and_can_change_none(runs: Path) -> None:
     assert contents(runs) == before
 
 
-async def look_around(session: aiohttp.ClientSession, page: str) -> None:
+async def visit(session: aiohttp.ClientSession, page: str) -> None:
     async with session.get(page) as answer:
         assert (answer.status, "ws://127.0.0.1" in await answer.text()) == (200, True)
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
@@ -262,7 +261,7 @@ async def look_around(session: aiohttp.ClientSession, page: str) -> None:
             assert answer.status == 403
     async with session.ws_connect(f"{page}ws?width=120&height=40") as socket:
         visitor = Visitor(socket)
-        await visitor.wait_for("view only")
+        await visitor.wait_for("read-only")
         await visitor.wait_for("animals20")
         for key in ("d", "*", "n"):
             visitor.seen = ""

@@ -1,4 +1,4 @@
-"""A second terminal: `ctl`, `--detach` and an attached app steer a run of another process."""
+"""`ctl`, `--detach` and an attached app steer a run of another process."""
 
 import json
 import random
@@ -30,7 +30,7 @@ def training(photos: Path, tmp_path: Path) -> Iterator[Process]:
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]
     with start(*arguments, cwd=tmp_path) as process:
         read_until(process, "EpochEnded")
-        # Nobody reads from here on, and that is no reason to stop.
+        # Without a reader the run must continue.
         assert process.stdout is not None
         process.stdout.close()
         yield process
@@ -42,7 +42,7 @@ def only_run(cwd: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def test_ctl_steers_and_prints_the_answer(training: Process, tmp_path: Path) -> None:
+def test_ctl_sends_commands_and_prints_the_replies(training: Process, tmp_path: Path) -> None:
     id = only_run(tmp_path).id
     done = run("ctl", id, "patience", "44000", "--wait", cwd=tmp_path)
     assert done.returncode == 0
@@ -55,10 +55,10 @@ def test_ctl_steers_and_prints_the_answer(training: Process, tmp_path: Path) -> 
     assert stopped.returncode == 0
     assert training.wait(60) == 0
     late = run("ctl", id, "pause", cwd=tmp_path)
-    assert (late.returncode, "no engine is at work" in late.stdout) == (3, True)
+    assert (late.returncode, "no process trains it" in late.stdout) == (3, True)
 
 
-def test_commands_of_two_clients_are_each_answered_once_and_in_order(
+def test_commands_of_two_clients_get_one_reply_each_in_order(
     training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
@@ -73,12 +73,12 @@ def test_commands_of_two_clients_are_each_answered_once_and_in_order(
     for command in [*sent, last := cmd.Stop()]:
         append_command(folder.commands, command)
     assert training.wait(60) == 0
-    told = [record.event for record in replay(folder.journal)[0]]
-    answers = [e.id for e in told if isinstance(e, CommandApplied | CommandRefused)]
-    assert answers == [command.id for command in [*sent, last]]
+    events = [record.event for record in replay(folder.journal)[0]]
+    replies = [e.id for e in events if isinstance(e, CommandApplied | CommandRefused)]
+    assert replies == [command.id for command in [*sent, last]]
 
 
-def test_a_line_that_is_no_command_is_told_and_harms_nothing(
+def test_an_invalid_command_line_is_reported_and_ignored(
     training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
@@ -90,7 +90,7 @@ def test_a_line_that_is_no_command_is_told_and_harms_nothing(
     assert journal.count("is no command") == 4
 
 
-def test_commands_written_while_no_engine_ran_are_not_carried_out(
+def test_commands_from_before_the_run_are_ignored(
     training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
@@ -104,13 +104,13 @@ def test_commands_written_while_no_engine_ran_are_not_carried_out(
     assert old.id not in folder.journal.read_text()
 
 
-async def test_an_attached_app_steers_and_leaves_without_a_trace(
+async def test_an_attached_app_steers_and_exits_without_an_effect(
     training: Process, tmp_path: Path
 ) -> None:
     folder = only_run(tmp_path)
 
     def never(*arguments: object) -> None:
-        raise AssertionError("nothing is to be started")
+        raise AssertionError("no run should be started")
 
     app = ConvNextApp(tmp_path / "runs", never, show=folder.path)  # type: ignore[arg-type]
     async with app.run_test(size=(140, 45)) as pilot:
@@ -122,12 +122,12 @@ async def test_an_attached_app_steers_and_leaves_without_a_trace(
                 if app.screen.model.status == status:
                     break
         await pilot.press("q")
-    told = [type(record.event) for record in replay(folder.journal)[0]]
-    assert (told.count(Paused), told.count(Resumed)) == (1, 1)
+    types = [type(record.event) for record in replay(folder.journal)[0]]
+    assert (types.count(Paused), types.count(Resumed)) == (1, 1)
     assert training.poll() is None
 
 
-def test_detach_starts_a_run_that_belongs_to_no_terminal(photos: Path, tmp_path: Path) -> None:
+def test_detach_starts_a_run_without_a_terminal(photos: Path, tmp_path: Path) -> None:
     put_namesakes(tmp_path)
     done = run_new("--detach", "--data", str(photos), *ENDLESS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ def test_detach_starts_a_run_that_belongs_to_no_terminal(photos: Path, tmp_path:
     assert row["status"] in ("stopped", "running")
 
 
-def test_detach_still_tells_why_a_run_can_not_begin(photos: Path, tmp_path: Path) -> None:
+def test_detach_reports_why_a_run_can_not_start(photos: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(photos), *SMALL, "--set", "model.name=no_such_net"]
     done = run("--detach", *arguments, cwd=tmp_path)
     assert (done.returncode, "no model that timm knows" in done.stderr) == (2, True)

@@ -83,13 +83,18 @@ class OnTerminal(Terminal):
     """The command on a terminal of its own."""
 
     def __init__(
-        self, arguments: list[str], cwd: Path, controlling: bool = True, code: str = ""
+        self,
+        arguments: list[str],
+        cwd: Path,
+        controlling: bool = True,
+        code: str = "",
+        **environ: str,
     ) -> None:
         super().__init__()
         self.process = Process(
             command(*arguments)[1:],
             cwd=cwd,
-            env=terminal_environment(),
+            env=terminal_environment(**environ),
             stdin=self.child,
             stdout=self.child,
             stderr=self.child,
@@ -98,8 +103,8 @@ class OnTerminal(Terminal):
         )
 
 
-def terminal_environment() -> dict[str, str]:
-    return environment(TERM="xterm-256color", COLUMNS="120", LINES="40")
+def terminal_environment(**changes: str) -> dict[str, str]:
+    return environment(TERM="xterm-256color", COLUMNS="120", LINES="40", **changes)
 
 
 @pytest.fixture

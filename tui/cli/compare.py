@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.common.errors import SetupError
+from core.common.format import counted
 from core.run.find import find_run
 from tui.cli.options import runs_dir_option
 from tui.cli.outputs import write_output
@@ -78,7 +79,8 @@ def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
 
     paths = list(dict.fromkeys(find_run(runs_dir, name).path for name in names))
     if not FEWEST <= len(paths) <= MOST:
-        raise SetupError(f"{len(paths)} different runs given; expected {FEWEST} to {MOST}")
+        given = counted(len(paths), "different run")
+        raise SetupError(f"{given} given; expected {FEWEST} to {MOST}")
     comparison = Comparison(paths)
     compared = comparison.read()
     if comparison.trouble:
