@@ -1,4 +1,4 @@
-"""Files that only save work: what they hold can be worked out anew, and is when they don't fit."""
+"""Disposable cache files: recomputed when missing or stale."""
 
 import hashlib
 import json
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LARGEST = 64 << 20
-_WRITING = threading.Lock()  # the temporary files of two threads would have one name
+_MAX_BYTES = 64 << 20
+_WRITE_LOCK = threading.Lock()  # two threads would use the same temporary file name
 
 
 class CacheFile(Generic[T]):
-    """A JSON file that is believed where it fits and ignored otherwise.
+    """A JSON file with a value of type `kind`, ignored unless it is valid and current.
 
-    Whoever may write into the folder may have made it: it is read as plain data, checked field
-    by field against `kind`, and never the only place of anything. Other versions of this program
-    don't believe it, nor does this one with other fields in `kind` or another `form`.
+    Anyone with write access to the folder may have created it: it is parsed as plain data,
+    validated field by field against `kind`, and never the only copy of a value. A file from
+    another version of this program, with other fields in `kind` or another `form` (format number)
+    is stale.
     """
 
     def __init__(self, path: Path, kind: type[T], form: int) -> None:
@@ -35,10 +36,10 @@ class CacheFile(Generic[T]):
         self._form = form
 
     def read(self) -> T | None:
-        """Return what the file holds; None where it is missing, damaged or foreign."""
+        """Return the value; None if the file is missing, damaged or stale."""
         try:
-            whole = json.loads(read_regular_file(self.path, _LARGEST))
-            if whole["made_by"] != _maker(self._kind, self._form):
+            whole = json.loads(read_regular_file(self.path, _MAX_BYTES))
+            if whole["made_by"] != _signature(self._kind, self._form):
                 return None
             content: T = _adapter(self._kind).validate_python(whole["content"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -46,24 +47,24 @@ class CacheFile(Generic[T]):
         return content
 
     def write(self, content: T) -> None:
-        """Put `content` in the place of the file; where that can't be done, nothing happens."""
-        whole = {"made_by": _maker(self._kind, self._form), "content": content}
-        # Not our folder, a full disk, nested too deep: the work is done again next time.
+        """Replace the file; a failure is ignored."""
+        whole = {"made_by": _signature(self._kind, self._form), "content": content}
+        # A read-only folder, a full disk, too many levels: it is recomputed next time.
         with suppress(OSError, ValueError, RecursionError):
             text = json.dumps(to_jsonable(whole), allow_nan=False, separators=(",", ":"))
-            if len(text) <= _LARGEST:
-                with _WRITING:
+            if len(text) <= _MAX_BYTES:
+                with _WRITE_LOCK:
                     write_text_atomically(self.path, text)
 
 
 @cache
 def _adapter(kind: Any) -> "TypeAdapter[Any]":
-    from pydantic import TypeAdapter  # as in core.codec: not before there is something to read
+    from pydantic import TypeAdapter  # slow to import, as in core.common.codec
 
     return TypeAdapter(kind)
 
 
 @cache
-def _maker(kind: Any, form: int) -> str:
+def _signature(kind: Any, form: int) -> str:
     fields = json.dumps(_adapter(kind).json_schema(), sort_keys=True)
     return f"{__version__}, form {form}, {hashlib.sha256(fields.encode()).hexdigest()[:16]}"

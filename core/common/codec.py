@@ -1,4 +1,4 @@
-"""One JSON codec for events and commands: strict JSON, one line each, non-finite floats as text."""
+"""JSON Lines codec of events and commands: strict JSON, non-finite floats as strings."""
 
 import json
 import math
@@ -14,27 +14,27 @@ _MANY_DIGITS = re.compile(rb"\d{20}")
 
 
 class DecodeError(ValueError):
-    """A line is not a record that this version understands; the message says why."""
+    """A line is not a valid record of a known type; the message is the reason."""
 
 
 def encode(item: object, envelope: Mapping[str, Any]) -> str:
-    """Return one line of strict JSON (no line break): envelope, type name, then the fields."""
+    """Return one line of strict JSON without a line break: envelope, type name, fields."""
     payload = {f.name: getattr(item, f.name) for f in fields(item)}  # type: ignore[arg-type]
     whole = {**envelope, "type": type(item).__name__, **payload}
     return json.dumps(to_jsonable(whole), allow_nan=False, separators=(", ", ": "))
 
 
 def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str, Any]]:
-    """Return the item of one line and the whole JSON object, for its envelope.
+    """Return the item of one line, and the complete JSON object with its envelope.
 
-    Fields that this version does not know are ignored, so that newer journals stay readable.
-    Raises DecodeError for anything that is not one of `types` with valid fields.
+    Unknown fields are ignored, so that journals of newer versions stay readable. Raises DecodeError
+    for anything but one of `types` with valid fields.
     """
     data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
-    # Only where there may be one: a function of ours for every number would cost the most.
-    whole = _counted if _MANY_DIGITS.search(data) else None
+    # Only if needed: a Python function call per number would dominate the decoding time.
+    parse_int = _parse_int if _MANY_DIGITS.search(data) else None
     try:
-        payload = json.loads(line, parse_constant=_no_constant, parse_int=whole)
+        payload = json.loads(line, parse_constant=_refuse_constant, parse_int=parse_int)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"not JSON: {error}") from None
     if not isinstance(payload, dict):
@@ -42,19 +42,18 @@ def decode(line: str | bytes, types: Mapping[str, type[T]]) -> tuple[T, dict[str
     cls: Any = types.get(str(payload.get("type")))
     if cls is None:
         raise DecodeError(f"unknown type {str(payload.get('type'))[:80]!r}")
-    return _checker(cls)(payload), payload
+    return _validator(cls)(payload), payload
 
 
 @cache
-def _checker(cls: type[T]) -> Callable[[dict[str, Any]], T]:
-    """Return what makes an item of a JSON object's fields, or raises DecodeError."""
-    # Not with the module: it takes longer to import than a first frame to draw, and whoever only
-    # writes or looks at an empty list never needs it.
+def _validator(cls: type[T]) -> Callable[[dict[str, Any]], T]:
+    """Return the function that validates a JSON object as `cls` or raises DecodeError."""
+    # Imported here: it takes longer than drawing the first frame, and writing never needs it.
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(cls)
 
-    def check(payload: dict[str, Any]) -> T:
+    def validate(payload: dict[str, Any]) -> T:
         try:
             return adapter.validate_python(payload)
         except ValidationError as error:
@@ -62,21 +61,21 @@ def _checker(cls: type[T]) -> Callable[[dict[str, Any]], T]:
             where = ".".join(str(part) for part in first["loc"])
             raise DecodeError(f"{cls.__name__}.{where}: {first['msg']}") from None
 
-    return check
+    return validate
 
 
-def _counted(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     if len(digits) > 19:
-        raise ValueError("a whole number that no counter can hold")
+        raise ValueError("an integer with more than 19 digits")
     return int(digits)
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not strict JSON")
 
 
 def to_jsonable(value: Any) -> Any:
-    """Return a value as strict JSON has it: dataclasses as objects, non-finite floats as text."""
+    """Return a value for strict JSON: dataclasses as dicts, non-finite floats as strings."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):

@@ -1,33 +1,33 @@
-"""How many processes may read pictures: by the cores that this process may really use."""
+"""Number of loader workers, by the cores that this process may use."""
 
 import math
 import os
 
-_RESERVE = 1.25
+_SAFETY_FACTOR = 1.25
 
 
 def usable_cores() -> int:
-    """Return the cores this process may run on.
+    """Return the number of cores this process may run on.
 
-    Not os.cpu_count(): under Slurm or in a container a process may have few of the cores.
+    os.cpu_count() would be too high under Slurm or in a container that limits the cores.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def uses_workers(workers: int | str) -> bool:
-    """Whether other processes will read pictures, by the configuration's `data.workers`."""
+    """Return whether `data.workers` leads to worker processes."""
     return usable_cores() > 1 if workers == "auto" else int(workers) > 0
 
 
 def workers_needed(reading: float, network: float, cores: int, shared: bool) -> int:
-    """Return how many processes must read pictures so that the network need not wait for them.
+    """Return the number of workers that load images as fast as the network processes them.
 
-    `reading` and `network` are the seconds that a picture takes in one process and in the network;
-    with `shared` the network computes on all of the same `cores`, and work is divided as it takes.
+    `reading` and `network` are the times per image (s) in one worker and in the network. With
+    `shared`, the network computes on the same `cores` as the workers.
     """
     if cores == 1:
         return 0
     if shared:
         return max(1, math.ceil(cores * reading / (reading + cores * network)))
-    return max(1, min(cores - 1, math.ceil(_RESERVE * reading / network)))
+    return max(1, min(cores - 1, math.ceil(_SAFETY_FACTOR * reading / network)))

@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of each."""
+"""Atomic file writes: after a crash a file has its old or its new content, complete."""
 
 import contextlib
 import os
@@ -14,11 +14,10 @@ def write_atomically(
     write: Callable[[BinaryIO], object],
     before_replace: Callable[[], object] = lambda: None,
 ) -> int:
-    """Let `write` fill a temporary file, then put it in the place of `path`; returns its size.
+    """Let `write` fill a temporary file, then rename it to `path`; return its size in bytes.
 
-    `before_replace` is called when the new content is on the disk and the old one still stands.
-    Data and folder are on the disk when this returns. Raises OSError, leaving `path` as it was
-    and no temporary file behind.
+    `before_replace` is called once the new content is on disk, before the rename. File and folder
+    are synced when this returns. Raises OSError, with `path` unchanged and no temporary file left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -37,13 +36,13 @@ def write_atomically(
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Replace a text file as a whole; file names that are not UTF-8 keep their bytes."""
+    """Replace a text file atomically; file names in it that are not UTF-8 keep their bytes."""
     data = text.encode("utf-8", "surrogateescape")
     write_atomically(path, lambda file: file.write(data))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the file system knows how."""
+    """Make a rename in `folder` survive a power loss, if the file system supports it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):
@@ -53,9 +52,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote to `folder`.
+    """Remove temporary files of processes that were killed while writing to `folder`.
 
-    Nobody else may be writing there.
+    No other process may be writing there.
     """
     for path in folder.glob(".*.[0-9]*.tmp"):
         with contextlib.suppress(OSError):
@@ -63,10 +62,9 @@ def remove_temporary_files(folder: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put the file `source` also in the place of `target`, atomically; raises OSError.
+    """Replace `target` atomically with the content of `source`; raise OSError.
 
-    A second name for the same bytes where the file system has hard links: both files are only
-    ever replaced, never written to.
+    A hard link if the file system supports it: both files are only ever replaced, never modified.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
@@ -84,14 +82,14 @@ def link_or_copy(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def read_regular_file(path: Path, largest: int) -> bytes:
-    """Return what a file of a sensible size holds; raises OSError, for a folder or a pipe too."""
-    # Without waiting for the other end of a pipe.
+def read_regular_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a file; raise OSError, also for a folder, a pipe or a larger file."""
+    # Non-blocking: opening a pipe would wait for its other end.
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
-            raise OSError(f"{path} is no file of a sensible size")
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+            raise OSError(f"{path} is not a regular file of at most {max_bytes:,} bytes")
         return os.read(file, status.st_size)
     finally:
         os.close(file)

@@ -1,4 +1,4 @@
-"""Numbers as people read them: one place, so that every view writes them alike."""
+"""Text of numbers, times and sizes, so that all views write them the same way."""
 
 import math
 from datetime import datetime
@@ -14,7 +14,7 @@ def percent(fraction: float | None, digits: int = 2) -> str:
 
 
 def loss(value: float | None) -> str:
-    """Return a loss with four significant places, or `nan`, `inf` as they are."""
+    """Return a loss with four decimals or in scientific notation; `nan` and `inf` unchanged."""
     if value is None:
         return NONE
     if not math.isfinite(value):
@@ -23,19 +23,19 @@ def loss(value: float | None) -> str:
 
 
 def rate(value: float) -> str:
-    """Return a learning rate in the shortest form that keeps four figures: `0.001`, `5e-05`."""
+    """Return a learning rate with at most four significant digits: `0.001`, `5e-05`."""
     return f"{value:.4g}"
 
 
 def count(value: int) -> str:
-    """Return a whole number with thousands separators."""
+    """Return an integer with thousands separators."""
     return f"{value:,}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun, in the plural unless it is one: `1 epoch`, `2,000 images`.
+    """Return a number with its noun in the right form: `1 epoch`, `2,000 images`.
 
-    `plural` is for nouns that don't form theirs with an `s`.
+    `plural` is for nouns whose plural isn't formed with an `s`.
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
@@ -51,7 +51,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """Return bytes in decimal units with three figures: `1.23 GB`."""
+    """Return bytes in decimal units with three significant digits: `1.23 GB`."""
     if value is None:
         return NONE
     for unit in ("B", "kB", "MB", "GB", "TB"):
@@ -63,7 +63,7 @@ def size(value: float | None) -> str:
 
 
 def speed(value: float | None) -> str:
-    """Return pictures a second: `2,310 img/s`, and of a slow network `0.43 img/s`."""
+    """Return a throughput with three significant digits: `2,310 img/s`, `0.43 img/s`."""
     if value is None or not math.isfinite(value):
         return NONE
     digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
@@ -71,15 +71,15 @@ def speed(value: float | None) -> str:
 
 
 def parameters(value: int) -> str:
-    """Return a count of parameters: `87.6 M`, `20.5 k`."""
+    """Return a number of parameters: `87.6 M`, `20.5 k`."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= 0.99995 * unit:  # what would round to 1000.0 of the smaller unit
+        if value >= 0.99995 * unit:  # it would round to 1000.0 of the smaller unit
             return f"{value / unit:.1f} {name}"
     return str(value)
 
 
 def clock_time(seconds: float) -> str:
-    """Return a Unix time as the local `14:02:11`."""
+    """Return a Unix time as local time: `14:02:11`."""
     return _local(seconds, "%H:%M:%S")
 
 
@@ -105,6 +105,6 @@ def _day(seconds: float) -> int:
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a short time with two figures: `8.4 ms`, `150 ms`."""
+    """Return a duration in milliseconds: `8.4 ms`, `150 ms`."""
     value = 1e3 * seconds
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"

@@ -1,13 +1,13 @@
-"""Nested keys and values, flat: as `--set` writes them."""
+"""Nested configuration values and their flat form with dotted keys, as `--set` writes them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Tree = dict[str, Any]
 
-_DEEPEST = 8
-_MOST = 300
-_LONGEST = 500
+_MAX_DEPTH = 8
+_MAX_KEYS = 300
+_MAX_LENGTH = 500
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -22,7 +22,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def changed_values(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
-    """Return what of the nested values `base` has not, or has otherwise; nested as they are."""
+    """Return the nested values of `tree` that are missing in `base` or differ from it."""
     found: Tree = {}
     for key, value in tree.items():
         before = base.get(key)
@@ -36,28 +36,29 @@ def changed_values(tree: Mapping[str, Any], base: Mapping[str, Any]) -> Tree:
 
 
 def yaml_text(value: object) -> str:
-    """Return a value as it is written in YAML and behind `--set KEY=`."""
+    """Return a value as it is written in YAML and after `--set KEY=`."""
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
+    return str(value).lower() if isinstance(value, bool) else str(value)[:_MAX_LENGTH]
 
 
 def flatten_recorded(tree: Mapping[str, Any]) -> dict[str, str]:
-    """Return a recorded configuration flat, its values as they are written.
+    """Return a configuration from an event log by dotted key, its values as YAML text.
 
-    Whatever a journal holds: what is nested too deep, or more than any configuration has, is
-    left out.
+    The log may be damaged: values nested too deep and keys beyond a sensible number are left out.
     """
     flat: dict[str, str] = {}
-    _record(tree, "", _DEEPEST, flat)
+    _flatten_bounded(tree, "", _MAX_DEPTH, flat)
     return flat
 
 
-def _record(tree: Mapping[str, Any], prefix: str, depth: int, flat: dict[str, str]) -> None:
+def _flatten_bounded(
+    tree: Mapping[str, Any], prefix: str, depth: int, flat: dict[str, str]
+) -> None:
     for key, value in tree.items():
-        if len(flat) >= _MOST:
+        if len(flat) >= _MAX_KEYS:
             return
         if not isinstance(value, Mapping):
-            flat[f"{prefix}{key}"[:_LONGEST]] = yaml_text(value)
+            flat[f"{prefix}{key}"[:_MAX_LENGTH]] = yaml_text(value)
         elif depth:
-            _record(value, f"{prefix}{key}.", depth - 1, flat)
+            _flatten_bounded(value, f"{prefix}{key}.", depth - 1, flat)

@@ -1,4 +1,4 @@
-"""How the threads of one computation wait for each other."""
+"""OpenMP settings for machines whose cores are shared with other processes."""
 
 import os
 
@@ -7,14 +7,14 @@ _SPINS = "3000"
 
 
 def limit_openmp_spinning() -> None:
-    """Let math threads that wait go to sleep soon, so that others can have the core; before torch
-    is loaded, whose OpenMP library looks at this only once.
+    """Make waiting math threads sleep after a short spin; call it before torch is imported, as
+    OpenMP reads the setting only once.
 
-    Usually they spin for milliseconds, and as soon as anything else wants one of the cores (loader
-    workers, another person's job), each of a step's hundreds of meeting points costs that much. On
-    two cores beside three other programs a step that takes 0.04 s alone took 0.4 to 4 s, with a
-    short spin 0.1 to 0.2 s; alone it is as fast either way. No number changes. What the person has
-    set stands.
+    By default they spin for milliseconds, and whenever another process (loader workers, another
+    user's job) needs the core, each of the hundreds of barriers per step costs that much. On two
+    cores shared with three other programs, a step that takes 0.04 s alone took 0.4 to 4 s by
+    default and 0.1 to 0.2 s with a short spin; alone it is equally fast. Results don't change. A
+    value set by the user is kept.
     """
     if not any(name in os.environ for name in _SETTINGS):
         os.environ["GOMP_SPINCOUNT"] = _SPINS

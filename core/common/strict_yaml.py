@@ -1,4 +1,4 @@
-"""YAML as this program reads and writes it: plain values, nothing that unfolds or runs."""
+"""Strict YAML: plain values only, without aliases, tags or duplicate keys."""
 
 import re
 from typing import Any
@@ -7,16 +7,19 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads `1e-3` as a number (YAML 1.2) and refuses a key given twice.
+    """SafeLoader that parses `1e-3` as a number (YAML 1.2) and rejects duplicate keys.
 
-    Aliases are refused too: a few of them in each other unfold to billions of values.
+    Aliases are rejected too: a few nested ones expand to billions of values.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             alias = self.get_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(
-                None, None, f"write the value of *{alias.anchor} out", alias.start_mark
+                None,
+                None,
+                f"aliases are not supported: replace *{alias.anchor} with its value",
+                alias.start_mark,
             )
         return super().compose_node(parent, index)
 
@@ -29,18 +32,18 @@ class _Loader(yaml.SafeLoader):
                 )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands twice", key.start_mark
+                    None, None, f"duplicate key {key.value!r}", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes every text which _Loader would read as a number."""
+    """SafeDumper that quotes every string that _Loader would parse as a number."""
 
 
-for _side in (_Loader, _Dumper):
-    _side.add_implicit_resolver(
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
         list("-+.0123456789"),
@@ -48,11 +51,14 @@ for _side in (_Loader, _Dumper):
 
 
 def load(text: str) -> Any:
-    """Return the value of a document. A malformed one raises nearly anything: a scalar with a
-    tag is handed to the constructor of its type."""
+    """Return the value of a document.
+
+    A malformed document raises almost any exception: a tagged scalar is passed to the constructor
+    of its type.
+    """
     return yaml.load(text, Loader=_Loader)
 
 
 def dump(tree: Any) -> str:
-    """Return a document that `load` reads as the same value."""
+    """Return a document that `load` parses to an equal value."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

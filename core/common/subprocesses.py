@@ -1,4 +1,4 @@
-"""This program in processes of its own: what takes torch, asked for by what has none, and ranks."""
+"""Subprocesses of this program: ranks, and tasks that need torch when the caller must not."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ import core
 
 
 def python_environment() -> dict[str, str]:
-    """Return the environment in which `python -m` runs this program, wherever the person stands.
+    """Return an environment in which `python -m` runs this program from any working directory.
 
-    A folder called `core` or `tui` there is none of ours, nor is it for the processes that such a
-    process starts.
+    A local folder named `core` or `tui` doesn't shadow this program's packages, neither in the
+    process nor in its subprocesses.
     """
     ours = str(Path(core.__file__).resolve().parents[1])
     paths = os.pathsep.join(path for path in (ours, os.environ.get("PYTHONPATH", "")) if path)
@@ -21,9 +21,10 @@ def python_environment() -> dict[str, str]:
 
 
 async def run_module(*arguments: str, seconds: float | None = None) -> tuple[int, bytes, bytes]:
-    """Run `python -m` with these arguments; returns its exit code and what it wrote.
+    """Run `python -m` with these arguments; return exit code, stdout and stderr.
 
-    Raises OSError, and TimeoutError after `seconds`. Cancelled or late, it takes the process along.
+    Raises OSError, and TimeoutError after `seconds`. The process is killed on timeout or
+    cancellation.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *arguments),

@@ -1,34 +1,34 @@
-"""Making text from outside (file names, class names, run names) safe to put on a terminal."""
+"""Make text from outside (file names, class names, run names) safe to print on a terminal."""
 
 import unicodedata
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-# Zero-width joiner and variation selectors build emoji; alone they do no harm.
-_KEPT = {"\u200d", "\ufe0e", "\ufe0f"}
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Zero-width joiner and variation selectors are part of emoji; alone they are harmless.
+_ALLOWED = {"\u200d", "\ufe0e", "\ufe0f"}
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line, with every control, format and surrogate character spelt out.
+    """Return `text` on one line, with control, format and surrogate characters escaped.
 
-    A name such as ``"a\\x1b[2Jb"`` comes back as the visible ``"a\\\\x1b[2Jb"``: no escape
+    A name such as ``"a\\x1b[2Jb"`` is returned as the visible ``"a\\\\x1b[2Jb"``: no escape
     sequence, line break, bidirectional override or undecodable byte reaches the terminal.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if _is_safe(c) else _spelt_out(c) for c in text)
+    return "".join(c if _is_safe(c) else _escaped(c) for c in text)
 
 
 def _is_safe(character: str) -> bool:
-    return character in _KEPT or unicodedata.category(character) not in _HIDDEN
+    return character in _ALLOWED or unicodedata.category(character) not in _UNSAFE
 
 
-def _spelt_out(character: str) -> str:
+def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def slug(text: str, limit: int = 40) -> str:
-    """Turn a run's name into a folder name: ASCII letters, digits, `-` and `_`, never empty."""
+    """Return a run name as a folder name: ASCII letters, digits, `-` and `_`, never empty."""
     decomposed = unicodedata.normalize("NFKD", text)
     folded = "".join(c for c in decomposed if not unicodedata.combining(c))
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else " " for c in folded)
-    return "-".join(kept.split())[:limit].strip("-") or "run"
+    ascii_only = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else " " for c in folded)
+    return "-".join(ascii_only.split())[:limit].strip("-") or "run"

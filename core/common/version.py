@@ -1,3 +1,3 @@
-"""The version of the program."""
+"""Version of this program."""
 
 __version__ = "0.1.0"

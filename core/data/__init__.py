@@ -1,1 +1,1 @@
-"""Pictures: scan, split, read, augment, load."""
+"""Image data: sources, scanning, splitting, decoding, loading."""

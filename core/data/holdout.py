@@ -1,116 +1,117 @@
-"""Which groups of pictures are held out, so that every class gives its share and no group is torn.
+"""Choose which groups of images are held out, stratified by class, without dividing a group.
 
-A group is what must stay together: copies of a picture, or all pictures of a patient; most are of
-one picture. Shares that come out exactly are a subset-sum problem. It is solved where going by
-rank leaves a gap, with sets of sums as the bits of whole numbers.
+A group is what must stay in one split: copies of an image, or all images of a patient; most are of
+one image. Exact class shares are a subset-sum problem. It is solved where taking groups by rank
+leaves a gap, with sets of sums as the bits of integers.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_RANKS = 1 << 63
-_LARGEST_TABLE = 400_000_000
-"""Bits that the sums of one class may take; a class that needs more keeps a small gap."""
+_MAX_RANK = 1 << 63
+_MAX_TABLE_BITS = 400_000_000
+"""Limit of the subset-sum table of one class; a class that needs more keeps a small gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures that stay together."""
+    """Images that stay in one split."""
 
     rank: int
-    """From 0 to 2**63: the lower, the sooner it is held out."""
+    """From 0 to 2**63: lower ranks are held out first."""
     counts: Mapping[str, int]
-    """How many pictures of each class are in it."""
+    """Number of images per class."""
 
     @property
     def size(self) -> int:
-        """All of its pictures."""
+        """Number of images."""
         return sum(self.counts.values())
 
 
 def hold_out(groups: Sequence[Group], wanted: Mapping[str, int]) -> set[int]:
-    """Return the places of the groups to hold out, so that each class comes as near to the number
-    `wanted` of its pictures as whole groups allow, and keeps something on both sides.
+    """Return the indices of the groups to hold out.
 
-    DisjointSets of several classes are settled first, by their ranks; those of one class make up what is
-    missing. Ranks should differ; the same groups in another order give the same.
+    Each class comes as close to its `wanted` number of images as whole groups allow, and keeps at
+    least one image on both sides if possible. Groups of several classes are chosen first, by rank;
+    groups of one class then fill the gap. Ranks should differ; the order of `groups` has no effect.
     """
-    by_rank = sorted(range(len(groups)), key=lambda place: groups[place].rank)
-    classes = _classes(groups, by_rank, wanted)
-    several = [place for place in by_rank if len(groups[place].counts) > 1]
-    chosen = _by_rank(groups, several, classes)
-    _mend(groups, several, classes, chosen)
-    for one in classes.values():
-        chosen.update(one.fill(groups))
+    by_rank = sorted(range(len(groups)), key=lambda index: groups[index].rank)
+    classes = _class_states(groups, by_rank, wanted)
+    mixed = [index for index in by_rank if len(groups[index].counts) > 1]
+    chosen = _choose_by_rank(groups, mixed, classes)
+    _improve(groups, mixed, classes, chosen)
+    for state in classes.values():
+        chosen.update(state.fill(groups))
     return chosen
 
 
 @dataclass
-class _Class:
-    """A class, and the groups that have no other."""
+class _ClassState:
+    """A class, its groups without other classes, and the images held out so far."""
 
     wanted: int
     total: int
-    places: list[int]
+    pure: list[int]
+    """Indices of the groups that have only this class, by rank."""
     sums: int
-    """Bit n is set where some of these groups have n pictures together."""
+    """Bit n is set if some of the pure groups have n images in total."""
     held: int = 0
-    """Pictures in groups of several classes that are held out."""
+    """Images in mixed groups that are held out."""
 
     def target(self) -> int:
-        """Return how many pictures to take from the groups of this class alone."""
+        """Return how many images to hold out from the pure groups."""
         aim = self.wanted - self.held
-        # Something of the class on both sides goes before coming near.
-        apart = _nearest(self.sums, aim, max(0, 1 - self.held), self.total - 1 - self.held)
-        return apart if apart is not None else _nearest(self.sums, aim, 0, self.total) or 0
+        # An image on both sides is more important than an exact share.
+        both = _nearest(self.sums, aim, max(0, 1 - self.held), self.total - 1 - self.held)
+        return both if both is not None else _nearest(self.sums, aim, 0, self.total) or 0
 
-    def miss(self) -> int:
-        """Return by how much the class will miss its share; much, if it had only one side."""
-        target = self.target() + self.held
-        one_sided = self.total > 1 and target in (0, self.total)
-        return abs(target - self.wanted) + (self.total if one_sided else 0)
+    def error(self) -> int:
+        """Return the deviation from the wanted number, with a large penalty for an empty side."""
+        held = self.target() + self.held
+        one_sided = self.total > 1 and held in (0, self.total)
+        return abs(held - self.wanted) + (self.total if one_sided else 0)
 
     def fill(self, groups: Sequence[Group]) -> list[int]:
-        """Return groups of this class alone that come to the target, low ranks first."""
+        """Return pure groups with `target()` images in total, low ranks first."""
         target = self.target()
-        taken = _first_fit(groups, self.places, target)
-        large = sum(groups[place].size > 1 for place in self.places)
-        gap = target - sum(groups[place].size for place in taken)
-        if gap == 0 or (large + 1) * (target + 1) > _LARGEST_TABLE:
+        taken = _first_fit(groups, self.pure, target)
+        large = sum(groups[index].size > 1 for index in self.pure)
+        gap = target - sum(groups[index].size for index in taken)
+        if gap == 0 or (large + 1) * (target + 1) > _MAX_TABLE_BITS:
             return taken
-        return _exactly(groups, self.places, target)
+        return _exact_fit(groups, self.pure, target)
 
 
-def _classes(
+def _class_states(
     groups: Sequence[Group], by_rank: Sequence[int], wanted: Mapping[str, int]
-) -> dict[str, _Class]:
+) -> dict[str, _ClassState]:
     totals: dict[str, int] = defaultdict(int)
-    alone: dict[str, list[int]] = defaultdict(list)
-    for place in by_rank:
-        counts = groups[place].counts
+    pure: dict[str, list[int]] = defaultdict(list)
+    for index in by_rank:
+        counts = groups[index].counts
         for label, count in counts.items():
             totals[label] += count
         if len(counts) == 1:
-            alone[next(iter(counts))].append(place)
+            pure[next(iter(counts))].append(index)
     return {
-        label: _Class(
-            number, totals[label], alone[label], _sums([groups[p].size for p in alone[label]])
+        label: _ClassState(
+            number, totals[label], pure[label], _subset_sums([groups[i].size for i in pure[label]])
         )
         for label, number in wanted.items()
     }
 
 
-def _sums(sizes: Sequence[int]) -> int:
+def _subset_sums(sizes: Sequence[int]) -> int:
     sums = 1
     for size in sizes:
         if size > 1:
             sums |= sums << size
-    return _widened(sums, sum(size == 1 for size in sizes))
+    return _add_ones(sums, sum(size == 1 for size in sizes))
 
 
-def _widened(sums: int, ones: int) -> int:
-    """Return the sums with up to `ones` more."""
+def _add_ones(sums: int, ones: int) -> int:
+    """Return the sums that are possible with up to `ones` more groups of one image."""
     step = 1
     while ones > 0:
         step = min(step, ones)
@@ -121,7 +122,7 @@ def _widened(sums: int, ones: int) -> int:
 
 
 def _nearest(sums: int, aim: int, low: int, high: int) -> int | None:
-    """Return the sum nearest to `aim` from `low` to `high`, the smaller of two."""
+    """Return the sum in [low, high] nearest to `aim`, the smaller of two; None if there is none."""
     if high < low:
         return None
     inside = sums >> low & ((1 << (high - low + 1)) - 1)
@@ -133,77 +134,77 @@ def _nearest(sums: int, aim: int, low: int, high: int) -> int | None:
     return min(found, key=lambda n: (abs(n - aim), n), default=None)
 
 
-def _by_rank(
-    groups: Sequence[Group], several: Sequence[int], classes: Mapping[str, _Class]
+def _choose_by_rank(
+    groups: Sequence[Group], mixed: Sequence[int], classes: Mapping[str, _ClassState]
 ) -> set[int]:
-    total = sum(one.total for one in classes.values())
-    share = sum(one.wanted for one in classes.values()) / max(1, total)
+    total = sum(state.total for state in classes.values())
+    share = sum(state.wanted for state in classes.values()) / max(1, total)
     chosen = set()
-    for place in several:
-        counts = groups[place].counts
-        room = all(n <= classes[label].wanted - classes[label].held for label, n in counts.items())
-        if room and groups[place].rank < share * _RANKS:
-            chosen.add(place)
-            _shift(classes, counts, 1)
+    for index in mixed:
+        counts = groups[index].counts
+        fits = all(n <= classes[label].wanted - classes[label].held for label, n in counts.items())
+        if fits and groups[index].rank < share * _MAX_RANK:
+            chosen.add(index)
+            _add_held(classes, counts, 1)
     return chosen
 
 
-def _shift(classes: Mapping[str, _Class], counts: Mapping[str, int], sign: int) -> None:
+def _add_held(classes: Mapping[str, _ClassState], counts: Mapping[str, int], sign: int) -> None:
     for label, count in counts.items():
         classes[label].held += sign * count
 
 
-def _mend(
+def _improve(
     groups: Sequence[Group],
-    several: Sequence[int],
-    classes: Mapping[str, _Class],
+    mixed: Sequence[int],
+    classes: Mapping[str, _ClassState],
     chosen: set[int],
 ) -> None:
-    """Move groups of several classes to the other side as long as that brings shares nearer."""
-    better = True
-    while better:
-        better = False
-        for place in several:
-            counts = groups[place].counts
-            before = sum(classes[label].miss() for label in counts)
+    """Move mixed groups to the other side while that reduces the deviation."""
+    improved = True
+    while improved:
+        improved = False
+        for index in mixed:
+            counts = groups[index].counts
+            before = sum(classes[label].error() for label in counts)
             if before == 0:
                 continue
-            sign = -1 if place in chosen else 1
-            _shift(classes, counts, sign)
-            if sum(classes[label].miss() for label in counts) < before:
-                chosen ^= {place}
-                better = True
+            sign = -1 if index in chosen else 1
+            _add_held(classes, counts, sign)
+            if sum(classes[label].error() for label in counts) < before:
+                chosen ^= {index}
+                improved = True
             else:
-                _shift(classes, counts, -sign)
+                _add_held(classes, counts, -sign)
 
 
-def _first_fit(groups: Sequence[Group], places: Sequence[int], target: int) -> list[int]:
+def _first_fit(groups: Sequence[Group], indices: Sequence[int], target: int) -> list[int]:
     taken, left = [], target
-    for place in places:
-        if groups[place].size <= left:
-            taken.append(place)
-            left -= groups[place].size
+    for index in indices:
+        if groups[index].size <= left:
+            taken.append(index)
+            left -= groups[index].size
     return taken
 
 
-def _exactly(groups: Sequence[Group], places: Sequence[int], target: int) -> list[int]:
-    """Return groups of `target` pictures together, which there must be, low ranks first."""
+def _exact_fit(groups: Sequence[Group], indices: Sequence[int], target: int) -> list[int]:
+    """Return groups with exactly `target` images in total, low ranks first; one must exist."""
     below = (1 << (target + 1)) - 1
-    rest = [(1, 0)]  # what the last 0, 1, 2 … groups can come to, and how many are single pictures
-    for place in reversed(places):
+    rest = [(1, 0)]  # subset sums of the last 0, 1, 2 … groups, and their number of single images
+    for index in reversed(indices):
         sums, ones = rest[-1]
-        size = groups[place].size
+        size = groups[index].size
         rest.append((sums, ones + 1) if size == 1 else ((sums | sums << size) & below, ones))
     taken, left = [], target
-    for place, (sums, ones) in zip(places, reversed(rest[:-1]), strict=True):
-        size = groups[place].size
-        if size <= left and _can_be(sums, ones, left - size):
-            taken.append(place)
+    for index, (sums, ones) in zip(indices, reversed(rest[:-1]), strict=True):
+        size = groups[index].size
+        if size <= left and _is_reachable(sums, ones, left - size):
+            taken.append(index)
             left -= size
     return taken
 
 
-def _can_be(sums: int, ones: int, number: int) -> bool:
-    """Whether one of the sums and up to `ones` more come to a number."""
+def _is_reachable(sums: int, ones: int, number: int) -> bool:
+    """Return whether one of the sums plus up to `ones` equals a number."""
     least = max(0, number - ones)
     return bool(sums >> least & ((1 << (number - least + 1)) - 1))

@@ -141,7 +141,7 @@ def _compare(
     read: set[str],
     fresh: Mapping[str, ImageFile],
 ) -> tuple[Differences, list[ImageFile]]:
-    """Return the changes and the current images; `fresh` are the intact ones of the paths `read`."""
+    """Return the changes and the current images; `fresh` are the readable ones among `read`."""
     differences = Differences()
     gone = {path: p for path, p in recorded.items() if path not in listed}
     by_content = {p.sha256: path for path, p in gone.items()}

@@ -1,7 +1,7 @@
-"""The built-in demo: twenty classes of drawn pictures, and a small backbone to start from.
+"""Built-in demo: twenty classes of drawn images, and a small pretrained backbone.
 
-Nothing is downloaded. The pictures are drawn on first use into the user's cache folder, the same
-bytes for the same seed; the backbone lies beside this file. Neither needs torch.
+Nothing is downloaded. The images are drawn into the user's cache folder on first use, identical
+for a given seed; the backbone is a file of this package. Neither needs torch.
 """
 
 from core.demo.storage import (

@@ -1,4 +1,4 @@
-"""The classes: twenty of the demo set, and the others that its backbone was pretrained on."""
+"""The twenty classes of the demo."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from numpy.typing import NDArray
 
 from core.demo import patterns as demo
 from core.demo.drawing import keyed_rng
-from core.demo.render import INK_ON_PAPER, PAINT_ON_DARK, Pattern, Style, draw_image
-from tests.tools.demo_backbone.shapes import SHAPES
-from tests.tools.demo_backbone.textures import TEXTURES
+from core.demo.render import PAINT_ON_DARK, Pattern, Style, draw_image
 
 
 @dataclass(frozen=True)
 class DrawnDataset:
-    """Classes of pictures, all in one style."""
+    """Classes of drawn images, all in one style."""
 
     patterns: Mapping[str, Pattern]
     style: Style
 
     def draw(self, seed: int, name: str, index: int) -> NDArray[np.uint8]:
-        """Return picture `index` of class `name`, (size, size, 3) uint8 RGB.
+        """Return image `index` of class `name`, (size, size, 3) uint8 RGB.
 
-        It depends on nothing but the arguments: any picture can be drawn alone, in any order.
+        It depends only on the arguments, so images can be drawn individually and in any order.
         """
         return draw_image(self.patterns[name], self.style, keyed_rng(seed, name, index))
 
@@ -54,7 +52,4 @@ _DEMO: dict[str, Pattern] = {
 }
 
 DEMO_SET = DrawnDataset(_DEMO, PAINT_ON_DARK)
-"""What the demo learns to tell apart."""
-
-PRETRAINING_SET = DrawnDataset({**SHAPES, **TEXTURES}, INK_ON_PAPER)
-"""What the backbone has seen; none is of a kind with a class of the demo."""
+"""The classes that the demo trains on."""

@@ -1,8 +1,8 @@
-"""Primitives of the drawn pictures: planes, edges, shapes, noise. Numpy only.
+"""Drawing primitives of the demo images: planes, edges, shapes, noise. Numpy only.
 
-Everything here is a function of its arguments; chance enters through a `Generator` handed in,
-and never through a global stream. A *mask* is a float64 array (size, size) in [0, 1] that says how
-much ink lies on each pixel.
+Everything here is a function of its arguments; random numbers come from a `Generator` argument,
+never from a global stream. A *mask* is a float64 array (size, size) in [0, 1], the amount of ink on
+each pixel.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ TAU = 2.0 * np.pi
 
 
 def keyed_rng(seed: int, name: str, index: int) -> np.random.Generator:
-    """Return the generator of one picture; any picture can be drawn alone, in any order."""
+    """Return the generator of one image, so that images can be drawn in any order."""
     key = blake2b(f"{seed}/{name}/{index}".encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(key, "little"))
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A coordinate for every pixel, and what a pixel measures in these coordinates.
+    """Coordinates of every pixel, and the size of a pixel in these coordinates.
 
-    `x` and `y` are (size, size); on an untouched plane they run from -1 to 1, x to the right and
-    y down. `pixel` is a pixel's width in the same unit: edges are one pixel soft whatever the zoom.
+    `x` and `y` are (size, size); initially from -1 to 1, x to the right and y down. `pixel` is the
+    width of a pixel in these units: edges are antialiased over one pixel at any zoom.
     """
 
     x: Array
@@ -37,7 +37,7 @@ class Plane:
 
     @classmethod
     def of_size(cls, size: int) -> Plane:
-        """Return the plain plane of a square picture of `size` pixels."""
+        """Return the untransformed plane of a square image of `size` pixels."""
         ticks = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
         x, y = np.meshgrid(ticks, ticks)
         return cls(x, y, 2.0 / size)
@@ -55,7 +55,7 @@ class Plane:
     def moved(
         self, dx: float = 0.0, dy: float = 0.0, zoom: float = 1.0, turn: float = 0.0
     ) -> Plane:
-        """Return the plane whose origin lies at (dx, dy), `zoom` times as large, turned (turns)."""
+        """Return the plane with origin (dx, dy), scaled by `zoom`, rotated by `turn` turns."""
         cos, sin = np.cos(TAU * turn) / zoom, np.sin(TAU * turn) / zoom
         x, y = self.x - dx, self.y - dy
         return Plane(cos * x + sin * y, cos * y - sin * x, self.pixel / zoom)
@@ -67,11 +67,11 @@ class Plane:
         turn: float = 1.0,
         shift: float | None = None,
     ) -> Plane:
-        """Return the plane moved, zoomed and turned by chance.
+        """Return the plane randomly moved, scaled and rotated.
 
-        `zoom` is a range (the size of a unit shape as a share of half the picture), `turn` the
-        width of the range of turns around upright, `shift` the furthest the origin may go in both
-        directions; without it, as far as keeps most of a unit shape in the picture.
+        `zoom` is a range (size of a unit shape relative to half the image), `turn` the width of the
+        range of rotations around upright, `shift` the maximum shift of the origin in both
+        directions; without it, most of a unit shape stays in the image.
         """
         scale = float(rng.uniform(*zoom))
         reach = max(0.08, 1.0 - scale) if shift is None else shift
@@ -79,7 +79,7 @@ class Plane:
         return self.moved(float(dx), float(dy), scale, float(rng.uniform(-0.5, 0.5)) * turn)
 
     def bent(self, rng: np.random.Generator, amount: float, cells: int = 3) -> Plane:
-        """Return the plane with every point pushed up to `amount` by smooth noise."""
+        """Return the plane with every point displaced up to `amount` by smooth noise."""
         size = self.x.shape[0]
         push_x = smooth_noise(rng, size, cells) - 0.5
         push_y = smooth_noise(rng, size, cells) - 0.5
@@ -102,12 +102,12 @@ def stroke(distance: Array, width: float, pixel: float) -> Array:
 def bands(phase: Array, step: Array | float, duty: Array | float = 0.5) -> Array:
     """Return the mask of bands: ink for a `duty` share of every unit of `phase`.
 
-    `step` is how much the phase grows over a pixel: it keeps the edges a pixel soft, and turns
-    bands finer than a pixel into even grey.
+    `step` is the change of the phase per pixel: it antialiases the edges and renders bands finer
+    than a pixel as uniform gray.
     """
-    to_centre = np.abs(phase - np.floor(phase) - 0.5)
+    to_center = np.abs(phase - np.floor(phase) - 0.5)
     soft = np.maximum(step, 1e-6)
-    return np.clip((np.asarray(duty) / 2 - to_centre) / soft + 0.5, 0.0, 1.0)
+    return np.clip((np.asarray(duty) / 2 - to_center) / soft + 0.5, 0.0, 1.0)
 
 
 def either(*masks: Array) -> Array:
@@ -129,24 +129,6 @@ def disk(plane: Plane, radius: float = 1.0) -> Array:
     return plane.radius - radius
 
 
-def box(plane: Plane, half_width: float, half_height: float) -> Array:
-    """Signed distance to an upright box around the origin."""
-    over_x, over_y = np.abs(plane.x) - half_width, np.abs(plane.y) - half_height
-    outside = np.hypot(np.maximum(over_x, 0.0), np.maximum(over_y, 0.0))
-    return outside + np.minimum(np.maximum(over_x, over_y), 0.0)
-
-
-def joined(*distances: Array) -> Array:
-    """Return the distance to the union of shapes."""
-    nearest: Array = np.minimum.reduce(distances)
-    return nearest
-
-
-def segment(plane: Plane, start: tuple[float, float], end: tuple[float, float]) -> Array:
-    """Distance to the straight line from `start` to `end`."""
-    return segments(plane, np.array([start]), np.array([end]))
-
-
 def segments(plane: Plane, starts: Array, ends: Array) -> Array:
     """Distance to the nearest of n straight lines; `starts` and `ends` are (n, 2)."""
     along = ends - starts
@@ -158,11 +140,6 @@ def segments(plane: Plane, starts: Array, ends: Array) -> Array:
     squared = (off_x - share * along_x) ** 2 + (off_y - share * along_y) ** 2
     nearest: Array = np.sqrt(squared.min(axis=0))
     return nearest
-
-
-def polyline(plane: Plane, points: Array) -> Array:
-    """Distance to the open line through `points` (n, 2)."""
-    return segments(plane, points[:-1], points[1:])
 
 
 def polygon(plane: Plane, points: Array) -> Array:
@@ -186,17 +163,12 @@ def star_points(tips: int, inner: float) -> Array:
     return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
 
 
-def regular_points(corners: int) -> Array:
-    """Return the corners (corners, 2) of a regular polygon of radius 1, one corner up."""
-    return star_points(corners, 1.0)[::2]
-
-
 # --- repetition --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """A plane cut into unit tiles: `plane` is local to each tile's centre, -0.5 to 0.5."""
+    """A plane divided into unit tiles: `plane` is local to each tile's center, -0.5 to 0.5."""
 
     plane: Plane
     column: NDArray[np.int64]
@@ -209,7 +181,7 @@ class Tiles:
 
 
 def tiles(plane: Plane, stagger: float = 0.0) -> Tiles:
-    """Cut a plane into unit tiles, odd rows pushed by `stagger` tiles."""
+    """Divide a plane into unit tiles, odd rows shifted by `stagger` tiles."""
     row = np.floor(plane.y)
     x = plane.x + stagger * (row % 2)
     column = np.floor(x)
@@ -227,7 +199,7 @@ def nearest_points(plane: Plane, points: Array) -> tuple[Array, Array, NDArray[n
 
 
 def scattered_points(rng: np.random.Generator, across: int, spread: float = 0.8) -> Array:
-    """Return `across`**2 points (n, 2) over -1.1 to 1.1, evenly but irregularly strewn."""
+    """Return `across`**2 points (n, 2) over -1.1 to 1.1, a jittered grid."""
     ticks = (np.arange(across) + 0.5) / across * 2.2 - 1.1
     x, y = np.meshgrid(ticks, ticks)
     points = np.stack([x.ravel(), y.ravel()], axis=1)
@@ -238,7 +210,7 @@ def scattered_points(rng: np.random.Generator, across: int, spread: float = 0.8)
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Array:
-    """Return smooth noise in [0, 1], (size, size), with `cells` hills or so across."""
+    """Return smooth noise in [0, 1], (size, size), with about `cells` hills across."""
     coarse = rng.random((cells + 1, cells + 1))
     position = (np.arange(size) + 0.5) / size * cells
     left = np.minimum(position.astype(np.int64), cells - 1)
@@ -256,10 +228,3 @@ def cloud_noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 
     for octave in range(octaves):
         total += smooth_noise(rng, size, cells << octave) / 2**octave
     return total / (2.0 - 2.0 ** (1 - octaves))
-
-
-def blurred(mask: Array) -> Array:
-    """Return a (size, size) array softened by a 3 x 3 binomial kernel."""
-    padded = np.pad(mask, 1, mode="edge")
-    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16

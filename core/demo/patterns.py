@@ -1,4 +1,4 @@
-"""The twenty patterns of the demo set: what somebody sees who opens the folder."""
+"""The twenty patterns of the demo classes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _solid_or_outline(rng: Rng, distance: Array, pixel: float) -> Array:
 
 
 def _texture(rng: Rng, plane: Plane, pitch: tuple[float, float], bend: float = 0.04) -> Plane:
-    """Return a plane for an all-over pattern: turned anyhow, `pitch` tiles over the picture."""
+    """Return a plane for an all-over pattern: rotated randomly, `pitch` tiles across the image."""
     zoom = 2.0 / rng.uniform(*pitch)
     return plane.bent(rng, bend).moved(
         float(rng.uniform(-1, 1)), float(rng.uniform(-1, 1)), float(zoom), float(rng.random())
@@ -170,7 +170,7 @@ def ripples(rng: Rng, plane: Plane) -> Array:
     return np.clip(0.5 + 0.6 * height, 0.0, 1.0)
 
 
-# --- patterns with a centre ----------------------------------------------------------------------
+# --- patterns with a center ----------------------------------------------------------------------
 
 
 def spiral(rng: Rng, plane: Plane) -> Array:
@@ -186,7 +186,7 @@ def spiral(rng: Rng, plane: Plane) -> Array:
 
 
 def rings(rng: Rng, plane: Plane) -> Array:
-    """Circles in circles around one centre."""
+    """Concentric circles."""
     target = plane.bent(rng, 0.06).placed(rng, (0.7, 1.0))
     count = rng.uniform(2.6, 4.2)
     ring = bands(target.radius * count + rng.random(), target.pixel * count)

@@ -1,4 +1,4 @@
-"""Where the demo's pictures lie, and how they get there: whole or not at all."""
+"""Draw the demo images into the cache folder, atomically as a whole folder."""
 
 from __future__ import annotations
 
@@ -14,35 +14,32 @@ from typing import TYPE_CHECKING
 from core.common.errors import os_error_text
 from core.common.user_dirs import CACHE_VARIABLE, cache_dir
 
-if TYPE_CHECKING:  # numpy and Pillow are loaded when something is drawn, not before
+if TYPE_CHECKING:  # numpy and Pillow are imported only for drawing
     from core.demo.classes import DrawnDataset
 
 DEMO_SEED = 20
-"""Seed of the demo's pictures unless another is asked for."""
+"""Default seed of the demo images."""
 
 IMAGES_PER_CLASS = 160
-"""Pictures of each class of the demo."""
+"""Number of demo images per class."""
 
 DRAWING_VERSION = 1
-"""Goes up whenever the same seed gives other pictures, so that old folders are left alone."""
+"""Incremented when a seed yields different images; old folders are then not reused."""
 
 ABANDONED_AFTER = 3600.0
-"""Seconds after which an unfinished folder is nobody's; drawing takes seconds."""
+"""Seconds after which an unfinished folder is removed; drawing takes seconds."""
 
 Progress = Callable[[int, int], None]
-"""Called with the number of pictures drawn so far and of all pictures."""
+"""Called with the number of images drawn so far and in total."""
 
 
 def backbone_path() -> Path:
-    """Return the demo's pretrained backbone: timm's `test_convnext` without its classifier."""
+    """Return the file of the pretrained backbone: timm's `test_convnext` without classifier."""
     return Path(__file__).with_name("backbone.safetensors")
 
 
 def demo_data_dir(seed: int = DEMO_SEED) -> Path:
-    """Return where the demo's pictures of a seed lie, drawn or not yet.
-
-    That is a folder of the user's cache, or of the one named by `CONVNEXT_TUI_CACHE`.
-    """
+    """Return the folder of the demo images of a seed in the user's cache; it may not exist yet."""
     return cache_dir() / f"demo-v{DRAWING_VERSION}-seed{seed}"
 
 
@@ -52,14 +49,14 @@ def make_demo_data(
     progress: Progress | None = None,
     per_class: int = IMAGES_PER_CLASS,
 ) -> None:
-    """Draw the pictures into `root`/<class>/<number>.png; return at once when they are there.
+    """Draw the images into `root`/<class>/<number>.png unless they exist.
 
-    They are drawn into a folder beside `root` that takes its name only when it is whole: an
-    interrupted call leaves nothing that looks complete, and of several processes at once each
-    finds a whole set. A `root` from which pictures have been deleted is drawn anew.
+    They are drawn into a temporary folder that is renamed to `root` when complete: an interrupted
+    call leaves no incomplete `root`, and concurrent processes each end up with a complete one. A
+    `root` with deleted images is drawn again.
 
     Raises:
-        OSError: the folder can't be written, or holds something else.
+        OSError: the folder can't be written, or contains other files.
     """
     from core.demo.classes import DEMO_SET
 
@@ -68,80 +65,80 @@ def make_demo_data(
 
 def draw_folder(
     root: Path,
-    pictures: DrawnDataset,
+    dataset: DrawnDataset,
     seed: int,
     per_class: int,
     progress: Progress | None = None,
 ) -> None:
-    """Draw `per_class` pictures of every class as an image folder; whole or not at all.
+    """Draw `per_class` images of every class as an image folder, completely or not at all.
 
     Raises:
-        OSError: the folder can't be written, or holds something else.
+        OSError: the folder can't be written, or contains other files.
     """
-    if _is_complete(root, pictures, per_class):
+    if _is_complete(root, dataset, per_class):
         return
     try:
-        if root.exists() and not _is_ours(root, pictures):
-            raise FileExistsError(errno.EEXIST, "it is there and holds something else")
+        if root.exists() and not _is_replaceable(root, dataset):
+            raise FileExistsError(errno.EEXIST, "it exists and contains other files")
         root.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(root)
-        beside = Path(tempfile.mkdtemp(prefix=_prefix(root), dir=root.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_prefix(root), dir=root.parent))
         try:
-            _draw_all(beside / "new", pictures, seed, per_class, progress)
-            _take_name(beside, root, pictures, per_class)
+            _draw_all(temporary / "new", dataset, seed, per_class, progress)
+            _publish(temporary, root, dataset, per_class)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise OSError(
-            f"cannot draw the pictures into {root}: {os_error_text(error)}; "
-            f"the variable {CACHE_VARIABLE} may name another folder"
+            f"the demo images can't be drawn into {root}: {os_error_text(error)}; "
+            f"set {CACHE_VARIABLE} to use another folder"
         ) from error
 
 
 def _draw_all(
     folder: Path,
-    pictures: DrawnDataset,
+    dataset: DrawnDataset,
     seed: int,
     per_class: int,
     progress: Progress | None,
 ) -> None:
     from PIL import Image
 
-    done, total = 0, len(pictures.patterns) * per_class
-    for name in pictures.patterns:
+    done, total = 0, len(dataset.patterns) * per_class
+    for name in dataset.patterns:
         (folder / name).mkdir(parents=True)
         for index in range(per_class):
-            picture = Image.fromarray(pictures.draw(seed, name, index))
-            # Level 1: noise hardly compresses, and higher levels cost more than the drawing.
-            picture.save(folder / name / f"{index:04d}.png", compress_level=1)
+            image = Image.fromarray(dataset.draw(seed, name, index))
+            # Level 1: noise hardly compresses, and higher levels take longer than the drawing.
+            image.save(folder / name / f"{index:04d}.png", compress_level=1)
             done += 1
             if progress is not None:
                 progress(done, total)
 
 
-def _take_name(beside: Path, root: Path, pictures: DrawnDataset, per_class: int) -> None:
-    """Give the finished folder its name, unless another process was quicker with the same."""
+def _publish(temporary: Path, root: Path, dataset: DrawnDataset, per_class: int) -> None:
+    """Rename the finished folder to `root`, unless another process has done so first."""
     try:
-        if root.exists() and not _is_complete(root, pictures, per_class):
-            root.replace(beside / "old")
-        (beside / "new").replace(root)
+        if root.exists() and not _is_complete(root, dataset, per_class):
+            root.replace(temporary / "old")
+        (temporary / "new").replace(root)
     except OSError:
-        if not _is_complete(root, pictures, per_class):
+        if not _is_complete(root, dataset, per_class):
             raise
 
 
-def _is_complete(root: Path, pictures: DrawnDataset, per_class: int) -> bool:
-    """Tell whether every picture is there; system tools may delete files of a cache."""
-    return all(len(list((root / name).glob("*.png"))) >= per_class for name in pictures.patterns)
+def _is_complete(root: Path, dataset: DrawnDataset, per_class: int) -> bool:
+    """Return whether all images exist; system tools may delete files of a cache."""
+    return all(len(list((root / name).glob("*.png"))) >= per_class for name in dataset.patterns)
 
 
-def _is_ours(root: Path, pictures: DrawnDataset) -> bool:
-    """Tell whether a folder holds nothing but (some of) the class folders, so may be replaced."""
-    return root.is_dir() and {entry.name for entry in root.iterdir()} <= pictures.patterns.keys()
+def _is_replaceable(root: Path, dataset: DrawnDataset) -> bool:
+    """Return whether a folder contains nothing but class folders of the dataset."""
+    return root.is_dir() and {entry.name for entry in root.iterdir()} <= dataset.patterns.keys()
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Remove what processes that were killed while drawing left behind."""
+    """Remove the folders of processes that were killed while drawing."""
     for folder in root.parent.glob(f"{_prefix(root)}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > ABANDONED_AFTER:

@@ -52,7 +52,7 @@ def test_a_damaged_file_is_told_of_and_set_aside_by_the_next_change(file: Path, 
     file.write_text(text)
     noted = look(file, None)
     if len(text) > 65536:
-        assert noted is not None and "sensible size" in noted.problem
+        assert noted is not None and "not a regular file of at most" in noted.problem
         return
     assert noted is not None
     assert noted.problem

@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 
 from core.config.load import load_config
 from core.demo import backbone_path, demo_data_dir, make_demo_data
-from core.demo.classes import DEMO_SET, PRETRAINING_SET, DrawnDataset
+from core.demo.classes import DEMO_SET, DrawnDataset
 from core.demo.drawing import Plane, keyed_rng
 from core.demo.render import IMAGE_SIZE, INK_ON_PAPER
 from core.demo.storage import ABANDONED_AFTER
+from tests.tools.demo_backbone.classes import PRETRAINING_SET
 from tests.tools.demo_backbone.pretraining import draw, export, main
 from tests.tui.command import environment
 
@@ -171,13 +172,13 @@ def test_the_slower_of_two_keeps_the_quicker_ones_pictures(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cannot draw .* CONVNEXT_TUI_CACHE"):
+    with pytest.raises(OSError, match=r"can't be drawn .* CONVNEXT_TUI_CACHE"):
         make_demo_data(tmp_path / "file" / "a", 1, per_class=1)
 
 
 def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(OSError, match="something else"):
+    with pytest.raises(OSError, match="other files"):
         make_demo_data(tmp_path, 1, per_class=1)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -240,7 +241,7 @@ def test_export_keeps_all_but_the_classifier(tmp_path: Path) -> None:
 
 def test_export_refuses_other_files(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(SystemExit, match="no checkpoint of this engine"):
+    with pytest.raises(SystemExit, match="not a checkpoint of this program"):
         main(["export", str(tmp_path / "other.pt"), str(tmp_path / "out")])
     with pytest.raises(SystemExit, match=r"absent\.pt"):
         main(["export", str(tmp_path / "absent.pt"), str(tmp_path / "out")])

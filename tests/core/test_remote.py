@@ -316,7 +316,7 @@ def test_a_password_is_refused_and_never_repeated(url: str) -> None:
     ):
         with pytest.raises((DataError, ConfigError)) as caught:
             look(url)
-        assert "must not hold a password" in str(caught.value)
+        assert "must not contain a password" in str(caught.value)
         assert "hunter" not in str(caught.value)
 
 

@@ -93,11 +93,11 @@ async def test_the_folder_is_needed_and_checked_while_typing(
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n")
         await start(pilot)
-        assert hint(pilot, "data-root") == "needed: a folder of pictures"
+        assert hint(pilot, "data-root") == "an image folder is required"
         for folder, said in (
             (tmp_path / "no[t]here", "no[t]here"),
             ("memory://nowhere", "memory://nowhere: no such folder"),
-            ("sftp://me:word@host/photos", "must not hold a password"),
+            ("sftp://me:word@host/photos", "must not contain a password"),
             (photos, "✓ class folders"),
         ):
             await fill(pilot, data_root=str(folder))

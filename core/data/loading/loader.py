@@ -24,7 +24,7 @@ from core.data.loading.forkserver import start_forkserver
 from core.data.loading.transforms import make_transforms
 from core.data.loading.worker import init_worker
 from core.data.split import DataPlan
-from core.distributed.group import ALONE, Team
+from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 
 EVAL_BATCH_FACTOR = 4
 """Evaluation batch size in training micro-batches: without activations kept for gradients, which
@@ -45,8 +45,8 @@ class EpochBatchSampler(Sampler[list[SampleKey]]):
     With several ranks, each gets its shard of every batch.
     """
 
-    def __init__(self, team: Team) -> None:
-        self._team = team
+    def __init__(self, group: ProcessGroup) -> None:
+        self._group = group
         self._pass: tuple[str, int] = ("", 0)
         self._batches: list[list[int]] = []
         self._skip = 0
@@ -63,7 +63,7 @@ class EpochBatchSampler(Sampler[list[SampleKey]]):
                 keys.append(SampleKey(*self._pass, index, repeats[index]))
                 repeats[index] += 1
             if number >= self._skip:
-                yield self._team.mine(keys)
+                yield self._group.local_shard(keys)
 
     def __len__(self) -> int:
         return len(self._batches) - self._skip
@@ -81,14 +81,14 @@ class Loader:
         batch_size: int,
         workers: int,
         device: torch.device,
-        team: Team = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self.team = team
+        self.group = group
         self.device = device
         self.dataset = dataset
         self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
-        self._sampler = EpochBatchSampler(team)
+        self._sampler = EpochBatchSampler(group)
         self._loader: DataLoader[Batch] | None = DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=self._sampler,
@@ -197,7 +197,7 @@ def make_loaders(
     batch_size: int,
     workers: int,
     device: torch.device,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[Loader, Loader]:
     """Return the training and validation loaders."""
     train, val = datasets
@@ -207,8 +207,8 @@ def make_loaders(
     # commands wait for the end of a batch.
     val_size = (EVAL_BATCH_FACTOR if device.type == "cuda" else 1) * batch_size
     return (
-        Loader(train, batch_size, workers, device, team),
-        Loader(val, val_size, val_workers, device, team),
+        Loader(train, batch_size, workers, device, group),
+        Loader(val, val_size, val_workers, device, group),
     )
 
 

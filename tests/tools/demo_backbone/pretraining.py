@@ -1,11 +1,11 @@
-"""How the demo's backbone was made: its pictures, and its file from a run of this very engine.
+"""Pretrain the demo's backbone: draw the training images, export the weights of a run.
 
     python -m tests.tools.demo_backbone.pretraining draw DIR
     convnext-tui --no-ui --config demo-backbone --data DIR --name backbone
     python -m tests.tools.demo_backbone.pretraining export RUN OUT.safetensors
 
-The first draws classes that the demo doesn't have, the second trains on them, the third keeps
-everything of the best checkpoint but the classifier.
+The first command draws classes that the demo doesn't have, the second trains on them, the third
+exports the best checkpoint without its classifier.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from core.common.files import write_atomically
-from core.demo.classes import PRETRAINING_SET
 from core.demo.storage import DRAWING_VERSION, draw_folder
+from tests.tools.demo_backbone.classes import PRETRAINING_SET
 
 PRETRAINING_SEED = 1
-"""Seed of the pretraining pictures."""
+"""Seed of the pretraining images."""
 
 IMAGES_PER_CLASS = 200
-"""Pictures of each pretraining class."""
+"""Number of images per pretraining class."""
 
 Tree = dict[str, Any]
 
@@ -37,11 +37,11 @@ def draw(root: Path, per_class: int = IMAGES_PER_CLASS) -> None:
 def export(source: Path, target: Path) -> None:
     """Write the backbone of a run (its `checkpoints/best.pt`) or of a checkpoint as safetensors.
 
-    The classifier is left out; every tensor is float32; the metadata say what made the file.
+    The classifier is left out, and every tensor is float32. The metadata describe the training.
 
     Raises:
         OSError: the checkpoint can't be read or the target can't be written.
-        ValueError: the file is no checkpoint of this engine.
+        ValueError: the file is not a checkpoint of this program.
     """
     import safetensors.torch
     import timm
@@ -50,7 +50,7 @@ def export(source: Path, target: Path) -> None:
     file = source / "checkpoints" / "best.pt" if source.is_dir() else source
     checkpoint: Tree = torch.load(file, map_location="cpu", weights_only=True)
     if not {"model", "config", "classes"} <= checkpoint.keys():
-        raise ValueError(f"{file} is no checkpoint of this engine")
+        raise ValueError(f"{file} is not a checkpoint of this program")
     name = checkpoint["config"]["model"]["name"]
     classifier = timm.create_model(name).pretrained_cfg["classifier"]
     backbone = {
@@ -63,7 +63,7 @@ def export(source: Path, target: Path) -> None:
 
 
 def _origin(checkpoint: Tree, name: str) -> dict[str, str]:
-    """Return what made the weights, as safetensors' text metadata."""
+    """Return the origin of the weights as safetensors metadata."""
     config = checkpoint["config"]
     return {
         "model": name,
@@ -78,7 +78,7 @@ def _origin(checkpoint: Tree, name: str) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; ends the process with one line on what went wrong."""
+    """Run the command line; an error exits with one line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.tools.demo_backbone.pretraining", description=__doc__
     )
@@ -86,15 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     drawing = commands.add_parser("draw", help="draw the pretraining set")
     drawing.add_argument("folder", type=Path, metavar="DIR")
-    exporting = commands.add_parser("export", help="keep the backbone of a run")
+    exporting = commands.add_parser("export", help="export the backbone of a run")
     exporting.add_argument("source", type=Path, metavar="RUN_OR_CHECKPOINT")
     exporting.add_argument("target", type=Path, metavar="OUT.safetensors")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
-        if asked.command == "draw":
-            draw(asked.folder)
+        if args.command == "draw":
+            draw(args.folder)
         else:
-            export(asked.source, asked.target)
+            export(args.source, args.target)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
 

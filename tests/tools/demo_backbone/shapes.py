@@ -6,22 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.demo.drawing import (
-    TAU,
-    Array,
-    Plane,
-    box,
-    disk,
-    either,
-    fill,
-    joined,
-    polygon,
-    polyline,
-    regular_points,
-    segment,
-    stroke,
-)
+from core.demo.drawing import TAU, Array, Plane, disk, either, fill, polygon, stroke
 from core.demo.render import Pattern
+from tests.tools.demo_backbone.primitives import box, joined, polyline, regular_points, segment
 
 Rng = np.random.Generator
 Distance = Callable[[Rng, Plane], Array]
@@ -170,7 +157,7 @@ def _with_corners(corners: Sequence[tuple[float, float]]) -> Distance:
 
 
 def _as_pattern(distance: Distance) -> Pattern:
-    """Return the pattern of one shape somewhere in the picture, whole or as an outline."""
+    """Return the pattern of one shape somewhere in the image, whole or as an outline."""
 
     def pattern(rng: Rng, plane: Plane) -> Array:
         place = plane.bent(rng, 0.05).placed(rng)

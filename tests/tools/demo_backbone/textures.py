@@ -12,21 +12,18 @@ from core.demo.drawing import (
     Array,
     Plane,
     bands,
-    blurred,
     cloud_noise,
     disk,
     either,
     fill,
-    joined,
     nearest_points,
-    polyline,
     scattered_points,
-    segment,
     segments,
     smooth_noise,
     stroke,
 )
 from core.demo.render import Pattern
+from tests.tools.demo_backbone.primitives import blurred, joined, polyline, segment
 
 Rng = np.random.Generator
 
