@@ -1,1 +1,1 @@
-"""The terminal: command line, app and headless output. It never imports torch."""
+"""Command line, terminal app and headless output. Never imports torch."""

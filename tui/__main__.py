@@ -1,4 +1,4 @@
-"""`python -m tui` is `convnext-tui`."""
+"""Run `convnext-tui` as `python -m tui`."""
 
 from tui.cli.main import main
 

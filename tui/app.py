@@ -1,228 +1,239 @@
-"""The app: which screens there are, one timer, and the rules for leaving."""
+"""The app: its screens, the refresh timer, and the rules for quitting while a run trains."""
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from core.common.text import printable
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.preferences.refresh_rates import BANDWIDTHS, Rates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import THEMES
-from tui.screens.run_list import RunsScreen
-from tui.terminal.terminal import detach_terminal
+from tui.screens.run_list import RunListScreen
+from tui.terminal.hangup import HangupHandler
 
-# The other screens, and what knows of runs, are imported where they are first wanted: together
-# they take longer than everything else up to the first frame.
+# All other screens, and modules that read runs, are imported on first use: together their imports
+# take longer than everything else up to the first frame.
 if TYPE_CHECKING:
     from core.config.schema import Config
     from core.session.resume import Resumption
-    from tui.notifications import Caller
+    from tui.notifications import Notifier
     from tui.viewmodel.run_source import Launched, RunModel
+    from tui.widgets.host import Host, Plan
 
-# The first screen's is here: Textual doesn't load the style sheet that a default screen names.
-_STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "runs.tcss"]
+# With the default screen's own style sheet: Textual doesn't load the one that it names.
+_STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "run_list.tcss"]
 _WIDTHS = [(0, "-narrow"), (110, "-normal"), (170, "-wide")]
 _HEIGHTS = [(0, "-short"), (34, "-tall")]
 
 
 class Exit(Enum):
-    """What the process that owns the engine shall do once the screen is closed."""
+    """How the process continues after the app has closed."""
 
     DONE = "done"
-    """Nothing trains."""
+    """No run is training: end the process."""
     DETACH = "detach"
-    """Training goes on without a screen."""
+    """Continue training without the app."""
     HUNG_UP = "hung up"
-    """The same, and nobody is there to read anything."""
+    """Continue training without the app and without output: the terminal is gone."""
     STOP = "stop"
-    """The engine was told to save and stop: wait for it."""
+    """The engine was asked to save and stop: wait for it."""
 
 
 class StartRun(Protocol):
-    """How the app asks the owner of the engine for a run."""
+    """Start a run in this process."""
 
     def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "Launched":
-        """Begin a run, or go on with one; raises OSError or ValueError when it can't begin."""
-
-
-class Plan(Protocol):
-    """How the app learns which run the command line has asked for."""
-
-    def __call__(self) -> "tuple[Config, Resumption | None]":
-        """Read it all; raises OSError or ValueError when it can't begin. Takes a moment."""
+        """Start a new run, or resume one; raises OSError or ValueError if it cannot start."""
 
 
 @runtime_checkable
-class _OfARun(Protocol):
+class _HasModel(Protocol):
     model: "RunModel"
 
 
 @runtime_checkable
-class _Ticking(Protocol):
+class _HasTick(Protocol):
     def tick(self, now: float, charts: bool) -> None: ...
 
 
 @runtime_checkable
-class _Habitual(Protocol):
-    def take_habits(self) -> None: ...
+class _HasPreferences(Protocol):
+    def apply_preferences(self) -> None: ...
 
 
 class ConvNextApp(App[Exit]):
-    """The run list, a run's screen on top of it, and dialogs on top of that."""
+    """Terminal app with the run list at the bottom of the screen stack, and run screens, forms and
+    dialogs above it."""
 
     TITLE = "convnext-tui"
     CSS_PATH = _STYLE_SHEETS
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Two bindings: the footer shows F1 where a question mark is typed into a field.
-        Binding("question_mark", "help", "help", key_display="?", tooltip="Keys and docs"),
-        Binding("f1", "help", "help", key_display="F1", tooltip="Keys and docs"),
-        Binding("q", "quit", "quit", tooltip="Close the app; asks first while a run trains"),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True, tooltip="As q"),
-        Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True,
-                tooltip="Stop the whole process, training too, until the shell's fg"),
-        Binding("ctrl+p", "command_palette", "all", tooltip="Every action, by name"),
+        # Two bindings: the footer shows F1 while a field has the focus that accepts a question
+        # mark.
+        Binding("question_mark", "help", "Help", key_display="?",
+                tooltip="Show the keys of this screen, and the guide"),
+        Binding("f1", "help", "Help", key_display="F1",
+                tooltip="Show the keys of this screen, and the guide"),
+        Binding("q", "quit", "Quit", tooltip="Close the app; asks first while a run is training"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True,
+                tooltip="Close the app; asks first while a run is training"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True,
+                tooltip="Suspend the whole process, training included, until fg in the shell"),
+        Binding("ctrl+p", "command_palette", "Menu", tooltip="Find any action by name"),
     ]  # fmt: skip
 
     def __init__(
         self,
         runs_dir: Path,
         start_run: StartRun,
+        *,
         launched: "Launched | None" = None,
-        clock: Callable[[], float] = time.time,
+        plan: "Plan | None" = None,
         show: Path | None = None,
+        preferences: Preferences | None = None,
         rates: Rates = BANDWIDTHS["full"],
-        plan: Plan | None = None,
-        habits: Habits | None = None,
+        clock: Callable[[], float] = time.time,
         read_only_reason: str = "",
     ) -> None:
-        """`launched` is a run that this process trains, `plan` one that it is to begin at once,
-        `show` one on the disk to open first; `read_only_reason` why nothing can be changed here."""
+        """Create the app over a runs directory.
+
+        At most one of three things is opened over the run list: `launched`, a run that already
+        trains in this process, `plan`, a run to start as soon as the app is on the screen, or
+        `show`, the folder of an existing run. `read_only_reason` says why this app may change
+        nothing; empty if it may.
+        """
         super().__init__()
-        self.habits = habits or Habits()
-        self._caller: Caller | None = None
+        self.runs_dir = runs_dir
+        self.preferences = preferences or Preferences()
+        self.rates = rates
+        self.clock = clock
+        self.read_only_reason = read_only_reason
+        self.start_error = ""
+        """Why the planned run could not start; the app has exited then."""
+        self._start_run = start_run
+        self._plan = plan
+        self._show_first = show
+        self._own_run = _model_of(launched) if launched else None
+        self._notifier: Notifier | None = None
+        self._ticks = 0
+        self._hangup = HangupHandler(self._exit_on_hangup)
+        self._set_theme_before_first_frame()
+        self._apply_motion()
+
+    def _set_theme_before_first_frame(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
         if "TEXTUAL_THEME" not in os.environ:
-            theme_name = self.habits.settings.theme
-            known = theme_name in self.available_themes
+            name = self.preferences.settings.theme
+            known = name in self.available_themes
             # Not by assignment: that would parse all style sheets twice before the first frame.
-            self.set_reactive(App.theme, theme_name if known else OWN_THEME)
+            self.set_reactive(App.theme, name if known else OWN_THEME)
             self.stylesheet.set_variables(self.get_css_variables())
-        self.animation_level = "none" if self.habits.settings.motion == "off" else "full"
-        self.refused = ""
-        """Why the planned run could not begin; the app has closed itself then."""
-        self.rates = rates
-        self._plan = plan
-        self._show_first = show
-        self.read_only_reason = read_only_reason
-        self.runs_dir = runs_dir
-        self.clock = clock
-        self._start_run = start_run
-        self._own = _model_of(launched) if launched else None
-        self._ticks = 0
-        self._hangup_before: Any = None
+
+    def _apply_motion(self) -> None:
+        self.animation_level = "none" if self.preferences.settings.motion == "off" else "full"
 
     def get_default_screen(self) -> Screen[None]:
-        """The run list lies under everything, as soon as there is something above it."""
+        """Return the screen at the bottom of the stack."""
         if self._plan:
             from tui.screens.starting import StartingScreen
 
             return StartingScreen(self._plan)
-        return RunsScreen(self.runs_dir)
+        return RunListScreen(self.runs_dir)
 
     def on_mount(self) -> None:
-        """Open the run that the command line has started, and start the one timer."""
-        self._listen_for_hangup()
-        if self._own:
-            self._show_run(self._own, self.push_screen)
+        """Open the run that the command line asks for, and start the refresh timer."""
+        self._hangup.install()
+        if self._own_run:
+            self._show_run(self._own_run, self.push_screen)
         elif self._show_first:
             self.open_run(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
         self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
     def tick(self) -> None:
-        """Take in what the runs have said, and let the screens show it."""
+        """Apply new events to the state of all open runs, and refresh the screens."""
         self._ticks += 1
         charts = self._ticks % self.rates.ticks_a_chart == 0
         screens = list(self.screen_stack)
-        models = {id(s.model): s.model for s in screens if isinstance(s, _OfARun)}
-        if self._own:
-            models[id(self._own)] = self._own
+        models = {id(s.model): s.model for s in screens if isinstance(s, _HasModel)}
+        if self._own_run:
+            models[id(self._own_run)] = self._own_run
         for model in models.values():
             model.pump()
         now = self.clock()
         for screen in screens:
-            if isinstance(screen, _Ticking):
+            if isinstance(screen, _HasTick):
                 screen.tick(now, charts)
         if charts:
-            self._attend(list(models.values()))
+            self._notify_about(list(models.values()))
 
-    def _attend(self, models: "list[RunModel]") -> None:
-        """Let the terminal tell how the uppermost run is, and call the person when one is over."""
-        from tui.notifications import Caller  # it knows of runs
+    def _notify_about(self, models: "list[RunModel]") -> None:
+        """Update the terminal title from the topmost run, and notify when a phase has ended."""
+        from tui.notifications import Notifier  # it imports modules that read runs
 
-        if self._caller is None:
-            self._caller = Caller(self.habits)
-            self._tell_terminal(self._caller.begin())
-        shown = next((s.model for s in reversed(self.screen_stack) if isinstance(s, _OfARun)), None)
-        news = self._caller.news(models)
-        self._tell_terminal(self._caller.retitle(shown or self._own) + self._caller.call(news))
-        if self.habits.trouble:
-            self.notify(self.habits.trouble, severity="warning", markup=False)
-            self.habits.trouble = ""
+        if self._notifier is None:
+            self._notifier = Notifier(self.preferences)
+            self._write_to_terminal(self._notifier.begin())
+        shown = next(
+            (s.model for s in reversed(self.screen_stack) if isinstance(s, _HasModel)), None
+        )
+        ended = self._notifier.new_milestones(models)
+        title = self._notifier.update_title(shown or self._own_run)
+        self._write_to_terminal(title + self._notifier.notification(ended))
+        if self.preferences.trouble:
+            self.notify(self.preferences.trouble, severity="warning", markup=False)
+            self.preferences.trouble = ""
 
-    def _tell_terminal(self, sequences: str) -> None:
+    def _write_to_terminal(self, sequences: str) -> None:
         if sequences and self._driver is not None:
             self._driver.write(sequences)
 
     def _theme_changed(self, name: str) -> None:
-        self.habits.change("theme", name)
+        self.preferences.change("theme", name)
 
-    def set_habit(self, name: str, value: str) -> None:
-        """Change a setting; screens take it from their next look on."""
-        self.habits.change(name, value)
-        self.animation_level = "none" if self.habits.settings.motion == "off" else "full"
+    def set_preference(self, name: str, value: str) -> None:
+        """Change a setting and apply it to all open screens."""
+        self.preferences.change(name, value)
+        self._apply_motion()
         for screen in self.screen_stack:
-            if isinstance(screen, _Habitual):
-                screen.take_habits()
+            if isinstance(screen, _HasPreferences):
+                screen.apply_preferences()
 
     @property
     def training(self) -> bool:
-        """Whether this process trains a run now."""
-        return self._own is not None and self._own.training
+        """Whether a run is training in this process."""
+        return self._own_run is not None and self._own_run.training
+
+    def refuse_change(self) -> bool:
+        """Return whether the app is read-only, after a notification that says so."""
+        if self.read_only_reason:
+            self.notify(self.read_only_reason, severity="warning", markup=False)
+        return bool(self.read_only_reason)
 
     def open_run(self, path: Path) -> None:
-        """Show a run of the list; the one that trains here can be steered."""
+        """Show a run, with the engine of this process if it trains here."""
         from tui.viewmodel.run_source import JournalSource, RunModel
 
-        own = self._own
+        own = self._own_run
         if own and path.name == own.state.run_id:
             model = own
         else:
             model = RunModel(JournalSource(path, self.read_only_reason), path)
         self._show_run(model, self.push_screen)
 
-    def refuse_change(self) -> bool:
-        """Say that nothing can be changed from here, where that is so."""
-        if self.read_only_reason:
-            self.notify(self.read_only_reason, severity="warning", markup=False)
-        return bool(self.read_only_reason)
-
     def open_form(self) -> None:
-        """Ask for a new run."""
+        """Open the form for a new run."""
         if self.refuse_change():
             return
         from tui.screens.new_run import NewRunScreen
@@ -230,7 +241,8 @@ class ConvNextApp(App[Exit]):
         self.push_screen(NewRunScreen())
 
     def open_form_like(self, path: Path, name: str) -> str:
-        """Ask for a new run with a past one's configuration; returns why not, or nothing."""
+        """Open the form with the configuration of a run; return an error message, empty on
+        success."""
         from core.config.load import load_config
         from core.run.folder import RunFolder
         from tui.screens.new_run import NewRunScreen
@@ -246,37 +258,37 @@ class ConvNextApp(App[Exit]):
         return ""
 
     def open_replay(self, path: Path) -> None:
-        """Show a past run as it went, faster."""
+        """Replay a run."""
         from tui.screens.replay import ReplayScreen
         from tui.viewmodel.replay import ReplayModel
 
         self.push_screen(ReplayScreen(ReplayModel(path, self.clock)))
 
     def open_comparison(self, paths: list[Path]) -> None:
-        """Show some runs side by side."""
+        """Compare runs."""
         from tui.screens.compare import CompareScreen
 
         self.push_screen(CompareScreen(paths, self.runs_dir))
 
-    async def begin(self, plan: Plan) -> None:
-        """Start the planned run and show it; when that can't be, close and say why in `refused`."""
+    async def begin(self, plan: "Plan") -> None:
+        """Start the planned run and show it; exit with `start_error` if it cannot start."""
         try:
             config, resumption = await asyncio.to_thread(plan)
         except (OSError, ValueError) as error:
-            self.refused = str(error)
+            self.start_error = str(error)
         else:
-            # Over the starting screen: Textual can't take a default screen away.
-            self.push_screen(RunsScreen(self.runs_dir))
-            self.refused = self._launch(lambda: self._start_run(config, resumption))
-        if self.refused:
+            # Over the starting screen: Textual cannot remove a default screen.
+            self.push_screen(RunListScreen(self.runs_dir))
+            self.start_error = self._launch(lambda: self._start_run(config, resumption))
+        if self.start_error:
             self.exit(Exit.DONE)
 
     def launch(self, config: "Config") -> str:
-        """Start a run and show it; returns why not, or nothing."""
+        """Start a run and show it; return an error message, empty on success."""
         return self._launch(lambda: self._start_run(config))
 
     def resume(self, path: Path) -> str:
-        """Go on with a past run and show it; returns why not, or nothing."""
+        """Resume a run and show it; return an error message, empty on success."""
         from core.run.folder import RunFolder
         from core.session.resume import plan_resumption
 
@@ -290,15 +302,15 @@ class ConvNextApp(App[Exit]):
         if self.read_only_reason:
             return self.read_only_reason
         if self.training:
-            name = self._own.state.name if self._own else ""
-            return f"a run trains already ({name}): wait for it, or stop it first"
+            name = self._own_run.state.name if self._own_run else ""
+            return f"run {name} is already training; stop it, or wait until it has finished"
         try:
             launched = start()
         except (OSError, ValueError) as error:
             return str(error)
-        self._own = _model_of(launched)
-        show = self.push_screen if isinstance(self.screen, RunsScreen) else self.switch_screen
-        self._show_run(self._own, show, launched.shown)
+        self._own_run = _model_of(launched)
+        show = self.push_screen if isinstance(self.screen, RunListScreen) else self.switch_screen
+        self._show_run(self._own_run, show, launched.shown)
         return ""
 
     def _show_run(
@@ -315,86 +327,68 @@ class ConvNextApp(App[Exit]):
         screen.call_after_refresh(shown)
 
     def action_help(self) -> None:
-        """Show keys and docs."""
+        """Show the keys of this screen."""
+        self._show_help(guide=False)
+
+    def action_guide(self) -> None:
+        """Show the guide."""
+        self._show_help(guide=True)
+
+    def _show_help(self, guide: bool) -> None:
         from tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self.screen, self.runs_dir))
+            self.push_screen(HelpScreen(self.screen, self.runs_dir, guide))
 
     async def action_quit(self) -> None:
-        """Close the app; while a run trains here, ask what becomes of it."""
-        from tui.dialogs.choice_and_value import ChoiceDialog
+        """Close the app; ask first while a run trains in this process."""
+        from tui.dialogs.quit import is_quit_dialog, quit_dialog
 
         if not self.training:
             self.exit(Exit.DONE)
-        elif not (isinstance(self.screen, ChoiceDialog) and self.screen.id == "quit"):
-            self._ask_about_training()
+        elif not is_quit_dialog(self.screen):
+            name = self._own_run.state.name if self._own_run else ""
+            self.push_screen(quit_dialog(name), self._exit_with)
 
-    def _ask_about_training(self) -> None:
-        from tui.dialogs.choice_and_value import Choice, ChoiceDialog
+    def _exit_with(self, answer: str | None) -> None:
+        from tui.dialogs.quit import DETACH, STOP
 
-        dialog = ChoiceDialog(
-            "training goes on: what now?",
-            f"{printable(self._own.state.name if self._own else '')} trains in this process.",
-            [
-                Choice(
-                    "d",
-                    "d",
-                    "close this screen; training goes on in this terminal without it, "
-                    "with a line an epoch",
-                    "detach",
-                ),
-                Choice("x", "x", "save a checkpoint at the next step and stop the run", "stop"),
-            ],
-            "stay here",
-        )
-        dialog.id = "quit"
-        self.push_screen(dialog, self._leave)
-
-    def _leave(self, answer: str | None) -> None:
-        if answer == "detach":
+        if answer == DETACH:
             self.exit(Exit.DETACH if self.training else Exit.DONE)
-        elif answer == "stop":
+        elif answer == STOP:
             from core.events.commands import Stop
 
-            asked = self._own is not None and self._own.send(Stop())
-            self.exit(Exit.STOP if asked else Exit.DONE)
+            sent = self._own_run is not None and self._own_run.send(Stop())
+            self.exit(Exit.STOP if sent else Exit.DONE)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action there is where the palette was opened."""
+        """Return the entries of the command palette for a screen."""
         from tui.palette import palette_commands
 
         return palette_commands(self, screen)
 
-    def save_picture(self) -> None:
-        """Save the screen as SVG, once the palette is gone from it."""
+    def action_save_screenshot(self) -> None:
+        """Save the screen as SVG, after the palette has closed."""
         self.set_timer(0.1, self.deliver_screenshot)
 
-    def _listen_for_hangup(self) -> None:
-        # Without this a lost connection ends the process at once; with the signal ignored, the
-        # app would spin on a terminal that is gone. Other signals are the owner's business.
-        # Not by way of the loop: it may be waiting for the thread that writes to the terminal.
-        loop = asyncio.get_running_loop()
-
-        def hang_up(number: int, frame: object) -> None:
-            detach_terminal()
-            loop.call_soon_threadsafe(self._leave_quietly)
-
-        with suppress(ValueError):  # not in the main thread
-            self._hangup_before = signal.signal(signal.SIGHUP, hang_up)
-
-    def _leave_quietly(self) -> None:
+    def _exit_on_hangup(self) -> None:
         self.exit(Exit.HUNG_UP if self.training else Exit.DONE)
 
     def on_unmount(self) -> None:
-        """Hand the signal and the terminal's title back."""
-        if self._caller is not None:
-            self._tell_terminal(self._caller.end())
-        if self._hangup_before is not None:
-            signal.signal(signal.SIGHUP, self._hangup_before)
+        """Restore the signal handler and the terminal's title."""
+        if self._notifier is not None:
+            self._write_to_terminal(self._notifier.end())
+        self._hangup.restore()
 
 
 def _model_of(launched: "Launched") -> "RunModel":
     from tui.viewmodel.run_source import RunModel
 
     return RunModel(launched.source, launched.path)
+
+
+if TYPE_CHECKING:
+
+    def _as_host(app: ConvNextApp) -> Host:
+        """Let mypy check that the app implements `Host`."""
+        return app

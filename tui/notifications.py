@@ -1,47 +1,54 @@
-"""Calling the person: the terminal's title, and news of what has ended."""
+"""Terminal title, bell and desktop notifications."""
 
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.terminal import osc
 from tui.text.milestones import Milestones, run_title
 from tui.viewmodel.run_source import RunModel
 
 
-class Caller:
-    """Keeps the terminal's title up to date, and says when a phase of a run has ended."""
+class Notifier:
+    """Compose the control sequences that update the terminal title and notify when a phase or a
+    run has ended. The caller writes them to the terminal."""
 
-    def __init__(self, habits: Habits) -> None:
-        self._habits = habits
+    def __init__(self, preferences: Preferences) -> None:
+        self._preferences = preferences
         self._title = ""
         self._milestones: dict[int, Milestones] = {}
 
     def begin(self) -> str:
-        """Return what to send to the terminal before anything else."""
-        return osc.PUSH_TITLE if self._habits.settings.title == "on" else ""
+        """Return the sequence to send first: save the terminal's own title."""
+        return osc.PUSH_TITLE if self._preferences.settings.title == "on" else ""
 
     def end(self) -> str:
-        """Return what gives the terminal its title back."""
+        """Return the sequence to send last: restore the terminal's own title."""
         return osc.POP_TITLE if self._title else ""
 
-    def news(self, models: list[RunModel]) -> list[str]:
-        """Return what has ended in these runs since the last look; the first one is no news."""
+    def new_milestones(self, models: list[RunModel]) -> list[str]:
+        """Return which phases and runs have ended since the last call.
+
+        Those that ended before a run was first seen are not reported.
+        """
         known, self._milestones = self._milestones, {}
-        said: list[str] = []
+        ended: list[str] = []
         for model in models:
-            seen = known.get(id(model)) or Milestones(model.state)
-            self._milestones[id(model)] = seen
-            said += seen.new(model.state)
-        return said
+            milestones = known.get(id(model)) or Milestones(model.state)
+            self._milestones[id(model)] = milestones
+            ended += milestones.new(model.state)
+        return ended
 
-    def call(self, news: list[str]) -> str:
-        """Return what calls the person with these news."""
-        how = self._habits.settings.notify
-        if not news or how == "off":
+    def notification(self, milestones: list[str]) -> str:
+        """Return the sequence that notifies of milestones, as the settings say; empty for none."""
+        method = self._preferences.settings.notify
+        if not milestones or method == "off":
             return ""
-        return osc.BELL if how == "bell" else "".join(map(osc.desktop_notification, news))
+        if method == "bell":
+            return osc.BELL
+        return "".join(map(osc.desktop_notification, milestones))
 
-    def retitle(self, model: RunModel | None) -> str:
-        """Return what sets the title to a run, or to the app's name; empty where it says so."""
-        if self._habits.settings.title == "off":
+    def update_title(self, model: RunModel | None) -> str:
+        """Return the sequence that sets the title to a run or to the app's name; empty if it has
+        not changed."""
+        if self._preferences.settings.title == "off":
             return ""
         text = run_title(model.state, model.status) if model else "convnext-tui"
         if text == self._title:

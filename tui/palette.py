@@ -1,20 +1,19 @@
-"""What the palette lists: every action of the place where one stands, and every setting."""
+"""Entries of the command palette: all actions of the current screen, and all settings."""
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from tui.preferences.settings import CHOICES, MEANINGS
-
-if TYPE_CHECKING:
-    from tui.app import ConvNextApp
+from tui.widgets.host import host
 
 
-def palette_commands(app: "ConvNextApp", screen: Screen[object]) -> Iterator[SystemCommand]:
-    """Yield every binding of the screen that the palette was opened on, then what has no key."""
+def palette_commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCommand]:
+    """Yield the bindings of the screen that the palette was opened on, then actions without keys,
+    then settings."""
     seen = {"command_palette"}
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -23,23 +22,20 @@ def palette_commands(app: "ConvNextApp", screen: Screen[object]) -> Iterator[Sys
             seen.add(action)
             yield SystemCommand(
                 f"{binding.description}: {binding.tooltip}",
-                f"key {app.get_key_display(binding)}",
+                f"Key: {app.get_key_display(binding)}",
                 partial(app.run_action, binding.action, active.node),
             )
-    if "docs" not in seen:  # the help screen has a key for it
-        yield SystemCommand(
-            "docs: How a run goes and where things are", "", partial(_open_docs, app, screen)
-        )
-    yield SystemCommand("theme: Choose other colours", "", app.action_change_theme)
-    yield SystemCommand("picture: Save this screen as SVG", "", app.save_picture)
+    if "guide" not in seen:  # the help screen has a key for it
+        yield _app_command(app, "guide", "Guide: Training, files and folders in one page")
+    yield _app_command(app, "change_theme", "Theme: Choose other colors")
+    yield _app_command(app, "save_screenshot", "Screenshot: Save this screen as SVG")
+    set_preference = host(screen).set_preference
     for name, values in CHOICES.items():
         for value in values:
             yield SystemCommand(
-                f"setting {name} = {value}", MEANINGS[name], partial(app.set_habit, name, value)
+                f"Set {name} = {value}", MEANINGS[name], partial(set_preference, name, value)
             )
 
 
-def _open_docs(app: "ConvNextApp", about: Screen[object]) -> None:
-    from tui.screens.help import HelpScreen
-
-    app.push_screen(HelpScreen(about, app.runs_dir, docs=True))
+def _app_command(app: App[Any], action: str, title: str) -> SystemCommand:
+    return SystemCommand(title, "", partial(app.run_action, f"app.{action}"))

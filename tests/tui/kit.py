@@ -9,9 +9,10 @@ from textual.widgets._toast import Toast
 from core.config.schema import Config
 from core.session.resume import Resumption
 from tests.tui import scripted
-from tui.app import ConvNextApp, Exit, Plan
-from tui.preferences.preferences import Habits
+from tui.app import ConvNextApp, Exit
+from tui.preferences.preferences import Preferences
 from tui.viewmodel.run_source import Launched
+from tui.widgets.host import Plan
 
 NOWHERE = Path("/nowhere/runs")
 
@@ -39,7 +40,7 @@ def make_app(
     starter: Starter | None = None,
     now: float = scripted.START + 900,
     plan: Plan | None = None,
-    habits: Habits | None = None,
+    preferences: Preferences | None = None,
     read_only_reason: str = "",
 ) -> ConvNextApp:
     launched = Launched(source) if source else None
@@ -47,10 +48,10 @@ def make_app(
     return ConvNextApp(
         runs_dir,
         start,
-        launched,
+        launched=launched,
         clock=lambda: now,
         plan=plan,
-        habits=habits,
+        preferences=preferences,
         read_only_reason=read_only_reason,
     )
 

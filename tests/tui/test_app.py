@@ -18,10 +18,10 @@ from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
 from tests.tui.kit import Starter, make_app, press, settle, text
 from tui.app import ConvNextApp, Exit
-from tui.dialogs.choice_and_value import ChoiceDialog
+from tui.dialogs.choice import ChoiceDialog
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
-from tui.screens.run_list import RunsScreen
+from tui.screens.run_list import RunListScreen
 from tui.screens.starting import StartingScreen
 
 SIZE = (80, 24)
@@ -61,7 +61,7 @@ async def test_a_planned_run_is_read_behind_a_first_frame_and_takes_its_place(
         assert isinstance(app.screen, RunScreen)
         assert starter.configs == [config]
         await press(pilot, "escape")
-        assert isinstance(app.screen, RunsScreen)
+        assert isinstance(app.screen, RunListScreen)
 
 
 async def test_a_planned_run_that_cannot_begin_closes_the_app_with_the_reason() -> None:
@@ -70,7 +70,7 @@ async def test_a_planned_run_that_cannot_begin_closes_the_app_with_the_reason() 
 
     app = make_app(plan=plan)
     assert await leave(app) is Exit.DONE
-    assert app.refused == "no such folder"
+    assert app.start_error == "no such folder"
 
 
 async def test_a_planned_run_does_not_begin_after_the_app_was_left(starter: Starter) -> None:
@@ -84,7 +84,7 @@ async def test_a_planned_run_does_not_begin_after_the_app_was_left(starter: Star
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("q")
         left.set()
-    assert (app.return_value, app.refused, starter.configs) == (Exit.DONE, "", [])
+    assert (app.return_value, app.start_error, starter.configs) == (Exit.DONE, "", [])
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -130,10 +130,10 @@ async def test_q_in_the_list_asks_too_while_a_run_trains(tmp_path: Path) -> None
     app = make_app(source, tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         await press(pilot, "escape")
-        assert isinstance(app.screen, RunsScreen)
+        assert isinstance(app.screen, RunListScreen)
         await press(pilot, "q")
         assert isinstance(app.screen, ChoiceDialog)
-        assert "animals20 trains in this process" in str(app.screen.query_one(".question").render())
+        assert "animals20 is training in this process" in str(app.screen.query_one(".question").render())
 
 
 async def test_a_lost_terminal_detaches() -> None:
@@ -175,7 +175,7 @@ async def test_the_run_goes_on_being_read_while_the_list_is_shown(tmp_path: Path
         assert source.pending == []
 
 
-@pytest.mark.parametrize("screen", [RunScreen, RunsScreen, NewRunScreen])
+@pytest.mark.parametrize("screen", [RunScreen, RunListScreen, NewRunScreen])
 async def test_the_palette_has_every_action(screen: type[Screen[None]]) -> None:
     app = make_app(scripted.running().source() if screen is RunScreen else None)
     async with app.run_test(size=SIZE) as pilot:
@@ -216,7 +216,7 @@ async def test_starting_a_second_run_is_refused(starter: Starter) -> None:
         await settle(pilot)
         assert isinstance(app.screen, NewRunScreen)
         message = str(app.screen.query_one("#start-message").render())
-        assert message.startswith("a run trains already (animals20)")
+        assert message.startswith("run animals20 is already training")
         assert starter.configs == []
         assert app.screen.query_one("#start", Button)
 

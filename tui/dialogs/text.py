@@ -1,4 +1,4 @@
-"""A dialog that asks for a line of text."""
+"""Modal dialog for a line of text."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -13,53 +13,53 @@ from textual.widgets import Button, Input, Static
 
 
 class TextDialog(ModalScreen[str | None]):
-    """Asks for text, says below what it is for, and what is wrong with it while it is typed."""
+    """Ask for a line of text and validate it while it is typed."""
 
     CSS_PATH = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "leave as is", tooltip="Close this; nothing changes"),
+        Binding("escape", "cancel", "Cancel", tooltip="Close this dialog without a change"),
     ]
 
     def __init__(
-        self, title: str, text: str, hint: str, check: Callable[[str], str] = lambda text: ""
+        self, title: str, text: str, hint: str, validate: Callable[[str], str] = lambda text: ""
     ) -> None:
-        """`check` returns why a text can't be taken, or nothing."""
+        """`validate` returns an error message for a text, empty if it is valid."""
         super().__init__()
         self._title = title
         self._hint = hint
-        self._check = check
+        self._validate_text = validate
         self._field = Input(text, id="text", compact=True, select_on_focus=False)
         self._line = Static(Content(hint), id="hint", markup=False)
-        self._keep = Button("Enter  keep", id="keep", variant="primary", compact=True)
+        self._save = Button("Enter  Save", id="save", variant="primary", compact=True)
 
     def compose(self) -> ComposeResult:
-        """Lay the field above what it is for."""
+        """Create the field, its hint and the buttons."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(self._title)
             yield self._field
             yield self._line
             with Horizontal(classes="buttons"):
-                yield self._keep
-                yield Button("Esc  leave as is", id="leave", compact=True)
+                yield self._save
+                yield Button("Esc  Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        """Typing goes on behind what is there."""
+        """Place the text cursor after the current text."""
         self._field.focus()
 
     @on(Input.Changed)
-    def _judge(self) -> None:
-        problem = self._check(self._field.value)
-        self._line.set_class(bool(problem), "-error")
-        self._line.update(Content(problem or self._hint))
-        self._keep.disabled = bool(problem)
+    def _changed(self) -> None:
+        error = self._validate_text(self._field.value)
+        self._line.set_class(bool(error), "-error")
+        self._line.update(Content(error or self._hint))
+        self._save.disabled = bool(error)
 
     @on(Input.Submitted)
-    @on(Button.Pressed, "#keep")
-    def _kept(self) -> None:
-        if not self._check(self._field.value):
+    @on(Button.Pressed, "#save")
+    def _saved(self) -> None:
+        if not self._validate_text(self._field.value):
             self.dismiss(self._field.value)
 
-    @on(Button.Pressed, "#leave")
-    def action_leave(self) -> None:
-        """Close without a change."""
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Close the dialog without a change."""
         self.dismiss(None)

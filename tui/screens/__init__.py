@@ -1,1 +1,1 @@
-"""The app's screens."""
+"""Screens of the app."""

@@ -167,8 +167,8 @@ class CompareScreen(Screen[None]):
             self.view = change(self._runs, self.view)
             self._show()
 
-    @on(Chart.Pointed)
-    def _pointed(self, event: Chart.Pointed) -> None:
+    @on(Chart.Clicked)
+    def _pointed(self, event: Chart.Clicked) -> None:
         self._look(lambda runs, view: compare_chart.pointed(runs, view, event.share))
 
     @on(Chart.Scrolled)

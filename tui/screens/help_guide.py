@@ -1,7 +1,6 @@
-"""What a newcomer needs to know, in a page: the help screen's docs.
+"""The guide of the help dialog: one page for new users.
 
-Keys, defaults and places are looked up where they are decided, so that no sentence here can say
-something else than the program does.
+Keys, defaults and folders are read from the program, so that the guide cannot contradict it.
 """
 
 from dataclasses import dataclass
@@ -18,27 +17,27 @@ from tui.text.key_bindings import key_for
 
 _RUN = RunFolder(Path())
 FILES = {
-    _RUN.config.name: "every value the run used, defaults included",
-    _RUN.journal.name: "everything that happened, one event a line, append only",
-    _RUN.history.name: "one row an epoch",
-    _RUN.split.name: "every picture used: path, class, split, SHA-256",
-    "evaluations/": "what `evaluate` has found, a JSON file each",
-    "samples/": "the first training pictures of each phase, as the network gets them",
-    _RUN.commands.name: "what other processes asked for, one command a line",
+    _RUN.config.name: "all config values of the run, defaults included",
+    _RUN.journal.name: "event log: one event per line, append-only",
+    _RUN.history.name: "one row per epoch",
+    _RUN.split.name: "all images used: path, class, split, SHA-256",
+    "evaluations/": "results of `evaluate`, one JSON file each",
+    "samples/": "first training images of each phase, as the model receives them",
+    _RUN.commands.name: "commands from other processes, one per line",
     f"{_RUN.checkpoints.name}/": (
-        "`best.pt`, `best-head.pt`, `best-full.pt`, `last.pt` and the one before, `manual-*.pt`"
+        "`best.pt`, `best-head.pt`, `best-full.pt`, `last.pt` and its predecessor, `manual-*.pt`"
     ),
-    _RUN.lock.name: "held while the run's engine lives",
-    _RUN.log.name: "tracebacks and what libraries said",
-    _RUN.notes.name: "what you added: name, tags, note, star, archived; may be edited by hand",
-    _RUN.bookmark.name: "how far a long `events.jsonl` was read, and what it told so far",
+    _RUN.lock.name: "locked while a process trains the run",
+    _RUN.log.name: "tracebacks and the output of libraries",
+    _RUN.notes.name: "your name, tags, note, star and archived flag; can be edited manually",
+    _RUN.bookmark.name: "snapshot of the run state, so that a long event log opens quickly",
 }
-"""What is in a run's folder. The README has the same table."""
+"""Files of a run folder. The README has the same table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A title with a paragraph, or with names and what they mean; keys and commands stand in
+    """A title with a paragraph, or with names and their meanings. Keys and commands are in
     backticks."""
 
     title: str
@@ -46,13 +45,13 @@ class Section:
     rows: tuple[tuple[str, str], ...] = ()
 
 
-def guide(app: App[Any], runs_dir: Path) -> list[Section]:
-    """Return the docs for an app that shows the runs of a folder."""
-    return [*_training(app), *_leaving(app), *_places(runs_dir)]
+def help_sections(app: App[Any], runs_dir: Path) -> list[Section]:
+    """Return the guide for an app over a runs directory."""
+    return [*_training(app), *_leaving(app), *_folders(runs_dir)]
 
 
 def _training(app: App[Any]) -> list[Section]:
-    from core.config.load import load_config  # pydantic, which only who reads this waits for
+    from core.config.load import load_config  # it imports pydantic, needed only for the guide
     from tui.screens.run_controls import RunControlsScreen
     from tui.screens.run_list_actions import RunActionsScreen
 
@@ -60,88 +59,94 @@ def _training(app: App[Any]) -> list[Section]:
     head, full = phases.head.early_stopping.patience, phases.full.early_stopping.patience
     pause, patience, lr, save, following, stop = (
         f"`{key_for(RunControlsScreen, name, app)}`"
-        for name in ("pause", "patience", "lr", "save", "next", "stop")
+        for name in ("Pause", "Patience", "LR", "Save", "Next", "Stop")
     )
+    new_run = key_for(RunActionsScreen, "New run", app)
     return [
         Section(
-            "Your own pictures",
-            "A folder with one sub folder a class, which are split into train and val, or with "
-            f"train/ and val/ in it. `{key_for(RunActionsScreen, 'new run', app)}` in the list asks "
-            "for it, `convnext-tui --data DIR` takes it at once; `convnext-tui keys` lists all "
+            "Your own images",
+            "Use a folder with one subfolder per class, which is split into train and val, or one "
+            f"that contains train/ and val/. Press `{new_run}` in the run list and enter the "
+            "folder, or run `convnext-tui --data DIR`. `convnext-tui keys` lists all config keys "
             "that `--set` can change.",
         ),
         Section(
             "Two phases",
-            "Phase head trains the new classifier only; the backbone is frozen and keeps what it "
-            "learned elsewhere. Phase full then trains everything, gently, from the best weights "
-            "of phase head. Each phase has its own optimizer, learning rate and early stopping. "
-            f"By default they last at most {phases.head.epochs} and {phases.full.epochs} epochs.",
+            "Phase head trains only the new classifier head; the pretrained backbone is frozen. "
+            "Phase full then fine-tunes all weights at a lower learning rate, starting from the "
+            "best weights of phase head. Each phase has its own optimizer, learning rate and "
+            f"early stopping. By default they last at most {phases.head.epochs} and "
+            f"{phases.full.epochs} epochs.",
         ),
         Section(
             "Early stopping",
-            "After every epoch the validation loss is compared with the lowest so far. If it has "
-            "not fallen by min_delta for as many epochs as the patience says, the phase ends: "
-            f"{head} in phase head and {full} in phase full, unless configured otherwise. The "
-            f"dots show how much of the patience is used. {patience} changes it while the phase "
-            "runs; the new value counts from the running epoch's verdict on.",
+            "After each epoch the validation loss is compared with the lowest one so far. If it "
+            "has not dropped by min_delta for as many epochs as the patience, the phase ends: "
+            f"{head} in phase head and {full} in phase full by default. The dots show how much of "
+            f"the patience is used. {patience} changes it during the phase; the new value takes "
+            "effect at the end of the current epoch.",
         ),
         Section(
-            "Best",
-            "The best epoch has the highest top-1 on the validation pictures, of equal ones the "
-            "lowest loss. Its weights are in checkpoints/best.pt, those of each phase's best in "
-            "best-head.pt and best-full.pt.",
+            "Best epoch",
+            "The best epoch has the highest top-1 accuracy on the validation images; ties are "
+            "broken by the lowest loss. Its weights are in checkpoints/best.pt, those of the best "
+            "epoch of each phase in best-head.pt and best-full.pt.",
         ),
         Section(
-            "Steering",
-            f"{pause} pauses and goes on, {lr} changes the learning rate, {save} saves a "
-            f"checkpoint, {following} ends the phase, {stop} saves and ends the run. Each is done "
-            "between two steps and answered in the log, with the step or the reason why not.",
+            "Controlling a run",
+            f"{pause} pauses and resumes training, {lr} changes the learning rate, {save} saves a "
+            f"checkpoint, {following} ends the phase, {stop} saves a checkpoint and stops the run. "
+            "Commands are applied between two steps; the log shows the step, or why the command "
+            "was refused.",
         ),
     ]
 
 
 def _leaving(app: App[Any]) -> list[Section]:
     from core.config.load import load_config
-    from tui.app import ConvNextApp
     from tui.screens.run import RunScreen
 
     minutes = load_config("default").checkpoint.every_minutes
     full, half, low = (BANDWIDTHS[name].tick for name in ("full", "half", "low"))
+    quit_key, back, resume = (
+        key_for(type(app), "Quit", app),
+        key_for(RunScreen, "Back", app),
+        key_for(RunScreen, "Resume", app),
+    )
     return [
         Section(
-            "When you quit",
-            f"Training does not need this screen. `{key_for(ConvNextApp, 'quit', app)}` asks: with "
-            "`d` the screen closes and training goes on in this terminal, `x` saves a checkpoint "
-            f"and stops. `{key_for(RunScreen, 'runs', app)}` only goes back to the list. A lost "
-            "connection counts as `d`. Whatever happened is in the run's folder: open it again "
-            "from the list.",
+            "Quitting",
+            f"Training does not need the app. `{quit_key}` asks what to do: `d` closes the app and "
+            "training continues in this terminal, `x` saves a checkpoint and stops the run. "
+            f"`{back}` only returns to the run list. A lost connection has the effect of `d`. All "
+            "events are recorded in the run folder: open the run again from the list.",
         ),
         Section(
-            "Going on",
-            "A checkpoint is written around every epoch's end, at a stop and every "
-            f"{minutes:g} minutes. `{key_for(RunScreen, 'resume', app)}`, in the list too, or "
-            "`convnext-tui --resume RUN` goes on with a run that was stopped or interrupted, in "
-            "the middle of an epoch if need be; on a CPU to the same bytes as one that never "
-            "stopped.",
+            "Resuming",
+            "A checkpoint is saved at the end of each epoch, when a run is stopped, and every "
+            f"{minutes:g} minutes. `{resume}` on the run screen or in the run list, or "
+            "`convnext-tui --resume RUN`, resumes a stopped or interrupted run, in the middle of "
+            "an epoch if necessary. On a CPU the result is bit-identical to that of an "
+            "uninterrupted run.",
         ),
         Section(
-            "From elsewhere, over SSH",
-            "`convnext-tui --detach --data DIR` starts a run that belongs to no terminal. "
-            "`convnext-tui attach RUN` shows and steers it, `convnext-tui ctl RUN pause` steers it "
-            "from a script; both from any machine that can write the run's folder. The app looks "
-            f"at a run every {full:g} s, over SSH every {half:g} s, with `--low-bandwidth` every "
-            f"{low:g} s.",
+            "Remote runs, SSH",
+            "`convnext-tui --detach --data DIR` starts a run that is independent of the terminal. "
+            "`convnext-tui attach RUN` opens it, with full control; `convnext-tui ctl RUN pause` "
+            "controls it from a script. Both work on any machine that can write to the run folder. "
+            f"The app refreshes a run every {full:g} s, over SSH every {half:g} s, with "
+            f"`--low-bandwidth` every {low:g} s.",
         ),
     ]
 
 
-def _places(runs_dir: Path) -> list[Section]:
-    places = (
+def _folders(runs_dir: Path) -> list[Section]:
+    folders = (
         ("runs", str(runs_dir.absolute())),
-        ("settings", f"{config_dir()}; presets too"),
-        ("cache", f"{cache_dir()}; may be deleted at any time"),
+        ("settings", f"{config_dir()}; also presets"),
+        ("cache", f"{cache_dir()}; can be deleted at any time"),
     )
     return [
-        Section("Where things are", rows=tuple((name, printable(text)) for name, text in places)),
+        Section("Folders", rows=tuple((name, printable(text)) for name, text in folders)),
         Section("Files of a run", rows=tuple(FILES.items())),
     ]

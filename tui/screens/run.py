@@ -1,7 +1,7 @@
-"""One run, live or past: is it going well, when is it done, what can be done."""
+"""Run screen: status, progress, tabs and controls of one run, in training or not."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,16 +12,14 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from tui.preferences.settings import CALLS, CHOICES
-from tui.screens.run_controls import SteeringScreen
+from tui.screens.run_controls import RunControlsScreen
 from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
 from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
+from tui.widgets.host import host
 from tui.widgets.tab_bar import TabBar
-
-if TYPE_CHECKING:
-    from tui.app import ConvNextApp
 
 _LINES = ("headline", "facts", "notice", "phases", "progress")
 
@@ -36,10 +34,10 @@ def _classes_tab(model: RunModel) -> RunTab:
     return ClassesTab()
 
 
-def _pictures_tab(model: RunModel) -> RunTab:
-    from tui.tabs.images import PicturesTab
+def _images_tab(model: RunModel) -> RunTab:
+    from tui.tabs.images import ImagesTab
 
-    return PicturesTab(model.path)
+    return ImagesTab(model.path)
 
 
 def _config_tab(model: RunModel) -> RunTab:
@@ -60,42 +58,38 @@ def _evaluations_tab(model: RunModel) -> RunTab:
     return EvaluationsTab(model.path)
 
 
-# Made, and most of them imported, when they are first opened: the screen's first frame is sooner.
+# Created, and most of them imported, when they are first opened: the first frame comes sooner.
 _TABS: dict[str, Callable[[RunModel], RunTab]] = {
     "charts": _charts_tab,
     "classes": _classes_tab,
-    "pictures": _pictures_tab,
+    "images": _images_tab,
     "config": _config_tab,
     "log": _log_tab,
     "evaluation": _evaluations_tab,
 }
 
 
-class RunScreen(SteeringScreen):
-    """Draws the state that its model holds; what keys ask for is `SteeringScreen`'s part."""
+class RunScreen(RunControlsScreen):
+    """Show the state of a run in a few lines and one of several tabs."""
 
     CSS_PATH = "../run.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"tab('{name}')", name, show=False, tooltip=f"Tab {name}")
+            Binding(str(number), f"tab('{name}')", name.capitalize(), show=False,
+                    tooltip=f"Show the {name} tab")
             for number, name in enumerate(_TABS, 1)
         ),
-        Binding("r", "resume", "resume", tooltip="Go on with a run that stopped"),
-        Binding(
-            "b",
-            "call",
-            "call me",
-            show=False,
-            tooltip="When a phase ends: ring the bell, send a message, nothing",
-        ),
-        Binding("escape", "back", "runs", tooltip="Back to the list; training goes on"),
-    ]
+        Binding("r", "resume", "Resume", tooltip="Resume the run from its last checkpoint"),
+        Binding("b", "notify_setting", "Notify", show=False,
+                tooltip="Change the notification at the end of a phase: bell, message or off"),
+        Binding("escape", "back", "Back", tooltip="Back to the run list; training continues"),
+    ]  # fmt: skip
 
     def __init__(self, model: RunModel) -> None:
         super().__init__(model)
         self._texts: dict[str, Content] = {}
-        # Held, not looked up: a tick may still come while the app takes the screen down.
+        # Held, not queried: a tick may still arrive while the screen is unmounted.
         self._lines = {id: Static(id=id, markup=False, classes="line") for id in _LINES}
         self._bar = TabBar(list(_TABS))
         self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
@@ -104,7 +98,7 @@ class RunScreen(SteeringScreen):
         self._body = Container(self._tabs["charts"], id="body")
 
     def compose(self) -> ComposeResult:
-        """Lay out all widgets; the style sheet arranges them by the terminal's size."""
+        """Create all widgets; the style sheet arranges them by the size of the terminal."""
         lines = list(self._lines.values())
         yield from lines[:2]
         yield self._bar
@@ -113,19 +107,19 @@ class RunScreen(SteeringScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Draw what is known already: the first frame says something."""
+        """Draw the current state in the first frame."""
         self.tick(self.clock(), charts=True)
         self.set_focus(self._tabs[self._tab])
 
     def on_resize(self, event: Resize) -> None:
-        """Lines depend on the width."""
+        """Fit the lines to the new width."""
         self.call_after_refresh(self._redraw)
 
     def _redraw(self) -> None:
         self.tick(self.clock(), charts=True)
 
     def watch_focused(self, focused: Widget | None) -> None:
-        """Keys are the open tab's, also after a click beside it."""
+        """Keep the focus on the open tab, also after a click outside it."""
         if focused is None and self.is_mounted:
             self.call_later(self._focus_tab)
 
@@ -147,54 +141,54 @@ class RunScreen(SteeringScreen):
         self.set_focus(self._tabs[name])
         self.tick(self.clock(), charts=True)
 
-    async def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
-        """Open the tab that was clicked."""
+    async def on_tab_bar_clicked(self, event: TabBar.Clicked) -> None:
+        """Open the clicked tab."""
         await self.action_tab(event.name)
 
     def tick(self, now: float, charts: bool) -> None:
-        """Bring the screen up to date; texts that stay the same are not sent again."""
+        """Refresh the screen; unchanged texts are not redrawn."""
         if not self.is_mounted:
             return
         status = self.model.status
         if status != self._status:
             self._status = status
-            self.refresh_bindings()  # the footer has the keys that do something now
+            self.refresh_bindings()  # the footer shows only keys that apply now
         self.set_class(status == "paused", "-paused")
         self.set_class(status in ("failed", "interrupted"), "-broken")
-        self.take_answers()
+        self.take_replies()
         self._show_lines(status, now)
         tab = self._tabs[self._tab]
         if tab.is_mounted and tab.is_attached:
             tab.show(self.model.state, status, charts)
 
     def headline(self, status: str, now: float) -> Content:
-        """Return what the first line says of the run."""
-        return run_status.headline(self.model.state, status, now, self.helps(status))
+        """Return the first line."""
+        return run_status.headline(self.model.state, status, now, self.shows_resume_key(status))
 
-    def helps(self, status: str) -> bool:
-        """Return whether a key gets the run out of its trouble, from where it is looked at."""
+    def shows_resume_key(self, status: str) -> bool:
+        """Return whether the first line names the key that resumes the run."""
         if status == "paused":
             return not self.model.read_only
-        return not cast("ConvNextApp", self.app).read_only_reason
+        return not host(self).read_only_reason
 
     def _show_lines(self, status: str, now: float) -> None:
         state, source = self.model.state, self.model.source
-        rows = 2 if self._roomy else 1
+        rows = 2 if self._has_space else 1
         width = max(40, self.size.width - 2)
-        waiting = run_status.pending_commands(self.waiting_for)
+        waiting = run_status.pending_commands(self.pending_commands)
         self._set("headline", self.headline(status, now) + Content(waiting))
         self._set("facts", run_status.details(state))
         note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
-        late = run_status.stall_warning(state, self.model.silence) if source.live else ""
-        self._set("notice", Content("; ".join(text for text in (note, late) if text)))
+        stalled = run_status.stall_warning(state, self.model.silence) if source.live else ""
+        self._set("notice", Content("; ".join(text for text in (note, stalled) if text)))
         self._set("phases", run_status.phase_steps(state, status))
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
 
     @property
-    def _roomy(self) -> bool:
+    def _has_space(self) -> bool:
         return self.has_class("-tall") and not self.has_class("-narrow")
 
     def _set(self, id: str, content: Content) -> None:
@@ -203,29 +197,28 @@ class RunScreen(SteeringScreen):
             rows = content.plain.count("\n") if content.plain else -1
             rows_before = before.plain.count("\n") if before and before.plain else -1
             self._texts[id] = content
-            # A new layout repaints everything: only where a line comes, goes or grows.
+            # A new layout repaints the whole screen: only when the number of rows changes.
             self._lines[id].update(content, layout=rows != rows_before or id == "notice")
             self._lines[id].set_class(rows < 0, "-empty")
 
-    def take_habits(self) -> None:
-        """Look at the run the way the settings say from now on."""
+    def apply_preferences(self) -> None:
+        """Apply changed settings to all tabs."""
         for tab in self._tabs.values():
-            tab.take_habits()
+            tab.apply_preferences()
 
     def refresh_now(self) -> None:
-        """Show that something was asked for."""
+        """Show a pending command without waiting for the next tick."""
         self.tick(self.clock(), charts=False)
 
     def action_resume(self) -> None:
-        """Go on with this run from its last checkpoint, if it doesn't train anyway."""
-        app = cast("ConvNextApp", self.app)
-        path = self.model.path or app.runs_dir / self.model.state.run_id
-        refused = self._why_not_resumed() or app.resume(path)
-        if refused:
-            self.notify(refused, severity="warning", markup=False)
+        """Resume this run from its last checkpoint, unless it is training."""
+        path = self.model.path or host(self).runs_dir / self.model.state.run_id
+        error = self._why_not_resumed() or host(self).resume(path)
+        if error:
+            self.notify(error, severity="warning", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Show the key that goes on with a run where that may be."""
+        """Return whether an action applies now; the footer shows only keys that do."""
         if action == "resume":
             return self.model.status in ("stopped", "failed", "interrupted")
         return super().check_action(action, parameters)
@@ -235,14 +228,14 @@ class RunScreen(SteeringScreen):
             return "this run is training"
         return FINISHED if self.model.state.status == "finished" else ""
 
-    def action_call(self) -> None:
-        """Change how the person is called when a phase ends."""
-        app = cast("ConvNextApp", self.app)
+    def action_notify_setting(self) -> None:
+        """Change the notification at the end of a phase to the next choice."""
         values = CHOICES["notify"]
-        following = values[(values.index(app.habits.settings.notify) + 1) % len(values)]
-        app.set_habit("notify", following)
-        self.notify(f"when a phase ends: {CALLS[following]}", markup=False)
+        current = host(self).preferences.settings.notify
+        following = values[(values.index(current) + 1) % len(values)]
+        host(self).set_preference("notify", following)
+        self.notify(f"At the end of a phase: {CALLS[following]}", markup=False)
 
     def action_back(self) -> None:
-        """Back to the list; a run of this process goes on."""
+        """Return to the run list; training continues."""
         self.dismiss(None)

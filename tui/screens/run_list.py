@@ -1,4 +1,4 @@
-"""The home screen: all runs of a directory."""
+"""Run list: the start screen, with all runs of a directory."""
 
 import asyncio
 from pathlib import Path
@@ -21,28 +21,29 @@ from tui.preferences.palettes import Palette, palette_of
 from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
+from tui.widgets.host import host
 from tui.widgets.table import RunListTable
 
 if TYPE_CHECKING:
     from core.run.folder import RunList, RunSummary
 
     _Row = tuple[RunSummary, str, bool, int, Palette]
-    """A run, its letter, whether it is the best, the minute, and the colours: all that its cells
-    depend on."""
+    """A run, its letter, whether it is the best, the current minute, and the palette: everything
+    that its cells depend on."""
 
 _LOW = 16
-"""Lines below which there is no room for more about the chosen run."""
-_LOOK_SECONDS = 2.0
+"""Terminal height (rows) below which the details of the selected run are hidden."""
+_RELOAD_SECONDS = 2.0
 
 
 class RunListScreen(RunFilterScreen):
-    """Lists the runs, opens one; the classes below it filter them and manage them."""
+    """List, refresh and open runs. The base classes filter runs and act on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", tooltip="Open the chosen run", priority=True),
-        Binding("j", "cursor('down')", "down", show=False, tooltip="To the next run"),
-        Binding("k", "cursor('up')", "up", show=False, tooltip="To the run above"),
-        Binding("f5", "reload", "look again", show=False, tooltip="Read the runs directory now"),
+        Binding("enter", "open", "Open", tooltip="Open the selected run", priority=True),
+        Binding("j", "cursor('down')", "Down", show=False, tooltip="Select the next run"),
+        Binding("k", "cursor('up')", "Up", show=False, tooltip="Select the previous run"),
+        Binding("f5", "reload", "Refresh", show=False, tooltip="Read the runs directory again"),
     ]
 
     def __init__(self, runs_dir: Path) -> None:
@@ -50,29 +51,29 @@ class RunListScreen(RunFilterScreen):
         self._list: RunList | None = None
         self._all: list[RunSummary] = []
         self._runs: list[RunSummary] = []
-        """Those that fit the filter, in its order."""
+        """Runs that match the filter, in its order."""
         self._best = ""
         self._shape: tuple[object, ...] = ()
-        """Titles and ids in the table."""
+        """Column titles and run ids in the table."""
         self._rows: dict[str, _Row] = {}
-        self._looking = False
-        self._look_again = False
-        self._looked = False
+        self._loading = False
+        self._reload_requested = False
+        self._loaded = False
         self._drawn = False
         self._ticks = 0
-        self._told = ""
-        self._problem = ""
-        """Why the directory can't be read, for the title."""
-        # Held, not looked up: the directory may be read while the app takes the screen down.
+        self._detail_text = ""
+        self._error = ""
+        """Why the directory cannot be read, for the title."""
+        # Held, not queried: the directory may be read while the screen is unmounted.
         self._table = RunListTable(id="table", cursor_type="row")
         self._empty_text = Static(Content(listing.empty_text(runs_dir)), id="empty-text")
-        self._new_button = Button("n  new run", id="new", variant="primary")
-        self._place: Widget | None = None
-        """What has the focus while nothing is typed."""
+        self._new_button = Button("n  New run", id="new", variant="primary")
+        self._focus_target: Widget | None = None
+        """Widget that has the focus unless the filter has it."""
         self._empty = Vertical(self._empty_text, self._new_button, id="empty")
         self._detail = Static(id="detail", markup=False)
-        self._title_text = f"convnext-tui · runs in {printable(str(runs_dir))}"
-        self._head = FirstLine(Content(f"{self._title_text} · reading them…"), id="title")
+        self._title_text = f"convnext-tui · Runs in {printable(str(runs_dir))}"
+        self._head = FirstLine(Content(f"{self._title_text} · loading …"), id="title")
 
     @property
     def list_widget(self) -> Widget:
@@ -85,66 +86,66 @@ class RunListScreen(RunFilterScreen):
         return listing.columns_for(self.size.width)
 
     def compose(self) -> ComposeResult:
-        """A frame; what fills it comes when the directory was read."""
+        """Create the title and the footer; all else is mounted after the first read."""
         yield self._head
         yield Footer(compact=True, show_command_palette=False)
 
     @on(FirstLine.Drawn)
     def _first_frame(self) -> None:
         self._drawn = True
-        self._look_if_seen()
+        self._reload_if_visible()
 
     def on_screen_resume(self) -> None:
-        """Look again after another screen."""
-        self._look_if_seen()
+        """Reload after another screen was closed."""
+        self._reload_if_visible()
 
     def on_resize(self, event: Resize) -> None:
-        """Other widths have other columns; in a very low terminal the rows need all of it."""
+        """Fit the columns to the width; on a very low terminal show only the rows."""
         self.set_class(event.size.height < _LOW, "-low")
         self.call_after_refresh(self.show_runs)
 
     def tick(self, now: float, charts: bool) -> None:
-        """Look into the directory now and then, while this screen is the one in use."""
+        """Reload every few seconds while this screen is on top."""
         if self._rows and next(iter(self._rows.values()))[-1] != palette_of(self.app):
             self.show_runs()
         self._ticks += 1
-        if self._ticks % self.host.rates.ticks_in(_LOOK_SECONDS) == 0:
-            self._look_if_seen()
+        if self._ticks % host(self).rates.ticks_in(_RELOAD_SECONDS) == 0:
+            self._reload_if_visible()
 
-    def _look_if_seen(self) -> None:
-        # Not `is_current`: Textual says so of a screen behind another one, too.
+    def _reload_if_visible(self) -> None:
+        # Not `is_current`, which is also true for a screen behind another one.
         if self._drawn and self.app.screen is self:
-            self.look()
+            self.reload()
 
-    def look(self) -> None:
-        """Read what is new, off the event loop; never twice at the same time."""
-        if self._looking:
-            self._look_again = True
+    def reload(self) -> None:
+        """Read the directory in a thread, one read at a time."""
+        if self._loading:
+            self._reload_requested = True
         elif self.is_mounted:
-            self._looking = True
-            self._look()
+            self._loading = True
+            self._load()
 
     @work
-    async def _look(self) -> None:
-        self._problem = ""
+    async def _load(self) -> None:
+        self._error = ""
         try:
             self._all = await asyncio.to_thread(self._read)
         except OSError as error:
-            self._problem = f" · can't be read: {printable(os_error_text(error))}"
+            self._error = f" · cannot be read: {printable(os_error_text(error))}"
         finally:
-            self._looking = False
-        if not self._looked:
-            self._looked = True
-            # The table above the lines about the chosen run.
+            self._loading = False
+        if not self._loaded:
+            self._loaded = True
+            # The table above the details of the selected run.
             await self.mount(self._table, self._empty, self._detail, after=self._head)
         self.show_runs()
-        if self._look_again:
-            self._look_again = False
-            self.look()
+        if self._reload_requested:
+            self._reload_requested = False
+            self.reload()
 
     def _read(self) -> "list[RunSummary]":
         if self._list is None:
-            # In this thread too: what reads runs takes longer to import than a frame to draw.
+            # Imported in this thread: the import takes longer than a frame.
             from core.run.folder import RunList
             from core.run.query import Query
 
@@ -155,15 +156,15 @@ class RunListScreen(RunFilterScreen):
     def _show_title(self) -> None:
         shown, total = len(self._runs), len(self._all)
         counted = f" · {shown} of {total}" if shown != total else ""
-        view = " · view only" if self.host.read_only_reason else ""
-        text = self._title_text + counted + view + self._problem
+        read_only = " · read-only" if host(self).read_only_reason else ""
+        text = self._title_text + counted + read_only + self._error
         self._head.update(Content(text), layout=False)
 
     def show_runs(self) -> None:
-        """Draw the runs that fit the filter."""
-        if not (self.is_mounted and self._looked):
+        """Draw the runs that match the filter."""
+        if not (self.is_mounted and self._loaded):
             return
-        self._runs = self.fitting(self._all)
+        self._runs = self.filtered(self._all)
         self._best = listing.best_run_id(self._runs)
         self._draw()
         self._show_title()
@@ -171,7 +172,7 @@ class RunListScreen(RunFilterScreen):
         self._show_detail()
 
     def _draw(self) -> None:
-        columns, now = self.columns, self.host.clock()
+        columns, now = self.columns, host(self).clock()
         titles = [listing.column_title(column, self.sort) for column in columns]
         minute, palette = int(now // 60), palette_of(self.app)
         rows = {
@@ -182,7 +183,7 @@ class RunListScreen(RunFilterScreen):
         if shape != self._shape:
             self._rebuild(columns, titles, rows, now)
         else:
-            # Only what is different: there may be a thousand rows.
+            # Only rows that have changed: there may be a thousand.
             changed = {id: row for id, row in rows.items() if row != self._rows[id]}
             for id, row in changed.items():
                 self._table.put(id, dict(zip(columns, _cells(row, columns, now), strict=True)))
@@ -191,25 +192,25 @@ class RunListScreen(RunFilterScreen):
     def _rebuild(
         self, columns: list[str], titles: list[str], rows: "dict[str, _Row]", now: float
     ) -> None:
-        table, chosen = self._table, self._chosen_id()
+        table, selected = self._table, self._selected_id()
         table.fill(
             {column: Text(title) for column, title in zip(columns, titles, strict=True)},
             {id: _cells(row, columns, now) for id, row in rows.items()},
         )
-        if chosen in rows:
-            table.move_cursor(row=list(rows).index(chosen))
+        if selected in rows:
+            table.move_cursor(row=list(rows).index(selected))
 
     def _show_empty(self) -> None:
         none = not self._runs
         self._table.display = not none
         self._empty.display = none
         self._new_button.display = not self._all
-        # Not left to what hiding the focused widget does: keys are where one looks.
-        place = self._new_button if none and not self._all else self._table
-        if place is not self._place:
-            self._place = place
+        # Textual would move the focus elsewhere when the focused widget is hidden.
+        target = self._new_button if none and not self._all else self._table
+        if target is not self._focus_target:
+            self._focus_target = target
             if not self.typing:
-                self.set_focus(place)
+                self.set_focus(target)
         if none and self._all:
             archived = sum(run.archived for run in self._all)
             self._empty_text.update(Content(listing.no_match_text(len(self._all), archived)))
@@ -219,35 +220,37 @@ class RunListScreen(RunFilterScreen):
     def _letter(self, id: str) -> str:
         return listing.LETTERS[self.marked.index(id)] if id in self.marked else ""
 
-    def _chosen_id(self) -> str:
+    def _selected_id(self) -> str:
         table = self._table
         try:
             return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value or ""
         except CellDoesNotExist:
             return ""
 
-    def chosen(self) -> "RunSummary | None":
+    def selected_run(self) -> "RunSummary | None":
         """Return the run under the cursor."""
-        id = self._chosen_id()
+        id = self._selected_id()
         return next((run for run in self._runs if run.id == id), None)
 
-    def beside(self) -> "RunSummary | None":
-        """Return the run below the cursor, or above where there is none below."""
+    def adjacent_run(self) -> "RunSummary | None":
+        """Return the run below the cursor; above it if there is none below."""
         row = self._table.cursor_row
-        near = self._runs[row + 1 : row + 2] or self._runs[max(0, row - 1) : row]
-        return near[0] if near else None
+        adjacent = self._runs[row + 1 : row + 2] or self._runs[max(0, row - 1) : row]
+        return adjacent[0] if adjacent else None
 
-    def known(self, id: str) -> "RunSummary | None":
+    def find_run(self, id: str) -> "RunSummary | None":
         """Return a run of the directory by id."""
         return next((run for run in self._all if run.id == id), None)
 
     def _show_detail(self) -> None:
-        run = self.chosen()
+        run = self.selected_run()
         text = ""
         if run:
-            text = listing.detail(run, self.host.clock(), run.id == self._best, self.beside())
-        if text != self._told:
-            self._told = text
+            text = listing.detail(
+                run, host(self).clock(), run.id == self._best, self.adjacent_run()
+            )
+        if text != self._detail_text:
+            self._detail_text = text
             self._detail.update(Content(text))
 
     @on(DataTable.RowHighlighted)
@@ -256,29 +259,29 @@ class RunListScreen(RunFilterScreen):
 
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
-        """Open the chosen run; from the filter, go to the list."""
-        run = self.chosen()
+        """Open the selected run; in the filter, move the focus to the list."""
+        run = self.selected_run()
         if self.typing:
             self.set_focus(self._table)
         elif run:
-            self.host.open_run(Path(run.path))
+            host(self).open_run(Path(run.path))
         elif not self._all:
-            self.host.open_form()
+            host(self).open_form()
 
     @on(Button.Pressed, "#new")
     def _new_pressed(self) -> None:
         self.action_new()
 
-    def action_cursor(self, way: str) -> None:
-        """Move in the list."""
-        if way == "down":
+    def action_cursor(self, direction: str) -> None:
+        """Move the cursor."""
+        if direction == "down":
             self._table.action_cursor_down()
         else:
             self._table.action_cursor_up()
 
     def action_reload(self) -> None:
-        """Read the directory now."""
-        self.look()
+        """Read the directory again."""
+        self.reload()
 
 
 def _cells(row: "_Row", columns: list[str], now: float) -> list[Text]:

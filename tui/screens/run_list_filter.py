@@ -1,4 +1,4 @@
-"""Which runs are shown and in which order: a query, typed or made by keys and header clicks."""
+"""Filter and sort order of the run list: a query, typed or edited with keys and header clicks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable
 
-from tui.screens.run_list_actions import ManagingScreen
+from tui.screens.run_list_actions import RunActionsScreen
 from tui.text.run_list import SORT_KEYS
+from tui.widgets.host import host
 
-# As in tui.app: the field and what understands it come with the first filter.
+# As in tui.app, the filter bar and the query parser are imported on first use.
 if TYPE_CHECKING:
     from core.run.folder import RunSummary
     from core.run.query import Query, Sort
@@ -22,57 +23,59 @@ if TYPE_CHECKING:
 _LARGEST_FIRST = ("top1", "epochs", "time", "started")
 
 
-class FilteringScreen(ManagingScreen):
-    """A list of runs with a query over it: what is typed, sorted and shown is the same text."""
+class RunFilterScreen(RunActionsScreen):
+    """Base class for the run list: filter and sort order are parts of one query text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter", key_display="/", tooltip="Show some of the runs only"),
-        Binding("s", "sort", "sort", show=False, tooltip="Sort by the next column; or click it"),
-        Binding("S", "turn", "turn", show=False, tooltip="Turn the order round"),
-        Binding("escape", "clear", "all", show=False, tooltip="No filter, then no marks"),
-    ]
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter the runs"),
+        Binding("s", "sort", "Sort", show=False,
+                tooltip="Sort by the next column, or click a column header"),
+        Binding("S", "reverse", "Reverse order", show=False, tooltip="Reverse the sort order"),
+        Binding("escape", "clear", "Show all", show=False,
+                tooltip="Clear the filter, or all marks if there is no filter"),
+    ]  # fmt: skip
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__(runs_dir)
         self._text = ""
         self._query: Query | None = None
-        """The last one that was understood."""
+        """The last valid query."""
         self._bar: FilterBar | None = None
 
     @property
     def list_widget(self) -> Widget:
-        """What the filter stands above."""
+        """The widget that the filter bar is mounted above."""
         raise NotImplementedError
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that are shown."""
+        """The visible columns."""
         raise NotImplementedError
 
     @property
     def typing(self) -> bool:
-        """Whether keys go into the filter."""
+        """Whether the filter has the focus."""
         return self._bar is not None and self._bar.typing
 
     @property
     def sort(self) -> "Sort | None":
-        """By what the list is sorted first; None where it is newest first."""
+        """The first sort key; None for the default order, newest first."""
         sorts = self._query.sorts if self._query else ()
         return sorts[0] if sorts else None
 
-    def fitting(self, runs: "list[RunSummary]") -> "list[RunSummary]":
-        """Return the runs to be shown, in their order."""
+    def filtered(self, runs: "list[RunSummary]") -> "list[RunSummary]":
+        """Return the runs that match the query, in its order."""
         return self._query.apply(runs) if self._query else runs
 
     async def action_filter(self) -> None:
-        """Let the person type a query."""
+        """Focus the filter."""
         bar = await self._shown_bar()
         if bar:
             bar.begin()
 
     async def _shown_bar(self) -> "FilterBar | None":
         if not self.list_widget.is_mounted:
-            return None  # still reading the directory
+            return None  # the runs directory is still being read
         if self._bar is None:
             from tui.widgets.filter_bar import FilterBar
 
@@ -82,7 +85,7 @@ class FilteringScreen(ManagingScreen):
         return self._bar
 
     @on(DataTable.HeaderSelected)
-    async def _header(self, event: DataTable.HeaderSelected) -> None:
+    async def _header_clicked(self, event: DataTable.HeaderSelected) -> None:
         key = SORT_KEYS.get(event.column_key.value or "")
         if key:
             await self._sort_by(key)
@@ -90,39 +93,39 @@ class FilteringScreen(ManagingScreen):
     async def action_sort(self) -> None:
         """Sort by the next column; after the last one, newest first."""
         keys = [SORT_KEYS[column] for column in self.columns if column in SORT_KEYS]
-        now = self.sort.key if self.sort else ""
-        after = keys.index(now) + 1 if now in keys else 0
-        await self._sort_by(keys[after] if after < len(keys) else "")
+        current = self.sort.key if self.sort else ""
+        following = keys.index(current) + 1 if current in keys else 0
+        await self._sort_by(keys[following] if following < len(keys) else "")
 
-    async def action_turn(self) -> None:
-        """Turn the order round."""
+    async def action_reverse(self) -> None:
+        """Reverse the sort order."""
         from core.run.query import Sort
 
         sort = self.sort or Sort("id", descending=True)
-        await self._put_sort(Sort(sort.key, not sort.descending))
+        await self._set_sort(Sort(sort.key, not sort.descending))
 
     async def _sort_by(self, key: str) -> None:
-        """Sort by a column, the most telling end first; by the same one again, the other way."""
+        """Sort by a column in its natural order, or reverse it if it is the current one."""
         from core.run.query import Sort
 
         before = self.sort
         descending = key in _LARGEST_FIRST
         if before and before.key == key:
             descending = not before.descending
-        await self._put_sort(Sort(key, descending) if key else None)
+        await self._set_sort(Sort(key, descending) if key else None)
 
-    async def _put_sort(self, sort: "Sort | None") -> None:
+    async def _set_sort(self, sort: "Sort | None") -> None:
         from core.run.query import sorted_by
 
         bar = await self._shown_bar()
         if bar:
-            bar.put(sorted_by(self._text, sort))
+            bar.set_query(sorted_by(self._text, sort))
 
     def action_clear(self) -> None:
-        """Show all runs; when all are shown, take the marks away."""
+        """Clear the filter; clear all marks if there is none."""
         bar = self._bar
         if bar and bar.display:
-            bar.put("")
+            bar.set_query("")
             bar.display = False
             self.set_focus(self.list_widget)
         elif self.marked:
@@ -130,22 +133,22 @@ class FilteringScreen(ManagingScreen):
             self.show_runs()
 
     @work(exclusive=True, group="filter")
-    async def _understand(self, text: str) -> None:
-        """Put a query into force; one that isn't understood changes nothing yet."""
+    async def _apply_query(self, text: str) -> None:
+        """Apply a query; an invalid one shows an error and leaves the list unchanged."""
         from core.run.query import QueryError, parse
 
-        problem = ""
+        error_text = ""
         try:
-            # In a thread: the keys of the configuration take a moment to import.
-            self._query = await asyncio.to_thread(parse, text, self.host.clock())
+            # In a thread: the import of the config keys takes a moment.
+            self._query = await asyncio.to_thread(parse, text, host(self).clock())
         except QueryError as error:
-            problem = str(error)
+            error_text = str(error)
         if self._bar:
-            self._bar.complain(problem)
-        if not problem:
+            self._bar.show_error(error_text)
+        if not error_text:
             self.show_runs()
 
-    def on_filter_bar_typed(self, event: "FilterBar.Typed") -> None:
-        """Filter while the person types."""
+    def on_filter_bar_changed(self, event: "FilterBar.Changed") -> None:
+        """Filter while the query is typed."""
         self._text = event.text
-        self._understand(event.text)
+        self._apply_query(event.text)

@@ -1,6 +1,4 @@
-"""What stands on the screen while the run that was asked for is worked out."""
-
-from typing import TYPE_CHECKING, cast
+"""Screen shown while the configuration of the planned run is loaded."""
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -10,25 +8,23 @@ from textual.widgets import Footer, Static
 
 from tui.text.symbols import SYMBOLS
 from tui.widgets.first_line import FirstLine
-
-if TYPE_CHECKING:
-    from tui.app import ConvNextApp, Plan
+from tui.widgets.host import Plan, host
 
 
 class StartingScreen(Screen[None]):
-    """Drawn before the configuration is read; the run's own screen takes its place."""
+    """Draw the first frame, then load the configuration; the run screen replaces this one."""
 
-    def __init__(self, plan: "Plan") -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def compose(self) -> ComposeResult:
-        """The first lines as the run's screen will have them."""
+        """Create the first lines of the run screen."""
         yield FirstLine(Content(f"{SYMBOLS['preparing']} preparing"), id="headline", classes="line")
-        yield Static(Content("reading the configuration"), classes="line")
+        yield Static(Content("loading the configuration"), classes="line")
         yield Footer(compact=True, show_command_palette=False)
 
     @on(FirstLine.Drawn)
     @work
     async def _begin(self) -> None:
-        await cast("ConvNextApp", self.app).begin(self._plan)
+        await host(self).begin(self._plan)

@@ -1,1 +1,1 @@
-"""The tabs of a run's screen."""
+"""Tabs of the run screen."""

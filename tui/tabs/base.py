@@ -1,4 +1,4 @@
-"""What a tab of a run's screen is."""
+"""Base class for tabs on the run screen."""
 
 from textual.containers import Container
 
@@ -6,12 +6,12 @@ from core.run.state import RunState
 
 
 class RunTab(Container, can_focus=True, can_focus_children=True):
-    """Shows one side of a run. It has the focus while it is seen, so that its keys are at hand."""
+    """Show one aspect of a run. The open tab has the focus, so that its keys work."""
 
     def show(self, state: RunState, status: str, slow: bool) -> None:
-        """Bring it up to date, on every tick while it is seen; `slow` says that it is time for
-        what is drawn once a second at most."""
+        """Show the state of the run. Called on every tick while the tab is open; `slow` is true
+        about once per second, for drawing that is too expensive for every tick."""
         raise NotImplementedError
 
-    def take_habits(self) -> None:
-        """Look at it the way the settings say from now on."""
+    def apply_preferences(self) -> None:
+        """Apply changed settings."""

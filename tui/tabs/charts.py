@@ -21,7 +21,7 @@ from tui.charts.plot import drawn_log
 from tui.charts.readout import readout
 from tui.charts.view import View
 from tui.preferences.palettes import palette_of
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.preferences.settings import CHOICES
 from tui.tabs.base import RunTab
 from tui.text import devices, run_status
@@ -112,15 +112,15 @@ class ChartsTab(RunTab):
 
     def on_mount(self) -> None:
         """Look at the run the way the person usually does."""
-        self.take_habits()
+        self.apply_preferences()
 
     @property
-    def _habits(self) -> Habits:
-        return cast("ConvNextApp", self.app).habits
+    def _preferences(self) -> Preferences:
+        return cast("ConvNextApp", self.app).preferences
 
-    def take_habits(self) -> None:
+    def apply_preferences(self) -> None:
         """Look at it the way the settings say from now on."""
-        settings = self._habits.settings
+        settings = self._preferences.settings
         self._layout = settings.layout
         self._large = [metric.key for metric in METRICS].index(settings.chart)
         self.view = replace(
@@ -219,8 +219,8 @@ class ChartsTab(RunTab):
         self.view = change(self._state, self.view)
         self._show_charts()
 
-    @on(Chart.Pointed)
-    def _pointed(self, event: Chart.Pointed) -> None:
+    @on(Chart.Clicked)
+    def _pointed(self, event: Chart.Clicked) -> None:
         self._look(lambda state, view: chart_view.pointed(state, view, event.share))
 
     @on(Chart.Scrolled)
@@ -263,11 +263,11 @@ class ChartsTab(RunTab):
     def action_next_chart(self) -> None:
         """Show the next chart large."""
         if self._layout == "pair" and not self._alone:
-            self._habits.change("layout", "one")
+            self._preferences.change("layout", "one")
         elif self._layout != "all":
             following = METRICS[(self._large + 1) % len(METRICS)]
-            self._habits.change("chart", following.key)
-        self.take_habits()
+            self._preferences.change("chart", following.key)
+        self.apply_preferences()
 
     def action_layout(self) -> None:
         """Show two charts, one, or all."""
@@ -276,5 +276,5 @@ class ChartsTab(RunTab):
     def _change(self, name: str, now: str) -> None:
         """Take the next of a setting's values."""
         values = CHOICES[name]
-        self._habits.change(name, values[(values.index(now) + 1) % len(values)])
-        self.take_habits()
+        self._preferences.change(name, values[(values.index(now) + 1) % len(values)])
+        self.apply_preferences()

@@ -1,4 +1,4 @@
-"""Which classes are told apart and which are not: table, confusion matrix, calibration."""
+"""Tab with per-class metrics, the confusion matrix and the calibration."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -29,45 +29,37 @@ from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap
 
 _VIEWS = ("all", "table", "confusion", "calibration")
-_ROOMY = (110, 22)
+_SIZE_FOR_ALL = (110, 22)
+"""Width and height (cells) from which all parts are shown together."""
 _PAGE = 10
 
 
 class ClassesTab(RunTab):
-    """Draws the evaluation of the latest or the best epoch of a run."""
+    """Show the evaluation of the latest or the best epoch of a run."""
 
-    # None is shown in the footer, which is full at 80 columns: they stand where they work.
+    # Not in the footer, which is full at 80 columns: titles and subtitles name them.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "v",
-            "view",
-            "view",
-            show=False,
-            tooltip="Show table, confusion matrix or calibration alone",
-        ),
-        Binding(
-            "o", "sort", "sort", show=False, tooltip="Sort the table of classes by the next column"
-        ),
-        Binding("O", "reverse", "reverse", show=False, tooltip="Sort the table the other way"),
-        Binding(
-            "m", "matrix", "matrix", show=False, tooltip="Confusion matrix by confusion or by name"
-        ),
-        Binding(
-            "e",
-            "best",
-            "best",
-            show=False,
-            tooltip="Classes in the best epoch, or in the latest one",
-        ),
-        Binding("up,k", "move(-1)", "up", show=False, tooltip="The class above"),
-        Binding("down,j", "move(1)", "down", show=False, tooltip="The class below"),
-        Binding("pageup", f"move({-_PAGE})", "page up", show=False, tooltip="Ten classes up"),
-        Binding("pagedown", f"move({_PAGE})", "page down", show=False, tooltip="Ten classes down"),
-        Binding("home", "move(-1000000)", "first", show=False, tooltip="The first class"),
-        Binding("end", "move(1000000)", "last", show=False, tooltip="The last class"),
-        Binding("left,h", "across(-1)", "left", show=False, tooltip="The predicted class before"),
-        Binding("right,l", "across(1)", "right", show=False, tooltip="The predicted class after"),
-    ]
+        Binding("v", "view", "View", show=False,
+                tooltip="Show all parts, or only table, confusion matrix or calibration"),
+        Binding("o", "sort", "Sort", show=False, tooltip="Sort the classes by the next column"),
+        Binding("O", "reverse", "Reverse order", show=False,
+                tooltip="Reverse the order of the classes"),
+        Binding("m", "matrix", "Matrix order", show=False,
+                tooltip="Order the confusion matrix by confusion or by name"),
+        Binding("e", "best", "Best epoch", show=False,
+                tooltip="Show the best epoch, or the latest one"),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="Select the previous class"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="Select the next class"),
+        Binding("pageup", f"move({-_PAGE})", "Page up", show=False, tooltip="Go up ten classes"),
+        Binding("pagedown", f"move({_PAGE})", "Page down", show=False,
+                tooltip="Go down ten classes"),
+        Binding("home", "move(-1000000)", "First", show=False, tooltip="Select the first class"),
+        Binding("end", "move(1000000)", "Last", show=False, tooltip="Select the last class"),
+        Binding("left,h", "across(-1)", "Left", show=False,
+                tooltip="Select the previous predicted class"),
+        Binding("right,l", "across(1)", "Right", show=False,
+                tooltip="Select the next predicted class"),
+    ]  # fmt: skip
     DEFAULT_CSS = """
     ClassesTab {
         .classes-line { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -100,9 +92,9 @@ class ClassesTab(RunTab):
         self._by_name = False
         self._truth = self._predicted = -1
         self._shown: tuple[object, object, str, bool] | None = None
-        self._chosen = SelectedEvaluation(None, None, "")
-        self._data = ClassTableData(self._chosen)
-        # Held, not looked up: a tick may still come while the app takes the tab down.
+        self._selected = SelectedEvaluation(None, None, "")
+        self._data = ClassTableData(self._selected)
+        # Held, not queried: a tick may still arrive while the tab is unmounted.
         self._title = Static(id="classes-title", markup=False, classes="classes-line")
         self._empty = Static(id="classes-empty", markup=False)
         self._table, self._map = ClassTable("classes-table"), ConfusionMap("classes-map")
@@ -115,18 +107,18 @@ class ClassesTab(RunTab):
         self._lower = Horizontal(self._pairs, self._calibration, id="classes-lower")
 
     def compose(self) -> ComposeResult:
-        """Lay out all parts; classes say which are seen."""
+        """Create all parts; CSS classes select the visible ones."""
         yield self._title
         yield self._empty
         yield self._upper
         yield self._lower
 
     def on_resize(self, event: Resize) -> None:
-        """What is seen at once depends on the room."""
+        """Fit the visible parts to the size."""
         self.call_after_refresh(self._draw)
 
     def show(self, state: RunState, status: str, slow: bool) -> None:
-        """Draw this state of the run; does nothing where nothing has changed."""
+        """Draw the state of the run if it has changed."""
         self._run = (state, status)
         event = state.best_evaluation if self._best else state.evaluation
         before = None if self._best else state.evaluation_before
@@ -136,17 +128,17 @@ class ClassesTab(RunTab):
         if shown and shown[0] is event and shown[1] is before and shown[2:] == (empty, dark):
             return
         self._shown = (event, before, empty, dark)
-        self._chosen = class_metrics.select_evaluation(state, status, self._best)
-        self._data = ClassTableData(self._chosen)
+        self._selected = class_metrics.select_evaluation(state, status, self._best)
+        self._data = ClassTableData(self._selected)
         self._place_cursor()
         self._draw()
 
     @property
     def _evaluation(self) -> Evaluation | None:
-        return self._chosen.evaluation
+        return self._selected.evaluation
 
     def _place_cursor(self) -> None:
-        """Stay with the class that was looked at; begin with the worst pair."""
+        """Keep the selected classes; start with the most confused pair."""
         evaluation = self._evaluation
         if evaluation is None or 0 <= max(self._truth, self._predicted) < evaluation.size:
             return
@@ -158,9 +150,9 @@ class ClassesTab(RunTab):
 
     @property
     def view(self) -> str:
-        """Which parts are seen: `all` only where there is room for them."""
-        roomy = self.size.width >= _ROOMY[0] and self.size.height >= _ROOMY[1]
-        return "table" if self._view == "all" and not roomy else self._view
+        """The visible part, or `all` if the tab is large enough."""
+        large = self.size.width >= _SIZE_FOR_ALL[0] and self.size.height >= _SIZE_FOR_ALL[1]
+        return "table" if self._view == "all" and not large else self._view
 
     def _draw(self) -> None:
         if not self.is_mounted:
@@ -171,28 +163,28 @@ class ClassesTab(RunTab):
             self.set_class(has_classes and name == self.view, f"-{name}")
         self.set_class(not has_classes, "-empty")
         if evaluation is None or not has_classes:
-            self._empty.update(Content(self._chosen.empty or "There are no classes."))
+            self._empty.update(Content(self._selected.empty or "No classes."))
             return
         following = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
-        self._title.update(Content(f"{self._chosen.title}  v {following}"))
+        self._title.update(Content(f"{self._selected.title}  v {following}"))
         self._draw_table()
         self._draw_map(evaluation)
-        # After the layout: how many lines there is room for depends on what is seen.
+        # After the layout, which decides how many lines are visible.
         self.call_after_refresh(self._draw_lower)
 
     def _draw_table(self) -> None:
         order = self._table_order()
         column, descending = self._sorted
         self._table.show(self._data, order, self._sorted, order.index(self._truth))
-        self._table_box.border_title = Content("classes")
+        self._table_box.border_title = Content("Classes")
         by = f"by {TITLES[column]}, {'largest' if descending else 'smallest'} first"
-        self._table_box.border_subtitle = Content(f"{by} │ o next column  O reverse")
+        self._table_box.border_subtitle = Content(f"{by} │ o sort  O reverse order")
 
     def _draw_map(self, evaluation: Evaluation) -> None:
         order = self._map_order(evaluation)
         self._map.show(evaluation, order, (order.index(self._truth), order.index(self._predicted)))
-        left_out = class_metrics.omitted_text(evaluation)
-        self._map_box.border_title = Content(f"confusion, % of the true class{left_out}")
+        omitted = class_metrics.omitted_text(evaluation)
+        self._map_box.border_title = Content(f"Confusion matrix, % of the true class{omitted}")
         by = "by name │ m by confusion" if self._by_name else "by confusion │ m by name"
         self._map_box.border_subtitle = Content(by)
         self._cell.update(
@@ -203,12 +195,12 @@ class ClassesTab(RunTab):
         evaluation = self._evaluation
         if evaluation is None or not self.is_mounted:
             return
-        self._pairs.border_title = Content("confused most")
+        self._pairs.border_title = Content("Most confused pairs")
         lines = class_metrics.pair_lines(evaluation, max(1, self._pairs.content_size.height))
         self._pairs.update(Content("\n".join(lines)))
         size = self._calibration.content_size
         self._calibration.border_title = Content(
-            f"calibration · {class_metrics.calibration_text(evaluation)}"
+            f"Calibration · {class_metrics.calibration_text(evaluation)}"
         )
         self._calibration.border_subtitle = Content(reliability.LEGEND)
         palette = palette_of(self.app)
@@ -222,7 +214,7 @@ class ClassesTab(RunTab):
         return evaluation.by_name if self._by_name else evaluation.by_confusion
 
     def action_view(self) -> None:
-        """Show the next part alone, or all of them."""
+        """Show the next part, or all parts."""
         self._view = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
         self._draw()
 
@@ -232,27 +224,27 @@ class ClassesTab(RunTab):
         self._sort_by(column)
 
     def action_reverse(self) -> None:
-        """Sort the table the other way."""
+        """Reverse the order of the table."""
         self._sorted = (self._sorted[0], not self._sorted[1])
         self._draw()
 
     def _sort_by(self, column: int) -> None:
-        # What is worst comes first.
+        # The worst classes first.
         self._sorted = (column, column in (SUPPORT, PREDICTED_AS))
         self._draw()
 
     def action_matrix(self) -> None:
-        """Put the classes of the matrix in the other order."""
+        """Order the matrix by name, or by confusion."""
         self._by_name = not self._by_name
         self._draw()
 
     def action_best(self) -> None:
-        """Show the best epoch, or the latest one again."""
+        """Show the best epoch, or the latest one."""
         self._best = not self._best
         self.show(*self._run, slow=True)
 
     def action_move(self, by: int) -> None:
-        """Go to another class, in the order of what is looked at."""
+        """Select another class, in the order of the visible part."""
         evaluation = self._evaluation
         if evaluation is None or not evaluation.size:
             return
@@ -260,17 +252,17 @@ class ClassesTab(RunTab):
             self._truth = _moved(self._map_order(evaluation), self._truth, by)
         else:
             self._truth = _moved(self._table_order(), self._truth, by)
-            self._predicted = self._worst_of(evaluation, self._truth)
+            self._predicted = self._most_confused_with(evaluation, self._truth)
         self._draw()
 
     def action_across(self, by: int) -> None:
-        """Go to another predicted class in the matrix."""
+        """Select another predicted class in the matrix."""
         evaluation = self._evaluation
         if evaluation is not None and evaluation.size:
             self._predicted = _moved(self._map_order(evaluation), self._predicted, by)
             self._draw()
 
-    def _worst_of(self, evaluation: Evaluation, truth: int) -> int:
+    def _most_confused_with(self, evaluation: Evaluation, truth: int) -> int:
         found = (pair.predicted for pair in evaluation.pairs if pair.truth == truth)
         return next(found, truth)
 
@@ -282,22 +274,22 @@ class ClassesTab(RunTab):
         else:
             self._sort_by(message.column)
 
-    @on(ClassTable.Picked)
-    def _class_picked(self, message: ClassTable.Picked) -> None:
+    @on(ClassTable.Clicked)
+    def _class_clicked(self, message: ClassTable.Clicked) -> None:
         message.stop()
         evaluation = self._evaluation
         if evaluation is not None and message.label < evaluation.size:
             self._truth = message.label
-            self._predicted = self._worst_of(evaluation, message.label)
+            self._predicted = self._most_confused_with(evaluation, message.label)
             self._draw()
 
-    @on(ConfusionMap.Picked)
-    def _cell_picked(self, message: ConfusionMap.Picked) -> None:
+    @on(ConfusionMap.Clicked)
+    def _cell_clicked(self, message: ConfusionMap.Clicked) -> None:
         message.stop()
         self._truth, self._predicted = message.truth, message.predicted
         self._draw()
 
 
 def _moved(order: Sequence[int], label: int, by: int) -> int:
-    place = order.index(label)
-    return order[min(len(order) - 1, max(0, place + by))]
+    index = order.index(label)
+    return order[min(len(order) - 1, max(0, index + by))]

@@ -1,4 +1,4 @@
-"""The tab with what the run was asked to do."""
+"""Tab with the configuration of the run."""
 
 import json
 import shlex
@@ -17,89 +17,88 @@ from core.config.schema import Config
 from core.run.state import RunState
 from tui.tabs.base import RunTab
 from tui.text import run_status
+from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
 _DIM = "$foreground 60%"
-_ROOM_FOR_MEANINGS = 110
+_WIDTH_FOR_DESCRIPTIONS = 110
 
 
 class ConfigTab(RunTab):
-    """Every key with its value and meaning; what differs from the defaults is marked."""
+    """Show all config keys with value and description; values that differ from the defaults are
+    marked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)", "up", show=False, tooltip="A line up"),
-        Binding("down,j", "scroll(1)", "down", show=False, tooltip="A line down"),
-        Binding("pageup", "scroll(-15)", "page up", show=False, tooltip="A page up"),
-        Binding("pagedown", "scroll(15)", "page down", show=False, tooltip="A page down"),
-        Binding("d", "changed", "only changed", show=False,
-                tooltip="Only keys that differ from the defaults, or all of them"),
-        Binding("y", "copy", "copy", show=False, tooltip="Copy the configuration as --set options"),
+        *SCROLL_BINDINGS,
+        Binding("d", "changed", "Changed only", show=False,
+                tooltip="Show only keys that differ from the defaults, or all keys"),
+        Binding("y", "copy", "Copy", show=False, tooltip="Copy the changed keys as --set options"),
     ]  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__(id="config-tab")
         self._text = Static(id="config", markup=False)
         self._box = VerticalScroll(self._text, id="config-box", can_focus=False)
-        self._box.border_title = "configuration"
+        self._box.border_title = "Configuration"
         self._only_changed = False
         self._state = RunState()
         self._shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
+        """Create one scrollable text."""
         yield self._box
 
     def show(self, state: RunState, status: str, slow: bool) -> None:
-        """Show the configuration that the run has begun with."""
+        """Show the configuration that the run was started with."""
         self._state = state
         facts = run_status.details(state)
-        room = self.size.width >= _ROOM_FOR_MEANINGS
-        now = (id(state.config), facts.plain, self._only_changed, room)
-        if now == self._shown:
+        descriptions = self.size.width >= _WIDTH_FOR_DESCRIPTIONS
+        shown = (id(state.config), facts.plain, self._only_changed, descriptions)
+        if shown == self._shown:
             return
-        self._shown = now
-        self._text.update(config_text(state, facts, self._only_changed, room))
-        keys = "keys that differ from the" if self._only_changed else "● differs from the"
-        changed = f"{keys} program's own values"
-        self._box.border_subtitle = Content(f"{changed} · d the other · y copies")
+        self._shown = shown
+        self._text.update(config_text(state, facts, self._only_changed, descriptions))
+        legend = "only changed keys" if self._only_changed else "● differs from the defaults"
+        other = "d all keys" if self._only_changed else "d changed only"
+        self._box.border_subtitle = Content(f"{legend} │ {other}  y copy")
 
     def action_scroll(self, lines: int) -> None:
-        """Move by lines."""
+        """Scroll by lines."""
         self._box.scroll_relative(y=lines, animate=False)
 
     def action_changed(self) -> None:
-        """Show all keys, or those that differ."""
+        """Show only changed keys, or all keys."""
         self._only_changed = not self._only_changed
         self.show(self._state, "", True)
 
     def action_copy(self) -> None:
-        """Copy what differs from the defaults, as options for the command line."""
+        """Copy the changed keys as options for the command line."""
         rows = _rows(self._state, only_changed=True)
         options = " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value, _ in rows)
         self.app.copy_to_clipboard(options)
-        self.notify("what differs from the defaults was copied as --set options", markup=False)
+        self.notify("Copied the changed keys as --set options", markup=False)
 
 
-def config_text(state: RunState, facts: Content, only_changed: bool, meanings: bool) -> Content:
-    """Return facts and keys as text, with their `meanings` where there is room for them; a dot
-    stands before what differs from the defaults."""
+def config_text(state: RunState, facts: Content, only_changed: bool, descriptions: bool) -> Content:
+    """Return facts about the run, then config keys and values, with `descriptions` of the keys if
+    wanted. A dot precedes keys that differ from the defaults."""
     rows = _rows(state, only_changed)
     if not rows:
-        said = "nothing differs from the defaults" if state.config else "not known yet"
-        return Content("\n").join([facts, Content(""), Content(said)])
+        text = "No key differs from the defaults." if state.config else "Not known yet."
+        return Content("\n").join([facts, Content(""), Content(text)])
     key_cells = max(len(key) for key, _, _ in rows)
     value_cells = min(32, max(len(value) for _, value, _ in rows))
     lines = [facts, Content("")]
     for key, value, differs in rows:
-        sign = ("● ", "$text-warning") if differs else "  "
+        symbol = ("● ", "$text-warning") if differs else "  "
         text = f"{key:<{key_cells}}  "
-        meaning = f"  {_meaning(key)}" if meanings else ""
+        description = f"  {_description(key)}" if descriptions else ""
         shown = (f"{value:<{value_cells}}", "bold" if differs else "")
-        lines.append(Content.assemble(sign, text, shown, (meaning, _DIM)))
+        lines.append(Content.assemble(symbol, text, shown, (description, _DIM)))
     return Content("\n").join(lines)
 
 
 def _rows(state: RunState, only_changed: bool) -> list[tuple[str, str, bool]]:
-    """Return key, value and whether it differs from the default."""
+    """Return each key, its value, and whether that differs from the default."""
     defaults = flatten(Config().model_dump())
     rows = []
     for key, value in flatten(dict(state.config)).items():
@@ -113,8 +112,8 @@ def _text(value: object) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _meaning(key: str) -> str:
+def _description(key: str) -> str:
     try:
         return " ".join(describe_key(key).split())
-    except KeyError:  # of another version
-        return "not known to this version"
+    except KeyError:  # a key of another version
+        return "unknown to this version"

@@ -1,4 +1,4 @@
-"""A chart on the screen: sends only the rows that changed since it was last drawn."""
+"""Chart widget that redraws only the rows that have changed."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ from tui.charts.plot import ChartSpec, Drawing, draw
 
 
 class Chart(Widget):
-    """A plotext chart with a border that names it."""
+    """Plotext chart with a title and a legend in its border."""
 
     @dataclass
-    class Pointed(Message):
-        """Someone clicked at a share (0 to 1) of the x axis."""
+    class Clicked(Message):
+        """The chart was clicked at a position (0 to 1) on the x axis."""
 
         share: float
 
     @dataclass
     class Scrolled(Message):
-        """Someone turned the wheel at a share of the x axis; `factor` is what the window becomes
-        of its size."""
+        """The mouse wheel was turned at a position (0 to 1) on the x axis; the visible range is to
+        be multiplied by `factor`."""
 
         share: float
         factor: float
@@ -39,17 +39,17 @@ class Chart(Widget):
 
     @property
     def columns(self) -> int:
-        """Cells of the x axis, as last drawn."""
+        """Width of the x axis in cells, as last drawn."""
         return self._drawing.columns
 
     def show(self, spec: ChartSpec, title: str, legend: str) -> None:
-        """Draw this from now on; the caller sees to it that this isn't too often."""
+        """Draw a chart. The caller limits how often."""
         self._spec = spec
         before = self._rows
         self._draw()
         if (title, legend) != self._titles:
             self._titles = (title, legend)
-            # As Content: a plain string would be read as markup. This repaints the whole widget.
+            # As Content: a plain string would be parsed as markup. This repaints the whole widget.
             self.border_title = Content(title)
             self.border_subtitle = Content(legend)
         elif len(before) != len(self._rows):
@@ -74,20 +74,20 @@ class Chart(Widget):
         return Text("\n").join(self._rows)
 
     def _share(self, x: int) -> float:
-        """Return where on the x axis a column of the widget lies; 1 is for its border."""
+        """Return the position (0 to 1) on the x axis of a column; the first column is border."""
         return (x - 1 - self._drawing.left) / max(1, self.columns - 1)
 
     def on_click(self, event: Click) -> None:
-        """Put the cursor there."""
+        """Report the clicked position."""
         if self.columns:
-            self.post_message(self.Pointed(self._share(event.x)))
+            self.post_message(self.Clicked(self._share(event.x)))
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Look closer."""
+        """Zoom in."""
         self._scrolled(event, 0.8)
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Step back."""
+        """Zoom out."""
         self._scrolled(event, 1.25)
 
     def _scrolled(self, event: MouseScrollUp | MouseScrollDown, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of each class: a table that draws only the rows one sees."""
+"""Table of precision, recall and F1 per class that draws only visible rows."""
 
 from collections.abc import Sequence
 
@@ -25,32 +25,32 @@ from tui.text.class_metrics import (
 _WIDTHS = {SUPPORT: 10, PRECISION: 12, CHANGE: 9}
 _FIGURE = 9
 _SMALLEST_NAME, _LARGEST_NAME = 10, 40
-_ROOM_FOR_TAKEN = 90
-_FEWER_COLUMNS = 40
+_WIDTH_FOR_PREDICTED_AS = 90
+_WIDTH_FOR_ALL_FIGURES = 40
 
 
 class ClassTable(ScrollView, can_focus=False):
-    """Shows what it is given; who owns it sorts the rows and moves the cursor."""
+    """Draw rows and cursor; the parent sorts the rows and moves the cursor."""
 
-    COMPONENT_CLASSES = {"class-table--head", "class-table--cursor"}  # noqa: RUF012
+    COMPONENT_CLASSES = {"class-table--header", "class-table--cursor"}  # noqa: RUF012
     DEFAULT_CSS = """
     ClassTable {
         scrollbar-size: 1 1;
         overflow-x: hidden;
-        & > .class-table--head { color: $foreground 60%; text-style: bold; }
+        & > .class-table--header { color: $foreground 60%; text-style: bold; }
         & > .class-table--cursor { background: $primary 30%; text-style: bold; }
     }
     """
 
     class Sorted(Message):
-        """A click on the head of a column asks for another order."""
+        """The header of a column was clicked."""
 
         def __init__(self, column: int) -> None:
             super().__init__()
             self.column = column
 
-    class Picked(Message):
-        """A click on a class."""
+    class Clicked(Message):
+        """The row of a class was clicked."""
 
         def __init__(self, label: int) -> None:
             super().__init__()
@@ -66,7 +66,7 @@ class ClassTable(ScrollView, can_focus=False):
     def show(
         self, data: ClassTableData, order: Sequence[int], sorted_by: tuple[int, bool], cursor: int
     ) -> None:
-        """Draw these classes in this order, with the cursor in a row of it."""
+        """Draw classes in an order (labels) with the cursor in one of its rows."""
         self._data, self._order, self._sorted, self._cursor = data, order, sorted_by, cursor
         self._fit()
         self._follow()
@@ -76,7 +76,7 @@ class ClassTable(ScrollView, can_focus=False):
         self.virtual_size = Size(self.size.width, len(self._order) + 1)
 
     def _follow(self) -> None:
-        """Scroll so that the cursor is seen, below the head that stays."""
+        """Scroll to the cursor, below the fixed header."""
         if not self.size.height:
             return
         top = max(0, self._cursor)
@@ -86,31 +86,31 @@ class ClassTable(ScrollView, can_focus=False):
         )
 
     def on_resize(self, event: Resize) -> None:
-        """Columns depend on the width."""
+        """Fit the columns to the width."""
         self._fit()
         self.scroll_to(0, 0, animate=False, force=True, immediate=True)
         self._follow()
 
     def _columns(self) -> list[tuple[int, int]]:
-        """Return the columns there is room for, with their widths."""
+        """Return the columns that fit, with their widths."""
         width = self.size.width
         shown = [n for n in range(len(TITLES)) if n not in (NAME, PREDICTED_AS)]
-        if width < _FEWER_COLUMNS:
+        if width < _WIDTH_FOR_ALL_FIGURES:
             shown = [SUPPORT, F1]
         widths = {n: _WIDTHS.get(n, _FIGURE) for n in shown}
         rest = width - sum(widths.values())
-        if width >= _ROOM_FOR_TAKEN:
+        if width >= _WIDTH_FOR_PREDICTED_AS:
             widths[PREDICTED_AS] = rest - min(_LARGEST_NAME, max(_SMALLEST_NAME, rest // 2))
             rest -= widths[PREDICTED_AS]
         return [(NAME, max(_SMALLEST_NAME, rest)), *widths.items()]
 
     def render_line(self, y: int) -> Strip:
-        """Return the head or a row."""
+        """Return the header or a row."""
         style = self.rich_style
         if self._data is None:
             return Strip.blank(self.size.width, style)
         if y == 0:
-            return self._strip(self._heads(), style + self._part("head"))
+            return self._strip(self._headers(), style + self._part("header"))
         row = self.scroll_offset.y + y - 1
         if row >= len(self._order):
             return Strip.blank(self.size.width, style)
@@ -121,10 +121,10 @@ class ClassTable(ScrollView, can_focus=False):
     def _part(self, name: str) -> Style:
         return self.get_component_rich_style(f"class-table--{name}")
 
-    def _heads(self) -> list[str]:
+    def _headers(self) -> list[str]:
         column, descending = self._sorted
-        sign = "↓" if descending else "↑"
-        return [f"{sign}{title}" if n == column else title for n, title in enumerate(TITLES)]
+        arrow = "↓" if descending else "↑"
+        return [f"{arrow}{title}" if n == column else title for n, title in enumerate(TITLES)]
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         segments = [
@@ -134,7 +134,7 @@ class ClassTable(ScrollView, can_focus=False):
         return Strip(segments).adjust_cell_length(self.size.width, style)
 
     def on_click(self, event: Click) -> None:
-        """Sort by a head, or pick a class."""
+        """Report a click on a header or a row."""
         event.stop()
         if event.y == 0:
             left = 0
@@ -146,13 +146,13 @@ class ClassTable(ScrollView, can_focus=False):
             return
         row = self.scroll_offset.y + event.y - 1
         if 0 <= row < len(self._order):
-            self.post_message(self.Picked(self._order[row]))
+            self.post_message(self.Clicked(self._order[row]))
 
 
 def _fitted(text: str, width: int, left: bool) -> str:
-    """Return a text in exactly this many cells: cut off where it is too long, a gap behind it."""
-    room = max(0, width - 2)
-    if cell_len(text) > room:
-        text = set_cell_size(text, max(0, room - 1)) + "…"
-    padding = " " * (room - cell_len(text))
+    """Return a text padded or truncated to `width` cells, a gap on either side included."""
+    available = max(0, width - 2)
+    if cell_len(text) > available:
+        text = set_cell_size(text, max(0, available - 1)) + "…"
+    padding = " " * (available - cell_len(text))
     return set_cell_size(f" {text}{padding} " if left else f" {padding}{text} ", width)

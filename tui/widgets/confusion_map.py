@@ -1,4 +1,4 @@
-"""The confusion matrix as a heat map of any size: only what is seen of it is drawn."""
+"""Confusion matrix as a heatmap that draws only visible cells."""
 
 import math
 from collections.abc import Sequence
@@ -17,30 +17,30 @@ from core.analysis.class_metrics import Evaluation
 from core.common.text import printable
 from tui.text.class_metrics import percent_cell
 
-# Okabe and Ito's blue and vermilion: right and wrong, told apart with every kind of vision.
-_RIGHT, _WRONG = Color(0, 114, 178), Color(213, 94, 0)
+# Okabe and Ito's blue and vermilion, distinguishable with all types of color vision.
+_CORRECT, _MISCLASSIFIED = Color(0, 114, 178), Color(213, 94, 0)
 _LONGEST_NAME = 18
-_HEAD = 1
+_HEADER = 1
 
 
 class ConfusionMap(ScrollView, can_focus=False):
-    """Rows are true classes, columns predicted ones, cells the share of the row in percent.
+    """Show true classes as rows, predicted classes as columns, and shares of the row in percent.
 
-    The row's heads hold number and name, a column's its number. They stay where they are while
-    the cells scroll.
+    Row headers have the number and name of a class, column headers its number. They stay fixed
+    while the cells scroll.
     """
 
-    COMPONENT_CLASSES = {"confusion-map--head", "confusion-map--cursor"}  # noqa: RUF012
+    COMPONENT_CLASSES = {"confusion-map--header", "confusion-map--cursor"}  # noqa: RUF012
     DEFAULT_CSS = """
     ConfusionMap {
         scrollbar-size: 1 1;
-        & > .confusion-map--head { color: $foreground 60%; }
+        & > .confusion-map--header { color: $foreground 60%; }
         & > .confusion-map--cursor { text-style: bold reverse; }
     }
     """
 
-    class Picked(Message):
-        """A click on a cell."""
+    class Clicked(Message):
+        """A cell was clicked."""
 
         def __init__(self, truth: int, predicted: int) -> None:
             super().__init__()
@@ -55,7 +55,7 @@ class ConfusionMap(ScrollView, can_focus=False):
     def show(
         self, evaluation: Evaluation | None, order: Sequence[int], cursor: tuple[int, int]
     ) -> None:
-        """Draw this evaluation with its classes in this order; the cursor is (row, column)."""
+        """Draw an evaluation with its classes in an order (labels); the cursor is (row, column)."""
         self._evaluation, self._order, self._cursor = evaluation, order, cursor
         self._fit()
         self._follow()
@@ -66,75 +66,75 @@ class ConfusionMap(ScrollView, can_focus=False):
         return max(4, len(str(len(self._order))) + 1)
 
     @property
-    def _names(self) -> int:
-        """Cells that the heads of rows take."""
+    def _row_header_width(self) -> int:
+        """Width of the row headers in cells."""
         return min(_LONGEST_NAME, max(8, self.size.width // 3)) + self._cell
 
     def _fit(self) -> None:
         number = len(self._order)
-        hidden = max(0, number - self._whole)
-        # As if the columns that are seen took the whole width: the end of the way is the last one.
-        self.virtual_size = Size(self.size.width + hidden * self._cell, number + _HEAD)
+        hidden = max(0, number - self._columns_that_fit)
+        # As if the visible columns filled the width: scrolling ends at the last column.
+        self.virtual_size = Size(self.size.width + hidden * self._cell, number + _HEADER)
 
     def _follow(self) -> None:
         if not self.size.height:
             return
         row, column = self._cursor
-        cell, names = self._cell, self._names
-        # As the heads cover the beginning, the region to be seen is that much larger.
-        region = Region(column * cell, row, min(names + 2 * cell, self.size.width), 1 + _HEAD)
+        cell, names = self._cell, self._row_header_width
+        # The region is larger by the headers, which cover its start.
+        region = Region(column * cell, row, min(names + 2 * cell, self.size.width), 1 + _HEADER)
         self.scroll_to_region(region, animate=False, force=True, immediate=True)
 
     def on_resize(self, event: Resize) -> None:
-        """The heads' width depends on the whole."""
+        """Fit the row headers to the width."""
         self._fit()
         self.scroll_to(0, 0, animate=False, force=True, immediate=True)
         self._follow()
 
     def render_line(self, y: int) -> Strip:
-        """Return the heads of the columns, or a row."""
+        """Return the column headers or a row."""
         width, style = self.size.width, self.rich_style
         if self._evaluation is None or not self._order:
             return Strip.blank(width, style)
-        head = self.get_component_rich_style("confusion-map--head")
+        header = self.get_component_rich_style("confusion-map--header")
         columns = self._visible()
-        if y < _HEAD:
-            corner = set_cell_size(" true ↓  taken for →", self._names)
-            segments = [Segment(corner, style + head)]
-            segments += [self._column_head(column, style + head) for column in columns]
+        if y < _HEADER:
+            corner = set_cell_size(" true ↓  predicted →", self._row_header_width)
+            segments = [Segment(corner, style + header)]
+            segments += [self._column_header(column, style + header) for column in columns]
             return Strip(segments).adjust_cell_length(width, style)
-        row = self.scroll_offset.y + y - _HEAD
+        row = self.scroll_offset.y + y - _HEADER
         if row >= len(self._order):
             return Strip.blank(width, style)
-        segments = [self._row_head(row, style if row == self._cursor[0] else style + head)]
+        segments = [self._row_header(row, style if row == self._cursor[0] else style + header)]
         segments += [self._segment(row, column, style) for column in columns]
         return Strip(segments).adjust_cell_length(width, style)
 
     @property
-    def _whole(self) -> int:
-        """Columns that there is room for; half a figure would be another one."""
-        return max(1, (self.size.width - self._names) // self._cell)
+    def _columns_that_fit(self) -> int:
+        """Number of whole columns that fit: a truncated number would be wrong."""
+        return max(1, (self.size.width - self._row_header_width) // self._cell)
 
     def _visible(self) -> range:
-        """Return the columns that are seen."""
+        """Return the visible columns."""
         first = math.ceil(self.scroll_offset.x / self._cell)
-        return range(first, min(len(self._order), first + self._whole))
+        return range(first, min(len(self._order), first + self._columns_that_fit))
 
-    def _column_head(self, column: int, style: Style) -> Segment:
+    def _column_header(self, column: int, style: Style) -> Segment:
         if column == self._cursor[1]:
             style += Style(bold=True, reverse=True)
         return Segment(f"{column + 1:>{self._cell - 1}} ", style)
 
-    def _row_head(self, row: int, style: Style) -> Segment:
+    def _row_header(self, row: int, style: Style) -> Segment:
         assert self._evaluation is not None
         name = printable(self._evaluation.name(self._order[row]))
-        room = self._names - self._cell - 1
-        if cell_len(name) > room:
-            name = set_cell_size(name, max(0, room - 1)) + "…"
+        available = self._row_header_width - self._cell - 1
+        if cell_len(name) > available:
+            name = set_cell_size(name, max(0, available - 1)) + "…"
         if row == self._cursor[0]:
             style += Style(bold=True)
         text = f"{row + 1:>{self._cell - 1}} {name}"
-        return Segment(set_cell_size(text, self._names), style)
+        return Segment(set_cell_size(text, self._row_header_width), style)
 
     def _segment(self, row: int, column: int, style: Style) -> Segment:
         assert self._evaluation is not None
@@ -146,20 +146,22 @@ class ConfusionMap(ScrollView, can_focus=False):
             style += self.get_component_rich_style("confusion-map--cursor", partial=True)
         return Segment(text, style)
 
-    def _shade(self, share: float, right: bool) -> Style:
-        paper = self.background_colors[1]
-        # By the root: the difference between 1 and 5% matters more than that of 90 and 94%.
-        colour = paper.blend(_RIGHT if right else _WRONG, 0.15 + 0.85 * math.sqrt(share))
-        return Style.from_color(colour.get_contrast_text(1.0).rich_color, colour.rich_color)
+    def _shade(self, share: float, correct: bool) -> Style:
+        background = self.background_colors[1]
+        # Square root: the difference between 1 and 5% matters more than between 90 and 94%.
+        color = background.blend(
+            _CORRECT if correct else _MISCLASSIFIED, 0.15 + 0.85 * math.sqrt(share)
+        )
+        return Style.from_color(color.get_contrast_text(1.0).rich_color, color.rich_color)
 
     def on_click(self, event: Click) -> None:
-        """Pick a cell; a click on a row's head picks what the class is itself."""
+        """Report the clicked cell; for a row header the diagonal cell of the row."""
         event.stop()
-        row = self.scroll_offset.y + event.y - _HEAD
-        if event.y < _HEAD or not 0 <= row < len(self._order):
+        row = self.scroll_offset.y + event.y - _HEADER
+        if event.y < _HEADER or not 0 <= row < len(self._order):
             return
         column = row
-        if event.x >= self._names:
-            column = self._visible().start + (event.x - self._names) // self._cell
+        if event.x >= self._row_header_width:
+            column = self._visible().start + (event.x - self._row_header_width) // self._cell
         if column == row or column in self._visible():
-            self.post_message(self.Picked(self._order[row], self._order[column]))
+            self.post_message(self.Clicked(self._order[row], self._order[column]))

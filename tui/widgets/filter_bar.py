@@ -1,4 +1,4 @@
-"""The line above the run list that says which runs are shown, and in which order."""
+"""Line above the run list with the query that filters and sorts it."""
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,9 +11,9 @@ _EXAMPLE = "status:finished top1>0.95 model:atto -tag:old sort:-top1"
 
 
 class FilterBar(Vertical):
-    """A field for a query, and below it what is wrong with that."""
+    """Field for a query, with an error message below it."""
 
-    class Typed(Message):
+    class Changed(Message):
         """The query has changed."""
 
         def __init__(self, text: str) -> None:
@@ -23,35 +23,35 @@ class FilterBar(Vertical):
     def __init__(self, text: str) -> None:
         super().__init__(id="filter")
         self._field = Input(text, placeholder=_EXAMPLE, compact=True, id="query")
-        self._problem = Static(id="query-problem", markup=False)
-        self._problem.display = False
+        self._error = Static(id="query-error", markup=False)
+        self._error.display = False
 
     def compose(self) -> ComposeResult:
-        """Lay the field beside its name."""
+        """Create the field and its label."""
         with Horizontal():
-            yield Static(Content("filter"), id="query-label")
+            yield Static(Content("Filter"), id="query-label")
             yield self._field
-        yield self._problem
+        yield self._error
 
     @property
     def typing(self) -> bool:
-        """Whether keys go into the field."""
+        """Whether the field has the focus."""
         return self._field.has_focus
 
     def begin(self) -> None:
-        """Let the person type."""
+        """Focus the field."""
         self._field.focus()
 
-    def put(self, text: str) -> None:
-        """Show a query that was made elsewhere."""
+    def set_query(self, text: str) -> None:
+        """Replace the query."""
         self._field.value = text
 
-    def complain(self, problem: str) -> None:
-        """Say what is wrong with the query; nothing when it is understood."""
-        self._problem.display = bool(problem)
-        self._problem.update(Content(problem))
+    def show_error(self, error: str) -> None:
+        """Show an error message; empty to hide it."""
+        self._error.display = bool(error)
+        self._error.update(Content(error))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Typed(event.value))
+        self.post_message(self.Changed(event.value))

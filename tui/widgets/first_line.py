@@ -1,17 +1,19 @@
-"""A screen's uppermost line, which tells when it is on the terminal."""
+"""First line of a screen, which reports when the first frame is on the terminal."""
 
 from textual.message import Message
 from textual.widgets import Static
 
 
 class FirstLine(Static):
-    """Work that begins before `Drawn` takes from the first frame's own time, in a thread too:
-    both need the interpreter's lock. `call_after_refresh` comes too early: the first refresh of a
-    new screen draws it without its widgets."""
+    """Post `Drawn` after the first frame, for work that must not delay it.
+
+    A thread is not enough, as it shares the GIL with the first frame. `call_after_refresh` is too
+    early: the first refresh of a new screen draws it without its widgets.
+    """
 
     class Drawn(Message):
-        """The line has got its place; what it says was drawn with that."""
+        """The line has been laid out and drawn."""
 
     def on_show(self) -> None:
-        """It is laid out for the first time."""
+        """Report that the line was drawn."""
         self.post_message(self.Drawn())

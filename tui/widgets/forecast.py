@@ -17,10 +17,10 @@ from core.common.text import printable
 from core.config.schema import Config
 from core.data.sources import parse_location
 from core.demo.config import is_demo
-from core.forecast.device_memory import Room, room_on
-from core.forecast.forecast import DataOutlook, look_at_data
-from core.forecast.model_info import model_facts, weights_at_hand
-from core.forecast.throughput_history import Pace, pace_of
+from core.forecast.device_memory import DeviceMemory, device_memory
+from core.forecast.forecast import DataSummary, summarize_data
+from core.forecast.model_info import model_info, weights_cached
+from core.forecast.throughput_history import ThroughputHistory, find_throughput
 from core.run.folder import RunList
 from tui.preferences.palettes import palette_for
 from tui.text.forecast import (
@@ -118,10 +118,10 @@ class ForecastPanel(VerticalScroll):
 
     @work(exclusive=True, group="data")
     async def _inspect_data(self, root: str, val: float, test: float, canceled: Event) -> None:
-        data: DataOutlook | None = None
+        data: DataSummary | None = None
         try:
             data = await asyncio.to_thread(
-                look_at_data, parse_location(root), val, canceled.is_set, test
+                summarize_data, parse_location(root), val, canceled.is_set, test
             )
             message = WAITING
         except DataError as error:
@@ -133,8 +133,8 @@ class ForecastPanel(VerticalScroll):
 
     @work(exclusive=True, group="model")
     async def _inspect_model(self, name: str, image_size: int) -> None:
-        model_info = await model_facts(name, image_size)
-        weights_cached = await asyncio.to_thread(weights_at_hand, model_info)
+        model_info = await model_info(name, image_size)
+        weights_cached = await asyncio.to_thread(weights_cached, model_info)
         self._show(replace(self._forecast, model_info=model_info, weights_cached=weights_cached))
 
     @work(exclusive=True, group="past")
@@ -156,8 +156,10 @@ class ForecastPanel(VerticalScroll):
             self._text.update(forecast_text(self._forecast, width, palette))
 
 
-def _read_history(config: Config, runs_dir: Path) -> tuple[Room | None, Pace | None]:
-    return room_on(config.device), pace_of(config, RunList(runs_dir))
+def _read_history(
+    config: Config, runs_dir: Path
+) -> tuple[DeviceMemory | None, ThroughputHistory | None]:
+    return device_memory(config.device), find_throughput(config, RunList(runs_dir))
 
 
 def _throughput_inputs(config: Config) -> tuple[object, ...]:

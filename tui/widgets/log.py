@@ -1,4 +1,4 @@
-"""The log of a run, line by line as it comes."""
+"""Log of a run."""
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,11 +12,11 @@ from tui.text import run_status
 
 
 class RunLog(Vertical):
-    """A box that scrolls; `whole` wraps long lines even where rows are scarce."""
+    """Scrollable log; `whole` wraps long lines even if the log has a single row."""
 
     def __init__(self, id: str, whole: bool = False) -> None:
         super().__init__(id=f"{id}-box", classes="log-box")
-        self.border_title = "log"
+        self.border_title = "Log"
         self._whole = whole
         self._written = 0
         self._width = 0
@@ -26,7 +26,7 @@ class RunLog(Vertical):
         )
 
     def compose(self) -> ComposeResult:
-        """One log."""
+        """Create the log."""
         yield self._log
 
     @property
@@ -35,27 +35,29 @@ class RunLog(Vertical):
 
     @property
     def _line_width(self) -> int:
-        """Cells of a line: they are wrapped once, when they are written."""
+        """Width of a line in cells. Lines are wrapped once, when they are written."""
         return max(20, self.app.size.width - (6 if self._has_border else 3))
 
     def on_resize(self, event: Resize) -> None:
-        """Write the lines anew in the new width, with the next look at the run."""
-        self.call_after_refresh(self._forget_old_width)  # the border comes or goes by then
+        """Rewrite the lines in the new width on the next tick."""
+        self.call_after_refresh(
+            self._clear_if_resized
+        )  # the border has appeared or disappeared by then
 
-    def _forget_old_width(self) -> None:
+    def _clear_if_resized(self) -> None:
         if self._width != self._line_width:
-            self._forget()
+            self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._log.clear()
         self._written = 0
 
     def show(self, state: RunState) -> None:
-        """Add the lines that are new."""
+        """Append new lines."""
         dark = self.app.current_theme.dark
-        if dark != self._dark:  # lines keep the colours that they were written with
+        if dark != self._dark:  # written lines keep their colors
             self._dark = dark
-            self._forget()
+            self._clear()
         new = state.log_count - self._written
         if not new:
             return
@@ -64,18 +66,18 @@ class RunLog(Vertical):
         lines, palette = [], palette_of(self.app)
         for line in list(state.log)[-min(new, len(state.log)) :]:
             text = run_status.log_line(line.time, line.level, line.text, palette)
-            if not (self._whole or self._has_border):  # one row: cut off rather than wrapped
+            if not (self._whole or self._has_border):  # one row: truncate instead of wrapping
                 text.truncate(self._width, overflow="ellipsis")
             lines.append(text)
-        # At once: each writing scrolls, and the log of a long run has two thousand lines.
+        # In one call: each one scrolls, and the log of a long run has two thousand lines.
         self._log.write(Text("\n").join(lines), width=self._width)
 
     def move(self, lines: int) -> None:
-        """Scroll by lines; it follows the run again once its end is reached."""
+        """Scroll by lines; at its end the log follows new lines again."""
         self._log.scroll_relative(y=lines, animate=False)
         self._log.auto_scroll = self._log.scroll_offset.y + lines >= self._log.max_scroll_y
 
     def go_to_end(self, newest: bool) -> None:
-        """Show the newest or the oldest line."""
+        """Scroll to the newest line and follow the log, or scroll to the oldest."""
         self._log.auto_scroll = newest
         (self._log.scroll_end if newest else self._log.scroll_home)(animate=False)

@@ -1,4 +1,4 @@
-"""A box with a title, or one line where rows are scarce."""
+"""Panel with a title: a box, or a single line on small terminals."""
 
 from textual.content import Content
 from textual.events import Resize
@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 
 class Panel(Static):
-    """Shows a few lines of figures under a title; updated only when they changed."""
+    """Show a few lines of figures; redrawn only when they change."""
 
     def __init__(self, title: str, id: str) -> None:
         super().__init__("", id=id, markup=False)
@@ -15,18 +15,18 @@ class Panel(Static):
         self._boxed = False
 
     def show(self, lines: list[str], flat: bool, title: str = "") -> None:
-        """Show these lines: under each other in a box, or `flat` beside the title."""
-        now = (title or self._title, tuple(lines), flat)
-        if now != self._shown:
-            self._shown = now
-            self._draw(*now)
+        """Show lines in a box, or all in one line after the title if `flat`."""
+        shown = (title or self._title, tuple(lines), flat)
+        if shown != self._shown:
+            self._shown = shown
+            self._draw(*shown)
 
     def on_resize(self, event: Resize) -> None:
-        """A line is cut to its new width, once the padding is known too."""
+        """Truncate the line to the new width, after the layout has updated the padding."""
         self.call_after_refresh(self._draw_again)
 
     def _draw_again(self) -> None:
-        # What is shown by now, which may be more than when the size changed.
+        # The current lines, which may have changed since the resize.
         if self._shown:
             self._draw(*self._shown)
 
@@ -40,5 +40,5 @@ class Panel(Static):
                 self.border_title = Content(title)
             text = Content("\n".join(lines))
         self._boxed = not flat
-        # Its height is fixed: a new layout would repaint the whole screen.
+        # Without layout, as the height is fixed: a layout would repaint the whole screen.
         self.update(text, layout=False)

@@ -1,4 +1,4 @@
-"""Calibration as bars: how often predictions of a confidence are right. Pure text."""
+"""Reliability diagram as text: accuracy of predictions by confidence."""
 
 import math
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ from tui.preferences.palettes import DARK, Palette, rgb
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _MARK = "━"
 _AXIS = 5
-LEGEND = f"█ how often right   {_MARK} how sure"
+LEGEND = f"█ accuracy   {_MARK} confidence"
 
 
 def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette = DARK) -> Text:
-    """Return the bars as `height` lines of at most `width` cells, with their axes; fewer cells a
-    bar where it is narrow, and nothing but a word where it is too small."""
+    """Return the diagram with axes as `height` lines of at most `width` cells; without bars if
+    that is too small."""
     column = min(7, (width - _AXIS) // max(1, len(bars)))
     rows = height - 1
     if not bars or column < 1 or rows < 2:
-        return Text("no room" if bars and width >= 7 and height >= 1 else "")
+        return Text("too small" if bars and width >= 7 and height >= 1 else "")
     lines = [_row(bars, row, rows, column, palette) for row in range(rows)]
-    return Text("\n", no_wrap=True).join([*lines, _below(bars, column)])
+    return Text("\n", no_wrap=True).join([*lines, _axis(bars, column)])
 
 
 def _row(bars: Sequence[Reliability], row: int, rows: int, column: int, palette: Palette) -> Text:
-    """Return one line of the chart, counted from above."""
+    """Return a row of the diagram, counted from the top."""
     label = {0: "100%", rows // 2: " 50%" if rows >= 5 and rows % 2 else ""}.get(row, "")
     line = Text(f"{label:>{_AXIS}}", style="dim", no_wrap=True)
     below = rows - 1 - row
     for bar in bars:
         gap = " " if column > 2 else ""
-        inked = column - len(gap)
-        if bar.count and _place(bar.confidence, rows) == below:
-            line.append(_MARK * inked, style=f"bold {rgb(palette.val)}")
+        filled = column - len(gap)
+        if bar.count and _row_of(bar.confidence, rows) == below:
+            line.append(_MARK * filled, style=f"bold {rgb(palette.val)}")
         elif bar.count:
             part = min(8, max(0, round(8 * (bar.accuracy * rows - below))))
-            line.append(_EIGHTHS[part] * inked, style=rgb(palette.train))
+            line.append(_EIGHTHS[part] * filled, style=rgb(palette.train))
         else:
-            line.append(" " * inked)
+            line.append(" " * filled)
         line.append(gap)
     return line
 
 
-def _place(share: float, rows: int) -> int:
+def _row_of(share: float, rows: int) -> int:
     return min(rows - 1, max(0, math.ceil(share * rows) - 1))
 
 
-def _below(bars: Sequence[Reliability], column: int) -> Text:
-    """Return the labels of the confidences, as many as there is room for."""
+def _axis(bars: Sequence[Reliability], column: int) -> Text:
+    """Return the confidence axis with as many labels as fit."""
     line = ""
     for number, bar in enumerate(bars):
         at = number * column
@@ -58,4 +58,4 @@ def _below(bars: Sequence[Reliability], column: int) -> Text:
         if len(line) <= at - (number > 0) and not last:
             line = line.ljust(at) + label
     end = len(bars) * column
-    return Text(f"{'sure':>{_AXIS - 1}} {line.ljust(end - 5)[: end - 5]}100%", style="dim")
+    return Text(f"{'conf':>{_AXIS - 1}} {line.ljust(end - 5)[: end - 5]}100%", style="dim")

@@ -1,4 +1,4 @@
-"""Tables with column widths known before the first draw, and with rows that open on one click."""
+"""Tables with fixed column widths, and with rows that are selected by one click."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,12 +10,14 @@ from textual.widgets.data_table import ColumnKey
 
 
 class MeasuredTable(DataTable[Text]):
-    """DataTable measures its columns when there is nothing else to do, and keeps what it has drawn
-    before: on a busy machine a table that was filled anew would stay cut off. Here the columns
-    have their widths when they are made; they grow with their cells and don't shrink."""
+    """DataTable whose columns get their widths when they are created, and only grow.
+
+    DataTable itself measures columns when the app is idle and caches rendered cells: on a busy
+    machine a refilled table would stay truncated.
+    """
 
     def fill(self, titles: Mapping[str, Text], rows: Mapping[str, Sequence[Text]]) -> None:
-        """Replace all columns and rows, both by their keys; a row has a cell for each title."""
+        """Replace all columns (titles by key) and rows (cells by key, one for each title)."""
         self.clear(columns=True)
         columns = zip(*rows.values(), strict=True) if rows else [()] * len(titles)
         for (key, title), cells in zip(titles.items(), columns, strict=True):
@@ -25,23 +27,23 @@ class MeasuredTable(DataTable[Text]):
             self.add_row(*row, key=key)
 
     def put(self, row: str, cells: Mapping[str, Text]) -> None:
-        """Change those cells of a row, by their columns' keys, that are not as they were."""
+        """Update the cells of a row that have changed, by the keys of their columns."""
         for key, cell in cells.items():
             before = self.get_cell(row, key)
-            if before == cell and before.style == cell.style:  # two texts may differ in style only
+            if before == cell and before.style == cell.style:  # equal texts can differ in style
                 continue
             column = self.columns[ColumnKey(key)]
             if cell.cell_len > column.width:
                 column.width = cell.cell_len
-                self.notify_style_update()  # forgets what was drawn with the width before
+                self.notify_style_update()  # drops cells rendered with the old width
             self.update_cell(row, key, cell, update_width=True)
 
 
-class RunRows(MeasuredTable):
-    """DataTable selects with the second click on the same cell; a row of runs opens at once."""
+class RunListTable(MeasuredTable):
+    """MeasuredTable that selects a row on the first click; DataTable needs two on the same cell."""
 
     def on_click(self, event: Click) -> None:
-        """Choose the row and select it."""
+        """Select the clicked row."""
         row = event.style.meta.get("row", -1)
         if not 0 <= row < self.row_count:
             return

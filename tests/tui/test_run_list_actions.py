@@ -14,12 +14,12 @@ from core.run.notes import Annotations, annotate, read
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
-from tests.tui.test_runs_screen import look, rows
+from tests.tui.test_run_list import look, rows
 from tui.app import Exit
-from tui.dialogs.choice_and_value import ChoiceDialog
+from tui.dialogs.choice import ChoiceDialog
 from tui.dialogs.text import TextDialog
 from tui.screens.new_run import NewRunScreen
-from tui.screens.run_list import RunsScreen
+from tui.screens.run_list import RunListScreen
 
 DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
 
@@ -78,9 +78,9 @@ async def test_a_query_that_is_not_understood_says_what_was_expected(runs_dir: P
         table = await look(pilot)
         await press(pilot, "slash", "t", "o", "p", "1", ">", "9")
         await done(pilot)
-        assert "takes a fraction from 0 to 1" in text(pilot, "#query-problem")
+        assert "takes a fraction from 0 to 1" in text(pilot, "#query-error")
         await type_in(pilot, "top1>0.9")
-        assert not pilot.app.screen.query_one("#query-problem").display
+        assert not pilot.app.screen.query_one("#query-error").display
         assert table.row_count == 3
         await press(pilot, "enter")
         assert pilot.app.focused is table
@@ -176,9 +176,9 @@ async def test_what_cannot_be_kept_is_said_while_it_is_typed(runs_dir: Path) -> 
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, TextDialog)
         assert "41 characters: at most 40" in text(pilot, "#hint")
-        await pilot.click("#leave")
+        await pilot.click("#cancel")
         await pilot.pause()
-        assert isinstance(pilot.app.screen, RunsScreen)
+        assert isinstance(pilot.app.screen, RunListScreen)
 
 
 async def test_an_archived_run_leaves_the_list_and_can_come_back(runs_dir: Path) -> None:
@@ -304,7 +304,7 @@ async def test_odd_names_are_shown_as_text_everywhere(tmp_path: Path) -> None:
         for key in ("t", "e", "f2", "d"):
             await press(pilot, key)
             await done(pilot)
-            assert not isinstance(pilot.app.screen, RunsScreen)
+            assert not isinstance(pilot.app.screen, RunListScreen)
             await press(pilot, "escape")
 
 
@@ -349,7 +349,7 @@ async def test_a_configuration_that_cannot_be_used_is_said(runs_dir: Path) -> No
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
         await look(pilot)
         await press(pilot, "b")
-        assert isinstance(pilot.app.screen, RunsScreen)
+        assert isinstance(pilot.app.screen, RunListScreen)
         assert "can be read" in toasts(pilot)
 
 
@@ -362,4 +362,4 @@ async def test_keys_do_no_harm_where_there_is_no_run(tmp_path: Path, key: str) -
         await look(pilot)
         await press(pilot, key)
         await done(pilot)
-        assert isinstance(pilot.app.screen, RunsScreen)
+        assert isinstance(pilot.app.screen, RunListScreen)

@@ -13,14 +13,14 @@ from tui.app import Exit
 from tui.preferences.palettes import DARK, LIGHT, rgb
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
-from tui.screens.run_list import RunsScreen
+from tui.screens.run_list import RunListScreen
 
 
 async def look(pilot: Pilot[Exit]) -> DataTable[object]:
     """Let the list read its directory now."""
     screen = pilot.app.screen
-    assert isinstance(screen, RunsScreen)
-    screen.look()
+    assert isinstance(screen, RunListScreen)
+    screen.reload()
     await pilot.app.workers.wait_for_complete()
     await pilot.pause()
     return screen.query_one(DataTable)
@@ -106,7 +106,7 @@ async def test_a_run_opens(tmp_path: Path, how: str) -> None:
         assert isinstance(pilot.app.screen, RunScreen)
         assert text(pilot, "#headline").startswith("✗ FAILED: no space left")
         await press(pilot, "escape")
-        assert isinstance(pilot.app.screen, RunsScreen)
+        assert isinstance(pilot.app.screen, RunListScreen)
 
 
 async def test_an_unreadable_journal_is_a_row_and_skipped_lines_are_said(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_the_list_rests_behind_another_screen(
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         looks: list[bool] = []
-        monkeypatch.setattr(RunsScreen, "look", lambda self: looks.append(True))
+        monkeypatch.setattr(RunListScreen, "look", lambda self: looks.append(True))
         for _ in range(20):
             app.tick()
         assert looks == []

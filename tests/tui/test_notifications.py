@@ -10,7 +10,7 @@ from core.events import types as ev
 from core.run.state import fold
 from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.preferences.settings import Settings
 from tui.terminal import osc
 from tui.text.milestones import run_title
@@ -65,8 +65,8 @@ async def test_a_phase_that_ends_calls_the_person_once(
 ) -> None:
     script = scripted.running()
     source = script.source()
-    habits = Habits(Settings(notify=notify, title="off"))
-    async with make_app(source, habits=habits).run_test(size=(80, 24)) as pilot:
+    preferences = Preferences(Settings(notify=notify, title="off"))
+    async with make_app(source, preferences=preferences).run_test(size=(80, 24)) as pilot:
         await ticks(pilot)
         assert "".join(sent) == ""  # phase head was over before
         script.records.clear()
@@ -85,7 +85,7 @@ async def test_the_call_is_switched_by_a_key(sent: list[str]) -> None:
         seen = []
         for _ in range(3):
             await press(pilot, "b")
-            seen.append(app.habits.settings.notify)
+            seen.append(app.preferences.settings.notify)
         assert seen == ["message", "off", "bell"]
 
 

@@ -17,7 +17,7 @@ from core.run.state import RunState
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
-from tui.tabs.images import PicturesTab
+from tui.tabs.images import ImagesTab
 from tui.viewmodel import image_list as picture_entries
 from tui.viewmodel.images import Loaded
 
@@ -32,7 +32,7 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def app(script: scripted.Script, folder: Path, setting: str = "auto") -> TabApp:
-    made = TabApp(lambda: PicturesTab(None), script, pictures=setting)
+    made = TabApp(lambda: ImagesTab(None), script, pictures=setting)
     made.runs_dir = folder / "runs"
     return made
 
@@ -52,7 +52,7 @@ def names(pilot: Pilot[None]) -> list[str]:
 
 def drawn(pilot: Pilot[None]) -> str:
     """The characters that the picture is made of."""
-    picture = pilot.app.query_one(".picture")
+    picture = pilot.app.query_one(".image")
     if not picture.display:
         return ""
     size = picture.size
@@ -64,17 +64,17 @@ def drawn(pilot: Pilot[None]) -> str:
 async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int, int]) -> None:
     async with whole.run_test(size=size) as pilot:
         await settle(pilot)
-        assert text(pilot, "#pictures-title") == (
+        assert text(pilot, "#images-title") == (
             "mistakes · latest: head, epoch 1 │ e best  v samples of head  w why  y copy"
         )
         assert names(pilot)[0] == " 99.0%  ducks taken for birds"
-        assert text(pilot, "#pictures-caption").splitlines() == [
+        assert text(pilot, "#images-caption").splitlines() == [
             "ducks, taken for birds, 99.0% sure",
             "ducks/0.png",
         ]
         assert set(drawn(pilot)) == {"▀"}
-        picture = pilot.app.query_one(".picture").region
-        assert pilot.app.query_one("#pictures-place").region.contains_region(picture)
+        picture = pilot.app.query_one(".image").region
+        assert pilot.app.query_one("#images-frame-body").region.contains_region(picture)
 
 
 async def test_keys_and_clicks_go_to_other_pictures(whole: TabApp) -> None:
@@ -88,10 +88,10 @@ async def test_keys_and_clicks_go_to_other_pictures(whole: TabApp) -> None:
             (("home",), "ducks/0.png"),
         ):
             await press(pilot, *keys)
-            assert text(pilot, "#pictures-caption").endswith(file)
+            assert text(pilot, "#images-caption").endswith(file)
         await pilot.click(OptionList, offset=(4, 3))
         await settle(pilot)
-        assert text(pilot, "#pictures-caption").endswith("ducks/2.png")
+        assert text(pilot, "#images-caption").endswith("ducks/2.png")
 
 
 async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
@@ -102,28 +102,28 @@ async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
             (("up",), "This picture can't be read here: there is no such file"),
         ):
             await press(pilot, *keys)
-            assert text(pilot, "#pictures-problem").startswith(problem)
+            assert text(pilot, "#images-problem").startswith(problem)
             assert drawn(pilot) == ""
         await press(pilot, "home")
-        assert not pilot.app.query_one("#pictures-problem").display
+        assert not pilot.app.query_one("#images-problem").display
         assert drawn(pilot)
 
 
 async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         await press(pilot, "v")
-        assert text(pilot, "#pictures-title").startswith(
+        assert text(pilot, "#images-title").startswith(
             "first training pictures of phase head │ v mist"
         )
         assert names(pilot)[:3] == ["all 8 together", "  1  ducks", "  2  ducks"]
-        sheet = pilot.app.query_one(".picture").size
+        sheet = pilot.app.query_one(".image").size
         assert sheet.width > 3 * sheet.height
         await press(pilot, "j")
-        assert "made of ducks/0.png" in text(pilot, "#pictures-caption")
-        one = pilot.app.query_one(".picture").size
+        assert "made of ducks/0.png" in text(pilot, "#images-caption")
+        one = pilot.app.query_one(".image").size
         assert abs(one.width - 2 * one.height) <= 2
         await press(pilot, "v")
-        assert text(pilot, "#pictures-title").startswith("mistakes · ")
+        assert text(pilot, "#images-title").startswith("mistakes · ")
 
 
 async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ async def test_samples_that_are_gone_say_so(tmp_path: Path) -> None:
     file.unlink()
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
         await press(pilot, "v", "j")
-        assert "there is no such file" in text(pilot, "#pictures-problem")
+        assert "there is no such file" in text(pilot, "#images-problem")
 
 
 def copied(pilot: Pilot[None]) -> tuple[str, str]:
@@ -173,7 +173,7 @@ async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
         await press(pilot, "y")
         assert copied(pilot)[0].endswith("[b]caf\ufffd\x1b[2J.png")
         assert names(pilot) == [" 90.0%  class 5 taken for class 0"]
-        assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#pictures-caption")
+        assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#images-caption")
 
 
 async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
@@ -181,10 +181,10 @@ async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
     script.epoch("head", 2, 0.9, 0.1, bad=1).add(evaluated([[1, 0], [0, 1]], epoch=2))
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
         await settle(pilot)
-        assert "No picture was taken for another class." in text(pilot, "#pictures-empty")
-        assert "v shows training samples." in text(pilot, "#pictures-empty")
+        assert "No picture was taken for another class." in text(pilot, "#images-empty")
+        assert "v shows training samples." in text(pilot, "#images-empty")
         await press(pilot, "e")
-        assert text(pilot, "#pictures-title").startswith(
+        assert text(pilot, "#images-title").startswith(
             "mistakes · best: head, epoch 1 │ e latest"
         )
         assert len(names(pilot)) == 7
@@ -202,9 +202,9 @@ async def test_a_run_without_pictures_says_why(
 ) -> None:
     async with app(script, tmp_path).run_test(size=NARROW) as pilot:
         await settle(pilot)
-        assert said in text(pilot, "#pictures-empty")
+        assert said in text(pilot, "#images-empty")
         await press(pilot, *"veyjk", "home", "end", "up", "down")
-        assert said.split()[-1] in text(pilot, "#pictures-empty")
+        assert said.split()[-1] in text(pilot, "#images-empty")
 
 
 @pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, (220, 60)])
@@ -240,7 +240,7 @@ async def test_only_the_picture_that_is_looked_at_is_waited_for(
         gate.set()
         await settle(pilot)
         assert read == ["0.png", "3.png"]
-        assert text(pilot, "#pictures-problem") == "This picture is slow."
+        assert text(pilot, "#images-problem") == "This picture is slow."
 
 
 async def test_kitty_gets_the_picture_in_order_with_everything_else(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ async def test_sixels_are_drawn_where_the_terminal_has_them(
     shown = app(classes.with_pictures(tmp_path), tmp_path, "sixel")
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        picture = pilot.app.query_one(".picture")
+        picture = pilot.app.query_one(".image")
         (child,) = picture.children
         lines = child.render_lines(child.size.region)
         assert any("\x1bP" in segment.text for line in lines for segment in line)
@@ -289,10 +289,10 @@ async def test_sixels_are_drawn_where_the_terminal_has_them(
 async def test_another_way_to_draw_is_taken_at_once(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        whole.habits.change("pictures", "kitty")
-        whole.tab.take_habits()
+        whole.preferences.change("pictures", "kitty")
+        whole.tab.apply_preferences()
         await settle(pilot)
-        assert len(pilot.app.query(".picture")) == 1
+        assert len(pilot.app.query(".image")) == 1
         assert "\U0010eeee" in drawn(pilot)
 
 

@@ -1,0 +1,75 @@
+"""The app as screens, tabs, dialogs and widgets see it.
+
+They must not import `tui.app`, which imports them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from textual.message_pump import MessagePump
+
+from tui.preferences.preferences import Preferences
+from tui.preferences.refresh_rates import Rates
+
+if TYPE_CHECKING:
+    from core.config.schema import Config
+    from core.session.resume import Resumption
+
+
+class Plan(Protocol):
+    """Work out which run the command line asks for."""
+
+    def __call__(self) -> "tuple[Config, Resumption | None]":
+        """Return the configuration, and the checkpoint to resume from if there is one.
+
+        Takes a moment; raises OSError or ValueError if the run cannot start.
+        """
+
+
+class Host(Protocol):
+    """Services of the app. `tui.app.ConvNextApp` implements it."""
+
+    preferences: Preferences
+    rates: Rates
+    """How often screens and charts are refreshed."""
+    clock: Callable[[], float]
+    runs_dir: Path
+    read_only_reason: str
+    """Why this app changes nothing; empty if it may."""
+
+    def refuse_change(self) -> bool:
+        """Return whether the app is read-only, after a notification that says so."""
+
+    def set_preference(self, name: str, value: str) -> None:
+        """Change a setting and apply it to all open screens."""
+
+    async def begin(self, plan: Plan) -> None:
+        """Start the planned run and show it; exit the app if it cannot start."""
+
+    def launch(self, config: "Config") -> str:
+        """Start a run and show it; return an error message, empty on success."""
+
+    def resume(self, path: Path) -> str:
+        """Resume a run and show it; return an error message, empty on success."""
+
+    def open_run(self, path: Path) -> None:
+        """Show a run."""
+
+    def open_replay(self, path: Path) -> None:
+        """Replay a run."""
+
+    def open_comparison(self, paths: list[Path]) -> None:
+        """Compare runs."""
+
+    def open_form(self) -> None:
+        """Open the form for a new run."""
+
+    def open_form_like(self, path: Path, name: str) -> str:
+        """Open the form with the configuration of a run; return an error message, empty on
+        success."""
+
+
+def host(node: MessagePump) -> Host:
+    """Return the app of a screen or widget as its host."""
+    return cast(Host, node.app)
