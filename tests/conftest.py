@@ -38,9 +38,9 @@ def unchanged(folder: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Three classes of twelve pictures that a few epochs can tell apart."""
-    from tests.pictures import make_pictures
+    from tests.make_images import make_images
 
-    made = make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=12)
+    made = make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=12)
     with unchanged(made) as folder:
         yield folder
 

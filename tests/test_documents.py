@@ -8,7 +8,7 @@ import click
 import pytest
 
 from core.config.load import all_keys
-from tests.readme_pictures import FOLDER, PICTURES, draw
+from tests.readme_images import FOLDER, SCREENSHOTS, draw
 from tests.tools.write_docs import DOCS, GUIDE, ROOT, pages
 from tests.tui import classes, scripted
 from tests.tui.bindings import all_bindings
@@ -34,8 +34,8 @@ def test_the_readme_is_short() -> None:
 def test_the_documents_show_exactly_the_images_that_are_made() -> None:
     named = re.findall(r"!\[[^]]+\]\((?:\.docs/|\.\./)([^)]+\.svg)\)", TEXT)
     kept = {path.name for path in FOLDER.glob("*.svg")}
-    assert sorted(named) == sorted(PICTURES)
-    assert kept == set(PICTURES)
+    assert sorted(named) == sorted(SCREENSHOTS)
+    assert kept == set(SCREENSHOTS)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_each_image_shows_its_screen(drawn: dict[str, str]) -> None:
     texts = {name: " ".join(ElementTree.fromstring(svg).itertext()) for name, svg in drawn.items()}
     texts = {name: text.replace("\xa0", " ") for name, text in texts.items()}
-    assert set(texts) == set(PICTURES)
+    assert set(texts) == set(SCREENSHOTS)
     assert "early stopping" in texts["run.svg"].lower()
     assert "running" in texts["run.svg"]
     assert "confusion" in texts["classes.svg"].lower()
@@ -62,7 +62,7 @@ def test_each_image_shows_its_screen(drawn: dict[str, str]) -> None:
     assert "3 runs" in texts["compare.svg"]
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", SCREENSHOTS)
 def test_an_image_fetches_nothing_and_is_small(name: str, drawn: dict[str, str]) -> None:
     for svg in (drawn[name], (FOLDER / name).read_text("utf-8")):
         assert len(svg.encode()) < LARGEST

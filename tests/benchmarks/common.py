@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from core.common.cpu import usable_cores
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 REPOSITORY = Path(__file__).parents[2]
 _PACKAGES = ("torch", "torchvision", "timm", "textual", "rich", "pillow", "fastai", "lightning")
@@ -213,8 +213,8 @@ def image_folder(
     root = work / "pictures"
     if data is None:
         count = limit or 100
-        make_pictures(root / "train", classes, count, size, seed=1)
-        make_pictures(root / "val", classes, max(1, count // 2), size, seed=2)
+        make_images(root / "train", classes, count, size, seed=1)
+        make_images(root / "val", classes, max(1, count // 2), size, seed=2)
         return root
     if not limit:
         return data.resolve()

@@ -31,7 +31,7 @@ from tests.benchmarks.common import (
 )
 from tests.benchmarks.program import arguments, command, environment, write_journal
 from tests.benchmarks.screen import OnScreen, Size
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tui import scripted
 
 _SIZE = Size(140, 45)
@@ -85,7 +85,7 @@ def _ways(work: Path) -> dict[str, Callable[[], Seconds]]:
     for number in range(_PAST_RUNS):
         script = scripted.finished()
         write_journal(past / f"20261124-1200{number:02}-animals20", script.records)
-    pictures = make_pictures(work / "pictures", classes=2, per_class=20)
+    pictures = make_images(work / "pictures", classes=2, per_class=20)
     small = {"model.name": "test_convnext", "model.pretrained": False, "data.root": pictures}
     there = ["--runs-dir", str(past)]
     new = ["--runs-dir", str(work / "new"), *arguments(small)]

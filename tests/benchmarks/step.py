@@ -42,7 +42,7 @@ from tests.benchmarks.common import (
     options_parser,
     spread,
 )
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 _BATCH = 4
 _IN_MEMORY = 16
@@ -108,7 +108,7 @@ def measure(options: Options, work: Path) -> Report:
         "training step, µs: median of the blocks (quartiles)",
         ["model", "by", "bare", "counting", "engine", "engine adds", "to counting"],
     )
-    pictures = make_pictures(work / "pictures", classes=4, per_class=40, size=32)
+    pictures = make_images(work / "pictures", classes=4, per_class=40, size=32)
     for name, steps in ((_TINY, 400), ("test_convnext", 40)):
         rounds = 5 if options.quick else 60
         found = compare(name, pictures, work / name, steps, rounds)
@@ -175,8 +175,8 @@ def _normalised(batch: Batch) -> Batch:
 
 def _training_source(engine: Engine) -> Any:
     """Return where the engine has its training batches from in phase full."""
-    feeds = getattr(engine, "feeds", None)
-    return feeds["full"].train if feeds else engine.train
+    phase_inputs = getattr(engine, "phase_inputs", None)
+    return phase_inputs["full"].train if phase_inputs else engine.train
 
 
 def _bare(engine: Engine, batches: list[Batch], counting: bool = False) -> Bare:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.benchmarks.common import Options, image_folder, say
 from tests.benchmarks.program import Run, Settings, known, speed, to_the_last_epoch, trains
 from tests.benchmarks.screen import Size
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 LAUNCH_BOUND_SECONDS = 2.5e-3
 _ENDLESS = 100_000
@@ -56,8 +56,8 @@ def launch_bound(work: Path) -> Training:
     """
     root = work / "launch-bound"
     # Long epochs: validation and checkpoints are rare, and left out of what is counted.
-    make_pictures(root / "train", classes=4, per_class=2000, size=32, seed=1)
-    make_pictures(root / "val", classes=4, per_class=4, size=32, seed=2)
+    make_images(root / "train", classes=4, per_class=2000, size=32, seed=1)
+    make_images(root / "val", classes=4, per_class=4, size=32, seed=2)
     common = {
         "data.root": root,
         "data.image_size": 32,

@@ -8,13 +8,13 @@ import torch
 from core.events import commands as cmd
 from core.events import types as ev
 from core.model.build import copy_weights
-from core.model.ema import Averaged
+from core.model.ema import ModelEma
 from core.training.metrics import cross_entropy
 from core.training.train_state import TrainState
 from tests.core.engine_kit import same, scores, small_config, train
 from tests.core.test_engine import is_first_step
 from tests.core.test_faults import Poison
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 Weights = dict[str, torch.Tensor]
 FULL_ONLY = ("phases.head.epochs=0", "phases.full.ema=0.9")
@@ -22,20 +22,20 @@ FULL_ONLY = ("phases.head.epochs=0", "phases.full.ema=0.9")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 @pytest.fixture
 def after_steps(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
     """The weights that each step left to training."""
     found: list[Weights] = []
-    update = Averaged.update
+    update = ModelEma.update
 
-    def noting(self: Averaged, steps: int) -> None:
+    def noting(self: ModelEma, steps: int) -> None:
         found.append(copy_weights(self._training.model))
         update(self, steps)
 
-    monkeypatch.setattr(Averaged, "update", noting)
+    monkeypatch.setattr(ModelEma, "update", noting)
     return found
 
 
@@ -79,10 +79,10 @@ def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None
     assert evaluated and not any(evaluated)
     model = run.engine.model.eval()
     best = run.of(ev.EpochEnded)[run.engine.best.epoch - 1]
-    feed = run.engine.feeds["full"]
+    feed = run.engine.phase_inputs["full"]
     batch = feed.val.load_now("full", 1, list(range(len(feed.val.dataset))))
     with torch.inference_mode():
-        loss = cross_entropy(model(feed.pixels.normalised(batch.images)), batch.labels)
+        loss = cross_entropy(model(feed.pixels.normalize(batch.images)), batch.labels)
     assert loss.item() == pytest.approx(best.val_loss, rel=1e-5)
 
 

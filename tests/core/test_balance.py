@@ -19,7 +19,7 @@ from core.events import types as ev
 from core.model.build import build_model, model_data_config
 from core.training.losses import TrainingLoss
 from tests.core.engine_kit import small_config, train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=300)
 
@@ -27,7 +27,7 @@ LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=300)
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of 24 and 4 pictures."""
-    root = make_pictures(tmp_path_factory.mktemp("photos"), classes=2, per_class=24)
+    root = make_images(tmp_path_factory.mktemp("photos"), classes=2, per_class=24)
     for path in sorted((root / "class_1").iterdir())[4:]:
         path.unlink()
     return root

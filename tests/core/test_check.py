@@ -20,7 +20,7 @@ from core.data.inspect import inspect_image
 from core.data.inspect_cache import ImageInfoCache
 from core.data.scan import ImageFile, scan_images
 from core.data.split import SplitOptions, plan_data
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 def report(root: Path) -> DataReport:
@@ -187,7 +187,7 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_looks_come_back_as_they_were(own_cache: Path, tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=2)
+    root = make_images(tmp_path / "photos", classes=2, per_class=2)
     contents = [file.read_bytes() for file in sorted(root.rglob("*.png"))] + [b"", b"x"]
     with ImageInfoCache() as store:
         looks = [store.inspect(data) for data in contents]
@@ -242,7 +242,7 @@ def test_an_unreadable_root_is_refused(tmp_path: Path) -> None:
 
 
 def test_reading_can_be_cancelled(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path, classes=2, per_class=40, size=4)
+    root = make_images(tmp_path, classes=2, per_class=40, size=4)
     assert check_data(root, cancelled=lambda: True) is None
 
 

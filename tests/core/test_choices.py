@@ -10,10 +10,10 @@ from core.config.schema import Config
 from core.events import types as ev
 from core.model.build import build_model
 from core.model.device import Compute
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 from core.training.autotune import autotune as choices
 from tests.core.engine_kit import load, small_config, train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 AUTO = ("precision=auto", "memory_format=auto")
 CPU = torch.device("cpu")
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    return make_pictures(tmp_path / "photos", classes=3, per_class=10, size=32)
+    return make_images(tmp_path / "photos", classes=3, per_class=10, size=32)
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ class Clock:
         self.trials = 0
 
     def __call__(
-        self, net: PixelNet, ways: list[Compute], side: int, training: bool
+        self, net: NormalizedModel, ways: list[Compute], side: int, training: bool
     ) -> dict[Compute, float]:
         self.trials += 1
         return {way: 0.001 if way.bf16 and not training else 0.002 for way in ways}
@@ -45,14 +45,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(choices, "seconds_a_picture", clock)
+    monkeypatch.setattr(choices, "seconds_per_image", clock)
     return clock
 
 
-def settle(config: Config, kept: object = None) -> tuple[choices.Choices, list[ev.Event]]:
+def settle(config: Config, kept: object = None) -> tuple[choices.AutoChoices, list[ev.Event]]:
     model, _ = build_model(config.model, 3, seed=1)
     told: list[ev.Event] = []
-    net = PixelNet(model, (0.5,) * 3, (0.25,) * 3)
+    net = NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)
     return choices.choose(config, net, 200, kept, told.append), told  # type: ignore[arg-type]
 
 
@@ -129,17 +129,17 @@ def test_a_run_trains_in_two_ways_and_reaches_what_plain_arithmetic_does(
     quickest = {"head": Compute(CPU, "cpu", True, True), "full": Compute(CPU, "cpu", False, True)}
 
     def trial(
-        net: PixelNet, ways: list[Compute], side: int, training: bool
+        net: NormalizedModel, ways: list[Compute], side: int, training: bool
     ) -> dict[Compute, float]:
         fast = quickest["full" if training else "head"]
         return {way: 0.1 if way == fast else 1.0 for way in ways}
 
-    monkeypatch.setattr(choices, "seconds_a_picture", trial)
+    monkeypatch.setattr(choices, "seconds_per_image", trial)
     rows = ("phases.head.epochs=4", "phases.full.epochs=2")
     quick = train(small_config(photos, *AUTO, *rows, "phases.head.views=1"), tmp_path / "quick")
     plain = train(small_config(photos, *rows, "phases.head.views=1"), tmp_path / "plain")
     assert quick.ended.outcome == "finished"
-    assert {p: f.compute for p, f in quick.engine.feeds.items()} == quickest
+    assert {p: f.compute for p, f in quick.engine.phase_inputs.items()} == quickest
     for one, other in zip(quick.of(ev.EpochEnded), plain.of(ev.EpochEnded), strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=0.02)
         assert one.val_loss == pytest.approx(other.val_loss, rel=0.02)

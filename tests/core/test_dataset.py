@@ -20,8 +20,8 @@ from core.data.loading.loader import Loader, make_datasets, make_loaders, second
 from core.data.loading.order import epoch_order
 from core.data.loading.transforms import make_transforms
 from core.data.split import DataPlan, SplitOptions, plan_data
-from core.model.normalize import PixelNet
-from tests.pictures import make_pictures
+from core.model.normalize import NormalizedModel
+from tests.make_images import make_images
 
 SIDE = 32
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def data_config() -> dict[str, object]:
 
 @pytest.fixture
 def plan(tmp_path: Path) -> DataPlan:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=8, size=48)
+    root = make_images(tmp_path / "photos", classes=2, per_class=8, size=48)
     found = plan_data(root, SplitOptions(0.25, seed=1))
     assert found is not None
     return found
@@ -143,13 +143,13 @@ def test_bytes_become_what_torchvision_makes_of_a_picture_in_every_bit(
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     for layout in (torch.contiguous_format, torch.channels_last):
         pictures = transform(Image.fromarray(noise))[None].contiguous(memory_format=layout)
-        net = PixelNet(torch.nn.Conv2d(3, 3, 1), mean, std)
+        net = NormalizedModel(torch.nn.Conv2d(3, 3, 1), mean, std)
         net.model = torch.nn.Identity()
         as_shown = Compose(transform.transforms[:-1])(Image.fromarray(noise))
         expected = Normalize(mean, std)(to_tensor(as_shown))
         assert torch.equal(net(pictures)[0], expected)
         assert net(pictures).is_contiguous(memory_format=layout)
-        assert torch.equal(net(expected), expected), "normalised already"
+        assert torch.equal(net(expected), expected), "normalize already"
 
 
 def test_erased_pictures_are_normalised_before(

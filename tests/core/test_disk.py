@@ -16,14 +16,14 @@ from core.run import history_csv as history
 from core.session.engine_thread import EngineThread
 from core.training import command_handler as steering
 from core.training.checkpoints import writer as checkpoint
-from core.training.checkpoints.writer_thread import Saver
+from core.training.checkpoints.writer_thread import WriterThread
 from tests.core.engine_kit import load, same, small_config
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=2, per_class=8)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=2, per_class=8)
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_a_stop_on_a_full_disk_ends_and_leaves_the_checkpoint_before(
 
 def test_the_saver_keeps_the_order_and_only_the_newest_of_a_name() -> None:
     done: list[str] = []
-    saver = Saver()
+    saver = WriterThread()
     broken = [OSError(errno.ENOSPC, "full")]
 
     def failing() -> None:

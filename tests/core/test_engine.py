@@ -12,12 +12,12 @@ from core.events import types as ev
 from core.model.build import build_model, copy_weights
 from core.training.metrics import PassResult
 from tests.core.engine_kit import load, same, scores, small_config, train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 def is_first_step(event: ev.Event, phase: str = "head", epoch: int = 1) -> bool:
@@ -218,9 +218,9 @@ def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
             log = run_engine(engine).log
             add = log.add
 
-            def spy(number: int, passed, figures: torch.Tensor) -> None:
-                losses.append((len(passed.labels), figures[0].item()))
-                add(number, passed, figures)
+            def spy(number: int, forwarded, figures: torch.Tensor) -> None:
+                losses.append((len(forwarded.labels), figures[0].item()))
+                add(number, forwarded, figures)
 
             log.add = spy
 

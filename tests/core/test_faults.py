@@ -13,14 +13,14 @@ from core.events import commands as cmd
 from core.events import types as ev
 from core.training.checkpoints import writer as checkpoint
 from core.training.engine import Engine
-from core.training.train_state import MOST_ROLLBACKS
+from core.training.train_state import MAX_ROLLBACKS
 from tests.core.engine_kit import load, same, scores, small_config, train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 def run_engine(engine: object) -> Engine:
@@ -29,7 +29,7 @@ def run_engine(engine: object) -> Engine:
 
 
 def pictures_of(engine: object) -> list[str]:
-    return run_engine(engine).feeds["head"].train.dataset.paths
+    return run_engine(engine).phase_inputs["head"].train.dataset.paths
 
 
 class Poison:
@@ -72,7 +72,7 @@ def test_the_run_fails_cleanly_after_too_many_nan_in_a_row(photos: Path, tmp_pat
 
 
 def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+    root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
@@ -178,7 +178,7 @@ def test_rollback_fails_when_it_does_not_help(photos: Path, tmp_path: Path) -> N
     options = ("nonfinite=rollback", "nonfinite_limit=1", "phases.head.epochs=9")
     run = train(small_config(photos, *options), tmp_path, Poison(set(range(2, 99))))
     assert run.ended.outcome == "failed"
-    assert len(rollbacks(run)) == MOST_ROLLBACKS
+    assert len(rollbacks(run)) == MAX_ROLLBACKS
     assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
 
 

@@ -16,21 +16,21 @@ from core.common import cache
 from core.data.loading.dataset import UNAUGMENTED_EPOCH
 from core.events import types as ev
 from core.model.build import build_model, train_mode
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 from core.session.engine_thread import EngineThread
-from core.training.features.loader import FeatureLoader, FrozenNet, is_function
+from core.training.features.loader import FeatureLoader, FrozenBackbone, is_function
 from core.training.features.store import FeatureStore
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.core.test_faults import SmallMemory, pictures_of
 from tests.core.test_resume import assert_same_end, crash_after, go_on, run
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 HEAD_ONLY = ("phases.head.epochs=5", "phases.head.early_stopping.patience=9")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_a_run_that_dies_in_phase_head_ends_like_one_that_did_not(
 
 
 def test_a_picture_that_vanishes_is_left_out_of_the_features_too(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+    root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
@@ -201,9 +201,11 @@ def test_a_backbone_that_is_no_function_is_noticed_and_told(
     model, _ = build_model(small_config(photos).model, 3, seed=1)
     train_mode(model, frozen=True)
     pictures = torch.randn(2, 3, 32, 32)
-    assert is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
+    assert is_function(FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures)
     model.stem.append(Restless())
-    assert not is_function(FrozenNet(PixelNet(model, (0.5,) * 3, (0.25,) * 3)), pictures)
+    assert not is_function(
+        FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures
+    )
     monkeypatch.setattr("core.training.setup._model", lambda *_: (model, ""))
     monkeypatch.setattr("core.training.setup._warn_of_weights", lambda *_: None)
     count = Forwards()

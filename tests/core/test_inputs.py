@@ -14,7 +14,7 @@ from core.inference.labeled_images import labelled_pictures
 from core.run.find import find_run
 from core.run.folder import RunFolder
 from core.run.saved_evaluations import keep, kept_evaluations
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 FIGURES = {"top1": 0.5, "top5": 0.9, "macro_f1": 0.5, "ece": 0.1, "loss": 1.0}
 
@@ -24,7 +24,7 @@ def messy(tmp_path: Path) -> Path:
     """Two classes of three: one by a link, the other with a folder that is linked from elsewhere,
     a link that leads back up, and what systems leave about."""
     root = tmp_path / "photos"
-    elsewhere = make_pictures(tmp_path / "elsewhere", classes=2, per_class=3)
+    elsewhere = make_images(tmp_path / "elsewhere", classes=2, per_class=3)
     root.mkdir()
     (root / "class_0").symlink_to(elsewhere / "class_0")
     (root / "class_1").mkdir()

@@ -13,11 +13,11 @@ from core.common.seeds import derive_seed
 from core.config.load import with_values
 from core.config.schema import Config
 from core.events import types as ev
-from core.training.mixup import Mix, make_mix
+from core.training.mixup import BatchMixer, make_mixup
 from tests.core.engine_kit import small_config, train
 from tests.core.test_balance import losses
 from tests.core.test_faults import SmallMemory
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 CLASSES = 4
 ALPHAS = st.sampled_from([(0.2, 0.0), (0.0, 1.0), (0.4, 1.0), (1.0, 0.0)])
@@ -26,14 +26,14 @@ MIXED = ("phases.full.mixup=0.5", "phases.full.cutmix=1.0")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
-def mix(alphas: tuple[float, float]) -> Mix:
+def mix(alphas: tuple[float, float]) -> BatchMixer:
     config = with_values(
         Config(), {"phases.full.mixup": alphas[0], "phases.full.cutmix": alphas[1]}
     )
-    made = make_mix(config.phases.full, CLASSES, torch.clone)
+    made = make_mixup(config.phases.full, CLASSES, torch.clone)
     assert made is not None
     return made
 
@@ -45,7 +45,7 @@ def batch(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_without_an_alpha_nothing_mixes() -> None:
-    assert make_mix(Config().phases.full, CLASSES, torch.clone) is None
+    assert make_mixup(Config().phases.full, CLASSES, torch.clone) is None
 
 
 @given(ALPHAS, st.integers(1, 4), st.integers(0, 2**63 - 1))

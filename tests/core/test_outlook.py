@@ -14,10 +14,10 @@ from core.config.load import load_config
 from core.config.schema import Config
 from core.data.split import ImageFile, SplitOptions, split_counts, split_images
 from core.events.types import DataReady, ModelReady
-from core.forecast.forecast import DataOutlook, duration, look_at_data, step_bytes
-from core.forecast.model_info import ModelFacts, model_facts, weights_at_hand, weights_problem
+from core.forecast.forecast import DataSummary, duration, step_bytes, summarize_data
+from core.forecast.model_info import ModelInfo, model_info, weights_cached, weights_problem
 from core.forecast.model_probe import probe
-from core.forecast.throughput_history import Pace, pace_of
+from core.forecast.throughput_history import ThroughputHistory, find_throughput
 from core.model.build import build_model
 from core.run.folder import RunList
 from tests.core.run_kit import HEAD, STARTED, epoch, make_run
@@ -41,7 +41,7 @@ def test_the_split_is_told_as_it_will_be(count: int, val: float, test: float) ->
 
 
 def test_a_folder_is_counted_and_its_problems_are_named(tmp_path: Path) -> None:
-    data = look_at_data(folder(tmp_path, cats=200, dogs=12, mice=1), 0.25)
+    data = summarize_data(folder(tmp_path, cats=200, dogs=12, mice=1), 0.25)
     assert data is not None
     assert data.counts == {"cats": 200, "dogs": 12, "mice": 1}
     assert data.val == {"cats": 50, "dogs": 3, "mice": 0}
@@ -56,7 +56,7 @@ def test_a_folder_is_counted_and_its_problems_are_named(tmp_path: Path) -> None:
 
 def test_train_and_val_folders_decide(tmp_path: Path) -> None:
     root = folder(tmp_path, train__cats=40, train__dogs=30, val__cats=3, val__dogs=1)
-    data = look_at_data(root, 0.5)
+    data = summarize_data(root, 0.5)
     assert data is not None
     assert data.by_folders
     assert (data.train, data.val) == ({"cats": 40, "dogs": 30}, {"cats": 3, "dogs": 1})
@@ -65,11 +65,11 @@ def test_train_and_val_folders_decide(tmp_path: Path) -> None:
 
 def test_what_training_would_refuse_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="class folder without a picture"):
-        look_at_data(folder(tmp_path, cats=3, dogs=0), 0.2)
+        summarize_data(folder(tmp_path, cats=3, dogs=0), 0.2)
 
 
 def test_a_count_that_nobody_waits_for_ends(tmp_path: Path) -> None:
-    assert look_at_data(folder(tmp_path, cats=3, dogs=3), 0.2, cancelled=lambda: True) is None
+    assert summarize_data(folder(tmp_path, cats=3, dogs=3), 0.2, cancelled=lambda: True) is None
 
 
 def test_a_network_is_measured_without_building_it() -> None:
@@ -106,14 +106,14 @@ async def test_facts_come_from_a_process_and_are_kept(
     (tmp_path / "core").mkdir()  # a folder of the person's that is called like ours
     (tmp_path / "core" / "__init__.py").write_text("raise SystemExit(1)")
     monkeypatch.chdir(tmp_path)
-    facts = await model_facts(TINY, 32)
+    facts = await model_info(TINY, 32)
     assert facts == probe(TINY, 32)
     monkeypatch.setattr("core.forecast.model_info._probe", None)
-    assert await model_facts(TINY, 32) == facts
+    assert await model_info(TINY, 32) == facts
 
 
 async def test_a_look_that_is_cancelled_takes_its_process_along() -> None:
-    looking = asyncio.create_task(model_facts(TINY, 48))
+    looking = asyncio.create_task(model_info(TINY, 48))
     me = psutil.Process(os.getpid())
     while not any("core.forecast.model_probe" in child.cmdline() for child in me.children()):
         await asyncio.sleep(0)
@@ -126,30 +126,30 @@ async def test_a_look_that_is_cancelled_takes_its_process_along() -> None:
 
 def test_weights_at_hand_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    facts = ModelFacts(url="elsewhere/weights.pth")
-    assert not weights_at_hand(facts)
+    facts = ModelInfo(url="elsewhere/weights.pth")
+    assert not weights_cached(facts)
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     (tmp_path / "hub" / "checkpoints" / "weights.pth").touch()
-    assert weights_at_hand(facts)
-    assert not weights_at_hand(ModelFacts(hub_id="timm/there-is-no-such-model"))
+    assert weights_cached(facts)
+    assert not weights_cached(ModelInfo(hub_id="timm/there-is-no-such-model"))
 
 
 @pytest.mark.parametrize(
     ("overrides", "facts", "said"),
     [
-        ([], ModelFacts(), "no pretrained weights for convnext_tiny"),
-        ([], ModelFacts(hub_id="a/b"), ""),
-        (["model.pretrained=false"], ModelFacts(), ""),
-        (["model.weights=/no/such.pth"], ModelFacts(), "no such file: /no/such.pth"),
+        ([], ModelInfo(), "no pretrained weights for convnext_tiny"),
+        ([], ModelInfo(hub_id="a/b"), ""),
+        (["model.pretrained=false"], ModelInfo(), ""),
+        (["model.weights=/no/such.pth"], ModelInfo(), "no such file: /no/such.pth"),
     ],
 )
-def test_weights_that_cannot_be_had(overrides: list[str], facts: ModelFacts, said: str) -> None:
+def test_weights_that_cannot_be_had(overrides: list[str], facts: ModelInfo, said: str) -> None:
     assert said in weights_problem(load_config("default", overrides).model, facts)
     assert bool(said) == bool(weights_problem(load_config("default", overrides).model, facts))
 
 
 def test_the_memory_of_a_step() -> None:
-    facts = ModelFacts(parameters=1_000_000, features=99, activation_bytes=1_000_000)
+    facts = ModelInfo(parameters=1_000_000, features=99, activation_bytes=1_000_000)
     config = load_config("default", ["data.batch_size=10"])
     adam = step_bytes(config, facts, classes=1)
     assert adam == pytest.approx(1e6 * 4 * 4 + 1.2 * 10e6)
@@ -188,15 +188,17 @@ def past_run(runs_dir: Path, config: Config, name: str, *seconds: float, device:
 def test_the_pace_is_that_of_the_newest_run_alike(tmp_path: Path) -> None:
     config = load_config("default", ["phases.full.epochs=0", "device=cpu"])
     other = load_config("default", ["data.image_size=64", "device=cpu"])
-    assert pace_of(config, RunList(tmp_path)) is None
+    assert find_throughput(config, RunList(tmp_path)) is None
     past_run(tmp_path, config, "old", 50.0, 3.0, 1.0, 2.0, device="cpu")
     past_run(tmp_path, other, "small", 1.0, device="cpu")
     past_run(tmp_path, config, "on a GPU", 0.5, device="cuda:0")
-    pace = pace_of(config, RunList(tmp_path))
-    assert pace == Pace("old", "CPU", head_first=0.5, head_next=0.02, full=0.0)
-    data = DataOutlook({"a": 100, "b": 60}, {"a": 20, "b": 20}, by_folders=False)
+    pace = find_throughput(config, RunList(tmp_path))
+    assert pace == ThroughputHistory("old", "CPU", head_first=0.5, head_next=0.02, full=0.0)
+    data = DataSummary({"a": 100, "b": 60}, {"a": 20, "b": 20}, by_folders=False)
     time = duration(config, data, pace)
     assert time.head == pytest.approx(200 * (0.5 + 14 * 0.02))
     assert time.full == 0
     both = load_config("default", ["device=cpu"])
-    assert pace_of(both, RunList(tmp_path)) is None, "no run tells how long phase full takes"
+    assert find_throughput(both, RunList(tmp_path)) is None, (
+        "no run tells how long phase full takes"
+    )

@@ -7,7 +7,7 @@ from core.common.errors import SetupError
 from core.config.load import load_config
 from core.config.schema import Config
 from core.session.preflight import check
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 def configured(root: Path | None, **values: Any) -> Config:
@@ -24,18 +24,18 @@ def refusal(config: Config) -> str:
 
 
 def test_a_run_that_can_begin_passes(tmp_path: Path) -> None:
-    check(configured(make_pictures(tmp_path, classes=2, per_class=1)))
+    check(configured(make_images(tmp_path, classes=2, per_class=1)))
 
 
 def test_nothing_is_made_by_checking(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
+    root = make_images(tmp_path / "photos", classes=2, per_class=1)
     before = sorted(tmp_path.rglob("*"))
     check(configured(root))
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_one_phase_may_be_left_out_but_not_both(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path, classes=2, per_class=1)
+    root = make_images(tmp_path, classes=2, per_class=1)
     check(configured(root, **{"phases.head.epochs": 0}))
     message = refusal(configured(root, **{"phases.head.epochs": 0, "phases.full.epochs": 0}))
     assert "phases.head.epochs" in message
@@ -52,13 +52,13 @@ def test_a_run_needs_pictures() -> None:
     ids=lambda name: repr(name)[:20],
 )
 def test_weights_that_are_not_there_are_named(tmp_path: Path, name: str) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
+    root = make_images(tmp_path / "photos", classes=2, per_class=1)
     message = refusal(configured(root, **{"model.weights": str(tmp_path / name)}))
     assert message.startswith("model.weights=")
 
 
 def test_a_folder_is_no_weights(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path, classes=2, per_class=1)
+    root = make_images(tmp_path, classes=2, per_class=1)
     assert "model.weights" in refusal(configured(root, **{"model.weights": str(tmp_path)}))
 
 
@@ -79,6 +79,6 @@ def test_the_demo_needs_no_pictures_beforehand(
 def test_a_missing_torch_is_said_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_pictures(tmp_path, classes=2, per_class=1)
+    root = make_images(tmp_path, classes=2, per_class=1)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install torch" in refusal(configured(root))

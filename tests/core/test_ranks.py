@@ -10,8 +10,8 @@ import pytest
 
 from core.common.errors import DataError
 from core.data.split import SplitOptions, plan_data
-from core.training.setup import need_pictures
-from tests.pictures import make_pictures
+from core.training.setup import require_images
+from tests.make_images import make_images
 from tests.tools.processes import REPOSITORY, Process
 from tests.tui.command import environment
 
@@ -94,10 +94,10 @@ def test_a_rank_that_says_nothing_any_more_is_not_waited_for_forever() -> None:
 
 
 def test_a_machine_without_the_pictures_says_so(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=4)
+    root = make_images(tmp_path / "photos", classes=2, per_class=4)
     plan = plan_data(root, SplitOptions(0.25, seed=1))
     assert plan is not None
-    need_pictures(plan)
+    require_images(plan)
     root.rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="under the same path"):
-        need_pictures(plan)
+        require_images(plan)

@@ -13,7 +13,7 @@ from core.data.split import SplitOptions, plan_data
 from core.events.types import EpochEnded
 from core.model.build import build_model, model_data_config
 from tests.core.engine_kit import train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 TINY = ("model.name=test_convnext", "model.pretrained=false", "data.image_size=32")
 
@@ -27,7 +27,7 @@ def notebook(config, plan):
     train, val = make_loaders(datasets, config.data.step_pictures, 0, torch.device("cpu"))
     mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
 
-    def normalised(images):
+    def normalize(images):
         return (images / 255 - mean) / std
 
     criterion = nn.CrossEntropyLoss()
@@ -50,7 +50,7 @@ def notebook(config, plan):
             order = epoch_order(len(plan.train), config.seed, phase, epoch)
             for batch in train.epoch(phase, epoch, order):
                 optimizer.zero_grad()
-                loss = criterion(model(normalised(batch.images)), batch.labels)
+                loss = criterion(model(normalize(batch.images)), batch.labels)
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
@@ -59,7 +59,7 @@ def notebook(config, plan):
             val_total, hits, val_seen = 0.0, 0, 0
             with torch.no_grad():
                 for batch in val.epoch(phase, epoch):
-                    logits = model(normalised(batch.images))
+                    logits = model(normalize(batch.images))
                     val_total += criterion(logits, batch.labels).item() * len(batch.labels)
                     hits += int((logits.argmax(1) == batch.labels).sum())
                     val_seen += len(batch.labels)
@@ -78,7 +78,7 @@ def notebook(config, plan):
 
 
 def test_animals20_is_the_notebooks_recipe(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=4, per_class=20)
+    root = make_images(tmp_path / "photos", classes=4, per_class=20)
     config = load_config("animals20", [*TINY, f"data.root={root}", "data.workers=0"])
     plan = plan_data(root, SplitOptions(0.1, 1029))
     assert plan is not None

@@ -24,7 +24,7 @@ from core.data.split import DataPlan, SplitOptions, plan_data
 from core.data.verify_split import verify_split
 from core.events.journal import replay
 from core.events.types import EpochEnded
-from core.forecast.forecast import look_at_data
+from core.forecast.forecast import summarize_data
 from core.inference.input_paths import picture_paths
 from core.inference.labeled_images import labelled_pictures
 from core.inference.read_file import read_bytes
@@ -34,7 +34,7 @@ from core.session.engine_thread import EngineThread
 from core.session.fit import TrainingFailed, fit
 from core.session.preflight import check as preflight
 from core.session.resume import plan_resumption
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 ROOT = "memory://photos"
 
@@ -81,7 +81,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of pictures that is in memory too."""
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=6)
+    root = make_images(tmp_path / "photos", classes=2, per_class=6)
     (root / "class_0" / "broken.jpg").write_bytes(b"no picture")
     (root / "class_0" / "notes.txt").write_text("")
     (root / ".cache").mkdir()
@@ -123,7 +123,7 @@ def test_check_and_outlook_say_the_same(folder: Path) -> None:
     assert here is not None
     assert there is not None
     assert {**there.to_dict(), "root": ""} == {**here.to_dict(), "root": ""}
-    assert look_at_data(parse_location(ROOT), 0.2) == look_at_data(folder, 0.2)
+    assert summarize_data(parse_location(ROOT), 0.2) == summarize_data(folder, 0.2)
     assert count_images(parse_location(ROOT)) == count_images(folder)
 
 
@@ -246,7 +246,7 @@ def test_a_run_that_lost_its_pictures_goes_on_when_they_are_back(
 
 
 def test_names_from_outside_lead_nowhere(tmp_path: Path) -> None:
-    whole = make_pictures(tmp_path / "photos", classes=2, per_class=3)
+    whole = make_images(tmp_path / "photos", classes=2, per_class=3)
     picture = (whole / "class_0" / "000.png").read_bytes()
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w") as file:

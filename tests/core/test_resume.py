@@ -16,12 +16,12 @@ from core.run.state import fold
 from core.session.engine_thread import EngineThread, Result
 from core.session.resume import plan_resumption
 from tests.core.engine_kit import load, same, small_config
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +233,7 @@ def test_a_run_that_trains_is_refused_with_who_holds_it(photos: Path, tmp_path: 
 
 
 def test_changed_data_is_listed_and_refused_unless_accepted(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    root = make_images(tmp_path / "photos", classes=2, per_class=8)
     folder = run(EngineThread(small_config(root), tmp_path / "runs"), stop_in("full", 1, "train"))
     pictures = sorted(root.glob("*/*.png"))
     pictures[0].unlink()
@@ -253,7 +253,7 @@ def test_changed_data_is_listed_and_refused_unless_accepted(tmp_path: Path) -> N
 
 
 def test_touched_files_with_the_same_content_are_no_change(photos: Path, tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    root = make_images(tmp_path / "photos", classes=2, per_class=8)
     folder = run(EngineThread(small_config(root), tmp_path / "runs"), stop_in("full", 1, "train"))
     for path in root.glob("*/*.png"):
         path.touch()

@@ -10,7 +10,7 @@ from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
 from tests.core.engine_kit import same, small_config
 from tests.core.test_resume import assert_same_end, crash_after, go_on, load, run
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 RECIPES = {
     "cosine": (
@@ -29,7 +29,7 @@ RECIPES = {
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes, the last one small: 20 train in batches of 8, 3 steps an epoch."""
-    root = make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    root = make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
     for path in sorted((root / "class_2").iterdir())[5:]:
         path.unlink()
     return root

@@ -10,16 +10,16 @@ from PIL import Image
 from core.data.loading.dataset import Batch, SampleKey
 from core.events import types as ev
 from core.training.engine import Engine
-from core.training.micro_batches import Passed
-from core.training.sample_sheet import MOST, Samples
+from core.training.micro_batches import ForwardResult
+from core.training.sample_sheet import MOST, SampleSheetWriter
 from core.training.train_state import TrainState
 from tests.core.engine_kit import Trained, same, small_config, train
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 def pictures(run: Trained, event: ev.SamplesSaved) -> list[np.ndarray]:
@@ -32,7 +32,7 @@ def pictures(run: Trained, event: ev.SamplesSaved) -> list[np.ndarray]:
 
 
 def as_seen(run: Trained, event: ev.SamplesSaved, epoch: int) -> list[np.ndarray]:
-    dataset = run.engine.feeds["full"].train.dataset
+    dataset = run.engine.phase_inputs["full"].train.dataset
     found = []
     for file in event.files:
         image = dataset[SampleKey(event.phase, epoch, dataset.paths.index(file))].image
@@ -50,7 +50,7 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
         if isinstance(event, ev.PhaseStarted):
             make = engine.gradients.of
 
-            def spy(state: TrainState, batch: Batch, seed: int) -> Passed | None:
+            def spy(state: TrainState, batch: Batch, seed: int) -> ForwardResult | None:
                 first.setdefault(event.phase, batch)
                 return make(state, batch, seed)
 
@@ -64,7 +64,7 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
     ]
     for event in saved:
         batch = first[event.phase]
-        paths = run.engine.feeds["full"].train.dataset.paths
+        paths = run.engine.phase_inputs["full"].train.dataset.paths
         assert event.files == [paths[place] for place in batch.indices[:MOST].tolist()]
         assert event.labels == batch.labels[:MOST].tolist()
         assert (len(event.files), event.columns, event.side) == (16, 4, 32)
@@ -120,7 +120,7 @@ def test_nothing_that_trains_depends_on_them(
 ) -> None:
     config = small_config(photos, "phases.head.views=2")
     seen = train(config, tmp_path / "a")
-    monkeypatch.setattr(Samples, "save", lambda *rest: None)
+    monkeypatch.setattr(SampleSheetWriter, "save", lambda *rest: None)
     monkeypatch.setattr("core.training.engine.EvaluationMetrics.tell", lambda *rest: None)
     unseen = train(config, tmp_path / "b")
     assert unseen.of(ev.SamplesSaved) == unseen.of(ev.Evaluated) == []
@@ -136,7 +136,7 @@ def test_each_epoch_is_evaluated_right_after_its_end(photos: Path, tmp_path: Pat
             assert isinstance(told, ev.Evaluated)
             assert (told.phase, told.epoch) == (event.phase, event.epoch)
             assert sum(told.correct) == pytest.approx(event.val_top1 * sum(told.support))
-            val = run.engine.feeds["full"].val.dataset
+            val = run.engine.phase_inputs["full"].val.dataset
             assert told.support == [val.labels.count(label) for label in range(3)]
             for mistake in told.mistakes:
                 assert val.labels[val.paths.index(mistake.path)] == mistake.truth

@@ -13,7 +13,7 @@ from core.common.errors import DataError
 from core.data.image_folder import ListedImage, check_root, list_images
 from core.data.scan import ImageFile, scan_images
 from core.data.split import SplitOptions, plan_data
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="file names are any bytes on Linux")
 
@@ -40,8 +40,8 @@ def plan(root: Path) -> object:
 
 
 def sided(root: Path, val: str = "val", classes: int = 2) -> Path:
-    make_pictures(root / "train", classes=classes, per_class=3)
-    make_pictures(root / val, classes=classes, per_class=2, seed=1)
+    make_images(root / "train", classes=classes, per_class=3)
+    make_images(root / val, classes=classes, per_class=2, seed=1)
     return root
 
 
@@ -64,7 +64,7 @@ def an_empty_folder(root: Path) -> str:
 
 
 def pictures_in_the_root(root: Path) -> str:
-    make_pictures(root, classes=1, per_class=2)
+    make_images(root, classes=1, per_class=2)
     for file in (root / "class_0").iterdir():
         file.rename(root / file.name)
     (root / "class_0").rmdir()
@@ -72,25 +72,25 @@ def pictures_in_the_root(root: Path) -> str:
 
 
 def one_class(root: Path) -> str:
-    make_pictures(root, classes=1)
+    make_images(root, classes=1)
     return "one class folder only (class_0); a classifier needs two"
 
 
 def an_empty_class(root: Path) -> str:
-    make_pictures(root, classes=2)
+    make_images(root, classes=2)
     (root / "vacant").mkdir()
     return "vacant: class folder without a picture; add pictures or remove it"
 
 
 def a_class_of_other_files(root: Path) -> str:
-    make_pictures(root, classes=2)
+    make_images(root, classes=2)
     (root / "texts").mkdir()
     (root / "texts" / "notes.txt").write_text("x")
     return "texts: class folder without a picture"
 
 
 def train_without_val(root: Path) -> str:
-    make_pictures(root / "train")
+    make_images(root / "train")
     return "has train/ but none of val/, valid/, validation/"
 
 
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_listed_is_refused_in_one_line(
 
 
 def test_a_folder_of_classes_is_listed_by_class_and_path(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=2)
+    make_images(tmp_path, classes=2, per_class=2)
     assert list_images(tmp_path) == [
         ListedImage("class_0/000.png", "class_0", ""),
         ListedImage("class_0/001.png", "class_0", ""),
@@ -179,23 +179,23 @@ def test_folders_for_both_sides_decide_the_split(tmp_path: Path, val: str) -> No
 
 def test_a_test_folder_beside_train_and_val_is_left_alone(tmp_path: Path) -> None:
     sided(tmp_path)
-    make_pictures(tmp_path / "test", classes=5)
+    make_images(tmp_path / "test", classes=5)
     check_root(tmp_path)
     assert not [path for path in paths(tmp_path) if path.startswith("test")]
 
 
 def test_hidden_and_system_folders_are_no_classes(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     expected = paths(tmp_path)
     for name in (".ipynb_checkpoints", ".git", "__MACOSX", "@eaDir", "$RECYCLE.BIN"):
-        make_pictures(tmp_path / name, classes=1, per_class=1)
+        make_images(tmp_path / name, classes=1, per_class=1)
         shutil.copytree(tmp_path / "class_0", tmp_path / "class_1" / name / "inside")
     check_root(tmp_path)
     assert paths(tmp_path) == expected
 
 
 def test_hidden_files_and_other_files_are_no_pictures(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     expected = paths(tmp_path)
     for name in ("._000.png", ".hidden.jpg", "Thumbs.db", "notes.txt", "no_suffix", "000.png.bak"):
         (tmp_path / "class_0" / name).write_text("x")
@@ -204,8 +204,8 @@ def test_hidden_files_and_other_files_are_no_pictures(tmp_path: Path) -> None:
 
 
 def test_pictures_in_sub_folders_belong_to_their_class(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
-    make_pictures(tmp_path / "class_0" / "2024", classes=1, per_class=1, prefix="may")
+    make_images(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path / "class_0" / "2024", classes=1, per_class=1, prefix="may")
     listed = list_images(tmp_path)
     assert ListedImage("class_0/2024/may_0/000.png", "class_0", "") in listed
     assert len(listed) == 3
@@ -213,28 +213,28 @@ def test_pictures_in_sub_folders_belong_to_their_class(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.JPG", "b.Jpeg", "c.webp", "d.tif", "e.GIF", "f.bmp"])
 def test_pictures_are_known_by_their_suffix_in_any_case(tmp_path: Path, name: str) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     (tmp_path / "class_0" / name).write_bytes(b"x")
     assert f"class_0/{name}" in paths(tmp_path)
 
 
 @pytest.mark.parametrize("target", [".", "..", "../..", "../class_0"])
 def test_a_link_that_leads_back_up_is_not_followed(tmp_path: Path, target: str) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
+    root = make_images(tmp_path / "photos", classes=2, per_class=1)
     (root / "class_0" / "loop").symlink_to(target, target_is_directory=True)
     assert paths(root) == ["class_0/000.png", "class_1/000.png"]
 
 
 def test_a_link_to_a_class_kept_elsewhere_is_followed(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=1)
-    make_pictures(tmp_path / "elsewhere", classes=1, per_class=2)
+    root = make_images(tmp_path / "photos", classes=2, per_class=1)
+    make_images(tmp_path / "elsewhere", classes=1, per_class=2)
     (root / "linked").symlink_to(tmp_path / "elsewhere" / "class_0")
     assert paths(root)[-2:] == ["linked/000.png", "linked/001.png"]
 
 
 @linux_only
 def test_odd_names_come_through_as_they_are(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     odd = tmp_path / '[red]caf\udce9\n,"'
     odd.mkdir()
     shutil.copy(tmp_path / "class_0" / "000.png", odd / "\x1b[2J \udcff'.png")
@@ -252,7 +252,7 @@ def test_messages_show_odd_names_safely(tmp_path: Path, name: str) -> None:
 
 
 def test_every_picture_is_hashed_and_measured(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=2)
+    make_images(tmp_path, classes=2, per_class=2)
     pictures, damaged = scan_images(tmp_path, list_images(tmp_path), ignore, never) or ([], [])
     assert damaged == []
     for picture in pictures:
@@ -292,7 +292,7 @@ def make_loop(path: Path) -> None:
 def test_a_damaged_file_is_listed_with_its_reason_and_left_out(
     tmp_path: Path, make: Callable[[Path], object], reason: str
 ) -> None:
-    make_pictures(tmp_path, classes=2, per_class=3)
+    make_images(tmp_path, classes=2, per_class=3)
     victim = tmp_path / "class_1" / "001.png"
     if reason != "truncated":
         victim.unlink()
@@ -306,7 +306,7 @@ def test_a_damaged_file_is_listed_with_its_reason_and_left_out(
 def test_a_file_larger_than_memory_is_listed_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     real_read = Path.read_bytes
 
     def read_bytes(path: Path) -> bytes:
@@ -321,7 +321,7 @@ def test_a_file_larger_than_memory_is_listed_and_left_out(
 
 
 def test_progress_ends_with_all_of_them(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=40, size=2)
+    make_images(tmp_path, classes=2, per_class=40, size=2)
     told: list[tuple[int, int]] = []
     scan_images(
         tmp_path, list_images(tmp_path), lambda done, total: told.append((done, total)), never
@@ -330,7 +330,7 @@ def test_progress_ends_with_all_of_them(tmp_path: Path) -> None:
 
 
 def test_reading_can_be_cancelled(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=70, size=2)
+    make_images(tmp_path, classes=2, per_class=70, size=2)
     asked = threading.Event()
     told: list[int] = []
 
@@ -345,7 +345,7 @@ def test_reading_can_be_cancelled(tmp_path: Path) -> None:
 
 
 def test_no_readable_picture_at_all_is_refused(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=2)
+    make_images(tmp_path, classes=2, per_class=2)
     for file in tmp_path.rglob("*.png"):
         file.write_text("x")
     message = refusal(plan, tmp_path)
@@ -354,7 +354,7 @@ def test_no_readable_picture_at_all_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_class_without_a_readable_picture_is_refused(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=3, per_class=2)
+    make_images(tmp_path, classes=3, per_class=2)
     for file in (tmp_path / "class_1").iterdir():
         file.write_text("x")
     message = refusal(plan, tmp_path)
@@ -374,7 +374,7 @@ def test_a_side_without_a_readable_picture_of_a_class_is_named_as_it_is_on_the_d
 
 
 def test_a_damaged_file_leaves_the_rest_of_the_plan(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=5)
+    make_images(tmp_path, classes=2, per_class=5)
     (tmp_path / "class_0" / "002.png").write_bytes(b"")
     found = plan_data(tmp_path, SplitOptions(0.2, 1))
     assert found is not None
@@ -384,13 +384,13 @@ def test_a_damaged_file_leaves_the_rest_of_the_plan(tmp_path: Path) -> None:
 
 
 def test_messages_name_no_python_objects(tmp_path: Path) -> None:
-    make_pictures(tmp_path, classes=2, per_class=1)
+    make_images(tmp_path, classes=2, per_class=1)
     (tmp_path / "class_0" / "000.png").write_bytes(b"GIF89a")
     message = refusal(plan, tmp_path)
     assert not re.search(r"<.*object at 0x", message)
 
 
 def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "vehicles", classes=2, per_class=2)
+    root = make_images(tmp_path / "vehicles", classes=2, per_class=2)
     (root / "class_1").rename(root / "train")
     assert {item.label for item in list_images(root)} == {"class_0", "train"}

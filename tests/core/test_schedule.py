@@ -21,7 +21,7 @@ from core.training.lr_schedule import Schedule
 from tests.core.engine_kit import scores, small_config, train
 from tests.core.test_engine import is_first_step
 from tests.core.test_resume import go_on, history, run, stop_in
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 LR = 0.02
 STEPS = 10
@@ -30,7 +30,7 @@ COSINE = ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=0.5")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
 def phase(kind: str, epochs: int = 6, warmup: float = 0.0) -> PhaseConfig:

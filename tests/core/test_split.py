@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.common.errors import DataError
 from core.data.scan import ImageFile
 from core.data.split import DataPlan, SplitOptions, plan_data, split_images
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 sizes = st.lists(st.integers(2, 60), min_size=1, max_size=5)
 fractions = st.floats(0.01, 0.99)
@@ -91,7 +91,7 @@ def test_a_class_that_is_too_small_to_split_is_named(label: str) -> None:
 
 
 def test_a_plan_is_the_same_for_the_same_folder(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path, classes=3, per_class=5)
+    root = make_images(tmp_path, classes=3, per_class=5)
     first, second = plan_data(root, SplitOptions(0.2, 1)), plan_data(root, SplitOptions(0.2, 1))
     assert first is not None
     assert first == second
@@ -101,7 +101,7 @@ def test_a_plan_is_the_same_for_the_same_folder(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path, classes=2, per_class=8)
+    root = make_images(tmp_path, classes=2, per_class=8)
 
     def fingerprint(seed: int = 1) -> str:
         plan = plan_data(root, SplitOptions(0.25, seed))
@@ -117,8 +117,8 @@ def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
 
 
 def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
-    make_pictures(tmp_path / "train", classes=2, per_class=3)
-    make_pictures(tmp_path / "valid", classes=2, per_class=1)
+    make_images(tmp_path / "train", classes=2, per_class=3)
+    make_images(tmp_path / "valid", classes=2, per_class=1)
     plan = plan_data(tmp_path, SplitOptions(0.9, 1))
     assert plan is not None
     assert plan.per_class("train") == {"class_0": 3, "class_1": 3}
@@ -126,8 +126,8 @@ def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
 
 
 def test_a_class_of_one_is_enough_where_folders_decide(tmp_path: Path) -> None:
-    make_pictures(tmp_path / "train", classes=2, per_class=1)
-    make_pictures(tmp_path / "val", classes=2, per_class=1)
+    make_images(tmp_path / "train", classes=2, per_class=1)
+    make_images(tmp_path / "val", classes=2, per_class=1)
     assert plan_data(tmp_path, SplitOptions(0.2, 1)) is not None
 
 
@@ -171,7 +171,7 @@ def test_the_split_file_opens_in_pandas_with_any_name(tmp_path: Path) -> None:
 
 def test_the_split_file_of_ordinary_names_needs_no_options(tmp_path: Path) -> None:
     plan = plan_data(
-        make_pictures(tmp_path / "photos", classes=2, per_class=4), SplitOptions(0.25, 1)
+        make_images(tmp_path / "photos", classes=2, per_class=4), SplitOptions(0.25, 1)
     )
     assert plan is not None
     plan.write_csv(tmp_path / "split.csv")

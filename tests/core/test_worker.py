@@ -13,12 +13,12 @@ from core.run.folder import is_locked
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
 from tests.core.engine_kit import small_config
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("photos"), classes=2, per_class=8)
+    return make_images(tmp_path_factory.mktemp("photos"), classes=2, per_class=8)
 
 
 def drain(queue: "SimpleQueue[Record]") -> list[Record]:

@@ -33,7 +33,7 @@ from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from core.training.checkpoints.writer import LAST, PREVIOUS
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import CHECKPOINTS, differences, faults, settings, verdict
 
 KINDS = ("flip", "cut", "empty")
@@ -72,7 +72,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         os.environ[CACHE_VARIABLE] = str(work / "cache")
-        photos = make_pictures(work / "photos", classes=3, per_class=10)
+        photos = make_images(work / "photos", classes=3, per_class=10)
         unbroken = train(photos, work / "unbroken", stop=False)
         template = train(photos, work / "template", stop=True)
         outcomes = [

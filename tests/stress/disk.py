@@ -33,7 +33,7 @@ from core.config.phases import PHASES
 from core.events import types as ev
 from core.events.types import Event, Record
 from core.run.folder import RunFolder
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import (
     differences,
     faults,
@@ -195,7 +195,7 @@ def main() -> int:
     choose = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        photos = make_pictures(work / "photos", classes=3, per_class=60)
+        photos = make_images(work / "photos", classes=3, per_class=60)
         changes = options(settings(photos, *_EPOCHS.values()))
         if arguments.ranks > 1:
             changes += ["--device", "cpu", "--gpus", str(arguments.ranks)]

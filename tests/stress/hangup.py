@@ -32,7 +32,7 @@ from core.events import types as ev
 from core.events.journal import replay
 from core.events.types import Event
 from core.run.folder import RunFolder
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import (
     differences,
     faults,
@@ -110,7 +110,7 @@ def main() -> int:
     choose = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        photos = make_pictures(work / "photos", classes=3, per_class=60)
+        photos = make_images(work / "photos", classes=3, per_class=60)
         changes = options(settings(photos, *_EPOCHS.values()))
         outcomes = [
             run_case(number, moment, work / str(number), changes)

@@ -26,7 +26,7 @@ from core.events.journal import replay
 from core.events.types import EpochEnded, Event, PhaseStarted, Progress
 from core.run.folder import RunFolder
 from core.run.state import fold
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import (
     CHECKPOINTS,
     differences,
@@ -71,7 +71,7 @@ def main() -> int:
     choose = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        photos = make_pictures(work / "photos", classes=3, per_class=60)
+        photos = make_images(work / "photos", classes=3, per_class=60)
         head, full = (most * arguments.kills // 2 for most in _EPOCHS_A_KILL.values())
         values = settings(photos, max(1, head), max(1, full), data__workers=1)
         changes = [*options(values), "--set", "checkpoint.every_minutes=0.002"]

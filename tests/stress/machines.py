@@ -23,11 +23,11 @@ from pathlib import Path
 import psutil
 
 from core.config.phases import PHASES
-from core.distributed.torch_group import TIMEOUT_VARIABLE
+from core.distributed.torch_process_group import TIMEOUT_VARIABLE
 from core.events.journal import replay
 from core.events.types import DeviceSample
 from core.run.folder import RunFolder
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import (
     differences,
     is_training,
@@ -123,7 +123,7 @@ def main() -> int:
     chance = random.Random(parser.parse_args().seed)
     with tempfile.TemporaryDirectory(prefix="convnext-tui-machines-") as folder, cable():
         work = Path(folder)
-        photos = make_pictures(work / "photos", classes=3, per_class=16)
+        photos = make_images(work / "photos", classes=3, per_class=16)
         changes = options(settings(photos, head=150, full=60))
         quiet, problems = left_alone(work / "quiet", changes)
         problems += killed(work / "killed", changes, quiet, chance)

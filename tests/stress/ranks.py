@@ -22,7 +22,7 @@ from core.config.phases import PHASES
 from core.events.journal import replay
 from core.run.folder import RunFolder
 from core.run.state import fold
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import (
     differences,
     headless,
@@ -51,7 +51,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="convnext-tui-ranks-") as folder:
         work = Path(folder)
-        photos = make_pictures(work / "photos", classes=3, per_class=16)
+        photos = make_images(work / "photos", classes=3, per_class=16)
         wanted = options(settings(photos, head=150, full=150))
         quiet = _train(work / "quiet" / "runs", wanted, 0, random.Random())
         killed = _train(work / "killed" / "runs", wanted, given.kills, random.Random(given.seed))

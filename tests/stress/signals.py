@@ -35,7 +35,7 @@ from core.events.journal import replay
 from core.events.types import Event
 from core.run.folder import RunFolder, is_locked
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.stress.common import options, settings, surroundings, temporaries, verdict
 from tests.stress.gate import Gate
 from tests.stress.watch import Run, Terminal, start_on_terminal, still_there
@@ -65,7 +65,7 @@ def main() -> int:
     good: Counter[str] = Counter()
     slowest = 0.0
     with tempfile.TemporaryDirectory() as name:
-        photos = make_pictures(Path(name) / "photos", classes=3, per_class=20)
+        photos = make_images(Path(name) / "photos", classes=3, per_class=20)
         cases = itertools.product(range(arguments.rounds), ("headless", "app"), KINDS)
         cases_both = itertools.product(cases, ("process", "group"))
         for number, ((_, screen, kind), target) in enumerate(cases_both, 1):

@@ -12,14 +12,14 @@ import torch
 import yaml
 from PIL import Image
 
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tools.processes import Process
 from tests.tui.command import ENDLESS, SMALL, command, environment, read_until, run, run_new, start
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=8)
+    root = make_images(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=8)
     (root / "class_0" / "cut [bold]short.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     odd = root / "class_1" / "000.png"
     # Pillow warns of this EXIF block, on standard error of whichever process reads it.

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tui.command import ENDLESS, command, environment, read_until
 
 
 def test_they_end_with_a_main_process_that_was_killed(tmp_path: Path) -> None:
-    photos = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    photos = make_images(tmp_path / "photos", classes=2, per_class=8)
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]
     # A new process: in a forked one all helpers would be forked, too.
     with subprocess.Popen(

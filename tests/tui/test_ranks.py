@@ -19,7 +19,7 @@ from core.events.command_file import append_command
 from core.events.journal import replay
 from core.events.types import CommandApplied, EpochEnded, Progress, RunEnded, RunResumed, Warned
 from core.run.folder import RunFolder, run_folders
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tools import processes
 from tests.tools.processes import Process, forked_processes
 from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, run_new, start
@@ -30,7 +30,7 @@ RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough for three steps an epoch, the last one with fewer pictures than a rank each."""
-    return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=7)
+    return make_images(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=7)
 
 
 def finished(

@@ -12,7 +12,7 @@ from core.events.command_file import append_command
 from core.events.journal import replay
 from core.events.types import CommandApplied, CommandRefused, Paused, Resumed
 from core.run.folder import RunFolder
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tools.processes import Process
 from tests.tui.command import ENDLESS, SMALL, put_namesakes, read_until, run, run_new, start
 from tui.app import ConvNextApp
@@ -21,7 +21,7 @@ from tui.screens.run import RunScreen
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
+    return make_images(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tui.command import SMALL, run
 
 MOMENT = 1_700_000_000
@@ -19,7 +19,7 @@ MOMENT = 1_700_000_000
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `photos/` and the same as `photos.zip`."""
     top = tmp_path_factory.mktemp("pair")
-    photos = make_pictures(top / "photos", classes=3, per_class=6)
+    photos = make_images(top / "photos", classes=3, per_class=6)
     (photos / "class_0" / "broken.jpg").write_bytes(b"no picture")
     with zipfile.ZipFile(top / "photos.zip", "w") as archive:
         for file in sorted(path for path in photos.rglob("*") if path.is_file()):

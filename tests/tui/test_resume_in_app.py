@@ -8,7 +8,7 @@ from core.events.journal import replay
 from core.events.types import EpochEnded
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tui.app import ConvNextApp
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen
@@ -40,14 +40,14 @@ def stopped_run(config: Config, runs_dir: Path) -> Path:
 
 
 async def test_r_goes_on_with_a_run_from_the_list_and_from_its_screen(tmp_path: Path) -> None:
-    root = make_pictures(tmp_path / "photos", classes=2, per_class=8)
+    root = make_images(tmp_path / "photos", classes=2, per_class=8)
     config = load_config("default", [f"data.root={root}", *SMALL])
     runs_dir = tmp_path / "runs"
     path = await asyncio.to_thread(stopped_run, config, runs_dir)
     session = Session(runs_dir)
     app = ConvNextApp(runs_dir, session.start_run)
     async with app.run_test(size=(140, 45)) as pilot:
-        while not app.screen.query("RunRows") or not app.screen.query_one("RunRows").row_count:
+        while not app.screen.query("RunListTable") or not app.screen.query_one("RunListTable").row_count:
             await pilot.pause(0.02)
         await pilot.press("r")
         await pilot.pause()

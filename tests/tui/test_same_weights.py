@@ -14,7 +14,7 @@ from core.events.journal import replay
 from core.events.types import Paused, Progress, Resumed, RunEnded
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tui.app import ConvNextApp, Exit
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen
@@ -22,7 +22,7 @@ from tui.screens.run import RunScreen
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    root = make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
+    root = make_images(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
     return load_config(
         "default",
         [
@@ -98,7 +98,7 @@ async def test_with_and_without_the_app_paused_or_not(
     config: Config, alone: EngineThread, tmp_path: Path
 ) -> None:
     session = Session(tmp_path / "watched")
-    app = ConvNextApp(session.runs_dir, session.start_run, session.start_run(config))
+    app = ConvNextApp(session.runs_dir, session.start_run, launched=session.start_run(config))
     async with app.run_test(size=(140, 45)) as pilot:
         engine = session.engine
         assert engine is not None

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from core.run.folder import RunFolder
-from tests.pictures import make_pictures
+from tests.make_images import make_images
 from tests.tools.processes import Process
 from tests.tui.command import ENDLESS, command, environment, run
 
@@ -52,7 +52,7 @@ threading.Thread(target=write, daemon=True).start()
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pictures(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
+    return make_images(tmp_path_factory.mktemp("data") / "photos", classes=2, per_class=8)
 
 
 class Terminal:

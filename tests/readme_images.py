@@ -1,9 +1,9 @@
-"""The pictures in the README: three runs of the demo, and the app's screens drawn from them.
+"""Screenshots for the README: three demo runs, and the app's screens showing them.
 
-    python -m tests.readme_pictures [--runs DIR]
+    python -m tests.readme_images [--runs DIR]
 
-Trains for some minutes and writes `.docs/*.svg`. With `--runs` the runs are looked for in that
-folder, and those that it lacks trained into it: for drawing again without training again.
+Trains for some minutes and writes `.docs/*.svg`. With `--runs`, runs that already exist in that
+folder are not trained again.
 """
 
 import argparse
@@ -32,82 +32,82 @@ from tui.app import ConvNextApp, Exit
 FOLDER = Path(__file__).resolve().parents[1] / ".docs"
 SIZE = (140, 45)
 LIST_SIZE = (140, 18)
-_HOW_FAR = 0.65
-"""Share of phase full's epochs that are over in the picture of a running run."""
+_PROGRESS = 0.65
+"""Fraction of phase full that is finished in the screenshot of a running run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A run to train: what is different from the demo, and what is done by hand in phase full."""
+class RunRecipe:
+    """A run to train: overrides of the demo preset, and commands sent during phase full."""
 
     name: str
     overrides: tuple[str, ...] = ()
-    by_hand: dict[int, Callable[[], Command]] = field(default_factory=dict)
-    """What is asked for after which epoch."""
+    commands: dict[int, Callable[[], Command]] = field(default_factory=dict)
+    """Command to send after an epoch."""
 
 
-WANTED = (
-    Wanted("lr-3e-4", ("phases.full.lr=3e-4", "phases.full.epochs=8")),
-    Wanted("batch-64", ("data.batch_size=64",), {3: Stop}),
-    Wanted("demo", (), {4: partial(SetPatience, patience=4)}),
+RECIPES = (
+    RunRecipe("lr-3e-4", ("phases.full.lr=3e-4", "phases.full.epochs=8")),
+    RunRecipe("batch-64", ("data.batch_size=64",), {3: Stop}),
+    RunRecipe("demo", (), {4: partial(SetPatience, patience=4)}),
 )
-"""The last one is the one that is shown."""
+"""The last one is shown on the run screen."""
 
 
-def train(runs_dir: Path, wanted: Wanted) -> None:
-    """Train a run as a person would who steers it; raises SystemExit when it fails."""
-    engine = EngineThread(demo_config(wanted.overrides, {"name": wanted.name}), runs_dir)
+def train(runs_dir: Path, recipe: RunRecipe) -> None:
+    """Train a run and send its commands; raise SystemExit if it fails."""
+    engine = EngineThread(demo_config(recipe.overrides, {"name": recipe.name}), runs_dir)
     queue = engine.subscribe()
     engine.start()
     while not isinstance(event := queue.get().event, RunEnded):
         if isinstance(event, EpochEnded) and event.phase == "full":
-            print(f"{wanted.name}: epoch {event.epoch}, top-1 {event.val_top1:.3f}", flush=True)
-            if event.epoch in wanted.by_hand:
-                engine.send(wanted.by_hand[event.epoch]())
+            print(f"{recipe.name}: epoch {event.epoch}, top-1 {event.val_top1:.3f}", flush=True)
+            if event.epoch in recipe.commands:
+                engine.send(recipe.commands[event.epoch]())
     engine.join()
     if event.outcome == "failed":
-        raise SystemExit(f"run {wanted.name} failed: {event.reason}")
+        raise SystemExit(f"run {recipe.name} failed: {event.reason}")
 
 
 Shot = Callable[[Path], Awaitable[str]]
-"""Takes a picture of the runs in a folder."""
+"""Returns the SVG of a screen that shows the runs in a folder."""
 
 
-async def picture_of_a_run(runs_dir: Path) -> str:
-    """The newest run in the middle of phase full."""
+async def run_screen(runs_dir: Path) -> str:
+    """Show the newest run in the middle of phase full."""
     records = _newest(runs_dir)
     full = [
         (record.seq, event.epoch)
         for record in records
         if isinstance(event := record.event, Progress) and event.phase == "full"
     ]
-    epoch = int(_HOW_FAR * full[-1][1]) + 1
+    epoch = int(_PROGRESS * full[-1][1]) + 1
     of_the_epoch = [seq for seq, number in full if number == epoch]
     last = of_the_epoch[len(of_the_epoch) // 2]
     until_then = [record for record in records if record.seq <= last]
     return await _of_run(until_then, live=True)
 
 
-async def picture_of_classes(runs_dir: Path) -> str:
-    """What the newest run finds of each class, at its end."""
+async def classes_tab(runs_dir: Path) -> str:
+    """Show the class metrics of the newest run at its end."""
     return await _of_run(_newest(runs_dir), False, "2")
 
 
-async def picture_of_runs(runs_dir: Path) -> str:
-    """The list of runs."""
+async def run_list(runs_dir: Path) -> str:
+    """Show the run list."""
     return await _of_list(runs_dir, LIST_SIZE)
 
 
-async def picture_of_a_comparison(runs_dir: Path) -> str:
-    """Three runs side by side."""
+async def compare_screen(runs_dir: Path) -> str:
+    """Compare three runs."""
     return await _of_list(runs_dir, SIZE, "space", "down", "space", "down", "space", "c")
 
 
-PICTURES: dict[str, Shot] = {
-    "run.svg": picture_of_a_run,
-    "classes.svg": picture_of_classes,
-    "runs.svg": picture_of_runs,
-    "compare.svg": picture_of_a_comparison,
+SCREENSHOTS: dict[str, Shot] = {
+    "run.svg": run_screen,
+    "classes.svg": classes_tab,
+    "runs.svg": run_list,
+    "compare.svg": compare_screen,
 }
 
 
@@ -123,7 +123,7 @@ async def _of_run(records: list[Record], live: bool, *keys: str) -> str:
 
 async def _of_list(runs_dir: Path, size: tuple[int, int], *keys: str) -> str:
     latest = max(replay(folder.journal)[0][-1].time for folder in run_folders(runs_dir))
-    with chdir(runs_dir.parent):  # the list's title says where the runs are
+    with chdir(runs_dir.parent):  # the title of the list shows the folder
         app = make_app(runs_dir=Path(runs_dir.name), now=latest + 150)
         return await _drawn(app, size, keys)
 
@@ -138,15 +138,15 @@ async def _drawn(app: ConvNextApp, size: tuple[int, int], keys: tuple[str, ...])
 
 
 async def _at_rest(pilot: Pilot[Exit]) -> None:
-    for _ in range(3):  # what a worker has read may start another one
+    for _ in range(3):  # a finished worker may start another one
         await pilot.app.workers.wait_for_complete()
         await settle(pilot)
 
 
 def draw(runs_dir: Path, folder: Path) -> None:
-    """Write all pictures of the runs in `runs_dir` into a folder."""
+    """Write all screenshots of the runs in `runs_dir` into a folder."""
     folder.mkdir(exist_ok=True)
-    for name, shot in PICTURES.items():
+    for name, shot in SCREENSHOTS.items():
         svg = asyncio.run(_awaited(shot(runs_dir.resolve())))
         (folder / name).write_text(svg, "utf-8")
         print(f"{folder / name}: {len(svg.encode()) / 1000:.0f} kB", flush=True)
@@ -157,18 +157,18 @@ async def _awaited(svg: Awaitable[str]) -> str:
 
 
 def main() -> None:
-    """Train what is missing, and draw."""
+    """Train missing runs and write the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="Where the runs are, or go.")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="Folder of the runs.")
     given: Path | None = parser.parse_args().runs
     for name in ("NO_COLOR", "TEXTUAL_THEME", "FORCE_COLOR"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as work:
         runs_dir = given or Path(work, "runs")
-        there = {folder.id.split("-", 2)[-1] for folder in run_folders(runs_dir)}
-        for wanted in WANTED:
-            if wanted.name not in there:
-                train(runs_dir, wanted)
+        existing = {folder.id.split("-", 2)[-1] for folder in run_folders(runs_dir)}
+        for recipe in RECIPES:
+            if recipe.name not in existing:
+                train(runs_dir, recipe)
         draw(runs_dir, FOLDER)
 
 
