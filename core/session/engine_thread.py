@@ -26,14 +26,14 @@ from core.events.types import Record, RunEnded, Warned
 from core.run.folder import RunFolder, RunLock, create_run, lock_owner
 from core.session import preflight
 from core.session.resume import Resumption
-from core.session.run_setup import Beginning, let_others_go
+from core.session.run_setup import RunSetup, release_ranks
 from core.training.device_monitor import DeviceMonitor
 
 if TYPE_CHECKING:
     from core.training.setup import Prepared
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
-EXIT_ANEW = 75
+EXIT_RESTART = 75
 """A rank is gone: an elastic agent is to start all of them anew (EX_TEMPFAIL of sysexits.h)."""
 _OVER = "the run is over"
 
@@ -158,7 +158,7 @@ class EngineThread:
 
     def _refuse(self, reason: str) -> None:
         # First: with its end told this process may be gone.
-        _without_fail(partial(let_others_go, self.config))
+        _without_fail(partial(release_ranks, self.config))
         self._end(RunEnded(outcome="failed", reason=reason), EXIT_USAGE)
 
     def _take_folder(self) -> tuple[RunFolder, RunLock]:
@@ -173,7 +173,7 @@ class EngineThread:
 
     def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
         """Return how the run ended, whatever happened in it."""
-        beginning = Beginning(
+        beginning = RunSetup(
             self.config,
             folder,
             self._emitter,
@@ -194,12 +194,12 @@ class EngineThread:
             logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
             job = find_job()
             anew = job.size > 1 and job.restarts_left > 0
-            code = EXIT_ANEW if anew else EXIT_FAILED
+            code = EXIT_RESTART if anew else EXIT_FAILED
             return RunEnded(outcome="failed", reason=_in_words(error)), code
-        beginning.team.close()
+        beginning.group.close()
         return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
 
-    def _prepare(self, beginning: Beginning, folder: RunFolder) -> "Prepared | None":
+    def _prepare(self, beginning: RunSetup, folder: RunFolder) -> "Prepared | None":
         """Return an engine that is ready, or None when a stop was asked for meanwhile."""
         if self._resumption is None:
             return beginning.new_run()
@@ -239,7 +239,7 @@ class EngineThread:
             self._inbox.close()
         with self._door:
             self.result = Result(ended.outcome, ended.reason, exit_code)
-            if exit_code == EXIT_ANEW:
+            if exit_code == EXIT_RESTART:
                 return  # the run isn't over, and its journal says no such thing
             refuse_rest(self._mailbox, _OVER, self._emitter.emit)
         self._emitter.emit(ended)

@@ -15,7 +15,7 @@ from core.run.folder import DEFAULT_DIR, RunFolder, RunSummary
 from core.run.report import read_report
 from core.session.engine_thread import EXIT_USAGE, EngineThread, Result
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 class TrainingFailed(RuntimeError):
@@ -82,7 +82,7 @@ def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> Result:
     try:
         while engine.alive or not queue.empty():
             try:
-                on_event(queue.get(timeout=_LOOK_SECONDS).event)
+                on_event(queue.get(timeout=_POLL_SECONDS).event)
             except Empty:
                 continue
     except BaseException:

@@ -23,7 +23,7 @@ from core.data.sources import parse_location
 from core.data.split import DataPlan, SplitOptions, plan_data
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
-from core.distributed.group import ALONE, Team
+from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from core.distributed.torchrun_env import find_job
 from core.events.commands import Mailbox
 from core.events.emitter import Emitter
@@ -40,7 +40,7 @@ _TELL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class RankBriefing:
     """What rank 0 has found out and the others begin with."""
 
     config: Config
@@ -51,18 +51,18 @@ class Brief:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-def let_others_go(config: Config) -> None:
+def release_ranks(config: Config) -> None:
     """Tell ranks that wait for this one, if there are any, that there is nothing to train."""
     job = find_job()
     if job.size > 1:
-        from core.distributed.torch_group import join
+        from core.distributed.torch_process_group import join
 
-        team = join(job, config.device)
-        team.share(None)
-        team.close()
+        group = join(job, config.device)
+        group.broadcast(None)
+        group.close()
 
 
-class Beginning:
+class RunSetup:
     """Prepares one run in its folder. The methods raise SetupError for what a person can mend,
     and return None when a stop was asked for meanwhile."""
 
@@ -83,7 +83,7 @@ class Beginning:
         self._stop_asked = stop_asked
         self._opened = opened
         self._job = find_job()
-        self.team: Team = ALONE
+        self.group: ProcessGroup = SINGLE_PROCESS
         """The ranks of this run, from when they have come together."""
         self._is_briefed = False
 
@@ -118,9 +118,9 @@ class Beginning:
 
         if self._stop_asked():
             return None
-        self._brief(Brief(self._config, plan, self._folder))
+        self._brief(RankBriefing(self._config, plan, self._folder))
         return prepare(
-            self._config, plan, self._folder, self._emitter, self._mailbox, team=self.team
+            self._config, plan, self._folder, self._emitter, self._mailbox, group=self.group
         )
 
     def go_on(self, past: Sequence[Record], resumption: Resumption) -> "Prepared | None":
@@ -159,33 +159,35 @@ class Beginning:
             self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
         self._tell_of_data(plan)
         self._brief(
-            Brief(self._config, plan, self._folder, start.checkpoint, dict(resumption.changes))
+            RankBriefing(
+                self._config, plan, self._folder, start.checkpoint, dict(resumption.changes)
+            )
         )
         return prepare(
-            self._config, plan, self._folder, self._emitter, self._mailbox, start, self.team
+            self._config, plan, self._folder, self._emitter, self._mailbox, start, self.group
         )
 
     def leave(self) -> None:
         """Let other ranks go, also those that still wait to be told what to train."""
-        if self.team.size == 1:
-            let_others_go(self._config)
+        if self.group.size == 1:
+            release_ranks(self._config)
             return
         if not self._is_briefed:
             self._brief(None)
-        self.team.close()
+        self.group.close()
 
     def _come_together(self) -> None:
         """Wait for the other ranks, if there are any: from now on they hear when this one ends."""
         if self._job.size > 1:
             self._before_torch()
-            from core.distributed.torch_group import join
+            from core.distributed.torch_process_group import join
 
             self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
-            self.team = join(self._job, self._config.device)
+            self.group = join(self._job, self._config.device)
 
-    def _brief(self, brief: Brief | None) -> None:
+    def _brief(self, brief: RankBriefing | None) -> None:
         self._is_briefed = True
-        self.team.share(brief)
+        self.group.broadcast(brief)
 
     def _plan(self) -> DataPlan | None:
         """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
@@ -240,7 +242,7 @@ class Beginning:
         write_text_atomically(self._folder.config, to_yaml(self._config))
 
     def _before_torch(self) -> None:
-        if self.team.size > 1:
+        if self.group.size > 1:
             return  # the ranks have come together by it
         limit_openmp_spinning()
         self._emitter.emit(Preparing(stage="loading torch"))

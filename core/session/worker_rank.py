@@ -1,4 +1,4 @@
-"""Ranks other than 0: they train what rank 0 tells them, and keep nothing."""
+"""TorchProcessGroup other than 0: they train what rank 0 tells them, and keep nothing."""
 
 import logging
 import signal
@@ -6,71 +6,71 @@ from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError
 from core.common.openmp import limit_openmp_spinning
-from core.distributed.group import LostContact
+from core.distributed.process_group import RankUnreachable
 from core.distributed.torchrun_env import Job
 from core.events.commands import Mailbox
 from core.events.emitter import Emitter
-from core.session.engine_thread import EXIT_ANEW, EXIT_FAILED, log_to
-from core.session.run_setup import Brief
+from core.session.engine_thread import EXIT_FAILED, EXIT_RESTART, log_to
+from core.session.run_setup import RankBriefing
 from core.training.device_monitor import DeviceMonitor
-from core.training.start_point import FRESH, Start
+from core.training.start_point import FROM_SCRATCH, StartPoint
 
 if TYPE_CHECKING:
-    from core.distributed.torch_group import Ranks
+    from core.distributed.torch_process_group import TorchProcessGroup
 
 
 class _NoMailbox(Mailbox):
-    """Commands come from rank 0; waiting for one is waiting for its word."""
+    """Commands come from rank 0; waiting for one is waiting for its message."""
 
     def wait(self, timeout: float) -> bool:
         """Return at once."""
         return False
 
 
-def follow(job: Job, device: str) -> int:
+def run_worker_rank(job: Job, device: str) -> int:
     """Train along until the run is over; returns the exit code.
 
-    When another rank is gone that is EXIT_ANEW: an elastic agent starts all of them anew.
+    When another rank is gone that is EXIT_RESTART: an elastic agent starts all of them anew.
     """
     # Ctrl-C and Slurm's SIGTERM reach all processes at once; what follows is rank 0's to say, and
     # an agent that has lost a rank kills those that don't end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     limit_openmp_spinning()
-    from core.distributed.torch_group import join
+    from core.distributed.torch_process_group import join
 
     try:
-        team = join(job, device)
+        group = join(job, device)
     except SetupError as error:
         logging.getLogger(__name__).error("%s", error)
         return EXIT_FAILED
-    except LostContact as error:
+    except RankUnreachable as error:
         logging.getLogger(__name__).error("%s", error)
-        return EXIT_ANEW
+        return EXIT_RESTART
     try:
-        _train_along(team)
+        _train_along(group)
     except SetupError:
         return 0  # rank 0 has heard it, and says so
     except Exception:  # the last line of defence: why it ended must be in the run's log
         logging.getLogger(__name__).exception("rank %d can't go on", job.rank)
-        return EXIT_ANEW
+        return EXIT_RESTART
     finally:
         # A process that ends without leaving may be aborted by torch.
-        team.close()
+        group.close()
     return 0
 
 
-def _train_along(team: "Ranks") -> None:
-    brief: Brief | None = team.share(None)
+def _train_along(group: "TorchProcessGroup") -> None:
+    brief: RankBriefing | None = group.broadcast(None)
     if brief is None:
         return
     log_to(brief.folder.log)
     from core.training.setup import prepare
 
-    emit = team.outbox.emit
+    emit = group.outbox.emit
     start = _start(brief)
     prepared = prepare(
-        brief.config, brief.plan, brief.folder, Emitter(), _NoMailbox(), start, team, emit
+        brief.config, brief.plan, brief.folder, Emitter(), _NoMailbox(), start, group, emit
     )
     monitor = DeviceMonitor(prepared.probe, emit)
     try:
@@ -80,10 +80,10 @@ def _train_along(team: "Ranks") -> None:
         prepared.close()
 
 
-def _start(brief: Brief) -> Start:
+def _start(brief: RankBriefing) -> StartPoint:
     if not brief.checkpoint:
-        return FRESH
+        return FROM_SCRATCH
     from core.training.checkpoints.file import read_checkpoint
 
     content = read_checkpoint(brief.folder.checkpoints / brief.checkpoint)
-    return Start(content, brief.checkpoint, [], brief.changes)
+    return StartPoint(content, brief.checkpoint, [], brief.changes)

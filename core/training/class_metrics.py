@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.distributed.group import Team
+from core.distributed.process_group import ProcessGroup
 from core.events.emitter import Emit
 from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 from core.events.types import Evaluated
-from core.training.metrics import PassResult, RunningMetrics, added_up, means
+from core.training.metrics import PassResult, RunningMetrics, means, summed
 
 BINS = 15
-MOST_CONFUSIONS = 2000
+MAX_CONFUSIONS = 2000
 """Pairs of classes that are told: up to 45 classes those are all."""
-MOST_MISTAKES = 24
+MAX_MISTAKES = 24
 
 _Numbers = NDArray[Any]
 
@@ -37,27 +37,25 @@ class EvaluationMetrics(RunningMetrics):
         self._confidence: list[Tensor] = []
         self._classes = 0
 
-    def add_pictures(
-        self, mean_loss: Tensor, logits: Tensor, labels: Tensor, places: Tensor
-    ) -> None:
+    def add_images(self, mean_loss: Tensor, logits: Tensor, labels: Tensor, places: Tensor) -> None:
         """Take in a batch as `add` does; `places` (N,) are those in the data set."""
         self._places.append(places)
         self.add(mean_loss, logits, labels)
 
-    def result_of(self, team: Team) -> PassResult:
+    def result_of(self, group: ProcessGroup) -> PassResult:
         """Return the means so far over all ranks, which call this together: unlike a training
         step's, a rank's figures are of its own share."""
-        return means(added_up(team.gather(self.sums)))
+        return means(summed(group.gather(self.sums)))
 
-    def gather(self, team: Team) -> None:
+    def gather(self, group: ProcessGroup) -> None:
         """Take in what the other ranks have seen in this pass; this waits for the device."""
-        if team.size == 1:
+        if group.size == 1:
             return
         parts = (self._places, self._labels, self._predicted, self._confidence)
         sums = self.sums
         own = [_together(part) if part else None for part in parts]
-        everyone = team.gather((sums, self._classes, own))
-        self.sums = added_up(sums for sums, _, _ in everyone)
+        everyone = group.gather((sums, self._classes, own))
+        self.sums = summed(sums for sums, _, _ in everyone)
         self._classes = max(classes for _, classes, _ in everyone)
         for place, part in enumerate(parts):
             seen = [columns[place] for _, _, columns in everyone]
@@ -118,7 +116,7 @@ def _confusions(labels: _Numbers, predicted: _Numbers, classes: int) -> tuple[li
     """Return the most frequent mistakes by pair of classes, and the pictures in all others."""
     # Pairs and not a whole matrix: that of 20,000 classes would fill gigabytes.
     pairs, counts = np.unique(labels * classes + predicted, return_counts=True)
-    kept = np.argsort(-counts, kind="stable")[:MOST_CONFUSIONS]
+    kept = np.argsort(-counts, kind="stable")[:MAX_CONFUSIONS]
     confusions = [
         Confusion(*divmod(int(pair), classes), int(count))
         for pair, count in zip(pairs[kept], counts[kept], strict=True)
@@ -150,4 +148,4 @@ def _most_confident(confidence: _Numbers, places: _Numbers, wrong: _Numbers) -> 
     """Return where the most confident mistakes are; among equals by place in the data set."""
     found = np.flatnonzero(wrong & np.isfinite(confidence))
     order = np.lexsort((places[found], -confidence[found]))
-    return [int(i) for i in found[order[:MOST_MISTAKES]]]
+    return [int(i) for i in found[order[:MAX_MISTAKES]]]

@@ -16,30 +16,30 @@ from core.common.seeds import derive_seed
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, LoaderError
 from core.data.loading.loader import EVAL_BATCH_FACTOR
-from core.distributed.group import ALONE, Team, Word
+from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
 from core.events.commands import Mailbox
 from core.events.emitter import Emit
 from core.events.types import Preparing, RunEnded
 from core.model.build import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.model.ema import average_of
+from core.model.ema import make_ema
 from core.run.early_stopping import EarlyStopping
 from core.run.history_csv import History
 from core.training import event_factory as reports
 from core.training import micro_batches as parts
-from core.training.checkpoints.disk_health import Disk, NoDisk
-from core.training.checkpoints.writer import Keeper
+from core.training.checkpoints.disk_health import DiskHealth, NoDisk
+from core.training.checkpoints.writer import CheckpointWriter
 from core.training.class_metrics import EvaluationMetrics
-from core.training.command_handler import PhaseEnd, Steering
-from core.training.features.loader import Feed, Source
-from core.training.gradients import Gradients
+from core.training.command_handler import CommandHandler, PhaseEnd
+from core.training.features.loader import BatchSource, PhaseInput
+from core.training.gradients import GradientComputer
 from core.training.lr_schedule import Schedule
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
-from core.training.micro_batches import Passed
+from core.training.micro_batches import ForwardResult
 from core.training.optimizers import build_optimizer, step_if_finite
-from core.training.sample_sheet import Samples
+from core.training.sample_sheet import SampleSheetWriter
 from core.training.step_log import StepLog
 from core.training.stopwatch import Stopwatch
-from core.training.throughput import Meter
+from core.training.throughput import ThroughputMeter
 from core.training.train_state import Best, TrainState
 
 
@@ -54,28 +54,28 @@ class Engine:
         self,
         config: Config,
         model: nn.Module,
-        feeds: Mapping[str, Feed],
-        checkpoints: Keeper,
+        phase_inputs: Mapping[str, PhaseInput],
+        checkpoints: CheckpointWriter,
         history: History,
         emit: Emit,
         mailbox: Mailbox,
-        disk: Disk | NoDisk,
-        samples: Samples,
+        disk: DiskHealth | NoDisk,
+        samples: SampleSheetWriter,
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
-        team: Team = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        """`model` stands on its device already; `feeds` are what each phase trains on. `config`
+        """`model` stands on its device already; `phase_inputs` are what each phase trains on. `config`
         has numbers for what was left to this program."""
-        self.team = team
+        self.group = group
         self.config = config
         self.model = model
-        self.feeds = feeds
+        self.phase_inputs = phase_inputs
         self.checkpoints = checkpoints
         self.history = history
         self.emit = emit
         self.watch = Stopwatch()
-        self.steering = Steering(mailbox, emit, self.save_manual, self.watch, disk, team)
+        self.steering = CommandHandler(mailbox, emit, self.save_manual, self.watch, disk, group)
         self.fingerprint = fingerprint
         self.changes = changes
         self.best: Best | None = None
@@ -88,9 +88,9 @@ class Engine:
         """Why the run can't go on."""
         self.evaluated = EVAL_BATCH_FACTOR
         """How many parts of training an evaluation takes at once, while the memory holds them."""
-        self.meter = Meter()
-        self.log = StepLog(config, feeds, emit)
-        self.gradients = Gradients(config, team, emit)
+        self.meter = ThroughputMeter()
+        self.log = StepLog(config, phase_inputs, emit)
+        self.gradients = GradientComputer(config, group, emit)
         self.phase_began = self.epoch_began = 0.0
 
     def fit(self, saved: Mapping[str, Any] | None = None) -> RunEnded:
@@ -105,7 +105,7 @@ class Engine:
             except LoaderError as error:
                 end = self._fail(state, str(error))
                 self.save_last(state)
-            if not self.steering.until_written(state, patient=end is not PhaseEnd.STOPPED):
+            if not self.steering.wait_until_written(state, patient=end is not PhaseEnd.STOPPED):
                 end = PhaseEnd.STOPPED
             if end is PhaseEnd.STOPPED:
                 outcome, reason = "stopped", self.steering.stop_reason
@@ -140,7 +140,7 @@ class Engine:
         """Freeze or thaw, and make the phase's own optimizer, scheduler and stopper."""
         state = self.new_state(phase)
         config = self.config.phases.get(phase)
-        feed = self.feeds[phase]
+        feed = self.phase_inputs[phase]
         self.emit(reports.phase_started(state, config, feed.train.steps, feed.val.steps))
         if self.config.compile and phase == "full":
             self.emit(Preparing(stage="compiling the network"))
@@ -159,7 +159,7 @@ class Engine:
         self.watch.add(state.run_seconds)
         self.phase_began = self.watch.seconds - state.phase_seconds
         self.epoch_began = self.watch.seconds - state.epoch_seconds
-        self.checkpoints.mend_best(state)
+        self.checkpoints.repair_best(state)
         if state.end in (PhaseEnd.EPOCHS, PhaseEnd.EARLY_STOPPING) and self.changes:
             end = self._verdict(state, state.epoch - 1)
             state.end = end.value if end else None
@@ -170,7 +170,7 @@ class Engine:
         config = self.config.phases.get(phase)
         parameters = (freeze_backbone if phase == "head" else unfreeze)(self.model)
         optimizer = build_optimizer(config, parameters, self.model)
-        feed = self.feeds[phase]
+        feed = self.phase_inputs[phase]
         feed.compute.place_model(self.model)
         self.gradients.begin(feed)
         self.phase_began = self.epoch_began = self.watch.seconds
@@ -189,7 +189,7 @@ class Engine:
             part_size=self.config.data.micro_batch_size or self.config.data.step_pictures,
             best=self.best,
             fingerprint=self.fingerprint,
-            averaged=average_of(self.config, phase, feed.pixels),
+            averaged=make_ema(self.config, phase, feed.pixels),
             frozen=copy_frozen(self.model) if phase == "head" else {},
             start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
         )
@@ -197,16 +197,16 @@ class Engine:
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
         """One training pass with running metrics. Returns why the phase ends, if it does."""
         train_mode(self.model, frozen=state.phase == "head")
-        train = self.feeds[state.phase].train
-        order = self.feeds[state.phase].order(state.phase, state.epoch)
-        end = self.make_ready(state)
+        train = self.phase_inputs[state.phase].train
+        order = self.phase_inputs[state.phase].order(state.phase, state.epoch)
+        end = self.compute_missing_features(state)
         if end is not None:
             return end
         # On a CPU the figures of a step cost no waiting; a GPU's are read with the next progress.
-        is_cheap = self.feeds[state.phase].compute.device.type == "cpu"
+        is_cheap = self.phase_inputs[state.phase].compute.device.type == "cpu"
         # Dropout and stochastic depth draw from here: keyed, so that nothing shifts them.
         first_seed = derive_seed(self.config.seed, "step", state.phase, state.epoch)
-        self.meter = Meter()
+        self.meter = ThroughputMeter()
         for batch in train.epoch(state.phase, state.epoch, order, state.step):
             self.meter.data_arrived()
             end = self._steer(state, batch)
@@ -215,7 +215,7 @@ class Engine:
             self._warn_of_unreadable(batch, train)
             self.samples.save(state, batch, train)
             self.step(state, batch, first_seed + state.step)
-            self.meter.step_done(self.team.pictures)
+            self.meter.step_done(self.group.step_images)
             has_looked = is_cheap or self.log.is_full
             if has_looked:
                 self.log.look(state, self.meter)
@@ -227,10 +227,10 @@ class Engine:
             self.meter.next_step()
         return None
 
-    def make_ready(self, state: TrainState) -> PhaseEnd | None:
+    def compute_missing_features(self, state: TrainState) -> PhaseEnd | None:
         """Put the pictures through the network whose features an earlier epoch left and that are
         gone since, as after a resume without the cache."""
-        train = self.feeds[state.phase].train
+        train = self.phase_inputs[state.phase].train
         for done, batch in enumerate(train.missing(state.phase, state.epoch)):
             self.emit(Preparing(stage="computing features", done=done, total=train.steps))
             if self.logits(state, batch) is None:
@@ -239,7 +239,7 @@ class Engine:
             end = self._steer(state)
             if end is not None:
                 return end
-        return self._steer(state) if self.team.size > 1 else None
+        return self._steer(state) if self.group.size > 1 else None
 
     def step(self, state: TrainState, batch: Batch, seed: int) -> None:
         """One training step, but for a batch of which nothing could be read.
@@ -247,26 +247,28 @@ class Engine:
         What the network draws at random depends on `seed`. Nothing here waits for the device:
         whether loss and gradient are finite is judged there.
         """
-        if self.team.pictures:
-            passed = self.gradients.of(state, batch, seed)
+        if self.group.step_images:
+            forwarded = self.gradients.of(state, batch, seed)
             self.failure = self.gradients.failure
             if self.failure:
                 return
-            self._update(state, passed)
+            self._update(state, forwarded)
         state.advance()
         self.global_step = state.global_step
 
-    def _update(self, state: TrainState, passed: Passed | None) -> None:
+    def _update(self, state: TrainState, forwarded: ForwardResult | None) -> None:
         """Take the step that the gradients ask for, and note what it came to."""
         clip = self.config.clip_grad_norm or math.inf
         norm = nn.utils.clip_grad_norm_(state.parameters, clip)
-        if passed is not None and self.team.size == 1:
-            figures = torch.stack([passed.loss, norm])
-            self.log.add(state.step + 1, passed, figures)
+        if forwarded is not None and self.group.size == 1:
+            figures = torch.stack([forwarded.loss, norm])
+            self.log.add(state.step + 1, forwarded, figures)
         else:
-            loss, *found = self.team.add_up(parts.figures(passed, self.team.size, norm.device))
+            loss, *found = self.group.all_reduce_sum(
+                parts.figures(forwarded, self.group.size, norm.device)
+            )
             figures = torch.stack([loss, norm, *found])
-            self.log.add_shared(state.step + 1, self.team.pictures, figures)
+            self.log.add_shared(state.step + 1, self.group.step_images, figures)
         step_if_finite(state.optimizer, figures[:2])
         if state.averaged:
             state.averaged.update(state.phase_step + 1)
@@ -274,13 +276,13 @@ class Engine:
     def validate(self, state: TrainState) -> tuple[PassResult, PhaseEnd | None]:
         """One validation pass. The result is whole only if no end comes with it."""
         state.validation_pending = True
-        self.team.align(self.model)
+        self.group.sync_buffers(self.model)
         if state.averaged:
-            self.team.align(state.averaged.net)
+            self.group.sync_buffers(state.averaged.net)
         self.model.eval()
-        val = self.feeds[state.phase].val
+        val = self.phase_inputs[state.phase].val
         metrics = self.evaluation = EvaluationMetrics(val.dataset.paths)
-        meter, self.meter = self.meter, Meter()
+        meter, self.meter = self.meter, ThroughputMeter()
         for step, batch in enumerate(val.epoch(state.phase, state.epoch), 1):
             self.meter.data_arrived()
             end = self._steer(state, batch)
@@ -288,17 +290,17 @@ class Engine:
                 return metrics.result(), end
             self._warn_of_unreadable(batch, val)
             self.validation_step(state, batch, metrics)
-            self.meter.step_done(self.team.pictures)
+            self.meter.step_done(self.group.step_images)
             self._tell_progress(state, "val", step, val.steps, metrics)
             if self.failure:
                 return metrics.result(), self._fail(state, self.failure)
             self.meter.next_step()
         self.meter = meter
-        if self.team.size > 1:
+        if self.group.size > 1:
             end = self._steer(state)
             if end is not None:
                 return metrics.result(), end
-        metrics.gather(self.team)
+        metrics.gather(self.group)
         return metrics.result(), None
 
     def validation_step(self, state: TrainState, batch: Batch, metrics: EvaluationMetrics) -> None:
@@ -307,12 +309,12 @@ class Engine:
         if logits is not None:
             labels = batch.labels.to(logits.device, non_blocking=True)
             loss = cross_entropy(logits, labels)
-            metrics.add_pictures(loss, logits, labels, batch.indices)
+            metrics.add_images(loss, logits, labels, batch.indices)
 
     def logits(self, state: TrainState, batch: Batch) -> Tensor | None:
         """Return the logits of a batch, in parts where the memory is too small for it at once;
         None when it is too small for a single picture."""
-        feed = self.feeds[state.phase]
+        feed = self.phase_inputs[state.phase]
         net = state.averaged.net if state.averaged else feed.net
         while len(batch.labels):
             try:
@@ -322,7 +324,7 @@ class Engine:
                 too_many = self.evaluated > 1
                 self.evaluated = 1
             if not too_many:
-                self.failure = self.gradients.use_smaller_parts(state)
+                self.failure = self.gradients.halve_micro_batch(state)
                 if self.failure:
                     return None
         return torch.empty(0)
@@ -382,7 +384,7 @@ class Engine:
             self.save_last(state)
         before = self.watch.total_paused
         pictures = 0 if batch is None else batch.labels.shape[0]
-        end = self.steering.between_steps(state, pictures, self._is_due)
+        end = self.steering.handle_commands(state, pictures, self._is_due)
         self.meter.skip(self.watch.total_paused - before)
         return end
 
@@ -392,10 +394,10 @@ class Engine:
     def _fail(self, state: TrainState, reason: str) -> PhaseEnd:
         """Let all ranks know at their next step why this one can't go on."""
         self.failure = reason
-        self.team.meet(Word(failure=reason))
+        self.group.sync_step(StepMessage(failure=reason))
         return PhaseEnd.FAILED
 
-    def _warn_of_unreadable(self, batch: Batch, source: Source) -> None:
+    def _warn_of_unreadable(self, batch: Batch, source: BatchSource) -> None:
         for place, reason in batch.failed:
             path = source.dataset.paths[place]
             if path not in self.unreadable:
@@ -406,11 +408,11 @@ class Engine:
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics
     ) -> bool:
         """Tell of progress if it is time; returns whether it was."""
-        if step not in (1, steps) and not self.team.is_due(self._is_due):
+        if step not in (1, steps) and not self.group.is_due(self._is_due):
             return False
         self._stamp(state)
-        result = metrics.result_of(self.team)
+        result = metrics.result_of(self.group)
         self.emit(reports.progress(state, stage, step, steps, result, self.meter))
-        for event in self.team.news():
+        for event in self.group.gather_events():
             self.emit(event)
         return True

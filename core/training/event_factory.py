@@ -9,7 +9,7 @@ from core.config.schema import PhaseConfig
 from core.events.types import EpochEnded, PhaseEnded, PhaseStarted, Progress, RunEnded, Warned
 from core.model.build import count_parameters
 from core.training.metrics import PassResult
-from core.training.throughput import Meter
+from core.training.throughput import ThroughputMeter
 from core.training.train_state import Best, TrainState
 
 _FILES_A_WARNING = 64
@@ -39,7 +39,7 @@ def phase_started(
 
 
 def progress(
-    state: TrainState, stage: str, step: int, steps: int, sofar: PassResult, meter: Meter
+    state: TrainState, stage: str, step: int, steps: int, sofar: PassResult, meter: ThroughputMeter
 ) -> Progress:
     """Return where the running pass stands; the meter begins anew."""
     return Progress(
@@ -64,7 +64,7 @@ def epoch_ended(
     lr: float,
     best: bool,
     phase_best: bool,
-    meter: Meter,
+    meter: ThroughputMeter,
 ) -> EpochEnded:
     """Return the verdicts on an epoch: `lr` is what it ended with, the state has the next one."""
     return EpochEnded(
@@ -137,7 +137,7 @@ def unreadable_file(path: str, reason: str) -> Warned:
     return Warned(code="unreadable-file", message=message, files=[path], reasons=[reason])
 
 
-def smaller_parts(device: str, size: int) -> Warned:
+def micro_batch_reduced(device: str, size: int) -> Warned:
     """Return the warning that batches are worked through in parts from now on."""
     return Warned(
         code="out-of-memory",

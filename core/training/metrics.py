@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.distributed.group import Team
+from core.distributed.process_group import ProcessGroup
 
 TOP_K = 5
-MOST_VALUES = 1 << 22
+MAX_VALUES = 1 << 22
 """Logits that may wait on the device before they are looked at: 16 MB of them."""
 
 
@@ -71,14 +71,14 @@ class RunningMetrics:
         """Return the means so far; this waits for the device."""
         return means(self.sums)
 
-    def result_of(self, team: Team) -> PassResult:
+    def result_of(self, group: ProcessGroup) -> PassResult:
         """Return the means so far over all ranks, which call this together."""
         return self.result()
 
     def _let_wait(self, logits: Tensor, labels: Tensor) -> None:
         self._waiting.append((logits, labels))
         self._values += logits.numel()
-        if self._values > MOST_VALUES:
+        if self._values > MAX_VALUES:
             self._settle()
 
     def _settle(self) -> None:
@@ -104,7 +104,7 @@ class RunningMetrics:
         for nothing."""
 
 
-def added_up(sums: Iterable[Sequence[float]]) -> list[float]:
+def summed(sums: Iterable[Sequence[float]]) -> list[float]:
     """Return the sums of several ranks as one."""
     return [sum(column) for column in zip(*sums, strict=True)]
 

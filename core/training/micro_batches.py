@@ -11,13 +11,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from core.data.loading.dataset import Batch
 from core.model.device import Compute
-from core.training.features.loader import Feed, FrozenNet
+from core.training.features.loader import FrozenBackbone, PhaseInput
 from core.training.metrics import hits
 
 Net = Callable[[Tensor], Tensor]
 
 
-class Passed(NamedTuple):
+class ForwardResult(NamedTuple):
     """A batch that went through the network, on the device."""
 
     loss: Tensor
@@ -30,12 +30,12 @@ class Passed(NamedTuple):
 
 def backward(
     net: Net,
-    feed: Feed,
+    feed: PhaseInput,
     batch: Batch,
     size: int,
     seed: int,
     weight: float = 1.0,
-) -> Passed:
+) -> ForwardResult:
     """Add up the gradient of a batch's mean loss times `weight`, `size` pictures at a time. Where
     pictures are mixed, that depends on `seed` and is done before they are parted.
 
@@ -49,32 +49,32 @@ def backward(
     if feed.mix is not None:
         images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
     if count <= size:
-        return Passed(*_backward_part(net, feed, images, targets, weight), labels)
+        return ForwardResult(*_backward_micro_batch(net, feed, images, targets, weight), labels)
     losses, logits = [], []
     parts = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
     for number, (part, wanted) in enumerate(parts, 1):
         share = weight * wanted.shape[0] / count
         with _kept(net, number < len(parts)):
-            loss, output = _backward_part(net, feed, part, wanted, share)
+            loss, output = _backward_micro_batch(net, feed, part, wanted, share)
         losses.append(loss)
         logits.append(output)
-    return Passed(torch.stack(losses).sum(), torch.cat(logits), labels)
+    return ForwardResult(torch.stack(losses).sum(), torch.cat(logits), labels)
 
 
-def figures(passed: Passed | None, ranks: int, device: torch.device) -> Tensor:
+def figures(forwarded: ForwardResult | None, ranks: int, device: torch.device) -> Tensor:
     """Return a rank's part (3,) of a step's mean loss and of the hits of the highest logit and of
     the highest five: what all of them add up to is that of the global batch."""
-    if passed is None:
+    if forwarded is None:
         return torch.zeros(3, device=device)
-    right = hits(passed.logits, passed.labels)
-    return torch.cat([passed.loss.reshape(1) / ranks, right.to(passed.loss.dtype)])
+    right = hits(forwarded.logits, forwarded.labels)
+    return torch.cat([forwarded.loss.reshape(1) / ranks, right.to(forwarded.loss.dtype)])
 
 
-def put_together(net: Net, feed: Feed, side: int) -> None:
+def sync_gradients(net: Net, feed: PhaseInput, side: int) -> None:
     """Put the gradients of all ranks together that this one has added up alone, or has none of:
     with those of a picture (`side` pixels square) that counts nothing."""
     module = net.module if isinstance(net, DistributedDataParallel) else net
-    if isinstance(module, FrozenNet):
+    if isinstance(module, FrozenBackbone):
         blank = torch.zeros(1, module.classifier.in_features)
     else:
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
@@ -96,8 +96,8 @@ def _kept(net: Net, here: bool) -> AbstractContextManager[object]:
     return no_sync() if no_sync else nullcontext()
 
 
-def _backward_part(
-    net: Net, feed: Feed, images: Tensor, targets: Tensor, share: float
+def _backward_micro_batch(
+    net: Net, feed: PhaseInput, images: Tensor, targets: Tensor, share: float
 ) -> tuple[Tensor, Tensor]:
     with feed.compute.autocast():
         output = net(feed.compute.place_images(images))

@@ -14,7 +14,7 @@ from core.config.schema import FullConfig
 Normalise = Callable[[Tensor], Tensor]
 
 
-class Mix:
+class BatchMixer:
     """Mixes the batches of a phase as timm's `Mixup` does in its mode `batch`: the first picture
     with the last, the second with the last but one, all in the same ratio.
 
@@ -28,7 +28,7 @@ class Mix:
         self._mixup = Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=classes)
 
     def __call__(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Return pictures (N, C, H, W), normalised, and targets (N, classes) that add up to 1.
+        """Return pictures (N, C, H, W), normalize, and targets (N, classes) that add up to 1.
         `images` and `labels` (N,) are left as they are; the mixture depends on `seed` and on the
         batch alone."""
         images = self._normalise(images)
@@ -45,12 +45,12 @@ class Mix:
         return images, targets
 
 
-def make_mix(config: FullConfig, classes: int, normalise: Normalise) -> Mix | None:
+def make_mixup(config: FullConfig, classes: int, normalise: Normalise) -> BatchMixer | None:
     """Return what mixes the batches of phase full; None where nothing does."""
-    return Mix(config, classes, normalise) if is_mixed(config) else None
+    return BatchMixer(config, classes, normalise) if uses_mixup(config) else None
 
 
-def is_mixed(config: FullConfig) -> bool:
+def uses_mixup(config: FullConfig) -> bool:
     """Whether phase full mixes pictures."""
     return bool(config.mixup or config.cutmix)
 

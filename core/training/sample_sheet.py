@@ -12,28 +12,28 @@ from core.common.files import write_atomically
 from core.data.loading.dataset import Batch, LoaderError
 from core.events.emitter import Emit
 from core.events.types import SamplesSaved, Warned
-from core.model.normalize import PixelNet
-from core.training.features.loader import Source
+from core.model.normalize import NormalizedModel
+from core.training.features.loader import BatchSource
 from core.training.train_state import TrainState
 
 MOST = 16
 _QUICKLY = 1  # of PNG's levels of compression
 
 
-class Samples:
+class SampleSheetWriter:
     """Writes a sheet of pictures for each phase into a run's folder.
 
     Nothing that trains depends on it, and where it can't be written the run goes on.
     """
 
-    def __init__(self, run: Path | None, net: PixelNet, emit: Emit) -> None:
-        """`net` knows how pictures were normalised that are no bytes any more. Without a folder
+    def __init__(self, run: Path | None, net: NormalizedModel, emit: Emit) -> None:
+        """`net` knows how pictures were normalize that are no bytes any more. Without a folder
         nothing is written: another rank does."""
         self._run = run
         self._net = net
         self._emit = emit
 
-    def save(self, state: TrainState, batch: Batch, source: Source) -> None:
+    def save(self, state: TrainState, batch: Batch, source: BatchSource) -> None:
         """Write down the first pictures of the first batch of a phase; other batches are left
         alone."""
         is_first = (state.epoch, state.step) == (1, 0)

@@ -19,7 +19,7 @@ from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
 from core.data.sources import source_of
 from core.data.split import DataPlan
-from core.distributed.group import ALONE, Team
+from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from core.distributed.torchrun_env import Job, find_job
 from core.events.commands import Mailbox
 from core.events.emitter import Emit, Emitter
@@ -31,21 +31,25 @@ from core.model.build import (
     count_parameters,
     model_data_config,
 )
-from core.model.device import Compute, set_deterministic, ways_to_compute
-from core.model.normalize import PixelNet
+from core.model.device import Compute, compute_options, set_deterministic
+from core.model.normalize import NormalizedModel
 from core.run.find import is_of_job
 from core.run.folder import RunFolder
 from core.run.history_csv import History
 from core.run.state import fold
-from core.training.autotune.autotune import Choices, choose
-from core.training.checkpoints.disk_health import Disk, NoDisk
-from core.training.checkpoints.writer import Checkpoints, NothingKept, newest_good
+from core.training.autotune.autotune import AutoChoices, choose
+from core.training.checkpoints.disk_health import DiskHealth, NoDisk
+from core.training.checkpoints.writer import (
+    FileCheckpointWriter,
+    NullCheckpointWriter,
+    find_resumable,
+)
 from core.training.device_monitor import DeviceMemory, DeviceProbe
 from core.training.engine import Engine
-from core.training.features.phase_inputs import make_feeds
-from core.training.mixup import is_mixed
-from core.training.sample_sheet import Samples
-from core.training.start_point import FRESH, Start
+from core.training.features.phase_inputs import make_phase_inputs
+from core.training.mixup import uses_mixup
+from core.training.sample_sheet import SampleSheetWriter
+from core.training.start_point import FROM_SCRATCH, StartPoint
 
 
 class Prepared:
@@ -56,7 +60,7 @@ class Prepared:
         engine: Engine,
         probe: DeviceProbe,
         loaders: tuple[Loader, Loader],
-        checkpoints: Checkpoints | NothingKept,
+        checkpoints: FileCheckpointWriter | NullCheckpointWriter,
         saved: Mapping[str, Any] | None,
     ) -> None:
         self.engine = engine
@@ -78,7 +82,7 @@ class Prepared:
         """End the loader workers, and write what is waiting to be written."""
         for loader in self._loaders:
             loader.close()
-        if isinstance(self._checkpoints, Checkpoints):
+        if isinstance(self._checkpoints, FileCheckpointWriter):
             self._checkpoints.close()
 
 
@@ -88,8 +92,8 @@ def prepare(
     folder: RunFolder,
     emitter: Emitter,
     mailbox: Mailbox,
-    start: Start = FRESH,
-    team: Team = ALONE,
+    start: StartPoint = FROM_SCRATCH,
+    group: ProcessGroup = SINGLE_PROCESS,
     emit: Emit | None = None,
 ) -> Prepared:
     """Build model, loaders and engine, and tell of them by `emit`, which is the emitter's.
@@ -99,23 +103,23 @@ def prepare(
     but rank 0 alone keeps anything.
     """
     emit = emit or emitter.emit
-    with team.together():
-        if not team.leads:
-            need_pictures(plan)
+    with group.shared_errors():
+        if not group.is_main:
+            require_images(plan)
         set_deterministic(config.deterministic)
-        device = ways_to_compute(config)[0].device
+        device = compute_options(config)[0].device
         emit(Preparing(stage="building the model"))
         model, weights = _model(config, plan, start)
         data_config = model_data_config(model)
-        net = PixelNet(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
+        net = NormalizedModel(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
         net.to(device)
     kept = start.content.get("choices") if start.content else None
-    choices = _choices(config, net, plan, kept, team, emit)
+    choices = _choices(config, net, plan, kept, group, emit)
     config = with_values(config, {"data.batch_size": choices.batch_size})
     datasets = make_datasets(config, plan, data_config)
     workers = _workers(config, datasets[0], choices, emit)
-    team.keep_pairs(is_mixed(config.phases.full))
-    loaders = make_loaders(datasets, choices.batch_size, workers, device, team)
+    group.set_paired_sharding(uses_mixup(config.phases.full))
+    loaders = make_loaders(datasets, choices.batch_size, workers, device, group)
     emit(Preparing(stage="starting the processes that read pictures"))
     for loader in loaders:
         loader.start()
@@ -130,36 +134,36 @@ def prepare(
         },
     }
     keep = config.checkpoint.keep_manual
-    history = History(folder.history if team.leads else None, start.epochs)
-    checkpoints: Checkpoints | NothingKept = NothingKept()
-    disk: Disk | NoDisk = NoDisk()
-    if team.leads:
-        checkpoints = Checkpoints(folder.checkpoints, about, emit, keep)
-        disk = Disk(emitter, history, checkpoints.saver)
-    with team.together():
-        feeds = make_feeds(config, net, loaders, choices.computes, emit)
+    history = History(folder.history if group.is_main else None, start.epochs)
+    checkpoints: FileCheckpointWriter | NullCheckpointWriter = NullCheckpointWriter()
+    disk: DiskHealth | NoDisk = NoDisk()
+    if group.is_main:
+        checkpoints = FileCheckpointWriter(folder.checkpoints, about, emit, keep)
+        disk = DiskHealth(emitter, history, checkpoints.saver)
+    with group.shared_errors():
+        phase_inputs = make_phase_inputs(config, net, loaders, choices.computes, emit)
     engine = Engine(
         config=config,
         model=model,
-        feeds=feeds,
+        phase_inputs=phase_inputs,
         checkpoints=checkpoints,
         history=history,
         emit=emit,
         mailbox=mailbox,
         disk=disk,
-        samples=Samples(folder.path if team.leads else None, net, emit),
+        samples=SampleSheetWriter(folder.path if group.is_main else None, net, emit),
         fingerprint=plan.fingerprint,
         changes=start.changes,
-        team=team,
+        group=group,
     )
     emit(_model_ready(config, model, choices, weights))
     _warn_of_weights(weights, emit)
     saved = start.content["train_state"] if start.content else None
-    probe = _probe(choices.computes["full"], team)
+    probe = _probe(choices.computes["full"], group)
     return Prepared(engine, probe, loaders, checkpoints, saved)
 
 
-def need_pictures(plan: DataPlan) -> None:
+def require_images(plan: DataPlan) -> None:
     """Raise DataError on a machine that doesn't have the pictures that rank 0 has found."""
     first = plan.train[0].path
     if source_of(plan.root).is_missing_here(plan.root / first):
@@ -175,13 +179,13 @@ def find_start(
     config: Config,
     changes: Mapping[str, Any],
     job: Job,
-) -> tuple[Start, RunResumed, list[str]]:
+) -> tuple[StartPoint, RunResumed, list[str]]:
     """Return the newest good checkpoint of a run as a place to start, the event that tells of
     it, and what is wrong with newer ones.
 
     A run that never wrote one starts anew; where all are damaged, raises ModelError.
     """
-    content, name, problems = newest_good(folder.checkpoints)
+    content, name, problems = find_resumable(folder.checkpoints)
     if content is None and problems:
         raise ModelError(f"run {folder.id} has no checkpoint to go on from: {'; '.join(problems)}")
     first = next(phase for phase in PHASES if config.phases.get(phase).epochs > 0)
@@ -204,10 +208,10 @@ def find_start(
     state = fold([*past, Record(1, 0.0, event)])
     epochs = [point.result for point in state.epochs]
     skipped = [f"{problem}; {name} is used instead" for problem in problems]
-    return Start(content, name, epochs, changes), event, skipped
+    return StartPoint(content, name, epochs, changes), event, skipped
 
 
-def _model(config: Config, plan: DataPlan, start: Start) -> tuple[nn.Module, WeightsReport]:
+def _model(config: Config, plan: DataPlan, start: StartPoint) -> tuple[nn.Module, WeightsReport]:
     if start.content is None:
         return build_model(config.model, len(plan.classes), config.seed)
     bare = config.model.model_copy(update={"pretrained": False, "weights": None})
@@ -218,23 +222,23 @@ def _model(config: Config, plan: DataPlan, start: Start) -> tuple[nn.Module, Wei
 
 def _choices(
     config: Config,
-    net: PixelNet,
+    net: NormalizedModel,
     plan: DataPlan,
     kept: Mapping[str, Any] | None,
-    team: Team,
+    group: ProcessGroup,
     emit: Emit,
-) -> Choices:
+) -> AutoChoices:
     """Return rank 0's choices, on this rank's device."""
     pictures = len(plan.train)
-    if team.size == 1:
+    if group.size == 1:
         return choose(config, net, pictures, kept, emit)
-    with team.together():
-        own = choose(config, net, pictures, kept, emit) if team.leads else None
-    settled = team.share(own.plain() if own else {})
+    with group.shared_errors():
+        own = choose(config, net, pictures, kept, emit) if group.is_main else None
+    settled = group.broadcast(own.plain() if own else {})
     return own or choose(config, net, pictures, settled, emit)
 
 
-def _workers(config: Config, train: ImageDataset, choices: Choices, emit: Emit) -> int:
+def _workers(config: Config, train: ImageDataset, choices: AutoChoices, emit: Emit) -> int:
     cores = max(1, usable_cores() // find_job().local_size)
     if config.data.workers != "auto":
         return config.data.workers
@@ -250,7 +254,7 @@ def _workers(config: Config, train: ImageDataset, choices: Choices, emit: Emit) 
 
 
 def _model_ready(
-    config: Config, model: nn.Module, choices: Choices, weights: WeightsReport
+    config: Config, model: nn.Module, choices: AutoChoices, weights: WeightsReport
 ) -> ModelReady:
     compute = choices.computes["full"]
     return ModelReady(
@@ -275,11 +279,11 @@ def _warn_of_weights(weights: WeightsReport, emit: Emit) -> None:
             emit(Warned(code="weights", message=f"{weights.source}: tensors {what}: {shown}"))
 
 
-def _probe(compute: Compute, team: Team) -> DeviceProbe:
-    host = socket.gethostname() if team.size > 1 else ""
+def _probe(compute: Compute, group: ProcessGroup) -> DeviceProbe:
+    host = socket.gethostname() if group.size > 1 else ""
     if compute.device.type != "cuda":
         return DeviceProbe(
-            str(compute.device), compute.name, rank=team.rank, host=host, waits=team.waits
+            str(compute.device), compute.name, rank=group.rank, host=host, waits=group.wait_fraction
         )
     index = torch.cuda.current_device()
     properties = torch.cuda.get_device_properties(index)
@@ -293,4 +297,6 @@ def _probe(compute: Compute, team: Team) -> DeviceProbe:
         )
 
     uuid = f"GPU-{properties.uuid}" if hasattr(properties, "uuid") else ""
-    return DeviceProbe(f"cuda:{index}", compute.name, uuid, memory, team.rank, host, team.waits)
+    return DeviceProbe(
+        f"cuda:{index}", compute.name, uuid, memory, group.rank, host, group.wait_fraction
+    )

@@ -8,7 +8,7 @@ from core.events.types import EpochEnded
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartPoint:
     """A checkpoint to go on from, with the epochs that stand; empty for a new run."""
 
     content: Mapping[str, Any] | None = None
@@ -19,4 +19,4 @@ class Start:
     """Keys that were set anew."""
 
 
-FRESH = Start()
+FROM_SCRATCH = StartPoint()

@@ -10,28 +10,28 @@ from torch import Tensor
 from core.config.schema import Config
 from core.events.emitter import Emit
 from core.training import event_factory as reports
-from core.training.features.loader import Feed
-from core.training.metrics import MOST_VALUES
-from core.training.micro_batches import Passed
-from core.training.throughput import Meter
-from core.training.train_state import MOST_ROLLBACKS, TrainState
+from core.training.features.loader import PhaseInput
+from core.training.metrics import MAX_VALUES
+from core.training.micro_batches import ForwardResult
+from core.training.throughput import ThroughputMeter
+from core.training.train_state import MAX_ROLLBACKS, TrainState
 
 
 class _Step(NamedTuple):
     number: int
     figures: Tensor
-    """Loss, gradient norm and, where `passed` doesn't tell, hits of the highest logit and of the
+    """Loss, gradient norm and, where `forwarded` doesn't tell, hits of the highest logit and of the
     highest five: (2,) or (4,), on the device."""
-    passed: Passed | None
+    forwarded: ForwardResult | None
     pictures: int
 
 
 class StepLog:
     """Keeps the figures of steps on the device until they are looked at, then counts and warns."""
 
-    def __init__(self, config: Config, feeds: Mapping[str, Feed], emit: Emit) -> None:
+    def __init__(self, config: Config, phase_inputs: Mapping[str, PhaseInput], emit: Emit) -> None:
         self._config = config
-        self._feeds = feeds
+        self._feeds = phase_inputs
         self._emit = emit
         self._unseen: list[_Step] = []
         self._values = 0
@@ -39,19 +39,19 @@ class StepLog:
     @property
     def is_full(self) -> bool:
         """Whether so much waits on the device that it is time to look."""
-        return self._values > MOST_VALUES
+        return self._values > MAX_VALUES
 
-    def add(self, number: int, passed: Passed, figures: Tensor) -> None:
+    def add(self, number: int, forwarded: ForwardResult, figures: Tensor) -> None:
         """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
-        self._unseen.append(_Step(number, figures, passed, len(passed.labels)))
-        self._values += passed.logits.numel()
+        self._unseen.append(_Step(number, figures, forwarded, len(forwarded.labels)))
+        self._values += forwarded.logits.numel()
 
     def add_shared(self, number: int, pictures: int, figures: Tensor) -> None:
         """Note a step of several ranks by its loss, gradient norm, and hits of the highest logit
         and of the highest five (4,), over all of its `pictures`."""
         self._unseen.append(_Step(number, figures, None, pictures))
 
-    def look(self, state: TrainState, meter: Meter) -> None:
+    def look(self, state: TrainState, meter: ThroughputMeter) -> None:
         """Read the steps since the last look: count those that were taken, warn of the others
         with the files of their batch."""
         if not self._unseen:
@@ -61,8 +61,8 @@ class StepLog:
             meter.saw(loss, norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
-                if step.passed is not None:
-                    state.metrics.count(loss, step.passed.logits, step.passed.labels)
+                if step.forwarded is not None:
+                    state.metrics.count(loss, step.forwarded.logits, step.forwarded.labels)
                 else:
                     state.metrics.count_hits(loss, step.pictures, *hits)
                 continue
@@ -84,7 +84,7 @@ class StepLog:
         limit = 1 if policy == "stop" else self._config.nonfinite_limit
         if state.nonfinite_steps < limit:
             return ""
-        if policy == "rollback" and state.rollbacks < MOST_ROLLBACKS:
+        if policy == "rollback" and state.rollbacks < MAX_ROLLBACKS:
             origin = state.roll_back(self._config.phases.get(state.phase).scheduler.factor)
             self._emit(reports.rolled_back(state, limit, origin))
             return ""

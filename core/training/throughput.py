@@ -9,7 +9,7 @@ from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
 
 
 @dataclass
-class Meter:
+class ThroughputMeter:
     """Collects what the steps of one pass cost, between two Progress events."""
 
     clock: Callable[[], float] = time.monotonic

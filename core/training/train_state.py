@@ -9,12 +9,12 @@ from torch.optim import Optimizer
 
 from core.config.schema import PhaseConfig
 from core.model.build import copy_weights
-from core.model.ema import Averaged
+from core.model.ema import ModelEma
 from core.run.early_stopping import EarlyStopping
 from core.training.lr_schedule import Schedule
 from core.training.metrics import RunningMetrics
 
-MOST_ROLLBACKS = 3
+MAX_ROLLBACKS = 3
 """How often a phase goes back before it fails: lower learning rates haven't helped then."""
 
 _PLAIN = (
@@ -80,7 +80,7 @@ class TrainState:
     best: Best | None
     fingerprint: str
     """Of the data: content, classes and split."""
-    averaged: Averaged | None = None
+    averaged: ModelEma | None = None
     """The moving average of the weights, where one is kept."""
     nonfinite_steps: int = 0
     """Steps in a row whose loss or gradient was not finite."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run with averaged weights: what is used of them is what validation saw."""
+"""FileCheckpointWriter of a run with averaged weights: what is used of them is what validation saw."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_the_last_checkpoint_gives_the_last_epochs_figures_again(run: Trained) -> None:
     last = run.of(ev.EpochEnded)[-1]
-    val = run.engine.feeds["full"].val.dataset
+    val = run.engine.phase_inputs["full"].val.dataset
     root = Path(str(run.engine.config.data.root))
     pictures = Labelled(root, "val", [str(root / path) for path in val.paths], val.labels)
     predictor = Predictor(load_run(run.folder.path, "last"), device="cpu")

@@ -15,10 +15,10 @@ from core.training import metrics
 from core.training.class_metrics import EvaluationMetrics
 from core.training.metrics import RunningMetrics, cross_entropy
 
-Passed = list[tuple[torch.Tensor, torch.Tensor]]
+ForwardResult = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-def told(passed: Passed, looks: list[bool]) -> Evaluated:
+def told(passed: ForwardResult, looks: list[bool]) -> Evaluated:
     """The event of a pass in which someone looks now and then; places count from 100 down."""
     count = sum(len(labels) for _, labels in passed)
     found = EvaluationMetrics([f"{n}.png" for n in range(101)])
@@ -27,7 +27,7 @@ def told(passed: Passed, looks: list[bool]) -> Evaluated:
     for (logits, labels), look in zip(passed, looks, strict=False):
         places = torch.arange(place, place - len(labels), -1)
         place -= len(labels)
-        found.add_pictures(cross_entropy(logits, labels), logits, labels, places)
+        found.add_images(cross_entropy(logits, labels), logits, labels, places)
         plain.add(cross_entropy(logits, labels), logits, labels)
         if look:
             found.result()
@@ -58,7 +58,7 @@ def test_counts_are_those_of_all_pictures(
         for size in sizes
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "MOST_VALUES", room)
+        patch.setattr(metrics, "MAX_VALUES", room)
         event = told(passed, looks)
     logits, labels = (torch.cat(parts) for parts in zip(*passed, strict=True))
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
@@ -94,7 +94,7 @@ def test_equally_confident_mistakes_come_by_their_place() -> None:
 
 
 def test_only_the_most_frequent_confusions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation_metrics, "MOST_CONFUSIONS", 2)
+    monkeypatch.setattr(evaluation_metrics, "MAX_CONFUSIONS", 2)
     logits = torch.eye(4)[[1, 1, 1, 2, 2, 3, 3, 0]]
     event = told([(logits, torch.tensor([0, 0, 0, 0, 0, 0, 1, 0]))], [True])
     assert event.confusions == [Confusion(0, 1, 3), Confusion(0, 2, 2)]

@@ -4,7 +4,7 @@ import pytest
 
 from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
 from core.training.stopwatch import Stopwatch
-from core.training.throughput import Meter, Rates
+from core.training.throughput import Rates, ThroughputMeter
 
 DAY = 86_400.0
 
@@ -21,7 +21,7 @@ class Clock:
 
 
 def step(
-    meter: Meter, clock: Clock, *, wait: float, work: float, loss: float, images: int = 4
+    meter: ThroughputMeter, clock: Clock, *, wait: float, work: float, loss: float, images: int = 4
 ) -> None:
     meter.next_step()
     clock.wait(wait)
@@ -33,7 +33,7 @@ def step(
 
 def test_the_figures_are_those_of_the_steps_since_the_last_telling() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.25, work=0.75, loss=1.0)
     step(meter, clock, wait=0.75, work=0.25, loss=3.0)
     assert meter.take() == Rates(
@@ -51,7 +51,7 @@ def test_the_figures_are_those_of_the_steps_since_the_last_telling() -> None:
 
 def test_means_are_over_the_whole_pass() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     assert math.isnan(meter.mean_images_per_second)
     assert math.isnan(meter.mean_data_wait)
     step(meter, clock, wait=1.0, work=0.0, loss=1.0)
@@ -64,7 +64,7 @@ def test_means_are_over_the_whole_pass() -> None:
 
 def test_it_is_due_by_time_and_not_by_step() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     for _ in range(100):
         step(meter, clock, wait=0.0, work=0.0, loss=1.0)
     due = [meter.due(60.0)]
@@ -77,7 +77,7 @@ def test_it_is_due_by_time_and_not_by_step() -> None:
 
 def test_the_longer_a_run_the_longer_between_two_tellings() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     clock.wait(PROGRESS_SECONDS)
     assert meter.due(7 * 3600.0 - 300)
     assert not meter.due(7 * 3600.0)
@@ -99,7 +99,7 @@ def test_a_run_of_any_length_tells_a_bounded_number_of_times(days: float, most: 
 
 def test_a_pause_between_two_steps_is_in_no_figure() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.5, work=0.5, loss=1.0)
     clock.wait(500.0)
     meter.skip(500.0)
@@ -112,7 +112,7 @@ def test_a_pause_between_two_steps_is_in_no_figure() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_shows_as_a_gap(bad: float) -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.0, work=1.0, loss=1.0)
     step(meter, clock, wait=0.0, work=1.0, loss=bad)
     rates = meter.take()
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_finite_shows_as_a_gap(bad: float) -> None:
 
 
 def test_telling_without_a_step_gives_no_loss_and_no_error() -> None:
-    rates = Meter(Clock()).take()
+    rates = ThroughputMeter(Clock()).take()
     assert math.isnan(rates.recent_loss)
     assert math.isnan(rates.peak_loss)
     assert rates.images_per_second == 0.0

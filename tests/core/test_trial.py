@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from core.config.schema import ModelConfig
 from core.model.build import build_model
 from core.model.device import Compute
-from core.model.normalize import PixelNet
-from core.training.autotune.benchmark import fastest, largest_that_fits, seconds_a_picture
+from core.model.normalize import NormalizedModel
+from core.training.autotune.benchmark import fastest, largest_batch_that_fits, seconds_per_image
 
 CPU = torch.device("cpu")
 PLAIN, LAST = Compute(CPU, "cpu", False, False), Compute(CPU, "cpu", False, True)
@@ -56,7 +56,7 @@ def test_the_largest_batch_fits_and_no_much_larger_one_would(
             raise torch.cuda.OutOfMemoryError
         return needed
 
-    found = largest_that_fits(peak, room, most)
+    found = largest_batch_that_fits(peak, room, most)
     assert 1 <= found <= most
     assert found == 1 or peak(found) <= room
     larger = min(most, 2 * found + 16)
@@ -71,7 +71,7 @@ def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
         tried.append(count)
         return 1000 + 10 * count
 
-    assert largest_that_fits(peak, room=1000 + 10 * 205, most=1024) == 200
+    assert largest_batch_that_fits(peak, room=1000 + 10 * 205, most=1024) == 200
     assert tried == [16, 2, 200]
 
 
@@ -86,8 +86,8 @@ def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
 
     monkeypatch.setattr("core.training.autotune.benchmark._timed", short_memory)
     gpu = Compute(torch.device("meta"), "a GPU", True, True)
-    net = PixelNet(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
-    assert seconds_a_picture(net, [gpu], 32, training=True) == {gpu: seconds}
+    net = NormalizedModel(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
+    assert seconds_per_image(net, [gpu], 32, training=True) == {gpu: seconds}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -96,9 +96,9 @@ def test_a_trial_changes_no_weight_and_leaves_no_gradient(way: Compute, training
     config = ModelConfig(name="test_convnext", pretrained=False)
     model, _ = build_model(config, 3, seed=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    net = PixelNet(model, (0.5,) * 3, (0.25,) * 3)
+    net = NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)
     random = torch.random.get_rng_state()
-    assert seconds_a_picture(net, [way], 32, training)[way] > 0
+    assert seconds_per_image(net, [way], 32, training)[way] > 0
     assert torch.equal(torch.random.get_rng_state(), random)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())

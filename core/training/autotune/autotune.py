@@ -17,16 +17,16 @@ from core.config.phases import PHASES
 from core.config.schema import Config
 from core.events.emitter import Emit
 from core.events.types import Chosen, Preparing
-from core.model.device import Compute, ways_to_compute
-from core.model.normalize import PixelNet
+from core.model.device import Compute, compute_options
+from core.model.normalize import NormalizedModel
 from core.training.autotune.benchmark import (
     fastest,
-    largest_that_fits,
+    largest_batch_that_fits,
     peak_bytes,
-    seconds_a_picture,
+    seconds_per_image,
 )
 
-WITHOUT_A_GPU = 64
+DEFAULT_BATCH_SIZE = 64
 """Pictures a step where memory sets no limit: more of them make a CPU no faster."""
 _MOST_PICTURES, _FEWEST_STEPS = 1024, 16
 _ROOM = 0.9
@@ -45,7 +45,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class AutoChoices:
     """How a run computes; part of its checkpoints, as it goes on the same way."""
 
     computes: Mapping[str, Compute]
@@ -68,15 +68,15 @@ class Choices:
 
 
 def choose(
-    config: Config, net: PixelNet, pictures: int, kept: Mapping[str, Any] | None, emit: Emit
-) -> Choices:
+    config: Config, net: NormalizedModel, pictures: int, kept: Mapping[str, Any] | None, emit: Emit
+) -> AutoChoices:
     """Settle how each phase computes and how many of the `pictures` a step takes.
 
     `kept` is what a checkpoint has of earlier choices: they stand, but for another device. What
     was measured is remembered in the cache folder for the next run of the same network here.
     Raises DeviceError.
     """
-    ways = ways_to_compute(config)
+    ways = compute_options(config)
     planned = config.phases.left()
     computes, seconds = dict.fromkeys(PHASES, ways[0]), 0.0
     for phase in planned:
@@ -93,7 +93,7 @@ def choose(
             what, value = f"computing in phase {phase}", str(computes[phase])
             emit(Chosen(what=what, value=value, reason=found.reason))
     size = int(kept["batch_size"]) if kept else _batch_size(config, net, computes, pictures, emit)
-    return Choices(computes, size, seconds)
+    return AutoChoices(computes, size, seconds)
 
 
 def _among(ways: list[Compute], kept: Mapping[str, Any] | None, phase: str) -> Compute | None:
@@ -109,7 +109,7 @@ def _way(ways: list[Compute], bf16: bool, channels_last: bool) -> Compute | None
 
 
 def _measured(
-    config: Config, net: PixelNet, ways: list[Compute], phase: str, emit: Emit
+    config: Config, net: NormalizedModel, ways: list[Compute], phase: str, emit: Emit
 ) -> Measured:
     side = config.data.image_size
     memory = CacheFile(cache_dir() / "measured" / _name(config, ways, phase), Measured, form=1)
@@ -117,7 +117,7 @@ def _measured(
     if remembered is not None:
         return remembered
     emit(Preparing(stage=f"measuring how phase {phase} computes fastest"))
-    taken = seconds_a_picture(net, ways, side, training=phase == "full")
+    taken = seconds_per_image(net, ways, side, training=phase == "full")
     best = fastest(taken)
     figures = "; ".join(f"{way} {fmt.milliseconds(value)}" for way, value in taken.items())
     found = Measured(best.bf16, best.channels_last, taken[best], f"a picture takes {figures}")
@@ -137,22 +137,22 @@ def _name(config: Config, ways: list[Compute], phase: str) -> str:
 
 
 def _batch_size(
-    config: Config, net: PixelNet, computes: Mapping[str, Compute], pictures: int, emit: Emit
+    config: Config, net: NormalizedModel, computes: Mapping[str, Compute], pictures: int, emit: Emit
 ) -> int:
     if config.data.batch_size != "auto":
         return config.data.batch_size
     compute = computes["full"]
     if compute.device.type != "cuda":
         reason = "without a GPU, memory sets no limit and more makes it no faster"
-        emit(Chosen(what="data.batch_size", value=str(WITHOUT_A_GPU), reason=reason))
-        return WITHOUT_A_GPU
+        emit(Chosen(what="data.batch_size", value=str(DEFAULT_BATCH_SIZE), reason=reason))
+        return DEFAULT_BATCH_SIZE
     emit(Preparing(stage="measuring how many pictures fit into the GPU's memory"))
     copies = _OPTIMIZER_STATES + (config.phases.full.ema is not None)
     states = copies * sum(4 * weights.numel() for weights in net.parameters())
     free = torch.cuda.mem_get_info(compute.device)[0] + torch.cuda.memory_reserved(compute.device)
     room = int(_ROOM * free) - states
     most = max(1, min(_MOST_PICTURES, pictures // _FEWEST_STEPS))
-    size = largest_that_fits(peak_bytes(net, compute, config.data.image_size), room, most)
+    size = largest_batch_that_fits(peak_bytes(net, compute, config.data.image_size), room, most)
     reason = f"up to {most:,} were of use, and the GPU has {free / 1e9:.1f} GB free"
     emit(Chosen(what="data.batch_size", value=str(size), reason=reason))
     return size

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.model.device import Compute
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 
 _CALL_SECONDS = 0.1
 _MOST_SECONDS = 3.0
@@ -24,15 +24,15 @@ def fastest(seconds: Mapping[Compute, float]) -> Compute:
     is clearly faster. Half the digits must be worth more than another layout."""
     usual = next(iter(seconds))
 
-    def is_worth_it(way: Compute) -> bool:
+    def is_worth_switching(way: Compute) -> bool:
         least = _WORTH_ITS_DIGITS if way.bf16 and not usual.bf16 else _CLEARLY
         return seconds[way] < least * seconds[usual]
 
-    return min(filter(is_worth_it, seconds), key=seconds.__getitem__, default=usual)
+    return min(filter(is_worth_switching, seconds), key=seconds.__getitem__, default=usual)
 
 
-def seconds_a_picture(
-    net: PixelNet, ways: Sequence[Compute], side: int, training: bool
+def seconds_per_image(
+    net: NormalizedModel, ways: Sequence[Compute], side: int, training: bool
 ) -> dict[Compute, float]:
     """Return what a picture (`side` pixels square) takes in the network in each way; `training`
     with the gradient of all weights. The weights are not changed. Infinite where the memory holds
@@ -66,7 +66,7 @@ def seconds_a_picture(
     return found
 
 
-def peak_bytes(net: PixelNet, way: Compute, side: int) -> Callable[[int], int]:
+def peak_bytes(net: NormalizedModel, way: Compute, side: int) -> Callable[[int], int]:
     """Return a function that tells how many bytes of a GPU's memory the gradient of this many
     pictures needs; it raises torch.cuda.OutOfMemoryError where they don't fit."""
 
@@ -86,7 +86,7 @@ def peak_bytes(net: PixelNet, way: Compute, side: int) -> Callable[[int], int]:
     return measured
 
 
-def largest_that_fits(peak: Callable[[int], int], room: int, most: int) -> int:
+def largest_batch_that_fits(peak: Callable[[int], int], room: int, most: int) -> int:
     """Return the largest number of pictures up to `most` whose training needs at most `room`
     bytes by `peak`, which may raise torch.cuda.OutOfMemoryError.
 
@@ -124,7 +124,10 @@ def _pictures(count: int, side: int) -> Tensor:
 
 
 def _timed(
-    call: Callable[[PixelNet, Tensor], None], net: PixelNet, way: Compute, images: Tensor
+    call: Callable[[NormalizedModel, Tensor], None],
+    net: NormalizedModel,
+    way: Compute,
+    images: Tensor,
 ) -> float:
     placed = way.place_images(images)
     began = time.perf_counter()
@@ -135,11 +138,11 @@ def _timed(
     return max(1e-9, time.perf_counter() - began)
 
 
-def _train(net: PixelNet, images: Tensor) -> None:
+def _train(net: NormalizedModel, images: Tensor) -> None:
     loss = net(images).float().square().mean()
     loss.backward()
 
 
 @torch.inference_mode()
-def _evaluate(net: PixelNet, images: Tensor) -> None:
+def _evaluate(net: NormalizedModel, images: Tensor) -> None:
     net(images)

@@ -3,7 +3,7 @@
 from core.common.errors import os_error_text
 from core.events.emitter import Emitter
 from core.run.history_csv import History
-from core.training.checkpoints.writer_thread import Saver
+from core.training.checkpoints.writer_thread import WriterThread
 
 _SAVING_SECONDS = 60.0
 
@@ -20,10 +20,10 @@ class NoDisk:
         """Nothing has failed."""
 
 
-class Disk:
+class DiskHealth:
     """Journal, history and checkpoints, as far as the disk refuses them."""
 
-    def __init__(self, emitter: Emitter, history: History, saver: Saver) -> None:
+    def __init__(self, emitter: Emitter, history: History, saver: WriterThread) -> None:
         self._emitter = emitter
         self._history = history
         self._saver = saver

@@ -15,13 +15,13 @@ from core.training.checkpoints.file import (
     remove_checkpoint,
     write_checkpoint,
 )
-from core.training.checkpoints.writer_thread import Saver
+from core.training.checkpoints.writer_thread import WriterThread
 from core.training.train_state import Best, TrainState
 
 LAST, PREVIOUS = "last.pt", "last-previous.pt"
 
 
-class Keeper(Protocol):
+class CheckpointWriter(Protocol):
     """Where the engine leaves its states."""
 
     def save_last(self, state: TrainState) -> None:
@@ -36,11 +36,11 @@ class Keeper(Protocol):
     def save_best(self, state: TrainState) -> None:
         """Have the phase's best weights kept."""
 
-    def mend_best(self, state: TrainState) -> None:
+    def repair_best(self, state: TrainState) -> None:
         """Let the best weights fit a state that was read back."""
 
 
-class NothingKept:
+class NullCheckpointWriter:
     """What ranks other than 0 leave: nothing."""
 
     def save_last(self, state: TrainState) -> None:
@@ -57,11 +57,11 @@ class NothingKept:
     def save_best(self, state: TrainState) -> None:
         """Rank 0 does."""
 
-    def mend_best(self, state: TrainState) -> None:
+    def repair_best(self, state: TrainState) -> None:
         """Rank 0 does."""
 
 
-class Checkpoints:
+class FileCheckpointWriter:
     """Snapshots a state in the engine's thread and writes it in another one.
 
     `best.pt` and `best-<phase>.pt` hold weights, `last.pt` (with one generation before it) and
@@ -85,7 +85,7 @@ class Checkpoints:
         self._keep_manual = keep_manual
         self._clock = clock
         self._last_saved = clock()
-        self.saver = Saver()
+        self.saver = WriterThread()
 
     def save_last(self, state: TrainState) -> None:
         """Have `last.pt` written; the file before it stays as `last-previous.pt`."""
@@ -134,7 +134,7 @@ class Checkpoints:
 
         self.saver.submit(name, write)
 
-    def mend_best(self, state: TrainState) -> None:
+    def repair_best(self, state: TrainState) -> None:
         """Make the best files fit a state that was read back: later ones are undone, damaged
         ones written again where the weights are at hand."""
         if state.phase_best is not None and not self._holds(
@@ -186,7 +186,7 @@ def phase_file(phase: str) -> str:
     return f"best-{phase}.pt"
 
 
-def newest_good(folder: Path) -> tuple[dict[str, Any] | None, str, list[str]]:
+def find_resumable(folder: Path) -> tuple[dict[str, Any] | None, str, list[str]]:
     """Return the newest checkpoint to go on from, its name, and what is wrong with newer ones.
 
     Looks at `last.pt`, the generation before it, then the manual ones, newest first. The content

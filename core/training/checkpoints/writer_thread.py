@@ -7,7 +7,7 @@ from collections.abc import Callable
 Job = Callable[[], None]
 
 
-class Saver:
+class WriterThread:
     """Runs jobs one after the other in a thread of its own.
 
     A job that fails with OSError stays first in line and stops the line; `error` says why until

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from core.data.loading.dataset import UNAUGMENTED_EPOCH, Batch, ImageDataset
 from core.data.loading.loader import Loader, batched
 from core.model.device import Compute
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 from core.training.features.exchange import exchange
 from core.training.features.store import FeatureStore
 from core.training.losses import TrainingLoss
-from core.training.mixup import Mix
+from core.training.mixup import BatchMixer
 
 _RESIDENT_BYTES = 1 << 30
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Where a phase's batches come from: pictures, or features of them."""
 
     dataset: ImageDataset
@@ -47,28 +47,28 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class PhaseInput:
     """What a phase trains: the network as it is called, and the batches for both passes."""
 
     net: Callable[[Tensor], Tensor]
-    train: Source
-    val: Source
+    train: BatchSource
+    val: BatchSource
     compute: Compute
     """How the phase computes."""
     order: Callable[[str, int], list[int]]
     """The places that an epoch of a phase visits."""
     loss: TrainingLoss
-    pixels: PixelNet
+    pixels: NormalizedModel
     """The network, not compiled, that sees whole pictures."""
-    mix: Mix | None = None
+    mix: BatchMixer | None = None
     """What mixes the pictures of a batch before they are trained on."""
 
 
-class FrozenNet(nn.Module):
+class FrozenBackbone(nn.Module):
     """A network with a frozen backbone: pictures (N, C, H, W) go through all of it, features
     (N, F) through the classifier alone."""
 
-    def __init__(self, net: PixelNet) -> None:
+    def __init__(self, net: NormalizedModel) -> None:
         super().__init__()
         self.net = net
         self.captured: list[Tensor] | None = None
@@ -105,7 +105,7 @@ class FeatureLoader:
     def __init__(
         self,
         pictures: Loader,
-        net: FrozenNet,
+        net: FrozenBackbone,
         views: int,
         order: Callable[[int], list[int]] | None,
         open_store: Callable[[int], FeatureStore],
@@ -115,7 +115,7 @@ class FeatureLoader:
         them; `open_store` gives what is kept of a view."""
         self.dataset, self.steps = pictures.dataset, pictures.steps
         self._pictures = pictures
-        self._team = pictures.team
+        self._group = pictures.group
         self._net = net
         self._views = views
         self._order = order
@@ -167,20 +167,20 @@ class FeatureLoader:
 
     def _tell_others(self, view: int) -> None:
         """Let all ranks have the features that any of them has."""
-        if self._team.size > 1:
-            self._lost.update(*self._team.gather(self._lost))
-            exchange(self._store(view), self._team)
+        if self._group.size > 1:
+            self._lost.update(*self._group.gather(self._lost))
+            exchange(self._store(view), self._group)
 
     def _batches(self, phase: str, view: int, batches: list[list[int]]) -> Iterator[Batch]:
         store = self._store(view)
-        lacking = self._lacking(store, [self._team.mine(places) for places in batches])
+        lacking = self._lacking(store, [self._group.local_shard(places) for places in batches])
         computed = self._computed(phase, view, [batches[number] for number in lacking])
         to_compute = set(lacking)
         for number, places in enumerate(batches):
             if number in to_compute:
                 yield next(computed)
             else:
-                yield self._gathered(view, self._team.mine(places))
+                yield self._gathered(view, self._group.local_shard(places))
         next(computed, None)  # the last batch is kept when the next one is asked for
 
     def _computed(self, phase: str, view: int, batches: list[list[int]]) -> Iterator[Batch]:
@@ -236,7 +236,7 @@ class FeatureLoader:
         return self._stores[view]
 
 
-def is_function(net: FrozenNet, pictures: Tensor) -> bool:
+def is_function(net: FrozenBackbone, pictures: Tensor) -> bool:
     """Whether the frozen network gives the same features (N, F) for the same pictures twice.
 
     Dropout, stochastic depth or BatchNorm that don't heed eval mode are noticed. The tolerance is

@@ -17,48 +17,52 @@ from core.events.emitter import Emit
 from core.events.types import Warned
 from core.model.build import head_names, train_mode
 from core.model.device import Compute
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 from core.training.features.loader import (
     FeatureLoader,
-    Feed,
-    FrozenNet,
+    FrozenBackbone,
+    PhaseInput,
     is_function,
     store_name,
     weights_digest,
 )
 from core.training.features.store import FeatureStore
 from core.training.losses import training_loss
-from core.training.mixup import make_mix
+from core.training.mixup import make_mixup
 
 _MAKERS_OF_PIXELS = ("torch", "torchvision", "timm", "pillow")
 
 
-def make_feeds(
+def make_phase_inputs(
     config: Config,
-    net: PixelNet,
+    net: NormalizedModel,
     loaders: tuple[Loader, Loader],
     computes: Mapping[str, Compute],
     emit: Emit,
-) -> Mapping[str, Feed]:
+) -> Mapping[str, PhaseInput]:
     """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
     classifier that isn't linear, is fed pictures in phase head too, with a warning."""
     train = loaders[0].dataset
     order = EpochOrder(config, train.labels)
 
-    def feed_of_pictures(phase: str) -> Feed:
+    def image_input(phase: str) -> PhaseInput:
         loss = training_loss(config, phase, train, computes[phase].device)
-        return Feed(net, *loaders, computes[phase], order, loss, net)
+        return PhaseInput(net, *loaders, computes[phase], order, loss, net)
 
-    mix = make_mix(config.phases.full, train.classes, net.normalised)
-    full = replace(feed_of_pictures("full"), mix=mix)
+    mix = make_mixup(config.phases.full, train.classes, net.normalize)
+    full = replace(image_input("full"), mix=mix)
     if config.compile:
         full = replace(full, net=torch.compile(net))
-    return {"head": _head_feed(config, net, loaders, feed_of_pictures("head"), emit), "full": full}
+    return {"head": _head_input(config, net, loaders, image_input("head"), emit), "full": full}
 
 
-def _head_feed(
-    config: Config, net: PixelNet, loaders: tuple[Loader, Loader], pictures: Feed, emit: Emit
-) -> Feed:
+def _head_input(
+    config: Config,
+    net: NormalizedModel,
+    loaders: tuple[Loader, Loader],
+    pictures: PhaseInput,
+    emit: Emit,
+) -> PhaseInput:
     compute = pictures.compute
     if config.phases.head.epochs == 0:
         return pictures
@@ -68,10 +72,10 @@ def _head_feed(
         text = f"phase head computes its features anew in every epoch: {reason}"
         emit(Warned(code="features", message=text))
         return pictures
-    return _feature_feed(config, net, loaders, pictures)
+    return _feature_input(config, net, loaders, pictures)
 
 
-def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
+def _why_not(config: Config, net: NormalizedModel, compute: Compute) -> str:
     model = net.model
     if not isinstance(model.get_classifier(), nn.Linear):  # type: ignore[operator]
         return "the classifier of this model isn't a linear layer"
@@ -80,25 +84,28 @@ def _why_not(config: Config, net: PixelNet, compute: Compute) -> str:
     generator = torch.Generator().manual_seed(0)
     pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
     with compute.autocast():
-        same = is_function(FrozenNet(net), pictures)
+        same = is_function(FrozenBackbone(net), pictures)
     return "" if same else "its frozen backbone gives other features for the same picture"
 
 
-def _feature_feed(
-    config: Config, pixel_net: PixelNet, loaders: tuple[Loader, Loader], of_pictures: Feed
-) -> Feed:
-    model, net, compute = pixel_net.model, FrozenNet(pixel_net), of_pictures.compute
+def _feature_input(
+    config: Config,
+    pixel_net: NormalizedModel,
+    loaders: tuple[Loader, Loader],
+    of_pictures: PhaseInput,
+) -> PhaseInput:
+    model, net, compute = pixel_net.model, FrozenBackbone(pixel_net), of_pictures.compute
     train, val = loaders
-    team = train.team
+    group = train.group
     views = config.phases.head.views
     common = {
         "weights": weights_digest(model, head_names(model)),
         "model": config.model.name,
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
-        "normalised": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
+        "normalize": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
         "versions": [version(package) for package in _MAKERS_OF_PIXELS],
         # A batch in other shares comes out otherwise in the last bits.
-        **({"ranks": team.size, "in_pairs": team.in_pairs} if team.size > 1 else {}),
+        **({"ranks": group.size, "in_pairs": group.paired_sharding} if group.size > 1 else {}),
     }
 
     def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
@@ -112,7 +119,11 @@ def _feature_feed(
 
 
 def _open_store(
-    config: Config, net: FrozenNet, dataset: ImageDataset, common: Mapping[str, object], view: int
+    config: Config,
+    net: FrozenBackbone,
+    dataset: ImageDataset,
+    common: Mapping[str, object],
+    view: int,
 ) -> FeatureStore:
     """Open what is kept of one view of a side of the data."""
     name = store_name(

@@ -26,14 +26,14 @@ class FeatureStore:
         self.rows, self._sums = self._arrays(folder)
         self.known = np.zeros(count, dtype=bool)
         """Which rows are there and whole."""
-        self.look_again()
+        self.reload()
 
     @property
     def bytes(self) -> int:
         """What all rows take."""
         return self.count * self.width * 4
 
-    def look_again(self) -> None:
+    def reload(self) -> None:
         """Find what other processes have written meanwhile."""
         for place in np.flatnonzero(self._sums * ~self.known):
             self.known[place] = self._sums[place] == _checksum(self.rows[place])

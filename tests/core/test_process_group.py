@@ -1,0 +1,115 @@
+"""Shares of a batch, and the place of a process among others."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.common.errors import SetupError
+from core.distributed.process_group import SINGLE_PROCESS, StepMessage, shard
+from core.distributed.torchrun_env import Job, find_job
+from core.events.types import CheckpointSaved, Event, Record, RunResumed
+from core.run.find import changes_of_job
+from tui.runtime.launch import count_ranks
+
+
+@given(count=st.integers(0, 200), size=st.integers(1, 9))
+def test_shares_are_a_batch_once(count: int, size: int) -> None:
+    for paired_sharding, unequal in ((False, 1), (True, 2)):
+        shares = [shard(range(count), rank, size, paired_sharding) for rank in range(size)]
+        assert sorted(place for share in shares for place in share) == list(range(count))
+        assert max(map(len, shares)) - min(map(len, shares)) <= unequal
+
+
+@given(count=st.integers(0, 200), size=st.integers(1, 9))
+def test_pictures_that_are_mixed_are_in_one_share(count: int, size: int) -> None:
+    for rank in range(size):
+        share = shard(range(count), rank, size, paired_sharding=True)
+        assert [count - 1 - place for place in share] == share[::-1]
+
+
+def test_alone_everything_is_ones_own() -> None:
+    message = StepMessage(problem="the disk is full")
+    assert SINGLE_PROCESS.sync_step(message, images=3) is message
+    assert (
+        SINGLE_PROCESS.step_images,
+        SINGLE_PROCESS.is_main,
+        SINGLE_PROCESS.local_shard([1, 2]),
+    ) == (3, True, [1, 2])
+    assert (
+        SINGLE_PROCESS.gather("x"),
+        SINGLE_PROCESS.broadcast("x"),
+        SINGLE_PROCESS.gather_events(),
+    ) == (["x"], "x", [])
+    assert SINGLE_PROCESS.is_due(lambda: True)
+    assert SINGLE_PROCESS.broadcast_flag(True)
+
+
+def test_without_torchrun_a_process_is_alone() -> None:
+    assert find_job({"PATH": "/bin", "RANK": "3"}) == Job()
+
+
+def test_torchrun_tells_a_process_its_place() -> None:
+    job = find_job(
+        {
+            "RANK": "5",
+            "WORLD_SIZE": "8",
+            "LOCAL_RANK": "1",
+            "LOCAL_WORLD_SIZE": "4",
+            "TORCHELASTIC_RUN_ID": "night",
+            "TORCHELASTIC_RESTART_COUNT": "2",
+            "TORCHELASTIC_MAX_RESTARTS": "3",
+        }
+    )
+    assert job == Job(5, 8, 1, 4, "night", restart=2, restarts_left=1)
+    assert not job.leads
+
+
+def test_what_a_job_was_to_change_counts_until_a_checkpoint_has_it() -> None:
+    def resumed(job: str, **changes: object) -> Event:
+        place = {"phase": "full", "epoch": 1, "step": 0, "global_step": 9}
+        return RunResumed(**place, checkpoint="last.pt", job=job, changes=changes)
+
+    def saved(kind: str) -> Event:
+        return CheckpointSaved(path="x", kind=kind, bytes=1, seconds=0.1, global_step=9)
+
+    def left(*events: Event) -> dict[str, object]:
+        records = [Record(seq, float(seq), event) for seq, event in enumerate(events, 1)]
+        return changes_of_job(records, "mine")
+
+    assert left(resumed("mine", lr=1), saved("best"), resumed("mine", a=2)) == {"lr": 1, "a": 2}
+    assert left(resumed("mine", lr=1), saved("last")) == {}
+    assert left(resumed("another", lr=1)) == {}
+
+
+def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+    assert count_ranks("all", None) == 3
+    assert count_ranks("2", "cuda") == 2
+    assert count_ranks("7", "cpu") == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "device", "said"),
+    [
+        ("4", None, "has 3 NVIDIA GPUs"),
+        ("0", None, "from 1"),
+        ("x", "cpu", "from 1"),
+        ("all", "cpu", "no"),
+    ],
+)
+def test_what_is_no_number_of_gpus_here(
+    text: str, device: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
+    with pytest.raises(SetupError, match=said):
+        count_ranks(text, device)
+
+
+def test_the_command_says_so(tmp_path: Path) -> None:
+    from tests.tui.command import run
+
+    got = run("--demo", "--gpus", "2", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert got.returncode == 2
+    assert "--device cpu" in got.stderr
