@@ -20,11 +20,11 @@ from tests.tui.command import ENDLESS, SMALL, command, environment, read_until, 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_images(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=8)
-    (root / "class_0" / "cut [bold]short.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (root / "class_0" / "cut [bold]short.jpg").write_bytes(b"\xff\xd8\xff\xe0 no image")
     odd = root / "class_1" / "000.png"
-    # Pillow warns of this EXIF block, on standard error of whichever process reads it.
-    with Image.open(odd) as picture:
-        picture.save(odd, exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0")
+    # Pillow warns about this EXIF block on standard error of the process that reads it.
+    with Image.open(odd) as image:
+        image.save(odd, exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0")
     return root
 
 
@@ -72,7 +72,7 @@ def test_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--set", "data.bach_size=4"], "did you mean 'data.batch_size'?"),
         (["--set", "data.batch_size=many"], "data.batch_size was given 'many'; allowed is a whole"),
@@ -81,27 +81,27 @@ def test_version(tmp_path: Path) -> None:
         (["--config", "animals"], "did you mean 'animals20'?"),
         (["--set", "model.weights=nothing.pth"], "nothing.pth: no such file"),
         (["--data", "nowhere"], "nowhere: no such folder"),
-        (["--demo"], "--demo brings its own data"),
+        (["--demo"], "--demo has its own data"),
         (["--set", "phases.head.epochs=0", "--set", "phases.full.epochs=0"], "both 0"),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_line_and_nothing_is_made(
-    arguments: list[str], said: str, photos: Path, tmp_path: Path
+def test_an_invalid_value_is_refused_in_one_line_and_nothing_is_created(
+    arguments: list[str], error: str, photos: Path, tmp_path: Path
 ) -> None:
     data = [] if "--data" in arguments else ["--data", str(photos)]
     done = run("--no-ui", *data, *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert error in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_option_is_wrong_usage(tmp_path: Path) -> None:
+def test_an_unknown_option_is_invalid_usage(tmp_path: Path) -> None:
     assert run("--no-uy", cwd=tmp_path).returncode == 2
 
 
-def test_no_ui_without_data_says_what_to_give(tmp_path: Path) -> None:
+def test_no_ui_without_data_names_the_options(tmp_path: Path) -> None:
     done = run("--no-ui", cwd=tmp_path)
     assert (done.returncode, "--no-ui needs a run" in done.stderr) == (2, True)
 
@@ -112,20 +112,20 @@ def test_without_a_terminal_the_app_does_not_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--set", "model.name=convnext_atoo"], "did you mean convnext_atto"),
         (["--set", "model.pretrained=true"], "model.weights=FILE"),
     ],
 )
-def test_a_model_that_cannot_be_had_leaves_nothing_behind(
-    arguments: list[str], said: str, photos: Path, tmp_path: Path
+def test_an_unavailable_model_leaves_nothing_behind(
+    arguments: list[str], error: str, photos: Path, tmp_path: Path
 ) -> None:
     (work := tmp_path / "work").mkdir()
     # Forked processes are offline and have no cache of weights.
     done = run("--no-ui", "--data", str(photos), *SMALL, *arguments, cwd=work)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert error in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(work.iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_the_damaged_file_is_named_and_left_out(finished: tuple[Path, str]) -> N
     assert not split["path"].str.contains("cut").any()
 
 
-def test_a_run_on_the_disk_is_complete(finished: tuple[Path, str]) -> None:
+def test_a_run_folder_is_complete(finished: tuple[Path, str]) -> None:
     folder = only_run(finished[0])
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["phases"]["full"]["scheduler"] == {
@@ -164,7 +164,7 @@ def test_a_run_on_the_disk_is_complete(finished: tuple[Path, str]) -> None:
         assert "head.fc.weight" in content["model"]
 
 
-def test_the_run_list_knows_the_run(finished: tuple[Path, str]) -> None:
+def test_the_run_list_has_the_run(finished: tuple[Path, str]) -> None:
     cwd, _ = finished
     (row,) = json.loads(run("runs", "--json", cwd=cwd).stdout)
     assert (row["name"], row["status"], row["epochs"]) == (
@@ -178,7 +178,7 @@ def test_the_run_list_knows_the_run(finished: tuple[Path, str]) -> None:
     assert "finished" in table
 
 
-def test_the_recorded_configuration_can_be_run_again(
+def test_the_recorded_configuration_starts_the_run_again(
     finished: tuple[Path, str], tmp_path: Path
 ) -> None:
     recorded = only_run(finished[0]) / "config.yaml"
@@ -207,7 +207,7 @@ def test_a_signal_saves_and_stops(
     assert row["status"] == "stopped"
 
 
-def test_a_signal_to_the_whole_job_is_a_stop_and_no_failure(photos: Path, tmp_path: Path) -> None:
+def test_a_signal_to_the_whole_job_stops_without_failure(photos: Path, tmp_path: Path) -> None:
     workers = ["--set", "data.workers=1"]
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS, *workers]
     with start(*arguments, cwd=tmp_path) as process:
@@ -228,7 +228,7 @@ def test_killed_means_interrupted(photos: Path, tmp_path: Path) -> None:
     assert row["status"] == "interrupted"
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(photos: Path, tmp_path: Path) -> None:
+def test_a_closed_output_does_not_end_the_run(photos: Path, tmp_path: Path) -> None:
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *SMALL]
     with start(*arguments, cwd=tmp_path) as process:
         assert process.stdout is not None
@@ -239,14 +239,14 @@ def test_a_reader_that_goes_away_does_not_end_the_run(photos: Path, tmp_path: Pa
     assert json.loads(journal[-1])["outcome"] == "finished"
 
 
-def test_a_folder_that_cannot_be_written_is_said(photos: Path, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file is in the way")
     done = run("--no-ui", "--data", str(photos), *SMALL, cwd=tmp_path)
     assert done.returncode == 2
     assert "choose another --runs-dir" in done.stderr
 
 
-def test_plain_output_has_no_control_codes_and_a_line_an_epoch(
+def test_plain_output_has_no_control_codes_and_a_line_per_epoch(
     photos: Path, tmp_path: Path
 ) -> None:
     done = run("--no-ui", "--data", str(photos), *SMALL, cwd=tmp_path)
@@ -258,9 +258,7 @@ def test_plain_output_has_no_control_codes_and_a_line_an_epoch(
     assert "best.pt" in lines[-1]
 
 
-def test_on_a_terminal_the_output_has_bars_and_leaves_the_lines(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_on_a_terminal_bars_are_shown_and_lines_are_kept(photos: Path, tmp_path: Path) -> None:
     parent, child = os.openpty()
     arguments = command("--no-ui", "--data", str(photos), *SMALL)
     environ = environment(TERM="xterm-256color", COLUMNS="100", LINES="30")

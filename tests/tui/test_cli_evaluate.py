@@ -1,4 +1,4 @@
-"""`convnext-tui evaluate`, as a process."""
+"""`convnext-tui evaluate` in a separate process."""
 
 import csv
 import json
@@ -17,9 +17,7 @@ def strict(text: str) -> dict[str, object]:
     return found
 
 
-def test_programs_get_strict_json_and_files(
-    trained_copy: Path, photos: Path, tmp_path: Path
-) -> None:
+def test_strict_json_and_output_files(trained_copy: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "class_0").symlink_to(photos / "class_0")
     done = run(
@@ -28,10 +26,10 @@ def test_programs_get_strict_json_and_files(
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    told = strict(done.stdout)
-    asked = {"top1", "top5", "loss", "macro_f1", "ece", "per_class", "confusion", "intervals"}
-    assert asked <= told.keys()
-    assert told["top5"] == 1.0
+    printed = strict(done.stdout)
+    expected = {"top1", "top5", "loss", "macro_f1", "ece", "per_class", "confusion", "intervals"}
+    assert expected <= printed.keys()
+    assert printed["top5"] == 1.0
     with (tmp_path / "classes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["support"] for row in rows] == ["12", "0", "0"]
@@ -39,7 +37,7 @@ def test_programs_get_strict_json_and_files(
     assert "<h2>Classes</h2>" in (tmp_path / "report.html").read_text()
 
 
-def test_without_a_folder_the_runs_own_validation_comes_out_again(
+def test_without_a_folder_the_runs_own_validation_is_reproduced(
     trained_copy: Path, tmp_path: Path
 ) -> None:
     done = run("evaluate", str(trained_copy), cwd=tmp_path)
@@ -52,19 +50,19 @@ def test_without_a_folder_the_runs_own_validation_comes_out_again(
     assert "\x1b" not in done.stdout
 
 
-def test_a_folder_that_is_none_is_one_line(trained: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error_of_one_line(trained: Path, tmp_path: Path) -> None:
     done = run("evaluate", str(trained), "nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "error: nowhere: No such file or directory; give a folder\n"
 
 
-def test_a_file_that_can_not_be_written_is_said_before_anything_is_computed(
+def test_an_unwritable_file_is_reported_before_the_evaluation(
     trained: Path, tmp_path: Path
 ) -> None:
     before = sorted(trained.rglob("*"))
     done = run("evaluate", str(trained), "--csv", "no/classes.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: no/classes.csv can't be written: there is no folder no; make it first\n"
+        "error: no/classes.csv can't be written: the folder no does not exist; create it first\n"
     )
     assert sorted(trained.rglob("*")) == before

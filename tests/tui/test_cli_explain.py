@@ -1,4 +1,4 @@
-"""`convnext-tui explain`, as a process."""
+"""`convnext-tui explain` in a separate process."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 from tests.tui.command import run
 
 
-def test_each_picture_gets_its_own_file_and_keeps_itself(
+def test_each_image_gets_a_separate_file_and_is_kept(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     for folder in ("a", "b"):
@@ -20,7 +20,7 @@ def test_each_picture_gets_its_own_file_and_keeps_itself(
     assert "none.png: can't be read: no such file" in done.stderr
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["a/x.png", "b/x.png"]
-    assert "it falls by" in lines[0]
+    assert "occlusion lowers the confidence by up to " in lines[0]
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == ["x-heat-2.png", "x-heat.png", "x.png"]
     assert (tmp_path / "a" / "x.png").read_bytes() == data

@@ -1,4 +1,4 @@
-"""`convnext-tui export`, as a process."""
+"""`convnext-tui export` in a separate process."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.tui.command import run
 
 
-def test_an_export_tells_how_it_compares_and_is_never_pushed_offline(
+def test_an_export_is_verified_and_never_pushed_offline(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     done = run(
@@ -17,7 +17,7 @@ def test_an_export_tells_how_it_compares_and_is_never_pushed_offline(
         HF_HUB_OFFLINE="1",
     )
     assert done.returncode == 2
-    assert "top-1 is the same for 12 of 12 pictures" in done.stdout
+    assert "same top-1 for 12 of 12 images" in done.stdout
     assert done.stderr.startswith("error: m is written, but me/birds can't be pushed to (")
     assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "m" / "README.md").exists()
@@ -26,13 +26,13 @@ def test_an_export_tells_how_it_compares_and_is_never_pushed_offline(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--to", "safetensors", "--out", "m", "--push", "x"], "--push is for --to timm"),
-        (["--to", "timm", "--out", "m", "--public"], "--public belongs to --push"),
+        (["--to", "safetensors", "--out", "m", "--push", "x"], "--push needs --to timm"),
+        (["--to", "timm", "--out", "m", "--public"], "--public needs --push"),
         (["--to", "timm", "--out", "no/m"], "no: no such folder"),
         (["--to", "timm", "--out", "m", "--with-normalize"], "is for onnx and torchscript"),
     ],
 )
-def test_wrong_usage_is_one_line(
+def test_invalid_usage_is_an_error_of_one_line(
     arguments: list[str], message: str, trained: Path, tmp_path: Path
 ) -> None:
     done = run("export", str(trained), *arguments, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`convnext-tui predict`, as a process."""
+"""`convnext-tui predict` in a separate process."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
-def test_every_picture_has_its_row_in_order_unreadable_ones_too(
+def test_every_image_has_its_row_in_order_unreadable_ones_too(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n")
@@ -30,14 +30,14 @@ def test_every_picture_has_its_row_in_order_unreadable_ones_too(
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "25 rows in p.csv; 1 could not be read" in done.stderr
+    assert "25 rows in p.csv; 1 unreadable image" in done.stderr
     found = rows(tmp_path / "p.csv")
     expected = [f"{photos}/class_2/{n:03d}.png" for n in range(12)]
     assert [row["path"] for row in found[:13]] == [*expected, "torn.png"]
     assert (found[12]["label"], found[12]["confidence"]) == ("", "")
     assert found[12]["error"]
     right = sum(Path(row["path"]).parent.name == row["label"] for row in found)
-    assert right > 12, "the network has learnt nothing"
+    assert right > 12, "the model has learned nothing"
     assert all(float(r["confidence"]) >= float(r["confidence_2"]) for r in found if r["label"])
     submission = rows(tmp_path / "s.csv")
     assert [row["ID"] for row in submission] == [Path(row["path"]).stem for row in found]
@@ -48,7 +48,7 @@ def test_every_picture_has_its_row_in_order_unreadable_ones_too(
         assert min(grid.size) > 500
 
 
-def test_killed_it_goes_on_with_each_picture_once(
+def test_after_a_kill_it_resumes_with_each_image_once(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     source = photos / "class_1" / "000.png"
@@ -70,20 +70,20 @@ def test_killed_it_goes_on_with_each_picture_once(
     assert done.returncode == 0, done.stderr
     found = [json.loads(line)["path"] for line in out.read_text().splitlines()]
     assert found == [f"{number:05d}.png" for number in range(1500)]
-    assert f"{before:,} of them were there before" in done.stderr
+    assert f"{before:,} from an earlier call" in done.stderr
 
 
-def test_a_list_on_standard_input_and_lines_for_a_person(
+def test_paths_from_standard_input_and_lines_of_text(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     odd = tmp_path / "a\x1b[2Jb.png"
     odd.write_bytes((photos / "class_0" / "001.png").read_bytes())
-    listed = b"\n".join([os.fsencode(odd), b"missing.png", b""])
+    paths = b"\n".join([os.fsencode(odd), b"missing.png", b""])
     done = subprocess.run(
         command("predict", str(trained), "-"),
         cwd=tmp_path,
         env=environment(),
-        input=listed,
+        input=paths,
         capture_output=True,
         timeout=120,
     )
@@ -100,19 +100,22 @@ def test_a_list_on_standard_input_and_lines_for_a_person(
         (["nothing", "a.png"], "no run 'nothing'"),
         (["RUN", "a.png", "--out", "p.txt"], "must end in .csv or .jsonl"),
         (["RUN", "none*.png"], "no file fits this pattern"),
-        (["RUN", "a.png", "--submission", "s.csv"], "--submission is made from the file of --out"),
+        (["RUN", "a.png", "--submission", "s.csv"], "--submission needs --out FILE"),
         (
             ["RUN", "a.png", "--out", "p.csv", "--submission", "./p.csv"],
-            "--submission ./p.csv is the file of --out too",
+            "--submission ./p.csv is also the file of --out",
         ),
-        (["RUN", "a.png", "--grid", "a.png"], "--grid a.png is a picture that is read"),
+        (["RUN", "a.png", "--grid", "a.png"], "--grid a.png is one of the images to read"),
         (["RUN", "a.png", "--show"], "--show needs a terminal"),
-        (["RUN", "a.png", "--out", "no/folder/p.csv"], "can't be written: there is no folder"),
+        (
+            ["RUN", "a.png", "--out", "no/folder/p.csv"],
+            "can't be written: the folder no/folder does not exist",
+        ),
         (["RUN", "a.png", "--grid", "."], ". can't be written: it is a folder"),
         (["RUN", "a.png", "--checkpoint", "none.pt"], "no such checkpoint"),
     ],
 )
-def test_wrong_usage_is_one_line(
+def test_invalid_usage_is_an_error_of_one_line(
     arguments: list[str], message: str, trained: Path, tmp_path: Path
 ) -> None:
     given = [str(trained) if text == "RUN" else text for text in arguments]

@@ -64,9 +64,7 @@ def test_strict_json_and_the_epochs_as_csv(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), ()])
-def test_an_unknown_run_is_an_error_of_one_line(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_an_unknown_run_is_an_error_of_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run("show", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")

@@ -17,10 +17,10 @@ from core.config.load import to_yaml
 from core.config.schema import Config
 from core.run.folder import RunFolder, RunLock
 from tests.tui import scripted
-from tests.tui.command import environment, put_namesakes, run, start
+from tests.tui.command import command, environment, put_namesakes, run
 from tests.tui.disk import some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
-from tests.tui.test_run_list import look
+from tests.tui.test_run_list import reload
 from tests.tui.test_run_list_actions import done
 from tests.tui.test_terminal import OnTerminal
 from tui.cli.main import cli
@@ -51,7 +51,7 @@ async def test_keys_that_would_change_a_run_show_why_they_are_refused(runs: Path
     before, starter = contents(runs), Starter()
     app = make_app(runs_dir=runs, starter=starter, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, key)
         assert REASON in toasts(pilot)
         assert len(app.screen_stack) == 1
@@ -112,7 +112,7 @@ async def test_a_comparison_is_not_exported(runs: Path) -> None:
     before = contents(runs)
     app = make_app(runs_dir=runs, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
         await done(pilot)
         await press(pilot, "e")
@@ -238,7 +238,15 @@ async def test_a_browser_shows_the_runs_and_can_change_none(runs: Path) -> None:
     put_namesakes(runs.parent)
     before, port = contents(runs), free_port()
     page = f"http://127.0.0.1:{port}/"
-    process = start("serve", "--port", str(port), cwd=runs.parent)
+    # A new process: a forked one does not end at SIGINT while a tab is open.
+    process = subprocess.Popen(
+        command("serve", "--port", str(port)),
+        cwd=runs.parent,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         line = await asyncio.to_thread(process.stdout.readline)
