@@ -1,4 +1,4 @@
-"""Classes of unequal size: weights of the loss, and epochs that are drawn."""
+"""Imbalanced classes: loss weights and balanced sampling."""
 
 from collections import Counter
 from pathlib import Path
@@ -26,7 +26,7 @@ LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=300)
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of 24 and 4 pictures."""
+    """Two classes of 24 and 4 images."""
     root = make_images(tmp_path_factory.mktemp("photos"), classes=2, per_class=24)
     for path in sorted((root / "class_1").iterdir())[4:]:
         path.unlink()
@@ -38,7 +38,7 @@ def order(labels: list[int], *overrides: str) -> EpochOrder:
 
 
 @given(LABELS)
-def test_weights_are_1_on_average_and_higher_for_smaller_classes(labels: list[int]) -> None:
+def test_class_weights_have_mean_1_and_are_higher_for_smaller_classes(labels: list[int]) -> None:
     weights = class_weights(labels, 6)
     counts = Counter(labels)
     assert np.mean([weights[label] for label in labels]) == pytest.approx(1.0)
@@ -49,34 +49,34 @@ def test_weights_are_1_on_average_and_higher_for_smaller_classes(labels: list[in
                 assert weights[a] > weights[b]
 
 
-def test_weights_are_those_of_the_paper() -> None:
+def test_class_weights_match_the_paper() -> None:
     weights = class_weights([0] * 500 + [1] * 20, 2)
     effective = [(1 - 0.999**n) / (1 - 0.999) for n in (500, 20)]
     assert weights[1] / weights[0] == pytest.approx(effective[0] / effective[1])
-    assert weights[1] / weights[0] < 500 / 20  # copies of what is there already count less
+    assert weights[1] / weights[0] < 500 / 20  # repeated content counts less
 
 
 @given(LABELS, st.integers(1, 9))
-def test_without_balance_every_picture_is_visited_once(labels: list[int], epoch: int) -> None:
+def test_without_sampler_every_image_is_visited_once(labels: list[int], epoch: int) -> None:
     plain = order(labels, "data.balance=loss")
     assert plain("full", epoch) == epoch_order(len(labels), 1029, "full", epoch)
     assert sorted(plain("full", epoch)) == list(range(len(labels)))
 
 
 @given(LABELS, st.integers(1, 9))
-def test_a_drawn_epoch_depends_on_its_place_in_the_run_alone(labels: list[int], epoch: int) -> None:
+def test_sampled_epoch_depends_only_on_seed_phase_and_epoch(labels: list[int], epoch: int) -> None:
     drawn = order(labels, "phases.head.views=2")
     assert len(drawn("full", epoch)) == len(labels)
     assert drawn("full", epoch) == order(labels)("full", epoch)
-    is_whole = sorted(drawn("head", epoch)) == list(range(len(labels)))
-    assert is_whole or epoch > 2
+    is_permutation = sorted(drawn("head", epoch)) == list(range(len(labels)))
+    assert is_permutation or epoch > 2
     assert sum(balanced_probabilities(labels)) == pytest.approx(1.0)
 
 
-def test_drawn_classes_are_even() -> None:
+def test_sampler_draws_classes_equally() -> None:
     labels = [0] * 900 + [1] * 90 + [2] * 10
     drawn = order(labels)
-    found = Counter(labels[place] for place in drawn("full", 1))
+    found = Counter(labels[index] for index in drawn("full", 1))
     # Each is a binomial of 1000 and 1/3: five standard deviations are 75.
     assert all(258 < count < 409 for count in found.values())
     assert len({tuple(drawn("full", epoch)) for epoch in range(1, 5)}) == 4
@@ -84,27 +84,27 @@ def test_drawn_classes_are_even() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_picture_that_is_drawn_again_is_varied_anew(photos: Path, workers: int) -> None:
+def test_repeated_image_is_augmented_differently(photos: Path, workers: int) -> None:
     config = small_config(photos, "data.balance=sampler")
     plan = plan_data(photos, SplitOptions(0.2, 1))
     assert plan is not None
     model, _ = build_model(config.model, 2, 1)
     datasets = make_datasets(config, plan, model_data_config(model))
     loader, _ = make_loaders(datasets, 4, workers, torch.device("cpu"))
-    places = [0, 1, 0, 0, 2, 0, 1]
-    images = torch.cat([batch.images for batch in loader.epoch("full", 1, places)])
-    rest = torch.cat([batch.images for batch in loader.epoch("full", 1, places, done=1)])
+    indices = [0, 1, 0, 0, 2, 0, 1]
+    images = torch.cat([batch.images for batch in loader.epoch("full", 1, indices)])
+    rest = torch.cat([batch.images for batch in loader.epoch("full", 1, indices, done=1)])
     loader.close()
-    again = [image for place, image in zip(places, images, strict=True) if place == 0]
+    again = [image for index, image in zip(indices, images, strict=True) if index == 0]
     assert all(not torch.equal(a, b) for i, a in enumerate(again) for b in again[:i])
     assert torch.equal(images[4:], rest)
-    for time, image in enumerate(again):
-        made = datasets[0][SampleKey("full", 1, 0, time)].image
-        assert made is not None and torch.equal(made, image)
+    for repeat, image in enumerate(again):
+        loaded = datasets[0][SampleKey("full", 1, 0, repeat)].image
+        assert loaded is not None and torch.equal(loaded, image)
 
 
 @given(st.integers(1, 7), st.floats(0, 0.9), st.booleans(), st.integers(0, 99))
-def test_the_loss_is_a_mean_over_pictures_so_that_parts_add_up(
+def test_loss_is_a_mean_over_images_so_micro_batches_add_up(
     size: int, smoothing: float, weighted: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -128,9 +128,7 @@ def losses(root: Path, runs: Path, *overrides: str) -> tuple[float, float]:
     return ended.train_loss, ended.val_loss
 
 
-def test_training_is_weighted_and_smoothed_and_validation_is_not(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_only_the_training_loss_is_weighted_and_smoothed(photos: Path, tmp_path: Path) -> None:
     still = "phases.full.lr=1e-30"
     plain = losses(photos, tmp_path / "plain", still)
     for name in ("data.balance=loss", "phases.full.label_smoothing=0.5"):
@@ -139,7 +137,7 @@ def test_training_is_weighted_and_smoothed_and_validation_is_not(
         assert other[1] == plain[1], name
 
 
-def test_the_weighted_loss_is_told_in_parts_as_whole(photos: Path, tmp_path: Path) -> None:
+def test_weighted_loss_is_equal_with_micro_batches(photos: Path, tmp_path: Path) -> None:
     options = ("data.balance=loss", "phases.full.label_smoothing=0.1")
     whole = losses(photos, tmp_path / "whole", *options)
     parts = losses(photos, tmp_path / "parts", *options, "data.micro_batch_size=3")

@@ -1,4 +1,4 @@
-"""The look through a folder of pictures: command line, report, and what is kept of it."""
+"""Check of an image folder: report, and the cache of inspected contents."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def report(root: Path) -> DataReport:
 
 
 def photo(seed: int, side: int = 96) -> Image.Image:
-    """Something with large shapes, as photos have them."""
+    """Return an image with large shapes, as in a photo."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     return coarse.resize((side, side), Image.Resampling.BICUBIC)
@@ -44,7 +44,7 @@ def folder(root: Path, classes: int = 2, each: int = 12) -> Path:
     return root
 
 
-def test_a_good_folder_has_no_problems(tmp_path: Path) -> None:
+def test_valid_folder_has_no_problems(tmp_path: Path) -> None:
     found = report(folder(tmp_path))
     assert found.problems == []
     assert found.images == 24
@@ -53,7 +53,7 @@ def test_a_good_folder_has_no_problems(tmp_path: Path) -> None:
     assert (found.formats, found.modes) == ({"PNG": 24}, {"RGB": 24})
 
 
-def test_everything_odd_is_named(tmp_path: Path) -> None:
+def test_every_kind_of_problem_is_reported(tmp_path: Path) -> None:
     root = folder(tmp_path)
     one, other = root / "class_0", root / "class_1"
     shutil.copy(one / "00.png", one / "copy of 00.png")
@@ -80,13 +80,13 @@ def test_everything_odd_is_named(tmp_path: Path) -> None:
     assert {"class_0/._00.png", "class_0/Thumbs.db", "class_0/notes.txt"} <= set(found.ignored)
     assert ".ipynb_checkpoints/00.png" in found.ignored
     assert {item.path: item.reason for item in found.folders} == {
-        ".ipynb_checkpoints": "of a system or a tool, left out",
+        ".ipynb_checkpoints": "hidden or system folder, skipped",
         "class_0/vacant": "empty",
     }
     assert len(found.problems) == 5
 
 
-def test_the_same_picture_on_both_sides_leaks(tmp_path: Path) -> None:
+def test_duplicate_in_train_and_val_is_a_leak(tmp_path: Path) -> None:
     folder(tmp_path / "train")
     folder(tmp_path / "val", each=1)
     found = report(tmp_path)
@@ -96,7 +96,7 @@ def test_the_same_picture_on_both_sides_leaks(tmp_path: Path) -> None:
     ]
 
 
-def test_unequal_and_lost_classes_are_named(tmp_path: Path) -> None:
+def test_imbalance_and_unreadable_classes_are_reported(tmp_path: Path) -> None:
     root = folder(tmp_path, classes=1, each=60)
     folder(tmp_path / "other", classes=1, each=3)
     (root / "other" / "class_0").rename(root / "few")
@@ -105,31 +105,33 @@ def test_unequal_and_lost_classes_are_named(tmp_path: Path) -> None:
     (root / "lost" / "a.png").write_text("x")
     notes = report(root).notes
     assert notes == [
-        "lost has no picture that can be read",
-        "few has fewer than 10 pictures to train on",
+        "lost has no readable images",
+        "few has fewer than 10 training images",
     ]
     (root / "lost" / "a.png").unlink()
     (root / "lost").rmdir()
     assert (
-        "imbalance: the largest class has 20x the smallest's; see data.balance"
+        "imbalance: the largest class has 20 times as many images as the smallest; see data.balance"
         in report(root).notes
     )
 
 
-def test_what_training_would_refuse_is_said(tmp_path: Path) -> None:
+def test_report_says_why_training_would_be_refused(tmp_path: Path) -> None:
     single = folder(tmp_path / "single")
     for number in range(1, 12):
         (single / "class_1" / f"{number:02d}.png").unlink()
-    assert "'class_1' has 1 readable picture; it needs at least 2" in report(single).structure
+    assert "'class_1' has 1 readable image; a split into train and val needs at least 2" in (
+        report(single).structure
+    )
 
     twins = folder(tmp_path / "twins")
     for number in range(1, 12):
         shutil.copy(twins / "class_1" / "00.png", twins / "class_1" / f"{number:02d}.png")
-    told = report(twins).structure
-    assert "'class_1' has nothing for val: all its pictures show the same" in told
+    structure = report(twins).structure
+    assert "'class_1' has no images for val: all its images are near-duplicates" in structure
 
 
-def test_a_folder_without_classes_is_looked_through_all_the_same(tmp_path: Path) -> None:
+def test_folder_without_classes_gets_a_report(tmp_path: Path) -> None:
     photo(1).save(tmp_path / "a.png")
     found = report(tmp_path)
     assert (found.images, found.classes) == (1, {})
@@ -137,17 +139,17 @@ def test_a_folder_without_classes_is_looked_through_all_the_same(tmp_path: Path)
     assert found.problems == [found.structure]
 
 
-def test_a_turned_copy_is_the_same_picture(tmp_path: Path) -> None:
+def test_copy_rotated_by_exif_is_a_near_duplicate(tmp_path: Path) -> None:
     root = folder(tmp_path, each=3)
     image = photo(1)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees
-    image.rotate(90, expand=True).save(root / "class_0" / "turned.jpg", exif=exif, quality=95)
-    assert report(root).near_duplicates == [["class_0/01.png", "class_0/turned.jpg"]]
+    exif[0x0112] = 6  # rotated by 90 degrees
+    image.rotate(90, expand=True).save(root / "class_0" / "rotated.jpg", exif=exif, quality=95)
+    assert report(root).near_duplicates == [["class_0/01.png", "class_0/rotated.jpg"]]
 
 
 @pytest.mark.parametrize("change", ["brighter", "crop", "other"])
-def test_what_only_resembles_is_no_copy(tmp_path: Path, change: str) -> None:
+def test_similar_image_is_not_a_near_duplicate(tmp_path: Path, change: str) -> None:
     image = photo(5)
     changed = {
         "brighter": image.point(lambda value: min(255, value + 60)),
@@ -160,7 +162,7 @@ def test_what_only_resembles_is_no_copy(tmp_path: Path, change: str) -> None:
     assert report(root).near_duplicates == []
 
 
-def test_nothing_in_the_folder_changes(tmp_path: Path) -> None:
+def test_check_is_read_only(tmp_path: Path) -> None:
     root = folder(tmp_path / "photos", each=2)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")}
     report(root)
@@ -174,7 +176,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("own_cache")
-def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path / "photos", each=3)
     (root / "class_0" / "bad.png").write_text("x")
     before = report(root)
@@ -182,51 +184,51 @@ def test_a_content_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert report(root) == before
     (root / "class_0" / "00.png").rename(root / "class_0" / "another name.png")
     plan = plan_data(root, SplitOptions(0.3, 1))
-    assert plan is not None, "training uses what the check has found"
+    assert plan is not None, "training uses the results of the check"
     assert [d.path for d in plan.damaged] == ["class_0/bad.png"]
 
 
-def test_looks_come_back_as_they_were(own_cache: Path, tmp_path: Path) -> None:
+def test_cached_infos_equal_the_originals(own_cache: Path, tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=2)
     contents = [file.read_bytes() for file in sorted(root.rglob("*.png"))] + [b"", b"x"]
-    with ImageInfoCache() as store:
-        looks = [store.inspect(data) for data in contents]
-    assert looks == [inspect_image(data) for data in contents]
-    with ImageInfoCache() as store:
-        assert [store.known(look.sha256) for look in looks] == looks
+    with ImageInfoCache() as cache:
+        infos = [cache.inspect(data) for data in contents]
+    assert infos == [inspect_image(data) for data in contents]
+    with ImageInfoCache() as cache:
+        assert [cache.find(info.sha256) for info in infos] == infos
 
 
-@pytest.mark.parametrize("harm", ["text", "folder", "other columns"])
-def test_a_store_that_is_damaged_is_none(own_cache: Path, harm: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["text", "folder", "other columns"])
+def test_damaged_cache_is_ignored(own_cache: Path, damage: str, tmp_path: Path) -> None:
     root = folder(tmp_path / "photos", each=2)
     before = report(root)
     (file,) = (own_cache / "scans").glob("*.sqlite")
     file.unlink()
-    if harm == "text":
-        file.write_text("no database at all" * 100)
-    elif harm == "folder":
+    if damage == "text":
+        file.write_text("not a database" * 100)
+    elif damage == "folder":
         file.mkdir()
     else:
-        with sqlite3.connect(file) as base:
-            base.execute("CREATE TABLE looks (sha256 BLOB PRIMARY KEY)")
+        with sqlite3.connect(file) as database:
+            database.execute("CREATE TABLE images (sha256 BLOB PRIMARY KEY)")
     assert report(root) == before
     assert cache_dir() == own_cache
 
 
-def test_the_order_of_pictures_counts_for_nothing(tmp_path: Path) -> None:
+def test_near_duplicates_do_not_depend_on_the_order(tmp_path: Path) -> None:
     root = folder(tmp_path, each=4)
     shutil.copy(root / "class_0" / "00.png", root / "class_1" / "zz.png")
-    pictures, _ = scan_images(root, list_images(root), lambda d, t: None, lambda: False) or ([], [])
-    assert near_duplicates(pictures) == near_duplicates(pictures[::-1])
+    images, _ = scan_images(root, list_images(root), lambda d, t: None, lambda: False) or ([], [])
+    assert near_duplicates(images) == near_duplicates(images[::-1])
 
 
 def test_thousands_of_blank_pages_are_one_group() -> None:
     page = inspect_image(_png(Image.new("RGB", (64, 64), "white")))
-    pictures = [
+    images = [
         ImageFile(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}"))
         for n in range(6000)
     ]
-    (group,) = near_duplicates(pictures)
+    (group,) = near_duplicates(images)
     assert len(group) == 6000
 
 
@@ -236,17 +238,17 @@ def _png(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
-def test_an_unreadable_root_is_refused(tmp_path: Path) -> None:
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         check_data(tmp_path / "nowhere")
 
 
-def test_reading_can_be_cancelled(tmp_path: Path) -> None:
+def test_check_can_be_cancelled(tmp_path: Path) -> None:
     root = make_images(tmp_path, classes=2, per_class=40, size=4)
     assert check_data(root, cancelled=lambda: True) is None
 
 
-def test_the_report_is_plain_json(tmp_path: Path) -> None:
+def test_report_is_plain_json(tmp_path: Path) -> None:
     root = folder(tmp_path, each=2)
     (root / "class_0" / "bad\n.png").write_text("x")
     tree = json.loads(json.dumps(report(root).to_dict()))

@@ -24,7 +24,7 @@ from core.events.types import (
 
 COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in typing.get_args(Command)}
 
-# A high surrogate followed by a low one is one character in JSON; alone, either survives.
+# A high surrogate followed by a low one is one character in JSON; single ones are kept.
 texts = st.text(
     st.characters(exclude_categories=()).filter(lambda c: not "\ud800" <= c <= "\udbff"),
     max_size=12,
@@ -75,10 +75,10 @@ def strictly_parsed(line: str) -> Any:
 @pytest.mark.parametrize("cls", EVENT_TYPES.values(), ids=lambda cls: cls.__name__)
 @settings(max_examples=25)
 @given(data=st.data())
-def test_every_event_comes_back_as_it_was(cls: type[Event], data: st.DataObject) -> None:
+def test_every_event_round_trips(cls: type[Event], data: st.DataObject) -> None:
     record = Record(data.draw(st.integers(1, 2**53)), data.draw(times), data.draw(instances(cls)))
     line = record.to_json()
-    # repr and not ==: NaN is unlike itself, and 1 is like True.
+    # repr instead of ==: NaN differs from itself, and 1 equals True.
     assert repr(Record.from_json(line)) == repr(record)
     assert repr(Record.from_json(line.encode())) == repr(record)
     assert line.isascii()
@@ -90,7 +90,7 @@ def test_every_event_comes_back_as_it_was(cls: type[Event], data: st.DataObject)
 @pytest.mark.parametrize("cls", COMMAND_TYPES.values(), ids=lambda cls: cls.__name__)
 @settings(max_examples=25)
 @given(data=st.data())
-def test_every_command_comes_back_as_it_was(cls: type[Command], data: st.DataObject) -> None:
+def test_every_command_round_trips(cls: type[Command], data: st.DataObject) -> None:
     command = data.draw(instances(cls))
     line = codec.encode(command, {})
     item, _ = codec.decode(line, COMMAND_TYPES)
@@ -103,7 +103,7 @@ def test_every_command_comes_back_as_it_was(cls: type[Command], data: st.DataObj
 @pytest.mark.parametrize(
     ("value", "written"), [(float("nan"), "nan"), (float("inf"), "inf"), (float("-inf"), "-inf")]
 )
-def test_a_number_that_is_not_finite_is_written_as_text(value: float, written: str) -> None:
+def test_non_finite_number_is_encoded_as_string(value: float, written: str) -> None:
     line = codec.encode(commands.SetLearningRate(lr=value), {})
     assert strictly_parsed(line)["lr"] == written
     config = {"deep": [{"x": value}]}
@@ -111,13 +111,13 @@ def test_a_number_that_is_not_finite_is_written_as_text(value: float, written: s
     assert strictly_parsed(line)["envelope"] == {"deep": [{"x": written}]}
 
 
-def test_a_command_gets_an_id_of_its_own_and_names_its_values() -> None:
+def test_commands_have_unique_ids_and_named_arguments() -> None:
     first, second = commands.SetPatience(patience=3), commands.SetPatience(patience=3)
     assert first.id != second.id
     assert first.arguments() == {"patience": 3, "phase": None}
 
 
-def test_fields_of_a_newer_version_are_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     line = '{"seq": 1, "time": 2, "type": "Paused", "global_step": 3, "mood": "calm"}'
     assert Record.from_json(line) == Record(1, 2.0, Paused(global_step=3))
 
@@ -161,7 +161,7 @@ PAUSED = '"type": "Paused", "global_step": 3}'
     ],
     ids=lambda line: repr(line)[:60],
 )
-def test_a_malformed_line_gives_a_decode_error_with_a_reason(line: str | bytes) -> None:
+def test_malformed_line_is_a_decode_error_with_a_reason(line: str | bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         Record.from_json(line)
     assert len(str(caught.value)) > 5
@@ -182,7 +182,7 @@ VALID = Record(7, 8.5, Warned(code="unreadable", message="é", files=["a", "b"])
         st.text(max_size=4),
     )
 )
-def test_nothing_but_a_decode_error_comes_from_any_line(line: str | bytes) -> None:
+def test_any_line_decodes_or_is_a_decode_error(line: str | bytes) -> None:
     try:
         record = Record.from_json(line)
     except DecodeError:

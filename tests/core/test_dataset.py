@@ -66,8 +66,8 @@ def val_set(config: Config, plan: DataPlan, data_config: dict[str, object]) -> I
     return ImageDataset(plan, "val", transform, seed=5)
 
 
-def image(dataset: ImageDataset, place: int, epoch: int = 1, phase: str = "head") -> Tensor:
-    sample = dataset[SampleKey(phase, epoch, place)]
+def image(dataset: ImageDataset, index: int, epoch: int = 1, phase: str = "head") -> Tensor:
+    sample = dataset[SampleKey(phase, epoch, index)]
     assert sample.image is not None
     return sample.image
 
@@ -79,15 +79,15 @@ def assert_same(got: Batch, expected: Batch) -> None:
     assert got.failed == expected.failed
 
 
-def test_a_sample_is_a_picture_in_bytes_with_its_label(train_set: ImageDataset) -> None:
+def test_sample_is_a_uint8_image_with_its_label(train_set: ImageDataset) -> None:
     sample = train_set[SampleKey("head", 1, 7)]
     assert sample.image is not None
     assert sample.image.shape == (3, SIDE, SIDE)
     assert sample.image.dtype == torch.uint8
-    assert (sample.label, sample.place, sample.error) == (train_set.labels[7], 7, "")
+    assert (sample.label, sample.sample_index, sample.error) == (train_set.labels[7], 7, "")
 
 
-def test_the_two_sides_are_those_of_the_plan(
+def test_datasets_contain_the_splits_of_the_plan(
     plan: DataPlan, train_set: ImageDataset, val_set: ImageDataset
 ) -> None:
     assert train_set.paths == [p.path for p in plan.train]
@@ -96,7 +96,7 @@ def test_the_two_sides_are_those_of_the_plan(
 
 
 @pytest.mark.parametrize("policy", ["null", "rand-m9-mstd0.5", "augmix-m5"])
-def test_a_sample_depends_on_its_key_and_not_on_what_was_made_before(
+def test_sample_depends_only_on_its_key(
     plan: DataPlan, data_config: dict[str, object], policy: str
 ) -> None:
     config = load_config(
@@ -108,15 +108,15 @@ def test_a_sample_depends_on_its_key_and_not_on_what_was_made_before(
     )
     transform, _ = make_transforms(config, data_config)
     dataset = ImageDataset(plan, "train", transform, seed=5)
-    in_order = [image(dataset, place) for place in range(len(dataset))]
+    in_order = [image(dataset, index) for index in range(len(dataset))]
     random.seed(99)
     np.random.seed(99)
     torch.manual_seed(99)
-    for place in reversed(range(len(dataset))):
-        assert torch.equal(image(dataset, place), in_order[place])
+    for index in reversed(range(len(dataset))):
+        assert torch.equal(image(dataset, index), in_order[index])
 
 
-def test_another_epoch_phase_place_or_seed_augments_differently(
+def test_augmentation_differs_by_epoch_phase_and_seed(
     config: Config, plan: DataPlan, data_config: dict[str, object], train_set: ImageDataset
 ) -> None:
     transform, _ = make_transforms(config, data_config)
@@ -131,39 +131,37 @@ def test_another_epoch_phase_place_or_seed_augments_differently(
         assert not any(torch.equal(one, other) for other in variants[number + 1 :])
 
 
-def test_validation_pictures_are_the_same_in_every_epoch(val_set: ImageDataset) -> None:
+def test_validation_images_are_equal_in_every_epoch(val_set: ImageDataset) -> None:
     assert torch.equal(image(val_set, 0), image(val_set, 0, epoch=9, phase="full"))
 
 
-def test_bytes_become_what_torchvision_makes_of_a_picture_in_every_bit(
+def test_normalization_is_bit_identical_to_torchvision(
     config: Config, data_config: dict[str, object]
 ) -> None:
     _, transform = make_transforms(config, data_config)
     noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     for layout in (torch.contiguous_format, torch.channels_last):
-        pictures = transform(Image.fromarray(noise))[None].contiguous(memory_format=layout)
+        images = transform(Image.fromarray(noise))[None].contiguous(memory_format=layout)
         net = NormalizedModel(torch.nn.Conv2d(3, 3, 1), mean, std)
         net.model = torch.nn.Identity()
         as_shown = Compose(transform.transforms[:-1])(Image.fromarray(noise))
         expected = Normalize(mean, std)(to_tensor(as_shown))
-        assert torch.equal(net(pictures)[0], expected)
-        assert net(pictures).is_contiguous(memory_format=layout)
-        assert torch.equal(net(expected), expected), "normalize already"
+        assert torch.equal(net(images)[0], expected)
+        assert net(images).is_contiguous(memory_format=layout)
+        assert torch.equal(net(expected), expected), "already normalized"
 
 
-def test_erased_pictures_are_normalised_before(
-    plan: DataPlan, data_config: dict[str, object]
-) -> None:
+def test_erased_images_are_normalized_first(plan: DataPlan, data_config: dict[str, object]) -> None:
     config = load_config(overrides=[f"data.image_size={SIDE}", "data.augment.erase=1.0"])
     transform, _ = make_transforms(config, data_config)
     dataset = ImageDataset(plan, "train", transform, seed=5)
     erased = image(dataset, 0)
     assert erased.dtype == torch.float32
-    assert (erased == 0).any(dim=0).any(), "the rectangle has the mean colour"
+    assert (erased == 0).any(dim=0).any(), "the rectangle has the mean color"
 
 
-def test_augmentation_can_be_switched_off(plan: DataPlan, data_config: dict[str, object]) -> None:
+def test_augmentation_can_be_disabled(plan: DataPlan, data_config: dict[str, object]) -> None:
     off = {"min_scale": 1.0, "hflip": 0.0, "color_jitter": 0.0}
     config = load_config(
         values={"data.image_size": SIDE, **{f"data.augment.{k}": v for k, v in off.items()}}
@@ -173,27 +171,27 @@ def test_augmentation_can_be_switched_off(plan: DataPlan, data_config: dict[str,
     assert (image(dataset, 0).float() - image(dataset, 0, epoch=2).float()).abs().mean() < 30
 
 
-def test_a_file_that_cannot_be_read_any_more_is_named_and_not_replaced(
+def test_unreadable_file_is_reported_and_not_replaced(
     train_set: ImageDataset,
 ) -> None:
     Path(train_set.root, train_set.paths[1]).unlink()
     Path(train_set.root, train_set.paths[3]).write_bytes(b"\x89PNG\r\n\x1a\n")
-    batch = collate([train_set[SampleKey("head", 1, place)] for place in (4, 3, 2, 1)])
+    batch = collate([train_set[SampleKey("head", 1, index)] for index in (4, 3, 2, 1)])
     assert batch.indices.tolist() == [4, 2]
     assert batch.labels.tolist() == [train_set.labels[4], train_set.labels[2]]
     assert torch.equal(batch.images, torch.stack([image(train_set, 4), image(train_set, 2)]))
-    assert [place for place, _ in batch.failed] == [3, 1]
+    assert [index for index, _ in batch.failed] == [3, 1]
     assert all(reason for _, reason in batch.failed)
 
 
-def test_a_batch_of_unreadable_files_only_is_empty(train_set: ImageDataset) -> None:
+def test_batch_of_unreadable_files_is_empty(train_set: ImageDataset) -> None:
     Path(train_set.root, train_set.paths[0]).unlink()
     batch = collate([train_set[SampleKey("head", 1, 0)]])
     assert (len(batch.images), len(batch.labels), len(batch.failed)) == (0, 0, 1)
     assert batch.labels.dtype == batch.indices.dtype == torch.int64
 
 
-def test_the_order_is_a_keyed_permutation() -> None:
+def test_epoch_order_is_a_seeded_permutation() -> None:
     order = epoch_order(20, 1029, "head", 1)
     assert sorted(order) == list(range(20))
     assert epoch_order(20, 1029, "head", 1) == order
@@ -218,13 +216,13 @@ def test_the_order_is_a_keyed_permutation() -> None:
         (2e-3, 1e-3, 64, True, 2),
     ],
 )
-def test_workers_are_as_many_as_keep_up_with_the_network(
+def test_number_of_workers_matches_the_network(
     reading: float, network: float, cores: int, shared: bool, workers: int
 ) -> None:
     assert workers_needed(reading, network, cores, shared) == workers
 
 
-def test_whether_others_read_is_known_before_anything_is_measured(
+def test_use_of_workers_is_known_before_measuring(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3}, raising=False)
@@ -235,7 +233,7 @@ def test_whether_others_read_is_known_before_anything_is_measured(
     assert not uses_workers(0)
 
 
-def test_reading_is_timed_by_pictures_of_the_data_that_leave_no_trace(
+def test_measuring_the_loading_time_has_no_side_effect(
     train_set: ImageDataset,
 ) -> None:
     before = image(train_set, 0)
@@ -244,7 +242,7 @@ def test_reading_is_timed_by_pictures_of_the_data_that_leave_no_trace(
 
 
 def passes(loader: Loader, count: int) -> Iterator[list[Batch]]:
-    """Yield whole passes, each after one that was left half-way."""
+    """Yield complete passes, each after one that was abandoned."""
     size = len(loader.dataset)
     for epoch in range(1, count + 1):
         started = loader.epoch("head", 100 + epoch, epoch_order(size, 5, "head", 100 + epoch))
@@ -253,7 +251,7 @@ def passes(loader: Loader, count: int) -> Iterator[list[Batch]]:
         yield list(loader.epoch("head", epoch, order))
 
 
-def test_a_pass_gives_every_picture_once_in_the_order_asked_for(
+def test_pass_yields_every_image_once_in_order(
     train_set: ImageDataset,
 ) -> None:
     loader = Loader(train_set, batch_size=5, workers=0, device=CPU)
@@ -266,7 +264,7 @@ def test_a_pass_gives_every_picture_once_in_the_order_asked_for(
     assert own == list(range(len(train_set)))
 
 
-def test_batches_do_not_depend_on_the_workers_nor_on_a_pass_left_half_way(
+def test_batches_do_not_depend_on_workers_or_abandoned_passes(
     train_set: ImageDataset,
 ) -> None:
     Path(train_set.root, train_set.paths[2]).unlink()
@@ -287,12 +285,12 @@ def test_batches_do_not_depend_on_the_workers_nor_on_a_pass_left_half_way(
         loader.close()
 
 
-def test_the_loaders_of_a_run_have_its_batch_size_and_seed(
+def test_loaders_use_batch_size_and_seed_of_the_run(
     config: Config, plan: DataPlan, data_config: dict[str, object]
 ) -> None:
     train, val = make_loaders(make_datasets(config, plan, data_config), 4, 0, CPU)
     assert (train.steps, val.steps) == (3, 1)
     batch = next(iter(train.epoch("head", 1, list(range(12)))))
     transform, _ = make_transforms(config, data_config)
-    near_duplicates = ImageDataset(plan, "train", transform, config.seed)
-    assert torch.equal(batch.images[0], image(near_duplicates, 0))
+    equal = ImageDataset(plan, "train", transform, config.seed)
+    assert torch.equal(batch.images[0], image(equal, 0))

@@ -27,22 +27,22 @@ def contents(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of each class with seed 5."""
+    """Two images per class with seed 5."""
     root = tmp_path_factory.mktemp("demo") / "seed5"
     make_demo_data(root, 5, per_class=2)
     return root
 
 
-def test_twenty_classes_of_small_pictures(drawn: Path) -> None:
+def test_demo_has_twenty_classes_of_small_images(drawn: Path) -> None:
     assert len(DEMO_SET.patterns) == 20
     assert sorted(p.name for p in drawn.iterdir()) == sorted(DEMO_SET.patterns)
     files = sorted(drawn.rglob("*.png"))
     assert len(files) == 40
-    with Image.open(files[0]) as picture:
-        assert (picture.size, picture.mode) == ((IMAGE_SIZE, IMAGE_SIZE), "RGB")
+    with Image.open(files[0]) as image:
+        assert (image.size, image.mode) == ((IMAGE_SIZE, IMAGE_SIZE), "RGB")
 
 
-def test_the_same_bytes_for_the_same_seed(drawn: Path, tmp_path: Path) -> None:
+def test_images_are_identical_for_a_seed(drawn: Path, tmp_path: Path) -> None:
     make_demo_data(tmp_path / "again", 5, per_class=2)
     make_demo_data(tmp_path / "other", 6, per_class=2)
     same, other = contents(tmp_path / "again"), contents(tmp_path / "other")
@@ -52,31 +52,31 @@ def test_the_same_bytes_for_the_same_seed(drawn: Path, tmp_path: Path) -> None:
     assert len(set(same.values())) == 40
 
 
-@pytest.mark.parametrize("pictures", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
-def test_a_picture_can_be_drawn_alone(pictures: DrawnDataset) -> None:
-    there = {name: pictures.draw(3, name, 8) for name in pictures.patterns}
-    back = {name: pictures.draw(3, name, 8) for name in reversed([*pictures.patterns])}
-    for name, picture in there.items():
-        assert picture.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
-        assert picture.dtype == np.uint8
-        assert (picture == back[name]).all()
+@pytest.mark.parametrize("dataset", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
+def test_image_does_not_depend_on_the_drawing_order(dataset: DrawnDataset) -> None:
+    forward = {name: dataset.draw(3, name, 8) for name in dataset.patterns}
+    backward = {name: dataset.draw(3, name, 8) for name in reversed([*dataset.patterns])}
+    for name, image in forward.items():
+        assert image.shape == (IMAGE_SIZE, IMAGE_SIZE, 3)
+        assert image.dtype == np.uint8
+        assert (image == backward[name]).all()
 
 
-@pytest.mark.parametrize("pictures", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
-def test_every_picture_has_ink(pictures: DrawnDataset) -> None:
-    for name, pattern in pictures.patterns.items():
+@pytest.mark.parametrize("dataset", [DEMO_SET, PRETRAINING_SET], ids=["demo", "pretraining"])
+def test_every_mask_has_ink(dataset: DrawnDataset) -> None:
+    for name, pattern in dataset.patterns.items():
         for index in range(6):
             mask = pattern(keyed_rng(3, name, index), Plane.of_size(IMAGE_SIZE))
             assert mask.min() >= 0 and mask.max() <= 1 and mask.std() > 0.05, name
 
 
-def test_pretraining_knows_none_of_the_classes() -> None:
+def test_pretraining_and_demo_have_no_class_in_common() -> None:
     assert not DEMO_SET.patterns.keys() & PRETRAINING_SET.patterns.keys()
     assert not set(DEMO_SET.patterns.values()) & set(PRETRAINING_SET.patterns.values())
     assert 40 <= len(PRETRAINING_SET.patterns) <= 80
 
 
-def test_progress_counts_to_the_end_and_a_second_call_draws_nothing(tmp_path: Path) -> None:
+def test_progress_reaches_the_total_and_a_second_call_draws_nothing(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         make_demo_data(tmp_path / "a", 1, lambda done, total: seen.append((done, total)), 1)
@@ -95,7 +95,7 @@ def test_interrupted_drawing_leaves_nothing(tmp_path: Path) -> None:
     assert len(contents(tmp_path / "a")) == 20
 
 
-def test_a_killed_process_leaves_nothing_that_is_taken_for_complete(tmp_path: Path) -> None:
+def test_killed_process_leaves_no_incomplete_folder(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -113,7 +113,7 @@ def test_a_killed_process_leaves_nothing_that_is_taken_for_complete(tmp_path: Pa
     assert left.exists(), "another process may still be drawing there"
 
 
-def test_long_abandoned_folders_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abandoned_folders_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = tmp_path / ".a-12345"
     left.mkdir()
     now = left.stat().st_mtime
@@ -122,7 +122,7 @@ def test_long_abandoned_folders_go(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_set_with_holes_is_drawn_anew(drawn: Path, tmp_path: Path) -> None:
+def test_folder_with_missing_images_is_drawn_again(drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "a"
     make_demo_data(root, 5, per_class=2)
     (root / "star" / "0001.png").unlink()
@@ -157,7 +157,7 @@ def test_two_processes_at_once(tmp_path: Path, drawn: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_the_slower_of_two_keeps_the_quicker_ones_pictures(tmp_path: Path) -> None:
+def test_slower_of_two_processes_keeps_the_images_of_the_faster(tmp_path: Path) -> None:
     root = tmp_path / "a"
 
     def overtake(done: int, total: int) -> None:
@@ -170,20 +170,20 @@ def test_the_slower_of_two_keeps_the_quicker_ones_pictures(tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"can't be drawn .* CONVNEXT_TUI_CACHE"):
         make_demo_data(tmp_path / "file" / "a", 1, per_class=1)
 
 
-def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_not_deleted(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(OSError, match="other files"):
         make_demo_data(tmp_path, 1, per_class=1)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_where_the_pictures_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path))
     assert demo_data_dir(3).parent == tmp_path
     assert demo_data_dir(3) != demo_data_dir(4)
@@ -191,7 +191,7 @@ def test_where_the_pictures_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "convnext-tui" in demo_data_dir(3).parts
 
 
-def test_the_demo_imports_little() -> None:
+def test_demo_imports_neither_torch_nor_numpy() -> None:
     code = (
         "import sys, core.demo\n"
         "assert not {'torch', 'timm', 'numpy', 'PIL'} & sys.modules.keys()\n"
@@ -201,7 +201,7 @@ def test_the_demo_imports_little() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
 
 
-def test_the_backbone_fits_and_lacks_the_head_only() -> None:
+def test_backbone_has_all_weights_except_the_classifier() -> None:
     assert backbone_path().stat().st_size < 1_100_000
     model = timm.create_model("test_convnext", num_classes=20)
     weights = load_file(backbone_path())
@@ -213,14 +213,14 @@ def test_the_backbone_fits_and_lacks_the_head_only() -> None:
 
 
 @pytest.mark.parametrize(("preset", "phases"), [("demo", 2), ("demo-backbone", 1)])
-def test_the_presets(preset: str, phases: int) -> None:
+def test_presets(preset: str, phases: int) -> None:
     config = load_config(preset)
     assert (config.model.name, config.data.image_size) == ("test_convnext", IMAGE_SIZE)
     assert (config.model.pretrained, config.model.weights, config.data.root) == (False, None, None)
     assert sum(config.phases.get(p).epochs > 0 for p in ("head", "full")) == phases
 
 
-def test_export_keeps_all_but_the_classifier(tmp_path: Path) -> None:
+def test_export_contains_all_weights_except_the_classifier(tmp_path: Path) -> None:
     model = timm.create_model("test_convnext", num_classes=3)
     checkpoint = {
         "model": model.state_dict(),
@@ -231,12 +231,12 @@ def test_export_keeps_all_but_the_classifier(tmp_path: Path) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     torch.save(checkpoint, tmp_path / "run" / "checkpoints" / "best.pt")
     export(tmp_path / "run", tmp_path / "out.safetensors")
-    kept = load_file(tmp_path / "out.safetensors")
-    assert model.state_dict().keys() - kept.keys() == {"head.fc.weight", "head.fc.bias"}
-    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in kept.items())
+    exported = load_file(tmp_path / "out.safetensors")
+    assert model.state_dict().keys() - exported.keys() == {"head.fc.weight", "head.fc.bias"}
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in exported.items())
     with safe_open(tmp_path / "out.safetensors", "pt") as file:
-        told = file.metadata()
-    assert (told["model"], told["classes"]) == ("test_convnext", "a b c")
+        metadata = file.metadata()
+    assert (metadata["model"], metadata["classes"]) == ("test_convnext", "a b c")
 
 
 def test_export_refuses_other_files(tmp_path: Path) -> None:
@@ -248,9 +248,7 @@ def test_export_refuses_other_files(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_pretraining_set_is_drawn_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretraining_set_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = {name: PRETRAINING_SET.patterns[name] for name in ("arrow", "fog")}
     monkeypatch.setattr(
         "tests.tools.demo_backbone.pretraining.PRETRAINING_SET", DrawnDataset(some, INK_ON_PAPER)

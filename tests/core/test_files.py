@@ -20,7 +20,7 @@ def interrupt(file: BinaryIO) -> None:
     raise KeyboardInterrupt
 
 
-def test_the_file_is_replaced_as_a_whole_and_its_size_is_told(tmp_path: Path) -> None:
+def test_file_is_replaced_and_its_size_returned(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old, and much longer than the new one")
     assert write_atomically(path, lambda file: file.write(b"new")) == 3
@@ -28,7 +28,7 @@ def test_the_file_is_replaced_as_a_whole_and_its_size_is_told(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path: Path) -> None:
+def test_old_file_remains_until_the_new_one_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -45,7 +45,7 @@ def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path: Path) -> No
     ("write", "error"), [(fill_the_disk, OSError), (interrupt, KeyboardInterrupt)]
 )
 @pytest.mark.parametrize("old", [b"old", None])
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(
+def test_failed_write_leaves_only_the_old_file(
     tmp_path: Path, write: object, error: type[BaseException], old: bytes | None
 ) -> None:
     path = tmp_path / "file"
@@ -57,7 +57,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(
     assert old is None or path.read_bytes() == old
 
 
-def test_a_replacing_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_failed_rename_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "taken"
     (path / "inside").mkdir(parents=True)
     with pytest.raises(OSError):
@@ -65,7 +65,7 @@ def test_a_replacing_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["taken"]
 
 
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "file", lambda file: file.write(b"new"))
 
@@ -98,7 +98,7 @@ def epoch(number: int, phase: str = "head", val_loss: float = 0.5) -> EpochEnded
     )
 
 
-def test_history_grows_by_a_row_an_epoch_and_pandas_reads_it(tmp_path: Path) -> None:
+def test_history_has_one_row_per_epoch_and_pandas_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     history = History(path)
     rows = [epoch(1), epoch(2, val_loss=float("nan")), epoch(1, "full", float("inf"))]

@@ -73,7 +73,7 @@ def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (fmt.parameters, 1_200_000_000, "1.2 G"),
     ],
 )
-def test_numbers_read_as_people_write_them(
+def test_numbers_are_formatted(
     function: Callable[[float | None], str], value: float | None, text: str
 ) -> None:
     assert function(value) == text
@@ -95,12 +95,12 @@ NOW = datetime(2026, 11, 5, 0, 30).timestamp()
         (datetime(2026, 11, 6, 0, 0), "2026-11-06 00:00"),
     ],
 )
-def test_a_day_has_a_word_when_it_is_near(moment: datetime, text: str) -> None:
+def test_recent_days_are_named(moment: datetime, text: str) -> None:
     assert fmt.when(moment.timestamp(), NOW) == text
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, 1e300])
-def test_a_time_that_is_none_shows_as_none(seconds: float) -> None:
+def test_invalid_time_is_shown_as_none(seconds: float) -> None:
     assert fmt.clock_time(seconds) == "–"
     assert fmt.when(seconds, NOW) == "–"
     assert fmt.when(NOW, seconds) == "2026-11-05 00:30"

@@ -1,4 +1,4 @@
-"""Splits that tear no group apart: copies, near copies and groups by name."""
+"""Stratified split that keeps groups together: duplicates, and groups by name."""
 
 import random
 from collections import Counter
@@ -17,50 +17,52 @@ PATTERN = r"(patient\d+)_"
 
 @st.composite
 def folders(draw: st.DrawFn) -> tuple[list[ImageFile], list[list[ImageFile]]]:
-    """Pictures of some classes, most alone, with copies planted (across classes too) and groups
-    by name; returns what shows the same."""
-    # By a seed: hypothesis itself would make one patient of all, of whom no share can be held out.
+    """Draw images of some classes, most of them single, with groups by name and random groups of
+    duplicates, also across classes; return the images and the duplicates."""
+    # From a seed: hypothesis itself would draw one patient for all images, which can't be split.
     random_ = random.Random(draw(st.integers(0, 2**40)))
-    pictures = []
+    images = []
     for label in range(draw(st.integers(2, 5))):
         for number in range(draw(st.integers(12, 60))):
             patient = f"patient{random_.randrange(400)}_" if random_.random() < 0.3 else ""
             path = f"{label}/{patient}{number:03d}.png"
-            pictures.append(ImageFile(path, str(label), "", path, 1, 1))
-    planted = range(draw(st.integers(0, 8)))
-    return pictures, [random_.sample(pictures, random_.choice((2, 2, 2, 3))) for _ in planted]
+            images.append(ImageFile(path, str(label), "", path, 1, 1))
+    duplicates = range(draw(st.integers(0, 8)))
+    return images, [random_.sample(images, random_.choice((2, 2, 2, 3))) for _ in duplicates]
 
 
 @settings(max_examples=200)
 @given(folders(), st.floats(0.05, 0.5), st.sampled_from([0.0, 0.1, 0.2]), st.integers(0, 2**40))
-def test_no_group_is_torn_and_shares_are_kept(
+def test_groups_stay_together_and_fractions_are_met(
     folder: tuple[list[ImageFile], list[list[ImageFile]]], val: float, test: float, seed: int
 ) -> None:
-    pictures, same = folder
-    groups = grouped_images(pictures, same, PATTERN)
-    assert sorted(p.path for group in groups for p in group) == sorted(p.path for p in pictures)
-    sided = split_images(pictures, SplitOptions(val, seed, test), groups)
-    side = {p.path: p.split for p in sided}
-    for members in [*same, *groups]:
-        assert len({side[p.path] for p in members}) == 1
+    images, duplicates = folder
+    groups = grouped_images(images, duplicates, PATTERN)
+    assert sorted(p.path for group in groups for p in group) == sorted(p.path for p in images)
+    assigned = split_images(images, SplitOptions(val, seed, test), groups)
+    split_of = {p.path: p.split for p in assigned}
+    for members in [*duplicates, *groups]:
+        assert len({split_of[p.path] for p in members}) == 1
     by_name: dict[str, set[str]] = {}
-    for path, part in side.items():
+    for path, split in split_of.items():
         if "patient" in path:
-            by_name.setdefault(path.split("/")[1].split("_")[0], set()).add(part)
-    assert all(len(parts) == 1 for parts in by_name.values())
-    counts = Counter((p.label, p.split) for p in sided)
-    for label, count in Counter(p.label for p in pictures).items():
+            by_name.setdefault(path.split("/")[1].split("_")[0], set()).add(split)
+    assert all(len(splits) == 1 for splits in by_name.values())
+    counts = Counter((p.label, p.split) for p in assigned)
+    for label, count in Counter(p.label for p in images).items():
         assert abs(counts[label, "val"] - held_out_count(count, val)) <= 1
         assert abs(counts[label, "test"] - (held_out_count(count, test) if test else 0)) <= 1
         assert counts[label, "train"] >= 1
-    shuffled = list(pictures)
+    shuffled = list(images)
     random.Random(seed).shuffle(shuffled)
-    again = grouped_images(shuffled, [list(reversed(group)) for group in reversed(same)], PATTERN)
-    assert split_images(shuffled, SplitOptions(val, seed, test), again) == sided
+    again = grouped_images(
+        shuffled, [list(reversed(group)) for group in reversed(duplicates)], PATTERN
+    )
+    assert split_images(shuffled, SplitOptions(val, seed, test), again) == assigned
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=14), st.data())
-def test_a_class_comes_as_near_as_its_groups_allow(sizes: list[int], data: st.DataObject) -> None:
+def test_class_share_is_as_close_as_groups_allow(sizes: list[int], data: st.DataObject) -> None:
     total = sum(sizes)
     wanted = data.draw(st.integers(1, total - 1))
     groups = [Group(rank * 2**50, {"a": size}) for rank, size in enumerate(sizes)]
@@ -69,7 +71,7 @@ def test_a_class_comes_as_near_as_its_groups_allow(sizes: list[int], data: st.Da
     for size in sizes:
         sums |= {size + other for other in sums}
     best = min(abs(sum_ - wanted) for sum_ in sums - {0, total})
-    assert abs(sum(sizes[place] for place in chosen) - wanted) == best
+    assert abs(sum(sizes[index] for index in chosen) - wanted) == best
 
 
 def test_low_ranks_are_held_out_first() -> None:
@@ -77,7 +79,7 @@ def test_low_ranks_are_held_out_first() -> None:
     assert hold_out(groups, {"a": 2}) == {1, 3}
 
 
-def test_large_groups_of_many_classes_still_leave_something_everywhere() -> None:
+def test_large_mixed_groups_leave_images_on_both_sides() -> None:
     labels = [str(n) for n in range(6)]
     groups = [Group((n + 1) * 2**59, dict.fromkeys(labels, 3)) for n in range(10)]
     chosen = hold_out(groups, dict.fromkeys(labels, 6))
@@ -85,9 +87,9 @@ def test_large_groups_of_many_classes_still_leave_something_everywhere() -> None
 
 
 @pytest.mark.parametrize(("test", "least"), [(0.0, 2), (0.1, 3)])
-def test_a_class_smaller_than_its_sides_is_named(test: float, least: int) -> None:
-    pictures = [ImageFile(f"a/{n}", "a", "", str(n), 1, 1) for n in range(least - 1)]
-    with pytest.raises(DataError, match=f"needs at least {least} to be split into train"):
-        split_images(pictures, SplitOptions(0.2, 1, test))
-    more = [*pictures, ImageFile("a/z", "a", "", "z", 1, 1)]
+def test_class_with_fewer_images_than_splits_is_refused(test: float, least: int) -> None:
+    images = [ImageFile(f"a/{n}", "a", "", str(n), 1, 1) for n in range(least - 1)]
+    with pytest.raises(DataError, match=f"a split into train.* needs at least {least}"):
+        split_images(images, SplitOptions(0.2, 1, test))
+    more = [*images, ImageFile("a/z", "a", "", "z", 1, 1)]
     assert len({p.split for p in split_images(more, SplitOptions(0.2, 1, test))}) == least

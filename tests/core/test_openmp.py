@@ -1,4 +1,4 @@
-"""Waiting math threads: brief, but for what the person has set."""
+"""OpenMP threads spin briefly unless the user has set otherwise."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from core.common.openmp import limit_openmp_spinning
 
 
-def test_threads_wait_briefly_unless_the_person_wants_otherwise(
+def test_threads_spin_briefly_unless_the_user_set_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):

@@ -1,4 +1,4 @@
-"""Pictures that lie elsewhere: the same as here, or an error that says so."""
+"""Remote data: results equal to a local folder, or an error with the reason."""
 
 import pickle
 import zipfile
@@ -13,7 +13,7 @@ from PIL import Image
 from core.common.errors import DataError
 from core.common.location import absolute_location, location_name
 from core.config.load import ConfigError, load_config
-from core.data import filesystems as filesystems
+from core.data import filesystems
 from core.data.check import check_data
 from core.data.decode import UnreadableImage
 from core.data.image_folder import check_root, count_images, list_images
@@ -40,7 +40,7 @@ ROOT = "memory://photos"
 
 
 class Flaky(MemoryFileSystem):
-    """A network that fails as often as it is told to; what it holds is `memory://`'s."""
+    """A file system with the files of `memory://` that fails as often as configured."""
 
     protocol = "flaky"
     failures = 0
@@ -80,9 +80,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Flaky]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of pictures that is in memory too."""
+    """A local image folder that is also in `memory://`."""
     root = make_images(tmp_path / "photos", classes=2, per_class=6)
-    (root / "class_0" / "broken.jpg").write_bytes(b"no picture")
+    (root / "class_0" / "broken.jpg").write_bytes(b"not an image")
     (root / "class_0" / "notes.txt").write_text("")
     (root / ".cache").mkdir()
     (root / ".cache" / "x.png").write_bytes(b"")
@@ -100,25 +100,25 @@ def size_of(image: Image.Image) -> tuple[int, int]:
     return image.size
 
 
-def sides(plan: DataPlan) -> list[tuple[str, str, str, str, int]]:
+def rows(plan: DataPlan) -> list[tuple[str, str, str, str, int]]:
     return [(p.path, p.label, p.split, p.sha256, p.bytes) for p in plan.all]
 
 
-def refusal(url: str) -> str:
+def error_of(url: str) -> str:
     with pytest.raises(DataError) as caught:
         check_root(parse_location(url))
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
 
-def test_a_folder_elsewhere_is_split_as_the_same_folder_here(folder: Path) -> None:
+def test_remote_folder_is_split_like_a_local_one(folder: Path) -> None:
     here, there = planned(folder), planned(parse_location(ROOT))
-    assert sides(there) == sides(here)
+    assert rows(there) == rows(here)
     assert there.damaged == here.damaged
     assert there.fingerprint == here.fingerprint
 
 
-def test_check_and_outlook_say_the_same(folder: Path) -> None:
+def test_check_and_forecast_equal_those_of_a_local_folder(folder: Path) -> None:
     here, there = check_data(folder), check_data(parse_location(ROOT))
     assert here is not None
     assert there is not None
@@ -127,26 +127,26 @@ def test_check_and_outlook_say_the_same(folder: Path) -> None:
     assert count_images(parse_location(ROOT)) == count_images(folder)
 
 
-def test_nothing_is_written_there(folder: Path) -> None:
+def test_remote_folder_is_read_only(folder: Path) -> None:
     before = {path: file.getvalue() for path, file in MemoryFileSystem.store.items()}
     planned(parse_location(ROOT))
     check_data(parse_location(ROOT))
     assert {path: file.getvalue() for path, file in MemoryFileSystem.store.items()} == before
 
 
-def test_what_is_known_is_not_fetched_again(folder: Path, network: type[Flaky]) -> None:
+def test_known_files_are_not_fetched_again(folder: Path, network: type[Flaky]) -> None:
     planned(parse_location("flaky://photos"))
     fetched = network.fetched
     assert fetched == 13
     again = planned(parse_location("flaky://photos"))
     assert network.fetched == fetched
-    assert sides(again) == sides(planned(folder))
+    assert rows(again) == rows(planned(folder))
     fsspec.filesystem("memory").put(str(folder / "class_1"), "/photos/class_1", recursive=True)
     planned(parse_location("flaky://photos"))
     assert network.fetched == fetched + 6
 
 
-def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_changed_image_is_noticed_on_resume(folder: Path, tmp_path: Path) -> None:
     plan = planned(parse_location(ROOT))
     plan.write_csv(tmp_path / "split.csv")
 
@@ -164,27 +164,23 @@ def test_a_picture_that_changes_is_noticed_when_a_run_goes_on(folder: Path, tmp_
     assert differences() == "1 missing (class_0/002.png); 1 changed (class_0/001.png)"
 
 
-def test_a_lost_connection_is_waited_for(folder: Path, network: type[Flaky]) -> None:
+def test_lost_connection_is_retried(folder: Path, network: type[Flaky]) -> None:
     network.failures = 2
-    assert sides(planned(parse_location("flaky://photos"))) == sides(planned(folder))
+    assert rows(planned(parse_location("flaky://photos"))) == rows(planned(folder))
 
 
-def test_half_a_file_is_not_a_damaged_picture(folder: Path, network: type[Flaky]) -> None:
+def test_incomplete_transfer_is_retried(folder: Path, network: type[Flaky]) -> None:
     network.cut = 10
-    assert sides(planned(parse_location("flaky://photos"))) == sides(planned(folder))
+    assert rows(planned(parse_location("flaky://photos"))) == rows(planned(folder))
 
 
-def test_a_picture_that_cannot_be_fetched_is_not_left_out(
-    folder: Path, network: type[Flaky]
-) -> None:
+def test_unavailable_image_is_not_left_out(folder: Path, network: type[Flaky]) -> None:
     network.failures = 10_000
     with pytest.raises(DataError, match=r"flaky://photos/class_\d.* can't be fetched: Conn"):
         planned(parse_location("flaky://photos"))
 
 
-def test_training_ends_where_a_picture_cannot_be_fetched(
-    folder: Path, network: type[Flaky]
-) -> None:
+def test_unavailable_image_ends_training(folder: Path, network: type[Flaky]) -> None:
     plan = planned(parse_location("flaky://photos"))
     dataset = pickle.loads(pickle.dumps(ImageDataset(plan, "train", size_of, 1)))
     assert dataset[SampleKey("head", 1, 0)].image == (32, 32)
@@ -198,10 +194,10 @@ def test_training_ends_where_a_picture_cannot_be_fetched(
         dataset[SampleKey("head", 1, 0)]
 
 
-def test_the_error_of_a_worker_is_told_without_its_traceback() -> None:
-    told = "Caught ImageUnavailable in DataLoader worker process 0.\nOriginal Traceback …\n"
+def test_worker_error_is_shown_without_traceback() -> None:
+    trace = "Caught ImageUnavailable in DataLoader worker process 0.\nOriginal Traceback …\n"
     assert (
-        str(ImageUnavailable(f"{told}core.data.loading.dataset.ImageUnavailable: s3://b: gone\n"))
+        str(ImageUnavailable(f"{trace}core.data.loading.dataset.ImageUnavailable: s3://b: gone\n"))
         == "s3://b: gone"
     )
 
@@ -226,7 +222,7 @@ def losses(run: RunFolder) -> list[tuple[float, float]]:
     return [(e.train_loss, e.val_loss) for e in events if isinstance(e, EpochEnded)]
 
 
-def test_a_run_that_lost_its_pictures_goes_on_when_they_are_back(
+def test_run_resumes_when_its_data_is_available_again(
     folder: Path, tmp_path: Path, network: type[Flaky]
 ) -> None:
     here = fit(values={**TINY, "data.root": str(folder)}, runs_dir=tmp_path / "here")
@@ -245,55 +241,55 @@ def test_a_run_that_lost_its_pictures_goes_on_when_they_are_back(
     assert losses(run) == losses(RunFolder(here.folder))
 
 
-def test_names_from_outside_lead_nowhere(tmp_path: Path) -> None:
+def test_names_cannot_leave_the_folder(tmp_path: Path) -> None:
     whole = make_images(tmp_path / "photos", classes=2, per_class=3)
-    picture = (whole / "class_0" / "000.png").read_bytes()
+    image = (whole / "class_0" / "000.png").read_bytes()
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for path in whole.rglob("*.png"):
             file.write(path, path.relative_to(whole))
-        file.writestr("../up/a.png", picture)
-        file.writestr("class_0/../../b.png", picture)
-        file.writestr("class_1/\x1b[2Jd.png", picture)
+        file.writestr("../up/a.png", image)
+        file.writestr("class_0/../../b.png", image)
+        file.writestr("class_1/\x1b[2Jd.png", image)
     url = f"zip://::{archive}"
     assert [item.path for item in list_images(parse_location(url))] == [
         *(f"class_0/{number:03d}.png" for number in range(3)),
         "class_1/\x1b[2Jd.png",
         *(f"class_1/{number:03d}.png" for number in range(3)),
     ]
-    assert "leads out of its folder" in _unread(parse_location(url) / "../up/a.png")
+    assert "is outside its folder" in read_error(parse_location(url) / "../up/a.png")
     with zipfile.ZipFile(archive, "a") as file:
-        file.writestr("class_0/x::file:a.png", picture)
-    assert refusal(url).endswith("can't be part of a URL: rename it")
+        file.writestr("class_0/x::file:a.png", image)
+    assert error_of(url).endswith("can't be part of a URL; rename it")
 
 
-def _unread(file: Location) -> str:
+def read_error(file: Location) -> str:
     with pytest.raises(DataError) as caught:
         file.read_bytes()
     return str(caught.value)
 
 
-def test_places_that_cannot_be_looked_at_are_named(folder: Path, tmp_path: Path) -> None:
-    assert "no such folder; give" in refusal("memory://nothing")
-    assert "no such folder; give" in refusal(f"zip://::{tmp_path}/none.zip")
-    assert "is a file; give" in refusal("memory://photos/class_0/notes.txt")
-    assert "can't be looked at: Cannot connect" in refusal("http://127.0.0.1:9/photos")
-    assert "is no kind of URL that fsspec knows" in refusal("nope://photos")
+def test_unusable_locations_are_named(folder: Path, tmp_path: Path) -> None:
+    assert "no such folder; give" in error_of("memory://nothing")
+    assert "no such folder; give" in error_of(f"zip://::{tmp_path}/none.zip")
+    assert "is a file; give" in error_of("memory://photos/class_0/notes.txt")
+    assert "can't be listed: Cannot connect" in error_of("http://127.0.0.1:9/photos")
+    assert "fsspec knows no protocol nope://" in error_of("nope://photos")
 
 
-def test_a_missing_package_is_named_before_a_run_begins() -> None:
+def test_missing_package_is_named_before_a_run_starts() -> None:
     lacking = ("lacking", "no_such_package.FS")
     fsspec.register_implementation(*lacking, clobber=True, errtxt="Install lackingfs to use it")
     with pytest.raises(DataError, match="a package is missing: Install lackingfs"):
         preflight(load_config(values={"data.root": "lacking://bucket/photos"}))
 
 
-def test_permission_is_said_to_be_lacking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_permission_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Flaky, path: str, **rest: object) -> bytes:
         raise PermissionError(path)
 
     monkeypatch.setattr(Flaky, "cat_file", refuse)
-    with pytest.raises(DataError, match="no permission; credentials are given by"):
+    with pytest.raises(DataError, match="permission denied; set credentials in"):
         planned(parse_location("flaky://photos"))
 
 
@@ -306,8 +302,8 @@ def test_permission_is_said_to_be_lacking(folder: Path, monkeypatch: pytest.Monk
         "s3://KEY:hunter2@bucket",
     ],
 )
-def test_a_password_is_refused_and_never_repeated(url: str) -> None:
-    for look in (
+def test_password_is_refused_and_not_repeated(url: str) -> None:
+    for call in (
         parse_location,
         absolute_location,
         lambda text: load_config(values={"data.root": text}),
@@ -315,12 +311,12 @@ def test_a_password_is_refused_and_never_repeated(url: str) -> None:
         lambda text: list(picture_paths([text])),
     ):
         with pytest.raises((DataError, ConfigError)) as caught:
-            look(url)
+            call(url)
         assert "must not contain a password" in str(caught.value)
         assert "hunter" not in str(caught.value)
 
 
-def test_urls_keep_their_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urls_are_normalized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute_location("zip://::a.zip") == f"zip://::{tmp_path}/a.zip"
     assert absolute_location("s3://bucket/photos/") == "s3://bucket/photos"
@@ -336,7 +332,7 @@ def test_urls_keep_their_meaning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ]
 
 
-def test_pictures_to_evaluate_and_predict_are_found(folder: Path) -> None:
+def test_images_for_evaluation_and_prediction_are_found(folder: Path) -> None:
     labelled = labelled_pictures(parse_location(ROOT), ["class_0", "class_1"])
     here = labelled_pictures(folder, ["class_0", "class_1"])
     assert list(labelled.labels) == list(here.labels)
@@ -348,7 +344,7 @@ def test_pictures_to_evaluate_and_predict_are_found(folder: Path) -> None:
     ]
 
 
-def test_one_that_is_not_there_is_no_reason_to_end_a_prediction(folder: Path) -> None:
+def test_missing_file_does_not_end_a_prediction(folder: Path) -> None:
     with pytest.raises(UnreadableImage, match="no such file"):
         read_bytes(f"{ROOT}/class_1/gone.png")
     Flaky.failures = 1000

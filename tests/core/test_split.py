@@ -15,49 +15,49 @@ sizes = st.lists(st.integers(2, 60), min_size=1, max_size=5)
 fractions = st.floats(0.01, 0.99)
 
 
-def picture(path: str, label: str, part: str = "") -> ImageFile:
-    return ImageFile(path, label, part, sha256=f"{len(path):064x}", bytes=10, mtime_ns=1)
+def image(path: str, label: str, split: str = "") -> ImageFile:
+    return ImageFile(path, label, split, sha256=f"{len(path):064x}", bytes=10, mtime_ns=1)
 
 
 def listing(counts: list[int]) -> list[ImageFile]:
     return [
-        picture(f"{label}/{number:03d}.png", str(label))
+        image(f"{label}/{number:03d}.png", str(label))
         for label, count in enumerate(counts)
         for number in range(count)
     ]
 
 
-def val_paths(pictures: list[ImageFile]) -> set[str]:
-    return {p.path for p in pictures if p.split == "val"}
+def val_paths(images: list[ImageFile]) -> set[str]:
+    return {p.path for p in images if p.split == "val"}
 
 
 @settings(max_examples=60)
 @given(counts=sizes, fraction=fractions, seed=st.integers(0, 2**63 - 1))
-def test_every_class_gives_its_share_and_something_to_each_side(
+def test_every_class_has_its_fraction_in_each_split(
     counts: list[int], fraction: float, seed: int
 ) -> None:
-    sided = split_images(listing(counts), SplitOptions(fraction, seed))
-    assert [p.path for p in sided] == [p.path for p in listing(counts)]
+    assigned = split_images(listing(counts), SplitOptions(fraction, seed))
+    assert [p.path for p in assigned] == [p.path for p in listing(counts)]
     for label, count in enumerate(counts):
-        held_out = sum(p.split == "val" for p in sided if p.label == str(label))
+        held_out = sum(p.split == "val" for p in assigned if p.label == str(label))
         assert 1 <= held_out <= count - 1
         assert abs(held_out - fraction * count) <= 1
-    assert {p.split for p in sided} == {"train", "val"}
+    assert {p.split for p in assigned} == {"train", "val"}
 
 
 @settings(max_examples=30)
 @given(counts=sizes, fraction=fractions, shuffle=st.randoms(use_true_random=False))
-def test_the_order_of_listing_does_not_matter(
+def test_split_does_not_depend_on_the_listing_order(
     counts: list[int], fraction: float, shuffle: random.Random
 ) -> None:
-    pictures = listing(counts)
-    expected = split_images(pictures, SplitOptions(fraction, seed=1029))
-    shuffle.shuffle(pictures)
-    assert split_images(pictures, SplitOptions(fraction, seed=1029)) == expected
+    images = listing(counts)
+    expected = split_images(images, SplitOptions(fraction, seed=1029))
+    shuffle.shuffle(images)
+    assert split_images(images, SplitOptions(fraction, seed=1029)) == expected
 
 
-def test_the_split_is_the_same_on_any_machine() -> None:
-    # A change here changes every recorded run's split: it must be on purpose.
+def test_split_is_identical_on_any_machine() -> None:
+    # A change here changes the split of all existing runs, so it must be intentional.
     assert val_paths(split_images(listing([6, 5]), SplitOptions(0.3, seed=1029))) == {
         "0/001.png",
         "0/004.png",
@@ -66,7 +66,7 @@ def test_the_split_is_the_same_on_any_machine() -> None:
     }
 
 
-def test_another_seed_gives_another_split() -> None:
+def test_different_seeds_give_different_splits() -> None:
     splits = {
         frozenset(val_paths(split_images(listing([40, 40]), SplitOptions(0.2, seed))))
         for seed in range(5)
@@ -74,23 +74,23 @@ def test_another_seed_gives_another_split() -> None:
     assert len(splits) == 5
 
 
-def test_a_picture_more_moves_few_others() -> None:
+def test_additional_image_moves_few_others() -> None:
     before = val_paths(split_images(listing([50]), SplitOptions(0.2, seed=3)))
     after = val_paths(
-        split_images([*listing([50]), picture("0/new.png", "0")], SplitOptions(0.2, seed=3))
+        split_images([*listing([50]), image("0/new.png", "0")], SplitOptions(0.2, seed=3))
     )
     assert len(before - after) <= 1
 
 
 @pytest.mark.parametrize("label", ["lonely", "two\nlines[red]", "caf\udce9"])
-def test_a_class_that_is_too_small_to_split_is_named(label: str) -> None:
+def test_class_too_small_to_split_is_refused(label: str) -> None:
     with pytest.raises(DataError, match="at least 2") as caught:
-        split_images([*listing([3]), picture(f"{label}/a.png", label)], SplitOptions(0.2, seed=1))
+        split_images([*listing([3]), image(f"{label}/a.png", label)], SplitOptions(0.2, seed=1))
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).isprintable()
 
 
-def test_a_plan_is_the_same_for_the_same_folder(tmp_path: Path) -> None:
+def test_plan_is_reproducible(tmp_path: Path) -> None:
     root = make_images(tmp_path, classes=3, per_class=5)
     first, second = plan_data(root, SplitOptions(0.2, 1)), plan_data(root, SplitOptions(0.2, 1))
     assert first is not None
@@ -100,7 +100,7 @@ def test_a_plan_is_the_same_for_the_same_folder(tmp_path: Path) -> None:
     assert first.per_class("val") == dict.fromkeys(first.classes, 1)
 
 
-def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
+def test_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
     root = make_images(tmp_path, classes=2, per_class=8)
 
     def fingerprint(seed: int = 1) -> str:
@@ -116,7 +116,7 @@ def test_the_fingerprint_changes_with_content_and_split(tmp_path: Path) -> None:
     assert fingerprint() != original
 
 
-def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
+def test_train_and_val_folders_are_not_split_again(tmp_path: Path) -> None:
     make_images(tmp_path / "train", classes=2, per_class=3)
     make_images(tmp_path / "valid", classes=2, per_class=1)
     plan = plan_data(tmp_path, SplitOptions(0.9, 1))
@@ -125,7 +125,7 @@ def test_folders_for_both_sides_are_not_split_again(tmp_path: Path) -> None:
     assert {p.path.split("/")[0] for p in plan.val} == {"valid"}
 
 
-def test_a_class_of_one_is_enough_where_folders_decide(tmp_path: Path) -> None:
+def test_one_image_per_class_suffices_with_split_folders(tmp_path: Path) -> None:
     make_images(tmp_path / "train", classes=2, per_class=1)
     make_images(tmp_path / "val", classes=2, per_class=1)
     assert plan_data(tmp_path, SplitOptions(0.2, 1)) is not None
@@ -144,13 +144,13 @@ ODD_NAMES = [
 ]
 
 
-def test_the_split_file_opens_in_pandas_with_any_name(tmp_path: Path) -> None:
-    pictures = [picture(path, path.split("/")[0], "train") for path in ODD_NAMES]
+def test_pandas_reads_split_csv_with_any_file_name(tmp_path: Path) -> None:
+    images = [image(path, path.split("/")[0], "train") for path in ODD_NAMES]
     plan = DataPlan(
         root=tmp_path,
-        classes=sorted({p.label for p in pictures}),
-        train=pictures,
-        val=[picture("plain/z.png", "plain", "val")],
+        classes=sorted({p.label for p in images}),
+        train=images,
+        val=[image("plain/z.png", "plain", "val")],
         damaged=[],
     )
     plan.write_csv(tmp_path / "split.csv")
@@ -169,7 +169,7 @@ def test_the_split_file_opens_in_pandas_with_any_name(tmp_path: Path) -> None:
     assert table["bytes"].tolist() == [10] * (len(ODD_NAMES) + 1)
 
 
-def test_the_split_file_of_ordinary_names_needs_no_options(tmp_path: Path) -> None:
+def test_pandas_reads_split_csv_of_ordinary_names_without_options(tmp_path: Path) -> None:
     plan = plan_data(
         make_images(tmp_path / "photos", classes=2, per_class=4), SplitOptions(0.25, 1)
     )

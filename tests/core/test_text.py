@@ -26,13 +26,13 @@ everything = st.text(st.characters(exclude_categories=()), max_size=30)
         ("❤\ufe0f", "❤\ufe0f"),
     ],
 )
-def test_printable_spells_out_what_a_terminal_must_not_see(text: str, shown: str) -> None:
+def test_printable_escapes_unsafe_characters(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @settings(max_examples=200)
 @given(text=everything)
-def test_printable_is_one_line_that_any_terminal_takes(text: str) -> None:
+def test_printable_is_one_safe_line(text: str) -> None:
     shown = printable(text)
     assert len(shown.splitlines()) <= 1
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in shown)
@@ -57,13 +57,13 @@ def test_printable_is_one_line_that_any_terminal_takes(text: str) -> None:
         ("x" * 99, "x" * 40),
     ],
 )
-def test_slug_makes_a_folder_name(name: str, folder: str) -> None:
+def test_slug_is_a_folder_name(name: str, folder: str) -> None:
     assert slug(name) == folder
 
 
 @settings(max_examples=200)
 @given(text=everything)
-def test_slug_is_always_a_harmless_name(text: str) -> None:
+def test_slug_is_always_a_safe_name(text: str) -> None:
     name = slug(text)
     assert 1 <= len(name) <= 40
     assert all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
