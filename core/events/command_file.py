@@ -12,7 +12,7 @@ from core.common import codec
 from core.common.codec import DecodeError
 from core.events.commands import COMMAND_TYPES, Command
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _LONGEST_LINE = 64 << 10
 
 
@@ -51,7 +51,7 @@ class Inbox:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._closing.wait(_LOOK_SECONDS):
+        while not self._closing.wait(_POLL_SECONDS):
             self._look()
         self._look()
 

@@ -8,7 +8,7 @@ import psutil
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DeviceMemory:
     """Memory of a device, in bytes."""
 
     name: str
@@ -16,7 +16,7 @@ class Room:
     free: int
 
 
-def room_on(device: str) -> Room | None:
+def device_memory(device: str) -> DeviceMemory | None:
     """Return the memory of `auto`, `cpu`, `cuda` or `mps`; None where nothing can be known of it.
 
     Of several GPUs it is the one with the least free, as torch may number them otherwise.
@@ -27,10 +27,10 @@ def room_on(device: str) -> Room | None:
     host = psutil.virtual_memory()
     # Apple's GPUs use the host's memory.
     name = "RAM, shared with the GPU" if device == "mps" or sys.platform == "darwin" else "RAM"
-    return Room(name, host.total, host.available)
+    return DeviceMemory(name, host.total, host.available)
 
 
-def _gpu() -> Room | None:
+def _gpu() -> DeviceMemory | None:
     import pynvml
 
     # A missing or broken driver shows itself in many ways.
@@ -48,9 +48,9 @@ def _gpu() -> Room | None:
     return None
 
 
-def _of(handle: object) -> Room:
+def _of(handle: object) -> DeviceMemory:
     import pynvml
 
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     name = pynvml.nvmlDeviceGetName(handle)
-    return Room(str(name), int(memory.total), int(memory.free))
+    return DeviceMemory(str(name), int(memory.total), int(memory.free))

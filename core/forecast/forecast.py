@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from core.config.schema import Config
 from core.data.balance import class_warnings, classes_have
 from core.data.image_folder import count_images
-from core.data.split import split_counts
 from core.data.source import Location
-from core.forecast.model_info import ModelFacts
-from core.forecast.throughput_history import Pace
+from core.data.split import split_counts
+from core.forecast.model_info import ModelInfo
+from core.forecast.throughput_history import ThroughputHistory
 
 _TRANSIENT = 1.2
 """Peak memory of a training step over what it keeps for the backward pass: 1.13 to 1.17 measured
@@ -20,7 +20,7 @@ _MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class DataOutlook:
+class DataSummary:
     """The pictures of a folder by their names, each class on its sides of the split."""
 
     train: dict[str, int]
@@ -55,12 +55,12 @@ class Duration:
     full: float
 
 
-def look_at_data(
+def summarize_data(
     root: Location,
     val_fraction: float,
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,
-) -> DataOutlook | None:
+) -> DataSummary | None:
     """Count a folder's pictures, without opening one, and say how they would be split.
 
     Raises DataError, as training would; returns None when `cancelled` turned true.
@@ -78,12 +78,12 @@ def look_at_data(
         (whole,) = counts.values()
         for name, count in whole.items():
             train[name], val[name], test[name] = split_counts(count, val_fraction, test_fraction)
-    outlook = DataOutlook(train, val, by_folders, test=test)
+    outlook = DataSummary(train, val, by_folders, test=test)
     outlook.problems.extend(_problems(outlook))
     return outlook
 
 
-def _problems(data: DataOutlook) -> list[str]:
+def _problems(data: DataSummary) -> list[str]:
     counts = data.counts
     problems = []
     alone = [name for name, count in counts.items() if count < 2]
@@ -92,7 +92,7 @@ def _problems(data: DataOutlook) -> list[str]:
     return [*problems, *class_warnings(counts, data.train)]
 
 
-def step_bytes(config: Config, facts: ModelFacts, classes: int) -> float | None:
+def step_bytes(config: Config, facts: ModelInfo, classes: int) -> float | None:
     """Return about how many bytes a training step of phase `full` takes at most, in fp32; None
     where the phase is left out or the batch is made to fit by itself."""
     size = config.data.micro_batch_size or config.data.batch_size
@@ -105,7 +105,7 @@ def step_bytes(config: Config, facts: ModelFacts, classes: int) -> float | None:
     return held + _TRANSIENT * facts.activation_bytes * size
 
 
-def duration(config: Config, data: DataOutlook, pace: Pace) -> Duration:
+def duration(config: Config, data: DataSummary, pace: ThroughputHistory) -> Duration:
     """Return the time that the phases take at most, if it goes as fast as it did then."""
     head, full = config.phases.head.epochs, config.phases.full.epochs
     first = pace.head_first if head else 0.0

@@ -21,7 +21,7 @@ _MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
+class ModelInfo:
     """A network for pictures of one size. Where `problem` says something, nothing else counts."""
 
     parameters: int = 0
@@ -42,7 +42,7 @@ class ModelFacts:
         return self.parameters + (classes - 1) * (self.features + 1)
 
 
-async def model_facts(name: str, image_size: int) -> ModelFacts:
+async def model_info(name: str, image_size: int) -> ModelInfo:
     """Return what a timm model is like for pictures of `image_size` pixels a side.
 
     Never fails: what went wrong is in `problem`. Cancelled, it takes its process along.
@@ -58,21 +58,21 @@ async def model_facts(name: str, image_size: int) -> ModelFacts:
 
 
 @cache
-def _kept() -> CacheFile[dict[str, ModelFacts]]:
-    return CacheFile(cache_dir() / "models.json", dict[str, ModelFacts], form=1)
+def _kept() -> CacheFile[dict[str, ModelInfo]]:
+    return CacheFile(cache_dir() / "models.json", dict[str, ModelInfo], form=1)
 
 
-async def _probe(name: str, image_size: int) -> ModelFacts:
+async def _probe(name: str, image_size: int) -> ModelInfo:
     try:
         _, said, _ = await run_module(
             "core.forecast.model_probe", name, str(image_size), seconds=_SECONDS
         )
-        return ModelFacts(**json.loads(said))
+        return ModelInfo(**json.loads(said))
     except (OSError, ValueError, TypeError, TimeoutError) as error:
-        return ModelFacts(problem=f"the model could not be looked at ({type(error).__name__})")
+        return ModelInfo(problem=f"the model could not be looked at ({type(error).__name__})")
 
 
-def weights_at_hand(facts: ModelFacts) -> bool:
+def weights_cached(facts: ModelInfo) -> bool:
     """Whether the pretrained weights were downloaded before."""
     if facts.hub_id:
         from huggingface_hub import try_to_load_from_cache
@@ -83,7 +83,7 @@ def weights_at_hand(facts: ModelFacts) -> bool:
     return bool(facts.url) and (home / "hub/checkpoints" / facts.url.rsplit("/", 1)[-1]).is_file()
 
 
-def weights_problem(config: ModelConfig, facts: ModelFacts) -> str:
+def weights_problem(config: ModelConfig, facts: ModelInfo) -> str:
     """Return why the weights asked for can't be had, as far as that is known, or nothing."""
     if config.weights is not None:
         path = Path(config.weights)

@@ -14,17 +14,17 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from core.common.text import printable
-from core.forecast.model_info import ModelFacts
+from core.forecast.model_info import ModelInfo
 from core.model.build import ModelError, check_name, count_parameters
 
 
-def probe(name: str, image_size: int) -> ModelFacts:
+def probe(name: str, image_size: int) -> ModelInfo:
     """Return what a model is like for pictures of `image_size` pixels a side; never fails."""
     try:
         check_name(name)
         model = _on_meta(name)
         source = get_pretrained_cfg(name)
-        return ModelFacts(
+        return ModelInfo(
             parameters=count_parameters(model.parameters()),
             features=int(model.num_features),  # type: ignore[arg-type]
             activation_bytes=_kept_for_backward(model, image_size),
@@ -32,10 +32,10 @@ def probe(name: str, image_size: int) -> ModelFacts:
             url=(source.url or "") if source else "",
         )
     except ModelError as error:
-        return ModelFacts(problem=str(error))
+        return ModelInfo(problem=str(error))
     except Exception as error:  # some model of timm's many that wants something else
         said = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
-        return ModelFacts(problem=f"model.name={printable(name)}: {said}")
+        return ModelInfo(problem=f"model.name={printable(name)}: {said}")
 
 
 def _on_meta(name: str) -> nn.Module:

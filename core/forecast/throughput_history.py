@@ -17,7 +17,7 @@ _LOOKED_AT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ThroughputHistory:
     """Seconds an epoch, validation included, for each picture of both sides."""
 
     run: str
@@ -30,7 +30,7 @@ class Pace:
     full: float
 
 
-def pace_of(config: Config, runs: RunList) -> Pace | None:
+def find_throughput(config: Config, runs: RunList) -> ThroughputHistory | None:
     """Return how fast the newest run was that had the same network, picture size and kind of
     device, and knows the phases that are wanted; None where there is none."""
     for row in _alike(config, runs.refresh())[:_LOOKED_AT]:
@@ -62,7 +62,7 @@ def _state(path: Path) -> RunState:
     return state
 
 
-def _measured(state: RunState, name: str, config: Config) -> Pace | None:
+def _measured(state: RunState, name: str, config: Config) -> ThroughputHistory | None:
     if state.data is None or state.model is None:
         return None
     device = state.model.device
@@ -73,7 +73,7 @@ def _measured(state: RunState, name: str, config: Config) -> Pace | None:
     full = _seconds(state, "full", pictures)
     if (config.phases.head.epochs and not head) or (config.phases.full.epochs and not full):
         return None
-    return Pace(
+    return ThroughputHistory(
         name,
         state.model.device_name or device,
         head_first=head[0] if head else 0.0,

@@ -7,7 +7,7 @@ from core.common.text import printable
 from core.run.folder import RunFolder
 
 NAMED = ("best", "best-head", "best-full", "last")
-"""Checkpoints that are asked for by a word; anything else is the path of a file."""
+"""FileCheckpointWriter that are asked for by a word; anything else is the path of a file."""
 
 
 class RunError(SetupError):

@@ -104,7 +104,7 @@ def _mean(logits: Sequence[Tensor]) -> Tensor:
 def _add(metrics: PictureMetrics, logits: Tensor, of: Labelled, places: list[int]) -> None:
     labels = torch.tensor([of.labels[place] for place in places])
     loss = cross_entropy(logits, labels)
-    metrics.add_pictures(loss, logits, labels, torch.tensor(places))
+    metrics.add_images(loss, logits, labels, torch.tensor(places))
 
 
 def _result(

@@ -87,7 +87,7 @@ def _grad_cam(
     captum: Any, predictor: Predictor, layer: nn.Module, view: Tensor, label: int
 ) -> HeatMap:
     # The weights are frozen: it is the picture that makes torch keep what the gradient needs.
-    image = predictor.normalised(view[None]).requires_grad_()
+    image = predictor.normalize(view[None]).requires_grad_()
     found = captum.LayerGradCam(predictor.run.model, layer).attribute(
         image, target=label, relu_attributions=True
     )
@@ -103,10 +103,10 @@ def _occlusion(captum: Any, predictor: Predictor, view: Tensor, label: int) -> H
 
     window = max(2, round(min(view.shape[1:]) / WINDOWS))
     found = captum.Occlusion(probabilities).attribute(
-        predictor.normalised(view[None]),
+        predictor.normalize(view[None]),
         sliding_window_shapes=(3, window, window),
         strides=(3, window // 2, window // 2),
-        baselines=0,  # the mean colour, once normalised
+        baselines=0,  # the mean colour, once normalize
         target=label,
         perturbations_per_eval=predictor.batch_size,
     )

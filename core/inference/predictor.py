@@ -17,8 +17,8 @@ from core.config.load import with_values
 from core.data.decode import UnreadableImage
 from core.inference.image_reader import Picture, PictureReader, in_order
 from core.inference.trained_run import TrainedRun
-from core.model.device import Compute, ways_to_compute
-from core.model.normalize import PixelNet
+from core.model.device import Compute, compute_options
+from core.model.normalize import NormalizedModel
 from core.training import micro_batches as parts
 
 BATCH_SIZES = {"cuda": 128}
@@ -76,7 +76,7 @@ class Predictor:
         self._threads = threads
         self._part_size = self.batch_size
         self._reader = PictureReader(run)
-        net = PixelNet(run.model, run.transform["mean"], run.transform["std"])
+        net = NormalizedModel(run.model, run.transform["mean"], run.transform["std"])
         self.compute.place_model(net)
         self._net = net.eval()
 
@@ -127,13 +127,13 @@ class Predictor:
         """Return a picture as the network takes it: uint8 (3, H, W). Raises UnreadableImage."""
         return self.transform(self._reader.read(picture))
 
-    def normalised(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """Return pictures (N, 3, H, W), uint8, on the device, as `run.model` takes them."""
-        return self._net.normalised(self.compute.place_images(images))
+        return self._net.normalize(self.compute.place_images(images))
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes), float32, on the CPU, of pictures (N, 3, H, W): uint8,
-        or float32 that is normalised already. Parts of a batch are taken where the memory is too
+        or float32 that is normalize already. Parts of a batch are taken where the memory is too
         small for all of it."""
         while True:
             try:
@@ -161,4 +161,4 @@ class Predictor:
 
 def _compute(run: TrainedRun, device: str, precision: str) -> Compute:
     wanted = {"device": device, "precision": precision, "deterministic": False}
-    return ways_to_compute(with_values(run.config, wanted))[0]
+    return compute_options(with_values(run.config, wanted))[0]

@@ -30,7 +30,7 @@ class TrainedRun:
     sha256: str
     """Of the checkpoint's file, which was found to fit."""
     model: nn.Module
-    """In eval mode, on the CPU. Takes normalised pictures (N, 3, H, W), float32; gives logits
+    """In eval mode, on the CPU. Takes normalize pictures (N, 3, H, W), float32; gives logits
     (N, classes)."""
     classes: tuple[str, ...]
     """By label: logit i is that of `classes[i]`."""

@@ -175,7 +175,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _tensors(found: dict[str, object]) -> dict[str, Tensor]:
-    # Checkpoints of this program and of others wrap the weights.
+    # FileCheckpointWriter of this program and of others wrap the weights.
     for wrapper in ("model", "state_dict"):
         inner = found.get(wrapper)
         if isinstance(inner, dict):

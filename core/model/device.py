@@ -61,7 +61,7 @@ class Compute:
         return f"{precision}, {'channels_last' if self.channels_last else 'contiguous'}"
 
 
-def ways_to_compute(config: Config) -> list[Compute]:
+def compute_options(config: Config) -> list[Compute]:
     """Return what `device`, `precision` and `memory_format` allow on this machine, the usual way
     first. Where several are left, which one is fastest is for measuring.
 

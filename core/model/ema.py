@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from core.config.schema import Config
 from core.model.build import copy_weights
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 
 
-class Averaged:
+class ModelEma:
     """An exponential moving average of all weights and buffers, by timm's `ModelEmaV3`.
 
     Its decay grows to the one asked for, as a phase that begins with good weights takes few steps:
     after n of them it is at most 1 - n^(-2/3).
     """
 
-    def __init__(self, net: PixelNet, decay: float, compiled: bool = False) -> None:
+    def __init__(self, net: NormalizedModel, decay: float, compiled: bool = False) -> None:
         """The average begins with the weights as they are, on their device."""
         self._training = net
         self._average = ModelEmaV3(net, decay=decay, use_warmup=True)
@@ -47,7 +47,7 @@ class Averaged:
         self.model.load_state_dict(weights)
 
 
-def average_of(config: Config, phase: str, net: PixelNet) -> Averaged | None:
+def make_ema(config: Config, phase: str, net: NormalizedModel) -> ModelEma | None:
     """Return the average that a phase keeps of a network's weights, if it keeps one."""
     decay = config.phases.full.ema if phase == "full" else None
-    return None if decay is None else Averaged(net, decay, config.compile)
+    return None if decay is None else ModelEma(net, decay, config.compile)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class PixelNet(nn.Module):
+class NormalizedModel(nn.Module):
     """A network that takes pictures as bytes and normalises them itself.
 
     Bytes are a quarter of what would otherwise be copied between processes and to the device. The
@@ -26,14 +26,14 @@ class PixelNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes) of pictures (N, C, H, W): uint8, or float32 that is
-        normalised already."""
+        normalize already."""
         if images.dtype == torch.uint8:
-            images = self.normalised(images)
+            images = self.normalize(images)
         return self.model(images)  # type: ignore[no-any-return]
 
-    def normalised(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """Return pictures (N, C, H, W) as the model takes them, float32 and in memory of their
-        own: uint8, or float32 that is normalised already."""
+        own: uint8, or float32 that is normalize already."""
         if images.dtype != torch.uint8:
             return images.clone()
         return images.float().div_(255).sub_(self.mean).div_(self.std)

@@ -86,7 +86,7 @@ def test_grad_cam_is_the_activation_weighted_by_its_mean_gradient(
             kept.append(output)
 
         handle = run.model.get_submodule(f"stages.{stage - 1}").register_forward_hook(keep)
-        image = predictor.normalised(predictor.view(path)[None]).requires_grad_()
+        image = predictor.normalize(predictor.view(path)[None]).requires_grad_()
         run.model(image)[0, 2].backward()
         handle.remove()
         (activation,) = kept

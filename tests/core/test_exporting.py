@@ -52,7 +52,7 @@ def pixels(run: TrainedRun, files: list[Path]) -> np.ndarray:
     return np.stack([transform(Image.open(file)).numpy() for file in files])
 
 
-def normalised(run: TrainedRun, images: np.ndarray) -> np.ndarray:
+def normalize(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     mean, std = (np.array(run.transform[n], np.float32)[:, None, None] for n in ("mean", "std"))
     return ((images.astype(np.float32) / 255 - mean) / std).astype(np.float32)
 
@@ -65,7 +65,7 @@ def test_onnx_computes_the_same_for_any_batch(
     assert made.real and made.same_top1 == made.pictures > 1
     session = onnxruntime.InferenceSession(str(made.path), providers=["CPUExecutionProvider"])
     images = pixels(run, files)
-    given = images if with_normalize else normalised(run, images)
+    given = images if with_normalize else normalize(run, images)
     for size in (1, 5, len(files)):
         (logits,) = session.run(["logits"], {"pixels": given[:size]})
         assert np.abs(softmax(logits) - expected[:size]).max() < TOLERANCE

@@ -194,7 +194,7 @@ def test_a_killed_loader_worker_is_a_named_failure_with_a_checkpoint(
     config = small_config(photos, "data.workers=1", "phases.full.epochs=9", "data.batch_size=2")
     run = train(config, tmp_path, kill)
     assert run.ended.outcome == "failed"
-    assert "a process that reads pictures died" in run.ended.reason
+    assert "a data loader worker died" in run.ended.reason
     state = load(run.folder.checkpoints / "last.pt")["train_state"]
     assert (state["phase"], state["global_step"]) == ("full", run.engine.global_step)
 

@@ -43,7 +43,7 @@ def passed(
     for first in range(0, count, batch):
         some = slice(first, first + batch)
         loss = cross_entropy(logits[some], labels[some])
-        metrics.add_pictures(loss, logits[some], labels[some], torch.arange(count)[some])
+        metrics.add_images(loss, logits[some], labels[some], torch.arange(count)[some])
     return logits, labels, metrics
 
 

@@ -57,7 +57,7 @@ def export(
 
     What was written is loaded again as another program would, and compared with the network on
     `pictures` (paths; on some that the run has validated on if not given, on noise where those are
-    gone). With `with_normalize` it takes the bytes of pictures, uint8, instead of normalised
+    gone). With `with_normalize` it takes the bytes of pictures, uint8, instead of normalize
     float32. Raises ExportError, leaving what stood at `out`, when it differs by more than
     TOLERANCE; SetupError when it can't be made.
     """
@@ -98,7 +98,7 @@ def _told(run: TrainedRun) -> dict[str, Any]:
 
 def _input(run: TrainedRun, with_normalize: bool) -> str:
     side = run.transform["image_size"]
-    what = "uint8, 0 to 255" if with_normalize else "float32, normalised by mean and std"
+    what = "uint8, 0 to 255" if with_normalize else "float32, normalize by mean and std"
     return f"RGB pictures (batch, 3, {side}, {side}), {what}"
 
 

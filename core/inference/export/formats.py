@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from core.inference.export.checks import ExportError
 from core.inference.trained_run import TrainedRun
 from core.model.build import build_model, load_weights
-from core.model.normalize import PixelNet
+from core.model.normalize import NormalizedModel
 
 Logits = Callable[[Tensor], Tensor]
 """From pictures (N, 3, H, W), as the export takes them, to logits (N, classes)."""
@@ -37,10 +37,10 @@ class Format:
 
 
 def pixel_network(run: TrainedRun, with_normalize: bool) -> nn.Module:
-    """Return the network that takes normalised float32, or the bytes of pictures."""
+    """Return the network that takes normalize float32, or the bytes of pictures."""
     if not with_normalize:
         return run.model
-    return PixelNet(run.model, run.transform["mean"], run.transform["std"]).eval()
+    return NormalizedModel(run.model, run.transform["mean"], run.transform["std"]).eval()
 
 
 def _write_safetensors(
