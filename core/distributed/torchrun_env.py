@@ -32,7 +32,7 @@ class Job:
     restarts_left: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process owns the run."""
         return self.rank == 0
 

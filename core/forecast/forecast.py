@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from core.config.optimizers import OPTIMIZERS
 from core.config.schema import Config
 from core.data.balance import class_warnings, classes_have
 from core.data.image_folder import count_images
@@ -15,8 +16,6 @@ _TRANSIENT = 1.2
 """Peak memory of a training step over what it keeps for the backward pass: 1.13 to 1.17 measured
 with ConvNeXt atto and tiny."""
 _FLOAT_BYTES = 4
-_MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}
-"""Values that each optimizer keeps for a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def step_bytes(config: Config, facts: ModelInfo, classes: int) -> float | None:
     if phase.epochs == 0 or size == "auto":
         return None
     # The weights, their gradients, the optimizer's, their average.
-    copies = 2 + _MOMENTS[phase.optimizer] + (phase.ema is not None)
+    copies = 2 + OPTIMIZERS[phase.optimizer].state_values + (phase.ema is not None)
     held = facts.parameters_for(classes) * _FLOAT_BYTES * copies
     return held + _TRANSIENT * facts.activation_bytes * size
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.training.class_metrics import BINS, confidence_bins
+from core.training.evaluation_metrics import BINS, confidence_bins
 
 Numbers = NDArray[Any]
 RESAMPLES, LEVEL, SEED = 1000, 0.95, 0

@@ -21,7 +21,7 @@ from core.inference.labeled_images import Labelled, LabelledError
 from core.inference.predict import about
 from core.inference.predictor import Predictor, ReadPicture
 from core.inference.tta import augmentation
-from core.training.class_metrics import EvaluationMetrics
+from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import TOP_K, cross_entropy
 
 

@@ -30,7 +30,7 @@ from core.session.run_setup import RunSetup, release_ranks
 from core.training.device_monitor import DeviceMonitor
 
 if TYPE_CHECKING:
-    from core.training.setup import Prepared
+    from core.training.setup import PreparedEngine
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_RESTART = 75
@@ -199,7 +199,7 @@ class EngineThread:
         beginning.group.close()
         return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
 
-    def _prepare(self, beginning: RunSetup, folder: RunFolder) -> "Prepared | None":
+    def _prepare(self, beginning: RunSetup, folder: RunFolder) -> "PreparedEngine | None":
         """Return an engine that is ready, or None when a stop was asked for meanwhile."""
         if self._resumption is None:
             return beginning.new_run()
@@ -217,7 +217,7 @@ class EngineThread:
             lambda text: self._emitter.emit(Warned(code="command", message=text)),
         )
 
-    def _train(self, prepared: "Prepared") -> RunEnded:
+    def _train(self, prepared: "PreparedEngine") -> RunEnded:
         before = prepared.seconds_before
         monitor = DeviceMonitor(prepared.probe, self._emitter.emit, run_seconds=before)
         try:

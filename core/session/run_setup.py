@@ -34,7 +34,7 @@ from core.run.state import fold
 from core.session.resume import Resumption, refuse_finished
 
 if TYPE_CHECKING:
-    from core.training.setup import Prepared
+    from core.training.setup import PreparedEngine
 
 _TELL_SECONDS = 0.25
 
@@ -87,7 +87,7 @@ class RunSetup:
         """The ranks of this run, from when they have come together."""
         self._is_briefed = False
 
-    def new_run(self) -> "Prepared | None":
+    def new_run(self) -> "PreparedEngine | None":
         """Return an engine for a new run, or None when a stop was asked for meanwhile."""
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
@@ -114,16 +114,16 @@ class RunSetup:
         plan.write_csv(self._folder.split)
         self._tell_of_data(plan)
         self._before_torch()
-        from core.training.setup import prepare
+        from core.training.setup import prepare_engine
 
         if self._stop_asked():
             return None
         self._brief(RankBriefing(self._config, plan, self._folder))
-        return prepare(
+        return prepare_engine(
             self._config, plan, self._folder, self._emitter, self._mailbox, group=self.group
         )
 
-    def go_on(self, past: Sequence[Record], resumption: Resumption) -> "Prepared | None":
+    def go_on(self, past: Sequence[Record], resumption: Resumption) -> "PreparedEngine | None":
         """Return an engine that goes on with a run, or None when a stop was asked for meanwhile.
 
         The journal is opened, and the run changed, only when nothing can refuse it any more.
@@ -137,9 +137,9 @@ class RunSetup:
             return None
         plan, differences = checked
         self._before_torch()
-        from core.training.setup import find_start, prepare
+        from core.training.setup import find_start_point, prepare_engine
 
-        start, resumed, problems = find_start(
+        start, resumed, problems = find_start_point(
             self._folder, past, self._config, resumption.changes, self._job
         )
         if self._stop_asked():
@@ -163,7 +163,7 @@ class RunSetup:
                 self._config, plan, self._folder, start.checkpoint, dict(resumption.changes)
             )
         )
-        return prepare(
+        return prepare_engine(
             self._config, plan, self._folder, self._emitter, self._mailbox, start, self.group
         )
 

@@ -65,11 +65,11 @@ def _train_along(group: "TorchProcessGroup") -> None:
     if brief is None:
         return
     log_to(brief.folder.log)
-    from core.training.setup import prepare
+    from core.training.setup import prepare_engine
 
     emit = group.outbox.emit
     start = _start(brief)
-    prepared = prepare(
+    prepared = prepare_engine(
         brief.config, brief.plan, brief.folder, Emitter(), _NoMailbox(), start, group, emit
     )
     monitor = DeviceMonitor(prepared.probe, emit)

@@ -11,7 +11,7 @@ from core.events import commands as cmd
 from core.events.emitter import Emit
 from core.events.replies import applied, refused
 from core.events.types import Paused, Resumed, Warned
-from core.training.checkpoints.disk_health import DiskHealth, NoDisk
+from core.training.checkpoints.disk_health import DiskHealth, NullDiskHealth
 from core.training.stopwatch import Stopwatch
 from core.training.train_state import TrainState
 
@@ -43,7 +43,7 @@ class CommandHandler:
         emit: Emit,
         save: Callable[[TrainState], str],
         watch: Stopwatch,
-        disk: DiskHealth | NoDisk,
+        disk: DiskHealth | NullDiskHealth,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         """`save` has a checkpoint of its own written and returns its name; `watch` is stopped

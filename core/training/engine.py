@@ -26,13 +26,13 @@ from core.run.early_stopping import EarlyStopping
 from core.run.history_csv import History
 from core.training import event_factory as reports
 from core.training import micro_batches as parts
-from core.training.checkpoints.disk_health import DiskHealth, NoDisk
+from core.training.checkpoints.disk_health import DiskHealth, NullDiskHealth
 from core.training.checkpoints.writer import CheckpointWriter
-from core.training.class_metrics import EvaluationMetrics
+from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.command_handler import CommandHandler, PhaseEnd
 from core.training.features.loader import BatchSource, PhaseInput
 from core.training.gradients import GradientComputer
-from core.training.lr_schedule import Schedule
+from core.training.lr_schedule import LrSchedule
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
 from core.training.micro_batches import ForwardResult
 from core.training.optimizers import build_optimizer, step_if_finite
@@ -59,7 +59,7 @@ class Engine:
         history: History,
         emit: Emit,
         mailbox: Mailbox,
-        disk: DiskHealth | NoDisk,
+        disk: DiskHealth | NullDiskHealth,
         samples: SampleSheetWriter,
         fingerprint: str = "",
         changes: Mapping[str, Any] = {},
@@ -131,7 +131,7 @@ class Engine:
         if end in (PhaseEnd.STOPPED, PhaseEnd.FAILED):
             self.save_last(state)
             return end
-        state.take_best()
+        state.load_best()
         self._stamp(state)
         self.emit(reports.phase_ended(state, end.value, self.history.epochs(state.phase)))
         return end
@@ -183,10 +183,10 @@ class Engine:
             model=self.model,
             parameters=parameters,
             optimizer=optimizer,
-            schedule=Schedule(config, optimizer, feed.train.steps),
+            schedule=LrSchedule(config, optimizer, feed.train.steps),
             stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
             metrics=RunningMetrics(),
-            part_size=self.config.data.micro_batch_size or self.config.data.step_pictures,
+            part_size=self.config.data.micro_batch_size or self.config.data.step_images,
             best=self.best,
             fingerprint=self.fingerprint,
             averaged=make_ema(self.config, phase, feed.pixels),
@@ -337,7 +337,7 @@ class Engine:
         this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
         phase_best, best = this.beats(state.phase_best), this.beats(state.best)
         if phase_best:
-            state.keep_best(this)
+            state.set_best(this)
         if best:
             state.best = self.best = this
         self._stamp(state)
@@ -411,7 +411,7 @@ class Engine:
         if step not in (1, steps) and not self.group.is_due(self._is_due):
             return False
         self._stamp(state)
-        result = metrics.result_of(self.group)
+        result = metrics.global_result(self.group)
         self.emit(reports.progress(state, stage, step, steps, result, self.meter))
         for event in self.group.gather_events():
             self.emit(event)

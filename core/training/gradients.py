@@ -77,7 +77,7 @@ class GradientComputer:
                 f"the memory of {compute.name} is too small for a single picture; "
                 "take a smaller model.name or data.image_size"
             )
-        most = -(-self._config.data.step_pictures // self._group.size)
+        most = -(-self._config.data.step_images // self._group.size)
         state.part_size = -(-min(state.part_size, most) // 2)
         self._emit(reports.micro_batch_reduced(compute.name, state.part_size))
         return ""

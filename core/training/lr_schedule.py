@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from core.config.schema import PhaseConfig
 
 
-def share_of_base(step: int, begin: float, end: int, warms_up: bool, is_cosine: bool) -> float:
+def lr_factor(step: int, begin: float, end: int, warms_up: bool, is_cosine: bool) -> float:
     """Return what the base is multiplied by for the step `step` (from 0) of a phase of `end`
     steps, whose warm-up ends, or whose base was set, at `begin`.
 
@@ -27,7 +27,7 @@ def share_of_base(step: int, begin: float, end: int, warms_up: bool, is_cosine: 
     return (1 + math.cos(math.pi * max(0.0, gone))) / 2
 
 
-class Schedule:
+class LrSchedule:
     """Sets an optimizer's learning rate: that of each group is the phase's times the group's
     `lr_scale`, if it has one.
 
@@ -64,7 +64,7 @@ class Schedule:
         """Set the learning rate for a step of the phase, from 0."""
         begin = self._warmup if self.since is None else self.since
         warms_up, is_cosine = self.since is None, self.plateau is None
-        self._put(self.base * share_of_base(step, begin, self._end, warms_up, is_cosine))
+        self._put(self.base * lr_factor(step, begin, self._end, warms_up, is_cosine))
 
     def judge(self, loss: float, step: int) -> None:
         """Take in an epoch's validation loss; `step` of the phase comes next."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from core.distributed.process_group import ProcessGroup
 
 TOP_K = 5
-MAX_VALUES = 1 << 22
+MAX_PENDING_LOGITS = 1 << 22
 """Logits that may wait on the device before they are looked at: 16 MB of them."""
 
 
@@ -45,7 +45,7 @@ class RunningMetrics:
         self._sums[3] += pictures
         self._let_wait(logits, labels)
 
-    def count_hits(self, mean_loss: float, pictures: float, top1: float, top5: float) -> None:
+    def add_counts(self, mean_loss: float, pictures: float, top1: float, top5: float) -> None:
         """Take in a batch of which all is known: its mean loss and how many were right."""
         for place, value in enumerate((mean_loss * pictures, top1, top5, pictures)):
             self._sums[place] += value
@@ -71,14 +71,14 @@ class RunningMetrics:
         """Return the means so far; this waits for the device."""
         return means(self.sums)
 
-    def result_of(self, group: ProcessGroup) -> PassResult:
+    def global_result(self, group: ProcessGroup) -> PassResult:
         """Return the means so far over all ranks, which call this together."""
         return self.result()
 
     def _let_wait(self, logits: Tensor, labels: Tensor) -> None:
         self._waiting.append((logits, labels))
         self._values += logits.numel()
-        if self._values > MAX_VALUES:
+        if self._values > MAX_PENDING_LOGITS:
             self._settle()
 
     def _settle(self) -> None:

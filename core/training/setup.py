@@ -37,8 +37,8 @@ from core.run.find import is_of_job
 from core.run.folder import RunFolder
 from core.run.history_csv import History
 from core.run.state import fold
-from core.training.autotune.autotune import AutoChoices, choose
-from core.training.checkpoints.disk_health import DiskHealth, NoDisk
+from core.training.autotune.autotune import AutotuneResult, choose
+from core.training.checkpoints.disk_health import DiskHealth, NullDiskHealth
 from core.training.checkpoints.writer import (
     FileCheckpointWriter,
     NullCheckpointWriter,
@@ -52,7 +52,7 @@ from core.training.sample_sheet import SampleSheetWriter
 from core.training.start_point import FROM_SCRATCH, StartPoint
 
 
-class Prepared:
+class PreparedEngine:
     """An engine with what must be closed after it."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Prepared:
             self._checkpoints.close()
 
 
-def prepare(
+def prepare_engine(
     config: Config,
     plan: DataPlan,
     folder: RunFolder,
@@ -95,7 +95,7 @@ def prepare(
     start: StartPoint = FROM_SCRATCH,
     group: ProcessGroup = SINGLE_PROCESS,
     emit: Emit | None = None,
-) -> Prepared:
+) -> PreparedEngine:
     """Build model, loaders and engine, and tell of them by `emit`, which is the emitter's.
 
     Raises ModelError or DeviceError; with `start.content` the model gets the checkpoint's
@@ -136,7 +136,7 @@ def prepare(
     keep = config.checkpoint.keep_manual
     history = History(folder.history if group.is_main else None, start.epochs)
     checkpoints: FileCheckpointWriter | NullCheckpointWriter = NullCheckpointWriter()
-    disk: DiskHealth | NoDisk = NoDisk()
+    disk: DiskHealth | NullDiskHealth = NullDiskHealth()
     if group.is_main:
         checkpoints = FileCheckpointWriter(folder.checkpoints, about, emit, keep)
         disk = DiskHealth(emitter, history, checkpoints.saver)
@@ -160,7 +160,7 @@ def prepare(
     _warn_of_weights(weights, emit)
     saved = start.content["train_state"] if start.content else None
     probe = _probe(choices.computes["full"], group)
-    return Prepared(engine, probe, loaders, checkpoints, saved)
+    return PreparedEngine(engine, probe, loaders, checkpoints, saved)
 
 
 def require_images(plan: DataPlan) -> None:
@@ -173,7 +173,7 @@ def require_images(plan: DataPlan) -> None:
         )
 
 
-def find_start(
+def find_start_point(
     folder: RunFolder,
     past: Sequence[Record],
     config: Config,
@@ -227,7 +227,7 @@ def _choices(
     kept: Mapping[str, Any] | None,
     group: ProcessGroup,
     emit: Emit,
-) -> AutoChoices:
+) -> AutotuneResult:
     """Return rank 0's choices, on this rank's device."""
     pictures = len(plan.train)
     if group.size == 1:
@@ -238,7 +238,7 @@ def _choices(
     return own or choose(config, net, pictures, settled, emit)
 
 
-def _workers(config: Config, train: ImageDataset, choices: AutoChoices, emit: Emit) -> int:
+def _workers(config: Config, train: ImageDataset, choices: AutotuneResult, emit: Emit) -> int:
     cores = max(1, usable_cores() // find_job().local_size)
     if config.data.workers != "auto":
         return config.data.workers
@@ -254,7 +254,7 @@ def _workers(config: Config, train: ImageDataset, choices: AutoChoices, emit: Em
 
 
 def _model_ready(
-    config: Config, model: nn.Module, choices: AutoChoices, weights: WeightsReport
+    config: Config, model: nn.Module, choices: AutotuneResult, weights: WeightsReport
 ) -> ModelReady:
     compute = choices.computes["full"]
     return ModelReady(

@@ -11,7 +11,7 @@ from core.config.schema import Config
 from core.events.emitter import Emit
 from core.training import event_factory as reports
 from core.training.features.loader import PhaseInput
-from core.training.metrics import MAX_VALUES
+from core.training.metrics import MAX_PENDING_LOGITS
 from core.training.micro_batches import ForwardResult
 from core.training.throughput import ThroughputMeter
 from core.training.train_state import MAX_ROLLBACKS, TrainState
@@ -39,7 +39,7 @@ class StepLog:
     @property
     def is_full(self) -> bool:
         """Whether so much waits on the device that it is time to look."""
-        return self._values > MAX_VALUES
+        return self._values > MAX_PENDING_LOGITS
 
     def add(self, number: int, forwarded: ForwardResult, figures: Tensor) -> None:
         """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
@@ -64,7 +64,7 @@ class StepLog:
                 if step.forwarded is not None:
                     state.metrics.count(loss, step.forwarded.logits, step.forwarded.labels)
                 else:
-                    state.metrics.count_hits(loss, step.pictures, *hits)
+                    state.metrics.add_counts(loss, step.pictures, *hits)
                 continue
             state.nonfinite_steps += 1
             files = self._files(state, step.number)
@@ -72,7 +72,7 @@ class StepLog:
 
     def _files(self, state: TrainState, number: int) -> list[str]:
         """Return the files of a step's global batch: other ranks' shares are not at hand here."""
-        feed, size = self._feeds[state.phase], self._config.data.step_pictures
+        feed, size = self._feeds[state.phase], self._config.data.step_images
         places = feed.order(state.phase, state.epoch)[(number - 1) * size : number * size]
         return [feed.train.dataset.paths[place] for place in places]
 

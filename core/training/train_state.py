@@ -11,7 +11,7 @@ from core.config.schema import PhaseConfig
 from core.model.build import copy_weights
 from core.model.ema import ModelEma
 from core.run.early_stopping import EarlyStopping
-from core.training.lr_schedule import Schedule
+from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
 
 MAX_ROLLBACKS = 3
@@ -71,7 +71,7 @@ class TrainState:
     parameters: list[nn.Parameter]
     """What trains in this phase."""
     optimizer: Optimizer
-    schedule: Schedule
+    schedule: LrSchedule
     stopping: EarlyStopping
     metrics: RunningMetrics
     """Sums over the training pass so far."""
@@ -124,12 +124,12 @@ class TrainState:
         """Return a true copy of all weights, on the CPU."""
         return copy_weights(self.model, self.frozen)
 
-    def keep_best(self, best: Best) -> None:
+    def set_best(self, best: Best) -> None:
         """Take what was just validated as the phase's best so far."""
         self.phase_best, self.start_weights = best, {}
         self.best_weights = self.averaged.copy_weights() if self.averaged else self.copy_weights()
 
-    def take_best(self) -> None:
+    def load_best(self) -> None:
         """Give the model the phase's best weights; before the first verdict, the average."""
         weights = self.best_weights
         if self.averaged and not weights:

@@ -31,7 +31,7 @@ from core.events.emitter import Emitter
 from core.run.folder import create_run
 from core.training.engine import Engine
 from core.training.optimizers import build_optimizer
-from core.training.setup import Prepared, prepare
+from core.training.setup import PreparedEngine, prepare
 from tests.benchmarks.common import (
     Options,
     Report,
@@ -186,7 +186,7 @@ def _bare(engine: Engine, batches: list[Batch], counting: bool = False) -> Bare:
     return Bare(model, optimizer, engine.config.clip_grad_norm or 1.0, placed, counting)
 
 
-def _prepare(name: str, pictures: Path, work: Path) -> Prepared:
+def _prepare(name: str, pictures: Path, work: Path) -> PreparedEngine:
     config = load_config(
         "default",
         [

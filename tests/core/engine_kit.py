@@ -18,7 +18,7 @@ from core.run.folder import RunFolder, create_run
 from core.training.command_handler import PhaseEnd
 from core.training.engine import Engine
 from core.training.metrics import PassResult
-from core.training.setup import prepare
+from core.training.setup import prepare_engine
 from core.training.train_state import TrainState
 
 SMALL = (
@@ -97,7 +97,7 @@ def train(
     )
     assert plan is not None
     folder = create_run(runs_dir, config.name, 0.0)
-    prepared = prepare(config, plan, folder, Relay(emit), mailbox)
+    prepared = prepare_engine(config, plan, folder, Relay(emit), mailbox)
     engine.append(prepared.engine)
     if val_results:
         _script_validation(prepared.engine, val_results)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from core.events.evaluation_parts import CalibrationBin, Confusion
 from core.events.types import Evaluated, Event
-from core.training import class_metrics as evaluation_metrics
+from core.training import evaluation_metrics
 from core.training import metrics
-from core.training.class_metrics import EvaluationMetrics
+from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import RunningMetrics, cross_entropy
 
 ForwardResult = list[tuple[torch.Tensor, torch.Tensor]]
@@ -58,7 +58,7 @@ def test_counts_are_those_of_all_pictures(
         for size in sizes
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "MAX_VALUES", room)
+        patch.setattr(metrics, "MAX_PENDING_LOGITS", room)
         event = told(passed, looks)
     logits, labels = (torch.cat(parts) for parts in zip(*passed, strict=True))
     confidence, predicted = logits.softmax(dim=1).max(dim=1)

@@ -18,7 +18,7 @@ from core.events import types as ev
 from core.model.build import build_model, train_mode
 from core.model.normalize import NormalizedModel
 from core.session.engine_thread import EngineThread
-from core.training.features.loader import FeatureLoader, FrozenBackbone, is_function
+from core.training.features.loader import FeatureLoader, FrozenBackbone, is_deterministic
 from core.training.features.store import FeatureStore
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.core.test_faults import SmallMemory, pictures_of
@@ -201,9 +201,9 @@ def test_a_backbone_that_is_no_function_is_noticed_and_told(
     model, _ = build_model(small_config(photos).model, 3, seed=1)
     train_mode(model, frozen=True)
     pictures = torch.randn(2, 3, 32, 32)
-    assert is_function(FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures)
+    assert is_deterministic(FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures)
     model.stem.append(Restless())
-    assert not is_function(
+    assert not is_deterministic(
         FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures
     )
     monkeypatch.setattr("core.training.setup._model", lambda *_: (model, ""))

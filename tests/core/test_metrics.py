@@ -34,7 +34,7 @@ def test_means_are_those_of_all_pictures_together(
     found, known = RunningMetrics(), RunningMetrics()
     passed = batches(sizes, classes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(metrics, "MAX_VALUES", room)
+        patch.setattr(metrics, "MAX_PENDING_LOGITS", room)
         for (logits, labels), look in zip(passed, looks, strict=False):
             loss = cross_entropy(logits, labels)
             found.add(loss, logits, labels)

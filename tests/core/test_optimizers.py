@@ -9,10 +9,10 @@ import torch
 
 from core.config.load import with_values
 from core.config.schema import Config
-from core.training.optimizers import build_optimizer, step_if_finite, step_judged_on_device
+from core.training.optimizers import build_optimizer, step_if_finite, step_if_finite_on_device
 
 
-@pytest.mark.parametrize("take", [step_if_finite, step_judged_on_device])
+@pytest.mark.parametrize("take", [step_if_finite, step_if_finite_on_device])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(
     name: str, take: Callable[[torch.optim.Optimizer, torch.Tensor], None]

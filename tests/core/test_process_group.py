@@ -63,7 +63,7 @@ def test_torchrun_tells_a_process_its_place() -> None:
         }
     )
     assert job == Job(5, 8, 1, 4, "night", restart=2, restarts_left=1)
-    assert not job.leads
+    assert not job.is_main
 
 
 def test_what_a_job_was_to_change_counts_until_a_checkpoint_has_it() -> None:

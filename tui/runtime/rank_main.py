@@ -25,37 +25,37 @@ def run_as_rank(job: Job, plan: "Plan", runs_dir: Path, log_format: str) -> int:
     After torchrun has restarted the ranks, the run resumes from its last checkpoint.
     """
     config, resumption = plan()
-    if not job.leads:
-        from core.session.worker_rank import follow
+    if not job.is_main:
+        from core.session.worker_rank import run_worker_rank
 
-        return follow(job, config.device)
+        return run_worker_rank(job, config.device)
     from core.events.journal import replay
     from core.run.find import changes_of_job, is_of_job, run_of_job
     from core.run.state import fold
     from core.session.resume import plan_resumption
-    from core.session.run_setup import let_others_go
+    from core.session.run_setup import release_ranks
 
     folder = resumption.folder if resumption else run_of_job(runs_dir, job.id)
     past = replay(folder.journal)[0] if folder else []
     if folder is not None and is_of_job(past, job.id):
         status = fold(past).status
         if status in _EXIT_CODES:
-            let_others_go(config)
+            release_ranks(config)
             return _report_exit_code(_EXIT_CODES[status])
         # The requested changes are in the run's configuration, but maybe not in its checkpoint.
         resumption = replace(plan_resumption(folder), changes=changes_of_job(past, job.id))
         config = resumption.config
-    from core.session.engine_thread import EXIT_ANEW, EXIT_USAGE
+    from core.session.engine_thread import EXIT_RESTART, EXIT_USAGE
     from tui.runtime.headless import run_headless
 
     try:
         code = run_headless(config, runs_dir, log_format, resumption)
     except SetupError as error:
         # A restart would fail with the same error.
-        let_others_go(config)
+        release_ranks(config)
         print(f"error: {error}", file=sys.stderr)
         return _report_exit_code(EXIT_USAGE)
-    return code if code == EXIT_ANEW else _report_exit_code(code)
+    return code if code == EXIT_RESTART else _report_exit_code(code)
 
 
 def _report_exit_code(code: int) -> int:

@@ -45,7 +45,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoChoices:
+class AutotuneResult:
     """How a run computes; part of its checkpoints, as it goes on the same way."""
 
     computes: Mapping[str, Compute]
@@ -69,7 +69,7 @@ class AutoChoices:
 
 def choose(
     config: Config, net: NormalizedModel, pictures: int, kept: Mapping[str, Any] | None, emit: Emit
-) -> AutoChoices:
+) -> AutotuneResult:
     """Settle how each phase computes and how many of the `pictures` a step takes.
 
     `kept` is what a checkpoint has of earlier choices: they stand, but for another device. What
@@ -93,7 +93,7 @@ def choose(
             what, value = f"computing in phase {phase}", str(computes[phase])
             emit(Chosen(what=what, value=value, reason=found.reason))
     size = int(kept["batch_size"]) if kept else _batch_size(config, net, computes, pictures, emit)
-    return AutoChoices(computes, size, seconds)
+    return AutotuneResult(computes, size, seconds)
 
 
 def _among(ways: list[Compute], kept: Mapping[str, Any] | None, phase: str) -> Compute | None:

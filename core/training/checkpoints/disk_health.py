@@ -8,7 +8,7 @@ from core.training.checkpoints.writer_thread import WriterThread
 _SAVING_SECONDS = 60.0
 
 
-class NoDisk:
+class NullDiskHealth:
     """What ranks other than 0 write: nothing."""
 
     problem: str | None = None

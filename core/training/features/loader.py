@@ -236,7 +236,7 @@ class FeatureLoader:
         return self._stores[view]
 
 
-def is_function(net: FrozenBackbone, pictures: Tensor) -> bool:
+def is_deterministic(net: FrozenBackbone, pictures: Tensor) -> bool:
     """Whether the frozen network gives the same features (N, F) for the same pictures twice.
 
     Dropout, stochastic depth or BatchNorm that don't heed eval mode are noticed. The tolerance is
@@ -262,7 +262,7 @@ def weights_digest(model: nn.Module, but: Container[str]) -> str:
     return digest.hexdigest()
 
 
-def store_name(**depends_on: object) -> str:
+def feature_cache_name(**depends_on: object) -> str:
     """Return a folder name that differs when anything that the features depend on does."""
     text = json.dumps(depends_on, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

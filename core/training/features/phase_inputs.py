@@ -22,15 +22,15 @@ from core.training.features.loader import (
     FeatureLoader,
     FrozenBackbone,
     PhaseInput,
-    is_function,
-    store_name,
+    is_deterministic,
+    feature_cache_name,
     weights_digest,
 )
 from core.training.features.store import FeatureStore
 from core.training.losses import training_loss
 from core.training.mixup import make_mixup
 
-_MAKERS_OF_PIXELS = ("torch", "torchvision", "timm", "pillow")
+_FEATURE_PACKAGES = ("torch", "torchvision", "timm", "pillow")
 
 
 def make_phase_inputs(
@@ -84,7 +84,7 @@ def _why_not(config: Config, net: NormalizedModel, compute: Compute) -> str:
     generator = torch.Generator().manual_seed(0)
     pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
     with compute.autocast():
-        same = is_function(FrozenBackbone(net), pictures)
+        same = is_deterministic(FrozenBackbone(net), pictures)
     return "" if same else "its frozen backbone gives other features for the same picture"
 
 
@@ -103,7 +103,7 @@ def _feature_input(
         "model": config.model.name,
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
         "normalize": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
-        "versions": [version(package) for package in _MAKERS_OF_PIXELS],
+        "versions": [version(package) for package in _FEATURE_PACKAGES],
         # A batch in other shares comes out otherwise in the last bits.
         **({"ranks": group.size, "in_pairs": group.paired_sharding} if group.size > 1 else {}),
     }
@@ -126,7 +126,7 @@ def _open_store(
     view: int,
 ) -> FeatureStore:
     """Open what is kept of one view of a side of the data."""
-    name = store_name(
+    name = feature_cache_name(
         **common,
         view=view,
         seed=config.seed,

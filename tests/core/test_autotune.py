@@ -49,7 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def settle(config: Config, kept: object = None) -> tuple[choices.AutoChoices, list[ev.Event]]:
+def settle(config: Config, kept: object = None) -> tuple[choices.AutotuneResult, list[ev.Event]]:
     model, _ = build_model(config.model, 3, seed=1)
     told: list[ev.Event] = []
     net = NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)

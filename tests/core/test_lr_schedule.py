@@ -17,7 +17,7 @@ from core.events.types import Record
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
-from core.training.lr_schedule import Schedule
+from core.training.lr_schedule import LrSchedule
 from tests.core.engine_kit import scores, small_config, train
 from tests.core.test_engine import is_first_step
 from tests.core.test_resume import go_on, history, run, stop_in
@@ -43,7 +43,7 @@ def optimizer() -> torch.optim.Optimizer:
     return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
 
 
-def rates(schedule: Schedule, begin: int, end: int) -> list[float]:
+def rates(schedule: LrSchedule, begin: int, end: int) -> list[float]:
     found = []
     for step in range(begin, end):
         schedule.go_to(step)
@@ -53,7 +53,7 @@ def rates(schedule: Schedule, begin: int, end: int) -> list[float]:
 
 @given(st.lists(st.floats(0.1, 9), max_size=30))
 def test_without_warm_up_a_plateau_is_torchs_to_the_bit(losses: list[float]) -> None:
-    ours, plain = Schedule(phase("plateau"), optimizer(), STEPS), optimizer()
+    ours, plain = LrSchedule(phase("plateau"), optimizer(), STEPS), optimizer()
     torchs = ReduceLROnPlateau(plain, factor=0.5, patience=2)
     for epoch, loss in enumerate(losses, 1):
         ours.judge(loss, epoch * STEPS)
@@ -63,7 +63,7 @@ def test_without_warm_up_a_plateau_is_torchs_to_the_bit(losses: list[float]) -> 
 
 
 def test_a_cosine_is_torchs() -> None:
-    ours, plain = Schedule(phase("cosine"), optimizer(), STEPS), optimizer()
+    ours, plain = LrSchedule(phase("cosine"), optimizer(), STEPS), optimizer()
     torchs = CosineAnnealingLR(plain, T_max=60)
     expected = []
     for _ in range(60):
@@ -75,7 +75,7 @@ def test_a_cosine_is_torchs() -> None:
 
 @given(st.sampled_from(["plateau", "cosine"]), st.floats(0.01, 5))
 def test_a_warm_up_rises_in_a_line_to_the_rate(kind: str, warmup: float) -> None:
-    found = rates(Schedule(phase(kind, warmup=warmup), optimizer(), STEPS), 0, 60)
+    found = rates(LrSchedule(phase(kind, warmup=warmup), optimizer(), STEPS), 0, 60)
     steps = sum(1 for step in range(60) if step < warmup * STEPS)
     rises = [b - a for a, b in zip([0.0, *found], found[:steps], strict=False)]
     assert rises == pytest.approx([LR / (warmup * STEPS + 1)] * steps)
@@ -92,14 +92,14 @@ def test_a_warm_up_rises_in_a_line_to_the_rate(kind: str, warmup: float) -> None
 def test_a_rate_set_by_hand_holds_at_once_and_is_never_exceeded(
     kind: str, warmup: float, step: int, more: int
 ) -> None:
-    schedule = Schedule(phase(kind, warmup=warmup), optimizer(), STEPS)
+    schedule = LrSchedule(phase(kind, warmup=warmup), optimizer(), STEPS)
     schedule.go_to(step)
     schedule.set(0.125, step)
     assert schedule.lr == 0.125
     after = rates(schedule, step, 60)
     assert all(0 < lr <= 0.125 for lr in after)
     assert after == ([0.125] * len(after) if kind == "plateau" else sorted(after, reverse=True))
-    longer = Schedule(phase(kind, epochs=6 + more, warmup=warmup), optimizer(), STEPS)
+    longer = LrSchedule(phase(kind, epochs=6 + more, warmup=warmup), optimizer(), STEPS)
     longer.load_state_dict(schedule.state_dict())
     assert all(0 < lr <= 0.125 for lr in rates(longer, step, 60 + STEPS * more))
 
@@ -107,12 +107,12 @@ def test_a_rate_set_by_hand_holds_at_once_and_is_never_exceeded(
 @given(st.sampled_from(["plateau", "cosine"]), st.integers(0, 5), st.booleans())
 def test_what_is_kept_decides_how_it_goes_on(kind: str, epochs: int, by_hand: bool) -> None:
     config = phase(kind, warmup=1.5)
-    ours = Schedule(config, optimizer(), STEPS)
+    ours = LrSchedule(config, optimizer(), STEPS)
     for epoch in range(1, epochs + 1):
         ours.judge(1.0, epoch * STEPS)
     if by_hand:
         ours.set(0.003, epochs * STEPS)
-    other = Schedule(config, optimizer(), STEPS)
+    other = LrSchedule(config, optimizer(), STEPS)
     other.load_state_dict(ours.state_dict())
     for epoch in range(epochs + 1, 9):
         assert rates(ours, epoch * STEPS, 80) == rates(other, epoch * STEPS, 80)
@@ -121,7 +121,7 @@ def test_what_is_kept_decides_how_it_goes_on(kind: str, epochs: int, by_hand: bo
 
 
 def test_a_plateau_in_a_warm_up_lowers_what_it_rises_to() -> None:
-    schedule = Schedule(phase("plateau", warmup=4), optimizer(), STEPS)
+    schedule = LrSchedule(phase("plateau", warmup=4), optimizer(), STEPS)
     for epoch in (1, 2, 3, 4):
         schedule.judge(1.0, epoch * STEPS)
     assert rates(schedule, 40, 42) == [LR / 2, LR / 2]
@@ -132,7 +132,7 @@ def test_a_checkpoint_from_before_there_were_others_goes_on() -> None:
     old.step(1.0)
     old.step(1.0)
     mine = optimizer()
-    schedule = Schedule(phase("plateau"), mine, STEPS)
+    schedule = LrSchedule(phase("plateau"), mine, STEPS)
     mine.param_groups[0]["lr"] = 0.007  # as the optimizer's state brings it
     schedule.load_state_dict(old.state_dict())
     schedule.go_to(20)
@@ -146,11 +146,11 @@ def test_each_group_keeps_its_scale(lr: float, step: int) -> None:
         for scale in (0.25, 0.5, 1.0)
     ]
     both = torch.optim.SGD(groups, lr=LR)
-    schedule = Schedule(phase("cosine", warmup=1), both, STEPS)
+    schedule = LrSchedule(phase("cosine", warmup=1), both, STEPS)
     schedule.set(lr, step)
     schedule.go_to(step + 3)
     assert [g["lr"] for g in both.param_groups] == [schedule.lr * s for s in (0.25, 0.5, 1.0)]
-    plateau = Schedule(phase("plateau"), both, STEPS)
+    plateau = LrSchedule(phase("plateau"), both, STEPS)
     for epoch in range(1, 9):
         plateau.judge(1.0, epoch * STEPS)
     assert plateau.lr < LR

@@ -42,7 +42,7 @@ class EvaluationMetrics(RunningMetrics):
         self._places.append(places)
         self.add(mean_loss, logits, labels)
 
-    def result_of(self, group: ProcessGroup) -> PassResult:
+    def global_result(self, group: ProcessGroup) -> PassResult:
         """Return the means so far over all ranks, which call this together: unlike a training
         step's, a rank's figures are of its own share."""
         return means(summed(group.gather(self.sums)))

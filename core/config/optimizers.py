@@ -1,0 +1,30 @@
+"""Registry of optimizers. One entry is all that an optimizer needs.
+
+The configuration accepts its name, training builds it, and the memory forecast counts its state.
+The class is given as text, so that neither the configuration nor the forecast imports torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerEntry:
+    """How to build an optimizer, and how much memory it needs."""
+
+    factory: str
+    """`module:class`, called with parameter groups, `lr`, `weight_decay` and `options`."""
+    state_values: int
+    """Values of optimizer state per parameter, such as Adam's two moments."""
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Other keyword arguments of the class."""
+    has_fused: bool = True
+    """Whether the class accepts `fused`."""
+
+
+OPTIMIZERS: dict[str, OptimizerEntry] = {
+    "adam": OptimizerEntry("torch.optim:Adam", state_values=2),
+    "adamw": OptimizerEntry("torch.optim:AdamW", state_values=2),
+    "sgd": OptimizerEntry("torch.optim:SGD", state_values=1, options={"momentum": 0.9}),
+}
+"""By the value of the config key `optimizer`."""
