@@ -28,6 +28,12 @@ class Emitter:
         self._before_journal: list[Record] = []
         self._closed = False
         self._listeners: list[SimpleQueue[Record]] = []
+        self._callbacks: list[Emit] = []
+
+    def add_callback(self, callback: Emit) -> None:
+        """Call `callback` with every event from now on, in the thread that emits it."""
+        with self._lock:
+            self._callbacks = [*self._callbacks, callback]
 
     def subscribe(self) -> "SimpleQueue[Record]":
         """Return a queue that gets every record from now on."""
@@ -68,6 +74,9 @@ class Emitter:
                 self._try(partial(JournalWriter.append, record=record))
             elif not self._closed:
                 self._before_journal.append(record)
+            callbacks = self._callbacks
+        for callback in callbacks:
+            callback(event)
 
     def retry(self) -> None:
         """Write what the disk refused before."""

@@ -19,7 +19,7 @@ from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import Inbox
 from core.events.commands import Command, Mailbox, Stop
-from core.events.emitter import Emitter
+from core.events.emitter import Emit, Emitter
 from core.events.journal import replay
 from core.events.replies import applied, refuse_rest, refused
 from core.events.types import Record, RunEnded, Warned
@@ -104,6 +104,11 @@ class EngineThread:
     def subscribe(self) -> "SimpleQueue[Record]":
         """Return a queue that gets every record from now on; call it before `start` for all."""
         return self._emitter.subscribe()
+
+    def add_callback(self, callback: Emit) -> None:
+        """Call `callback` with every event, in the thread that emits it; a command that it sends
+        applies before the next step. Call this before `start` for all events."""
+        self._emitter.add_callback(callback)
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
         """Give this queue nothing any more."""
