@@ -74,6 +74,22 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     return _validated(tree)
 
 
+def changed_options(recorded: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a configuration, as a run records it, that differ from the defaults, as
+    `KEY=VALUE` texts. Given to `load_config` they reproduce the configuration."""
+    defaults = flatten(Config().model_dump())
+    return [
+        f"{key}={option_text(value)}"
+        for key, value in flatten(recorded).items()
+        if key not in defaults or defaults[key] != value
+    ]
+
+
+def option_text(value: object) -> str:
+    """Return a value as it is written after `KEY=`."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
 def to_yaml(config: Config) -> str:
     """Return the resolved configuration, every key included, as YAML that load_config reads."""
     return safe_yaml.dump(config.model_dump())

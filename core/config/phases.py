@@ -1,3 +1,5 @@
-"""The two phases by name: apart from their configuration, which takes long to import."""
+"""Names of the two phases; separate from the schema, which takes long to import."""
 
-PHASES = ("head", "full")
+HEAD, FULL = "head", "full"
+PHASES = (HEAD, FULL)
+"""All phases, in training order."""

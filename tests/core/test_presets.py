@@ -4,7 +4,7 @@ import pytest
 import timm
 
 from core.common.nested import flatten
-from core.config.load import ConfigError, load_config
+from core.config.load import ConfigError, changed_options, load_config
 from core.config.presets import (
     PresetError,
     built_in_names,
@@ -41,6 +41,19 @@ def test_a_saved_preset_is_the_configuration_for_any_folder() -> None:
 def test_a_preset_of_nothing_but_defaults() -> None:
     save_preset("plain", Config(), "Nothing.")
     assert load_config("plain") == Config()
+
+
+def test_the_schema_has_the_defaults_of_the_default_preset(tmp_path: Path) -> None:
+    file = tmp_path / "named.yaml"
+    file.write_text("name: run\n")
+    assert Config() == load_config("default") == load_config(file)
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_options_copied_from_a_run_reproduce_its_configuration(name: str) -> None:
+    config = load_config(name, ["data.root=/photos", "data.group=(a|b)_", "name=true"])
+    recorded = config.model_dump(mode="json")
+    assert load_config("default", changed_options(recorded)) == config
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", ".hidden", "x/y", "é", "a" * 61, "default"])

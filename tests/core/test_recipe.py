@@ -24,7 +24,7 @@ def notebook(config, plan):
     model, _ = build_model(config.model, len(plan.classes), config.seed)
     about = model_data_config(model)
     datasets = make_datasets(config, plan, about)
-    train, val = make_loaders(datasets, config.data.step_pictures, 0, torch.device("cpu"))
+    train, val = make_loaders(datasets, config.data.step_images, 0, torch.device("cpu"))
     mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
 
     def normalize(images):

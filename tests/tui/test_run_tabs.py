@@ -39,7 +39,7 @@ async def test_tabs_open_by_number_and_by_click(size: tuple[int, int]) -> None:
         assert [tab.id for tab in screen.query("RunTab") if tab.display] == ["charts-tab"]
 
 
-async def test_keys_stay_with_the_tab_after_a_click_beside_it() -> None:
+async def test_the_tab_keeps_the_focus_after_a_click_outside_it() -> None:
     async with make_app(scripted.running().source()).run_test(size=USUAL) as pilot:
         await settle(pilot)
         await pilot.click("#headline")
@@ -65,7 +65,7 @@ async def test_layouts_and_charts() -> None:
         assert len(shown(screen)) == 1
 
 
-async def test_the_cursor_by_arrows_vim_keys_and_marks() -> None:
+async def test_the_cursor_moves_by_arrows_vim_keys_and_markers() -> None:
     async with make_app(scripted.running().source()).run_test(size=USUAL) as pilot:
         await settle(pilot)
         tab = pilot.app.screen.query_one(ChartsTab)
@@ -107,7 +107,7 @@ async def test_zoom_pan_axes_and_smoothing() -> None:
         assert title.startswith("loss (log, smoothed 0.6)")
 
 
-async def test_the_wheel_looks_closer_where_it_is_turned() -> None:
+async def test_the_wheel_zooms_around_the_pointer() -> None:
     async with make_app(scripted.running().source()).run_test(size=USUAL) as pilot:
         await settle(pilot)
         tab, chart = pilot.app.screen.query_one(ChartsTab), pilot.app.screen.query_one("#loss")
@@ -119,7 +119,7 @@ async def test_the_wheel_looks_closer_where_it_is_turned() -> None:
         assert tab.view.window is None
 
 
-async def test_the_whole_log_scrolls_and_follows_again_at_its_end() -> None:
+async def test_the_log_scrolls_and_follows_new_lines_at_its_end() -> None:
     script = scripted.running()
     for number in range(100):
         script.add(ev.Warned(code="x", message=f"line {number}"))
@@ -139,22 +139,22 @@ async def test_the_whole_log_scrolls_and_follows_again_at_its_end() -> None:
         assert (log.scroll_offset.y, log.auto_scroll) == (log.max_scroll_y, True)
 
 
-async def test_the_configuration_says_what_differs_and_can_be_copied() -> None:
+async def test_the_config_tab_marks_changed_keys_and_copies_them() -> None:
     script = scripted.Script("my [b]run", seed=7).prepare()
     async with make_app(script.source()).run_test(size=USUAL, notifications=True) as pilot:
         await settle(pilot)
         await press(pilot, "4")
-        told = text(pilot, "#config")
-        assert "data.batch_size" in told
-        assert "● seed" in told
-        assert "Decides the split" in told
+        shown_text = text(pilot, "#config")
+        assert "data.batch_size" in shown_text
+        assert "● seed" in shown_text
+        assert "Seed of the split" in shown_text
         await press(pilot, "d")
-        told = text(pilot, "#config")
-        assert "data.batch_size" not in told
-        assert "● name" in told
+        shown_text = text(pilot, "#config")
+        assert "data.batch_size" not in shown_text
+        assert "● name" in shown_text
         await press(pilot, "y")
         assert pilot.app.clipboard == "--set 'name=my [b]run' --set seed=7"
-        assert "copied" in toasts(pilot)
+        assert "Copied" in toasts(pilot)
         await press(pilot, "d", "j", "down", "pagedown")
         box = pilot.app.screen.query_one("#config-box")
         assert box.scroll_offset.y > 2

@@ -1,6 +1,5 @@
 """Tab with the configuration of the run."""
 
-import json
 import shlex
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ from textual.widgets import Static
 
 from core.common.nested import flatten
 from core.common.text import printable
-from core.config.load import describe_key
+from core.config.load import changed_options, describe_key, option_text
 from core.config.schema import Config
 from core.run.state import RunState
 from tui.tabs.base import RunTab
@@ -72,9 +71,8 @@ class ConfigTab(RunTab):
 
     def action_copy(self) -> None:
         """Copy the changed keys as options for the command line."""
-        rows = _rows(self._state, only_changed=True)
-        options = " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value, _ in rows)
-        self.app.copy_to_clipboard(options)
+        options = map(printable, changed_options(self._state.config))
+        self.app.copy_to_clipboard(" ".join(f"--set {shlex.quote(option)}" for option in options))
         self.notify("Copied the changed keys as --set options", markup=False)
 
 
@@ -104,12 +102,8 @@ def _rows(state: RunState, only_changed: bool) -> list[tuple[str, str, bool]]:
     for key, value in flatten(dict(state.config)).items():
         differs = key not in defaults or defaults[key] != value
         if differs or not only_changed:
-            rows.append((printable(key), printable(_text(value)), differs))
+            rows.append((printable(key), printable(option_text(value)), differs))
     return rows
-
-
-def _text(value: object) -> str:
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _description(key: str) -> str:

@@ -10,10 +10,10 @@ from textual.content import Content
 from core.common import format as fmt
 from core.common.text import printable
 from core.config.schema import Config
-from core.forecast.device_memory import Room
-from core.forecast.forecast import DataOutlook, duration, step_bytes
-from core.forecast.model_info import ModelFacts, weights_problem
-from core.forecast.throughput_history import Pace
+from core.forecast.device_memory import DeviceMemory
+from core.forecast.forecast import DataSummary, duration, step_bytes
+from core.forecast.model_info import ModelInfo, weights_problem
+from core.forecast.throughput_history import ThroughputHistory
 from tui.preferences.palettes import Palette
 
 _LABEL = 9
@@ -34,14 +34,14 @@ class Forecast:
 
     config: Config | None = None
     """None while a field of the form is invalid."""
-    data: DataOutlook | None = None
+    data: DataSummary | None = None
     data_message: str = NO_FOLDER
     """Shown while `data` is None."""
-    model_info: ModelFacts | None = None
+    model_info: ModelInfo | None = None
     weights_cached: bool = False
     """Whether the pretrained weights are in the download cache."""
-    memory: Room | None = None
-    throughput: Pace | None = None
+    memory: DeviceMemory | None = None
+    throughput: ThroughputHistory | None = None
     throughput_known: bool = False
     """Whether past runs were searched for a throughput."""
 
@@ -84,7 +84,7 @@ def problems(forecast: Forecast) -> dict[str, str]:
     return {key: text for key, text in found.items() if text}
 
 
-def _image_count(data: DataOutlook) -> str:
+def _image_count(data: DataSummary) -> str:
     classes = fmt.counted(len(data.counts), "class", "classes")
     return f"{fmt.counted(data.pictures, 'image')}, {classes}"
 
@@ -110,7 +110,7 @@ def _lines(forecast: Forecast) -> Iterator[Line]:
     yield from _phase_lines(config, forecast)
 
 
-def _data_lines(data: DataOutlook, config: Config | None) -> Iterator[Line]:
+def _data_lines(data: DataSummary, config: Config | None) -> Iterator[Line]:
     yield "data", _image_count(data), "bold"
     train, val = sum(data.train.values()), sum(data.val.values())
     how = "from the folders train and val"
@@ -141,7 +141,7 @@ def _model_lines(config: Config, forecast: Forecast, classes: int) -> Iterator[L
     yield from _memory_lines(config, forecast, model_info, classes)
 
 
-def _weights(config: Config, forecast: Forecast, model_info: ModelFacts) -> str:
+def _weights(config: Config, forecast: Forecast, model_info: ModelInfo) -> str:
     if config.model.weights is not None:
         return f"from {printable(config.model.weights)}"
     if not config.model.pretrained:
@@ -152,7 +152,7 @@ def _weights(config: Config, forecast: Forecast, model_info: ModelFacts) -> str:
 
 
 def _memory_lines(
-    config: Config, forecast: Forecast, model_info: ModelFacts, classes: int
+    config: Config, forecast: Forecast, model_info: ModelInfo, classes: int
 ) -> Iterator[Line]:
     needed, memory = step_bytes(config, model_info, classes), forecast.memory
     free = f"; {printable(memory.name)}: {fmt.size(memory.free)} free" if memory else ""
@@ -164,7 +164,7 @@ def _memory_lines(
         )
         yield "memory", f"{text}{free}", ""
         return
-    images = config.data.micro_batch_size or config.data.step_pictures
+    images = config.data.micro_batch_size or config.data.step_images
     step = (
         f"about {fmt.size(needed)} for {fmt.counted(images, 'image')} in phase full, less in bf16"
     )
@@ -198,7 +198,7 @@ def _phase_lines(config: Config, forecast: Forecast) -> Iterator[Line]:
     yield "time", f"at most {fmt.duration(time.head + time.full)} ({parts}), {run}", ""
 
 
-def _bars(data: DataOutlook, width: int, palette: Palette) -> list[Content]:
+def _bars(data: DataSummary, width: int, palette: Palette) -> list[Content]:
     ranked = sorted(data.counts, key=lambda name: (-data.counts[name], name))
     hidden = len(ranked) - _LARGEST - _SMALLEST
     names = min(_NAME_CELLS, max(cell_len(printable(name)) for name in ranked), width // 3)
@@ -216,7 +216,7 @@ def _bars(data: DataOutlook, width: int, palette: Palette) -> list[Content]:
 
 
 def _bar(
-    name: str, data: DataOutlook, names: int, bar_cells: int, styles: tuple[str, str]
+    name: str, data: DataSummary, names: int, bar_cells: int, styles: tuple[str, str]
 ) -> Content:
     count, val = data.counts[name], data.val.get(name, 0)
     most = max(1, *data.counts.values())
