@@ -49,8 +49,8 @@ def test_a_folder_is_counted_and_its_problems_are_named(tmp_path: Path) -> None:
     assert data.pictures == 213
     assert data.problems == [
         "mice has one picture only; being split takes 2",
-        "2 classes have fewer than 10 pictures to train on",
-        "imbalance: the largest class has 200x the smallest's; see data.balance",
+        "2 classes have fewer than 10 training images",
+        "imbalance: the largest class has 200 times as many images as the smallest; see data.balance",
     ]
 
 
@@ -64,7 +64,7 @@ def test_train_and_val_folders_decide(tmp_path: Path) -> None:
 
 
 def test_what_training_would_refuse_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="class folder without a picture"):
+    with pytest.raises(DataError, match="class folder without images"):
         summarize_data(folder(tmp_path, cats=3, dogs=0), 0.2)
 
 

@@ -1,4 +1,4 @@
-"""Looking through a folder of pictures: the command, and the form's screen."""
+"""Check an image folder: the command, and the dialog of the form."""
 
 import csv
 import json
@@ -19,23 +19,24 @@ from tui.screens.new_run import NewRunScreen
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two classes, with a picture in both, a damaged file and names that no terminal should get."""
+    """Create two classes with a duplicate across both, a damaged file, and control characters in
+    names."""
     root = folder(tmp_path / "photos")
     shutil.copy(root / "class_0" / "00.png", root / "class_1" / 'in\x1b[2J, "two"\n.png')
     (root / "class_1" / "bad [red].png").write_text("x")
     return root
 
 
-def test_it_is_told_on_a_terminal_or_in_a_log(photos: Path, tmp_path: Path) -> None:
+def test_the_report_is_printed_to_a_terminal_or_log(photos: Path, tmp_path: Path) -> None:
     done = run("check", str(photos), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "25 pictures in 2 classes" in done.stdout
-    assert "class_1/bad [red].png: not a picture that Pillow knows" in done.stdout
+    assert "25 images in 2 classes" in done.stdout
+    assert "class_1/bad [red].png: not an image format that Pillow reads" in done.stdout
     assert 'class_0/00.png  =  class_1/in\\x1b[2J, "two"\\n.png' in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_problems_are_an_exit_code_where_that_is_wanted(photos: Path, tmp_path: Path) -> None:
+def test_strict_reports_problems_as_the_exit_code(photos: Path, tmp_path: Path) -> None:
     assert run("check", str(photos), "--strict", cwd=tmp_path).returncode == 1
     shutil.rmtree(photos / "class_1")
     folder(tmp_path / "more", classes=2)
@@ -46,7 +47,7 @@ def test_problems_are_an_exit_code_where_that_is_wanted(photos: Path, tmp_path: 
     assert run("check", str(photos / "nowhere"), cwd=tmp_path).returncode == 2
 
 
-def test_json_and_a_list_have_all_of_it(photos: Path, tmp_path: Path) -> None:
+def test_json_and_csv_have_the_full_report(photos: Path, tmp_path: Path) -> None:
     done = run("check", str(photos), "--json", "--report", "list.csv", cwd=tmp_path)
     tree = json.loads(done.stdout)
     assert tree["images"] == 25
@@ -62,7 +63,7 @@ def test_json_and_a_list_have_all_of_it(photos: Path, tmp_path: Path) -> None:
     assert (refused.returncode, "can't be written" in refused.stderr) == (2, True)
 
 
-async def until_told(pilot: Pilot[Exit], text: str) -> None:
+async def until_shown(pilot: Pilot[Exit], text: str) -> None:
     for _ in range(2000):
         await pilot.pause(0.002)
         if text in shown(pilot):
@@ -79,10 +80,11 @@ async def test_the_form_checks_its_folder(photos: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n", "f4")
         await settle(pilot)
-        assert "needed: a folder" in str(app.screen.query_one("#data-root-hint", Static).render())
+        hint = str(app.screen.query_one("#data-root-hint", Static).render())
+        assert hint == "an image folder is required"
         app.screen.query_one("#data-root", Input).value = str(photos)
         await pilot.press("f4")
-        await until_told(pilot, "1 file can't be read")
+        await until_shown(pilot, "1 damaged file")
         assert isinstance(app.screen, CheckScreen)
         assert "\x1b" not in shown(pilot)
         box = app.screen.query_one("#check")
@@ -94,10 +96,10 @@ async def test_the_form_checks_its_folder(photos: Path) -> None:
         assert isinstance(app.screen, NewRunScreen)
         app.screen.query_one("#data-root", Input).value = str(photos / "nowhere")
         await pilot.press("f4")
-        await until_told(pilot, "no such folder")
+        await until_shown(pilot, "no such folder")
 
 
-async def test_leaving_ends_the_reading(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_leaving_cancels_the_check(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
 
     def endless(root: Path, progress: object, cancelled: object) -> None:
@@ -108,13 +110,13 @@ async def test_leaving_ends_the_reading(photos: Path, monkeypatch: pytest.Monkey
             pass
         ended.append(root)
 
-    monkeypatch.setattr("tui.screens.check.check", endless)
+    monkeypatch.setattr("tui.screens.check.check_data", endless)
     app = make_app(starter=Starter())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n")
         app.screen.query_one("#data-root", Input).value = str(photos)
         await pilot.press("f4")
-        await until_told(pilot, "reading pictures: 64 of 5,000")
+        await until_shown(pilot, "Checking images: 64 of 5,000")
         await pilot.press("escape")
         await app.workers.wait_for_complete()
         assert ended == [photos]

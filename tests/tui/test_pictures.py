@@ -111,6 +111,6 @@ def test_a_picture_elsewhere_is_fetched_or_has_a_reason() -> None:
     image = load(there).image
     assert image is not None
     assert image.size == (8, 6)
-    assert load(gone).problem == "memory://seen/a/c.png can't be fetched: it isn't there"
+    assert load(gone).problem == "memory://seen/a/c.png can't be fetched: no such file or folder"
     assert resolve("sftp://me:hunter2@host", "a.png") is None
     file.rm("/seen", recursive=True)

@@ -1,4 +1,4 @@
-"""The command line on pictures in an archive, through fsspec, beside the same in a folder."""
+"""The command line on images in an archive, through fsspec, compared with a local folder."""
 
 import json
 import os
@@ -12,15 +12,15 @@ from tests.make_images import make_images
 from tests.tui.command import SMALL, run
 
 MOMENT = 1_700_000_000
-"""An even second, as archives know no others."""
+"""An even second: zip archives store times in steps of two seconds."""
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `photos/` and the same as `photos.zip`."""
+    """Create `photos/` and `photos.zip` with equal content."""
     top = tmp_path_factory.mktemp("pair")
     photos = make_images(top / "photos", classes=3, per_class=6)
-    (photos / "class_0" / "broken.jpg").write_bytes(b"no picture")
+    (photos / "class_0" / "broken.jpg").write_bytes(b"not an image")
     with zipfile.ZipFile(top / "photos.zip", "w") as archive:
         for file in sorted(path for path in photos.rglob("*") if path.is_file()):
             os.utime(file, (MOMENT, MOMENT))
@@ -32,7 +32,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def test_training_is_the_same(pair: Path, tmp_path: Path) -> None:
+def test_training_equals_that_on_a_local_folder(pair: Path, tmp_path: Path) -> None:
     figures, splits, configs = [], [], []
     for data, workers in (("photos", "0"), ("zip://::photos.zip", "1")):
         runs = tmp_path / workers
@@ -52,16 +52,16 @@ def test_training_is_the_same(pair: Path, tmp_path: Path) -> None:
     assert "name: photos" in configs[1]
 
 
-def test_check_is_the_same(pair: Path) -> None:
+def test_check_equals_that_of_a_local_folder(pair: Path) -> None:
     reports = []
-    for place in ("photos", "zip://::photos.zip"):
-        ended = run("check", place, "--json", cwd=pair)
+    for location in ("photos", "zip://::photos.zip"):
+        ended = run("check", location, "--json", cwd=pair)
         assert ended.returncode == 0, ended.stderr
         reports.append({**json.loads(ended.stdout), "root": ""})
     assert reports[1] == reports[0]
 
 
-def test_a_password_reaches_nothing(pair: Path, tmp_path: Path) -> None:
+def test_password_is_refused_and_not_repeated(pair: Path, tmp_path: Path) -> None:
     url = "sftp://me:hunter2@host/photos"
     for arguments in (("--no-ui", "--data", url, "--runs-dir", str(tmp_path)), ("check", url)):
         ended = run(*arguments, cwd=tmp_path)
