@@ -13,7 +13,7 @@ from tests.tools.write_docs import DOCS, GUIDE, ROOT, pages
 from tests.tui import classes, scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
-from tui.cli.key_bindings_page import PLACES, keys_page
+from tui.cli.key_bindings_page import PLACES, key_bindings_page
 from tui.cli.main import cli
 
 README = ROOT / "README.md"
@@ -86,7 +86,7 @@ def test_generated_pages_are_current() -> None:
 def test_the_key_reference_covers_every_screen() -> None:
     with_bindings = {owner for owner, _ in all_bindings()}
     assert with_bindings == {owner for owners in PLACES.values() for owner in owners}
-    page = keys_page()
+    page = key_bindings_page()
     assert [b.description for _, b in all_bindings() if f"| {b.description} |" not in page] == []
 
 
@@ -161,7 +161,7 @@ def documented_keys(text: str) -> set[str]:
     ids=lambda page: page.name,
 )
 def test_documented_keys_exist(page: Path) -> None:
-    known = set(re.findall(r"`([^`|]+)`", keys_page())) | {"F2", "arrows"}
+    known = set(re.findall(r"`([^`|]+)`", key_bindings_page())) | {"F2", "arrows"}
     named = documented_keys(page.read_text("utf-8"))
     assert named
     assert named <= known

@@ -1,9 +1,10 @@
-"""The tab of classes: each key, each size, each kind of run."""
+"""The classes tab: all keys, sizes and kinds of runs."""
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from core.analysis.class_metrics import Evaluation
 from core.events import types as ev
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
@@ -20,41 +21,44 @@ def app(script: scripted.Script, live: bool = True) -> TabApp:
 
 
 def lines(pilot: Pilot[None], selector: str) -> list[str]:
-    """What a widget shows, row by row."""
+    """Return the rows of a widget as text."""
     widget = pilot.app.query_one(selector)
     if isinstance(widget, Static):
         return str(widget.render()).splitlines()
     return [widget.render_line(y).text.rstrip() for y in range(widget.size.height)]
 
 
-def seen(pilot: Pilot[None]) -> set[str]:
+def visible_parts(pilot: Pilot[None]) -> set[str]:
     parts = ("#classes-table", "#classes-map", "#classes-pairs", "#classes-calibration")
     return {part for part in parts if pilot.app.query_one(part).region.height}
 
 
-def box(pilot: Pilot[None], selector: str) -> tuple[str, str]:
+def border_texts(pilot: Pilot[None], selector: str) -> tuple[str, str]:
     widget = pilot.app.query_one(selector)
     return str(widget.border_title), str(widget.border_subtitle)
 
 
-async def test_a_large_terminal_shows_everything_at_once() -> None:
+async def test_a_large_terminal_shows_all_parts() -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await settle(pilot)
-        assert len(seen(pilot)) == 4
+        assert len(visible_parts(pilot)) == 4
         (title,) = lines(pilot, "#classes-title")
-        assert title == ("latest: head, epoch 2 · macro F1 94.95% · 1,001 val │ e best  v table")
+        assert title == (
+            "latest: head, epoch 2 · macro F1 94.95% · 1,001 val images │ e best  v table"
+        )
         table = lines(pilot, "#classes-table")
         assert table[0].split() == ["class", "support", "precision", "recall", "↑F1", "change"]
         assert table[1].split()[0] == "ducks"
         assert "▼" in table[1]
         heat = lines(pilot, "#classes-map")
         assert heat[1].split()[:4] == ["1", "ducks", "73", "20"]
-        assert lines(pilot, "#classes-pairs")[0] == "ducks taken for birds 20% (10 of 51)"
-        assert lines(pilot, "#classes-cell") == ["ducks taken for birds 20% (10 of 51)"]
-        assert box(pilot, "#classes-calibration")[0].startswith("calibration · ECE 3.94%: too")
+        assert lines(pilot, "#classes-pairs")[0] == "ducks predicted as birds 20% (10 of 51)"
+        assert lines(pilot, "#classes-cell") == ["ducks predicted as birds 20% (10 of 51)"]
+        title, _ = border_texts(pilot, "#classes-calibration")
+        assert title.startswith("Calibration · ECE 3.94%: overconfident")
 
 
-async def test_v_shows_one_part_after_the_other() -> None:
+async def test_v_shows_the_parts_in_turn() -> None:
     expected = [
         {"#classes-table"},
         {"#classes-map", "#classes-pairs"},
@@ -63,18 +67,18 @@ async def test_v_shows_one_part_after_the_other() -> None:
     async with app(classes.animals()).run_test(size=NARROW) as pilot:
         await settle(pilot)
         for parts in [*expected, expected[0]]:
-            assert seen(pilot) == parts
+            assert visible_parts(pilot) == parts
             await press(pilot, "v")
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await settle(pilot)
         for parts in expected:
             await press(pilot, "v")
-            assert seen(pilot) == parts
+            assert visible_parts(pilot) == parts
         await press(pilot, "v")
-        assert len(seen(pilot)) == 4
+        assert len(visible_parts(pilot)) == 4
 
 
-async def test_o_sorts_by_every_column_and_capital_o_the_other_way() -> None:
+async def test_o_sorts_by_the_next_column_and_capital_o_reverses_the_order() -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await press(pilot, "v")
         firsts = {}
@@ -84,15 +88,16 @@ async def test_o_sorts_by_every_column_and_capital_o_the_other_way() -> None:
             column = next(word for word in head.split() if word[0] in "↑↓")
             firsts[column] = first.split()[0]
         assert list(firsts) == [
-            *("↑change", "↓taken", "↑class", "↓support", "↑precision", "↑recall", "↑F1"),
+            *("↑change", "↓predicted", "↑class", "↓support", "↑precision", "↑recall", "↑F1"),
         ]
-        assert (firsts["↑class"], firsts["↓taken"], firsts["↑F1"]) == ("bears", "ducks", "ducks")
+        assert (firsts["↑class"], firsts["↓predicted"]) == ("bears", "ducks")
+        assert firsts["↑F1"] == "ducks"
         await press(pilot, "O")
         assert lines(pilot, "#classes-table")[1].split()[0] == "bears"
-        assert box(pilot, "#classes-table-box")[1].startswith("by F1, largest first")
+        assert border_texts(pilot, "#classes-table-box")[1].startswith("by F1, largest first")
 
 
-async def test_a_click_on_a_head_sorts_and_one_on_a_class_picks_it() -> None:
+async def test_a_click_on_a_header_sorts_and_one_on_a_row_selects_the_class() -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await settle(pilot)
         table = pilot.app.query_one(ClassTable)
@@ -106,27 +111,27 @@ async def test_a_click_on_a_head_sorts_and_one_on_a_class_picks_it() -> None:
         assert lines(pilot, "#classes-table")[1].split()[0] == "zebras"
         await pilot.click(table, offset=(3, 2))
         await settle(pilot)
-        assert lines(pilot, "#classes-cell")[0].startswith("tigers taken for")
+        assert lines(pilot, "#classes-cell")[0].startswith("tigers predicted as")
 
 
-async def test_a_click_on_the_matrix_says_what_the_cell_means() -> None:
+async def test_a_click_on_the_matrix_describes_the_cell() -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await settle(pilot)
         heat = pilot.app.query_one(ConfusionMap)
         await pilot.click(heat, offset=(24, 2))
         await settle(pilot)
-        assert lines(pilot, "#classes-cell") == ["birds taken for ducks 0% (0 of 50)"]
+        assert lines(pilot, "#classes-cell") == ["birds predicted as ducks 0% (0 of 50)"]
         await pilot.click(heat, offset=(2, 2))
         await settle(pilot)
-        assert lines(pilot, "#classes-cell") == ["birds recognised 100% (50 of 50)"]
+        assert lines(pilot, "#classes-cell") == ["birds correct 100% (50 of 50)"]
 
 
-async def test_m_puts_the_matrix_in_the_order_of_names() -> None:
+async def test_m_orders_the_matrix_by_name() -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await press(pilot, "m")
         rows = lines(pilot, "#classes-map")[1:4]
         assert [row.split()[1] for row in rows] == ["bears", "birds", "cats"]
-        assert box(pilot, "#classes-confusion")[1] == "by name │ m by confusion"
+        assert border_texts(pilot, "#classes-confusion")[1] == "by name │ m by confusion"
         await press(pilot, "m")
         assert lines(pilot, "#classes-map")[1].split()[1] == "ducks"
 
@@ -143,25 +148,25 @@ async def test_m_puts_the_matrix_in_the_order_of_names() -> None:
         (("pagedown", "pageup", "up"), "ducks"),
     ],
 )
-async def test_keys_move_to_another_class(keys: tuple[str, ...], name: str) -> None:
+async def test_keys_select_another_class(keys: tuple[str, ...], name: str) -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
         await press(pilot, *keys)
         assert lines(pilot, "#classes-cell")[0].split()[0] == name
 
 
-async def test_left_and_right_move_in_the_matrix() -> None:
+async def test_left_and_right_select_another_predicted_class() -> None:
     async with app(classes.animals()).run_test(size=NARROW) as pilot:
         await press(pilot, "v", "right")
-        assert lines(pilot, "#classes-cell")[0] == "ducks taken for cows 0% (0 of 51)"
+        assert lines(pilot, "#classes-cell")[0] == "ducks predicted as cows 0% (0 of 51)"
         await press(pilot, "left", "left", "left")
-        assert lines(pilot, "#classes-cell")[0] == "ducks recognised 73% (37 of 51)"
+        assert lines(pilot, "#classes-cell")[0] == "ducks correct 73% (37 of 51)"
         await press(pilot, *["right"] * 30)
         assert lines(pilot, "#classes-map")[0].split()[-1] == "20"
         await press(pilot, "j")
-        assert lines(pilot, "#classes-cell")[0].startswith("birds taken for deer")
+        assert lines(pilot, "#classes-cell")[0].startswith("birds predicted as deer")
 
 
-async def test_e_shows_the_best_epoch_and_the_latest_again() -> None:
+async def test_e_switches_between_the_best_and_the_latest_epoch() -> None:
     script = classes.animals()
     script.epoch("head", 3, 0.9, 0.2, bad=1).add(evaluated([[1, 1], [0, 2]], epoch=3))
     async with app(script).run_test(size=WIDE) as pilot:
@@ -174,7 +179,7 @@ async def test_e_shows_the_best_epoch_and_the_latest_again() -> None:
         assert "head, epoch 3" in lines(pilot, "#classes-title")[0]
 
 
-async def test_a_new_epoch_is_shown_and_the_class_that_was_looked_at_stays() -> None:
+async def test_a_new_epoch_keeps_the_selected_class() -> None:
     script = classes.animals()
     shown = app(script)
     async with shown.run_test(size=WIDE) as pilot:
@@ -187,7 +192,7 @@ async def test_a_new_epoch_is_shown_and_the_class_that_was_looked_at_stays() -> 
         assert lines(pilot, "#classes-cell")[0].startswith("rabbits ")
 
 
-async def test_nothing_is_drawn_again_while_nothing_changes(
+async def test_an_unchanged_state_is_not_redrawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with app(classes.animals()).run_test(size=WIDE) as pilot:
@@ -205,33 +210,33 @@ def ended() -> scripted.Script:
 @pytest.mark.parametrize(
     ("script", "live", "text"),
     [
-        (scripted.preparing(), True, "Figures by class come with the first validation pass"),
-        (scripted.running(), True, "They come with the next validation pass."),
-        (scripted.finished(), False, "This run's journal was written without figures by class."),
-        (ended(), False, "The run ended before its first validation pass"),
+        (scripted.preparing(), True, "Per-class metrics appear after the first validation"),
+        (scripted.running(), True, "The next validation adds them."),
+        (scripted.finished(), False, "This run's journal has no per-class metrics."),
+        (ended(), False, "The run ended before its first validation"),
     ],
 )
-async def test_a_run_without_evaluations_says_why(
+async def test_a_run_without_evaluations_shows_the_reason(
     script: scripted.Script, live: bool, text: str
 ) -> None:
     async with app(script, live).run_test(size=NARROW) as pilot:
         await settle(pilot)
         assert text in " ".join(lines(pilot, "#classes-empty"))
-        assert seen(pilot) == set()
+        assert visible_parts(pilot) == set()
         await press(pilot, *"vooOmee", "j", "k", "left", "right", "home", "end")
 
 
-async def test_a_best_epoch_without_figures_says_which_key_leads_back() -> None:
+async def test_a_best_epoch_without_metrics_names_the_key_for_the_latest() -> None:
     script = classes.animals().epoch("head", 3, 0.1, 0.99)
     async with app(script).run_test(size=WIDE) as pilot:
         await press(pilot, "e")
-        assert "e shows the latest one" in lines(pilot, "#classes-empty")[0]
+        assert "Press e for the latest." in lines(pilot, "#classes-empty")[0]
         await press(pilot, "e")
-        assert len(seen(pilot)) == 4
+        assert len(visible_parts(pilot)) == 4
 
 
 @pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, WIDE, (220, 60)])
-async def test_any_size_and_any_evaluation_can_be_drawn(size: tuple[int, int]) -> None:
+async def test_all_sizes_and_evaluations_can_be_drawn(size: tuple[int, int]) -> None:
     nothing = scripted.Script().add(evaluated([]))
     torn = evaluated([[1, 2], [3, 4]], correct=[-1], predicted=[], confusions_left_out=-3)
     damaged = scripted.Script().add(torn)
@@ -243,29 +248,29 @@ async def test_any_size_and_any_evaluation_can_be_drawn(size: tuple[int, int]) -
             await settle(pilot)
 
 
-async def test_a_thousand_classes_scroll_to_their_last() -> None:
+async def test_a_thousand_classes_scroll_to_the_last() -> None:
     async with app(classes.thousand()).run_test(size=WIDE) as pilot:
         await press(pilot, "m", "o", "o", "o", "end")
         assert lines(pilot, "#classes-table")[-1].split()[:3] == ["class", "number", "999"]
-        assert lines(pilot, "#classes-cell")[0].startswith("class number 999 taken for")
-        assert "(123 rare mistakes left out)" in box(pilot, "#classes-confusion")[0]
+        assert lines(pilot, "#classes-cell")[0].startswith("class number 999 predicted as")
+        assert "(123 rare errors omitted)" in border_texts(pilot, "#classes-confusion")[0]
         await pilot.press(*["right"] * 3)
         heat = pilot.app.query_one(ConfusionMap)
         drawn: list[int] = []
-        share = type(heat._evaluation).share  # type: ignore[attr-defined]
+        share = Evaluation.share
         with pytest.MonkeyPatch.context() as patch:
 
-            def counted(*rest: object) -> float:
+            def counted(evaluation: Evaluation, truth: int, predicted: int) -> float:
                 drawn.append(1)
-                return float(share(*rest))
+                return share(evaluation, truth, predicted)
 
-            patch.setattr("core.analysis.class_metrics.Evaluation.share", counted)
+            patch.setattr(Evaluation, "share", counted)
             for y in range(heat.size.height):
                 heat.render_line(y)
         assert 0 < len(drawn) < 1000
 
 
-async def test_names_from_outside_are_neither_markup_nor_controls() -> None:
+async def test_names_are_shown_without_markup_and_control_characters() -> None:
     async with app(classes.odd_names()).run_test(size=WIDE) as pilot:
         await settle(pilot)
         shown = "\n".join(

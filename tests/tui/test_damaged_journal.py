@@ -1,4 +1,4 @@
-"""Malformed, cut and foreign lines in a journal: all opens, and says what was skipped."""
+"""Malformed, truncated and foreign lines in a journal are skipped and counted."""
 
 import json
 import random
@@ -14,10 +14,10 @@ from tests.tui.kit import make_app, press, settle, text
 from tui.screens.run import RunScreen
 
 LINES = 200
-Spoil = Callable[[random.Random, bytes], bytes]
+Damage = Callable[[random.Random, bytes], bytes]
 
 
-def _cut(choose: random.Random, line: bytes) -> bytes:
+def _truncated(choose: random.Random, line: bytes) -> bytes:
     return line[: choose.randrange(1, len(line) - 1)]
 
 
@@ -39,15 +39,15 @@ def _deep(choose: random.Random, line: bytes) -> bytes:
     return b"[" * 20_000
 
 
-KINDS: list[Spoil] = [_cut, _bytes, _foreign, _wrong_field, _deep]
+KINDS: list[Damage] = [_truncated, _bytes, _foreign, _wrong_field, _deep]
 
 
-def spoilt(folder: Path) -> int:
-    """Put malformed lines between the lines of a journal; returns how many."""
+def damage(folder: Path) -> int:
+    """Insert malformed lines into a journal; returns their number."""
     journal = folder / "events.jsonl"
     choose = random.Random(8)
     lines = journal.read_bytes().splitlines()
-    # Of those with fields that have a type; a run's configuration may be anything.
+    # Events whose fields are type-checked; a run's configuration may be anything.
     typed = [line for line in lines if b'"Progress"' in line or b'"EpochEnded"' in line]
     for number in range(LINES):
         bad = KINDS[number % len(KINDS)](choose, choose.choice(typed))
@@ -56,10 +56,10 @@ def spoilt(folder: Path) -> int:
     return LINES
 
 
-async def test_two_hundred_bad_lines_are_skipped_and_told(tmp_path: Path) -> None:
+async def test_two_hundred_malformed_lines_are_skipped_and_counted(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "20261124-120000-bad", scripted.finished().records)
     whole = RunList(tmp_path).refresh()[0]
-    count = spoilt(folder)
+    count = damage(folder)
     (row,) = RunList(tmp_path).refresh()
     assert (row.skipped_lines, row.status) == (count, "finished")
     assert (row.epochs, row.best_val_top1) == (whole.epochs, whole.best_val_top1)
@@ -70,5 +70,5 @@ async def test_two_hundred_bad_lines_are_skipped_and_told(tmp_path: Path) -> Non
         assert "200 unreadable lines in its journal" in text(pilot, "#detail")
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, RunScreen)
-        assert text(pilot, "#notice").startswith("200 lines of the journal could not be read")
+        assert text(pilot, "#notice").startswith("skipped 200 unreadable lines of the journal")
         assert text(pilot, "#headline").startswith("● ") or "finished" in text(pilot, "#headline")

@@ -32,19 +32,19 @@ SAID: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "20261124-110000-nan": {
         "list": ("✗ failed", "×××", "the loss is nan"),
-        "charts": ("FAILED: the loss is nan", "val nan", "head broke off in epoch 4"),
+        "charts": ("FAILED: the loss is nan", "val nan", "head interrupted in epoch 4"),
         "log": ("head epoch 3: val –, loss nan",),
         "show": ("the loss is nan",),
     },
     "20261124-100000-none": {
         "list": ("✓ finished", "–"),
-        "charts": ("head left out", "full left out", "no step was taken"),
+        "charts": ("head skipped", "full skipped", "no step was taken"),
         "config": ("20 classes",),
         "show": ("finished",),
     },
     "20261124-090000-killed": {
-        "list": ("! interrupted", "2+1", "its process is gone without a word"),
-        "charts": ("INTERRUPTED", "full broke off in epoch 2", "best val 93.00%"),
+        "list": ("! interrupted", "2+1", "process exited unexpectedly"),
+        "charts": ("INTERRUPTED", "full interrupted in epoch 2", "best val 93.00%"),
         "show": ("interrupted", "93.00%"),
     },
     EVIL_FOLDER: {
@@ -59,7 +59,7 @@ SAID: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 # Keys that lead on from one place to the next; all looks of a place are looked at.
-KEY_SECTIONS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+SCREENS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("charts", ((), ("g", "a"), ("g", "a"), ("o", "w", "[", "left"))),
     ("classes", (("2",), ("v",), ("v", "e"))),
     ("pictures", (("3",), ("v",))),
@@ -107,7 +107,7 @@ async def walk(pilot: Pilot[Exit], row: int) -> dict[str, str]:
     await look(pilot)
     seen = {"list": await look(pilot, *["down"] * row)}
     await look(pilot, "enter")
-    for place, steps in KEY_SECTIONS:
+    for place, steps in SCREENS:
         seen[place] = "\n".join([await look(pilot, *keys) for keys in steps])
     return seen
 

@@ -1,4 +1,4 @@
-"""Several ranks on this machine's CPU train one run, as people start them."""
+"""Several ranks on this machine's CPU train one run, started from the command line."""
 
 import json
 import os
@@ -29,7 +29,7 @@ RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough for three steps an epoch, the last one with fewer pictures than a rank each."""
+    """Enough for three steps per epoch, the last with fewer images than ranks."""
     return make_images(tmp_path_factory.mktemp("data") / "photos", classes=3, per_class=7)
 
 
@@ -42,7 +42,7 @@ def finished(
 
 
 @pytest.fixture(scope="module")
-def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def single(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return finished(tmp_path_factory.mktemp("one"), photos, 1)
 
 
@@ -70,19 +70,19 @@ def assert_same(folder: RunFolder, other: RunFolder) -> None:
             torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
 
 
-def test_two_ranks_train_what_one_does(alone: RunFolder, two: RunFolder) -> None:
-    assert_same(two, alone)
+def test_two_ranks_train_the_same_weights_as_one(single: RunFolder, two: RunFolder) -> None:
+    assert_same(two, single)
 
 
-def test_figures_of_a_validation_pass_are_of_all_ranks_while_it_goes_on(two: RunFolder) -> None:
-    told = [event for event in of(Progress, two) if event.stage == "val" and event.step == 1]
+def test_progress_of_a_validation_has_the_metrics_of_all_ranks(two: RunFolder) -> None:
+    events = [event for event in of(Progress, two) if event.stage == "val" and event.step == 1]
     ended = of(EpochEnded, two)
-    # The whole pass is one step here.
-    assert [event.loss for event in told] == [event.val_loss for event in ended]
-    assert [event.top1 for event in told] == [event.val_top1 for event in ended]
+    # The whole validation is one step here.
+    assert [event.loss for event in events] == [event.val_loss for event in ended]
+    assert [event.top1 for event in events] == [event.val_top1 for event in ended]
 
 
-def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> None:
+def test_three_ranks_do_so_with_mixup(photos: Path, tmp_path: Path) -> None:
     mixed = ("--set", "phases.full.mixup=0.4", "--set", "phases.head.epochs=0")
     (tmp_path / "one").mkdir()
     assert_same(
@@ -90,9 +90,9 @@ def test_three_ranks_do_so_with_mixed_pictures(photos: Path, tmp_path: Path) -> 
     )
 
 
-def test_a_rank_that_never_has_a_picture_holds_up_nobody(photos: Path, tmp_path: Path) -> None:
-    # Both pictures of a step may be mixed, so they are the other rank's; and there are running
-    # statistics, which this one must neither wait for nor spoil.
+def test_a_rank_without_images_blocks_no_other(photos: Path, tmp_path: Path) -> None:
+    # Both images of a step may be mixed, so they are on the other rank; and there are running
+    # statistics, which this rank must neither wait for nor change.
     changes = ("data.batch_size=2", "phases.full.mixup=0.1", "model.name=test_resnet")
     folder = finished(tmp_path, photos, 2, *(t for c in changes for t in ("--set", c)))
     assert of(RunEnded, folder)[-1].outcome == "finished"
@@ -110,7 +110,7 @@ def counted(self, *arguments, **options):
     steps.append(1)
 
 def limited(module, arguments):
-    # As with an optimizer whose state comes with the first step.
+    # Like an optimizer whose state is allocated in the first step.
     (given,) = arguments or [None]
     if os.environ["RANK"] == "1" and steps and isinstance(given, torch.Tensor) and len(given) > 2:
         if given.shape[1:2] == (3,) and torch.is_grad_enabled():
@@ -122,7 +122,7 @@ runpy.run_module("tui", run_name="__main__")
 """
 
 
-def test_a_memory_that_is_too_small_from_the_second_step_on_takes_smaller_parts(
+def test_out_of_memory_in_the_second_step_reduces_the_micro_batch(
     photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "limited.py").write_text(_SMALL_MEMORY)
@@ -145,7 +145,7 @@ def of(kind: type[Any], folder: RunFolder) -> list[Any]:
 
 
 class Watched:
-    """A run of two ranks whose events are read as they come."""
+    """A run of two ranks whose events are read while it trains."""
 
     def __init__(self, process: Process, runs: Path) -> None:
         self.process = process
@@ -185,19 +185,17 @@ class Watched:
 def watch(photos: Path, tmp_path: Path) -> Iterator[Callable[..., Watched]]:
     started: list[Watched] = []
 
-    def begin(*arguments: str) -> Watched:
+    def watch_run(*arguments: str) -> Watched:
         process = start(*RANKS, "--data", str(photos), "--gpus", "2", *arguments, cwd=tmp_path)
         started.append(Watched(process, tmp_path / "runs"))
         return started[-1]
 
-    yield begin
+    yield watch_run
     for watched in started:
         watched.kill()
 
 
-def test_two_go_on_with_what_one_began_by_the_same_words_and_one_ends_it(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_two_ranks_resume_the_run_of_one_and_one_ends_it(photos: Path, tmp_path: Path) -> None:
     endless = [*ENDLESS, "--set", "phases.full.epochs=100000", "--data", str(photos)]
     one = Watched(start(*RANKS, *endless, cwd=tmp_path), tmp_path / "runs")
     one.until("EpochEnded")
@@ -240,14 +238,14 @@ def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFold
     pd.testing.assert_frame_equal(history(watched.folder), history(two))
 
 
-def test_a_run_that_is_over_is_refused_and_no_rank_waits(two: RunFolder) -> None:
+def test_a_finished_run_is_refused_and_no_rank_waits(two: RunFolder) -> None:
     arguments = ("--no-ui", "--resume", two.id, "--gpus", "2")
     got = run(*arguments, cwd=two.path.parents[1], CUDA_VISIBLE_DEVICES="0,1")
     assert got.returncode == 2, got.stderr
     assert got.stderr.count("is finished; to train on") == 1
 
 
-def test_one_that_was_gone_before_its_pictures_were_known_looks_through_them(
+def test_a_run_interrupted_before_its_split_scans_the_images(
     two: RunFolder, tmp_path: Path
 ) -> None:
     shutil.copytree(two.path, tmp_path / "runs" / two.id)
@@ -261,7 +259,7 @@ def test_one_that_was_gone_before_its_pictures_were_known_looks_through_them(
     assert len(history(folder)) == 4
 
 
-def test_what_keeps_it_from_beginning_is_said_once(photos: Path, tmp_path: Path) -> None:
+def test_an_error_before_the_run_is_printed_once(photos: Path, tmp_path: Path) -> None:
     save_file({"of.another.network": torch.zeros(3)}, tmp_path / "other.safetensors")
     wrong = ("--set", "model.weights=other.safetensors", "--log-format", "plain")
     got = run(*RANKS, *SMALL, *wrong, "--data", str(photos), "--gpus", "2", cwd=tmp_path)
@@ -280,9 +278,7 @@ def test_ctrl_c_saves_and_stops(watch: Callable[..., Watched]) -> None:
     assert [event.command for event in of(CommandApplied, watched.folder)] == ["Stop"]
 
 
-def test_torchrun_is_told_as_it_expects_and_a_signal_that_comes_twice_is_one(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_torchrun_with_a_signal_that_arrives_twice(photos: Path, tmp_path: Path) -> None:
     agent = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     process = Process(
         [*agent, "-m", "tui", *RANKS, *ENDLESS, "--data", str(photos)],

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import RichLog
-from textual.widgets._footer import FooterKey
 
 from core.events import commands
 from core.events import types as ev
@@ -12,7 +11,8 @@ from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tui.app import Exit
-from tui.dialogs.choice_and_value import ChoiceDialog, ValueDialog
+from tui.dialogs.choice import ChoiceDialog
+from tui.dialogs.value import ValueDialog
 from tui.screens.run import RunScreen
 from tui.widgets.chart import Chart
 
@@ -40,11 +40,11 @@ async def test_a_key_sends_its_command(keys: list[str], sent: tuple[str, object]
         await press(pilot, *keys)
         assert [without_envelope(command) for command in source.sent] == [sent]
         assert isinstance(pilot.app.screen, RunScreen)
-        assert "asked for" in text(pilot, "#headline")
+        assert "waiting for" in text(pilot, "#headline")
 
 
 @pytest.mark.parametrize("key", ["p", "L", "n", "x"])
-async def test_escape_leaves_everything_as_it_is(key: str) -> None:
+async def test_escape_closes_a_dialog_without_a_command(key: str) -> None:
     source = scripted.running().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await press(pilot, key)
@@ -54,7 +54,7 @@ async def test_escape_leaves_everything_as_it_is(key: str) -> None:
         assert source.sent == []
 
 
-async def test_space_goes_on_after_a_pause_and_saving_works_meanwhile() -> None:
+async def test_space_resumes_a_paused_run_and_saving_works_while_paused() -> None:
     source = scripted.paused().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await settle(pilot)
@@ -67,17 +67,17 @@ async def test_space_goes_on_after_a_pause_and_saving_works_meanwhile() -> None:
         ]
 
 
-async def test_an_answered_command_is_no_longer_waited_for() -> None:
+async def test_a_command_is_pending_until_its_reply() -> None:
     script = scripted.running()
     source = script.source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await press(pilot, "s")
-        assert "asked for a checkpoint" in text(pilot, "#headline")
+        assert "waiting for: save" in text(pilot, "#headline")
         script.records.clear()
         script.command("SaveCheckpoint", "checkpoint saved", id=source.sent[0].id)
         source.pending = script.records
         await settle(pilot)
-        assert "asked for" not in text(pilot, "#headline")
+        assert "waiting for" not in text(pilot, "#headline")
         assert toasts(pilot) == ""
 
 
@@ -97,14 +97,14 @@ async def test_a_refused_command_is_a_warning_with_its_reason() -> None:
         assert "patience 9 refused: [b]too late[/b]" in toasts(pilot)
 
 
-async def test_the_patience_dialog_says_what_would_happen_while_one_types() -> None:
+async def test_the_patience_dialog_previews_the_typed_value() -> None:
     source = scripted.running().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await press(pilot, "p")
-        assert text(pilot, "#now") == "now 5; 1 epoch without improvement"
-        assert "would stop after epoch 6 at the earliest, as now" in text(pilot, "#preview")
+        assert text(pilot, "#current") == "current: 5, 1 epoch without improvement"
+        assert "would stop after epoch 6 at the earliest, unchanged" in text(pilot, "#preview")
         await press(pilot, "8")
-        assert "would stop after epoch 9 at the earliest, not 6" in text(pilot, "#preview")
+        assert "would stop after epoch 9 at the earliest, instead of 6" in text(pilot, "#preview")
         await press(pilot, "x", "enter")
         assert text(pilot, "#error") == "a whole number of epochs, 1 or more"
         assert isinstance(pilot.app.screen, ValueDialog)
@@ -122,14 +122,14 @@ async def test_the_patience_dialog_follows_the_run() -> None:
         script.epoch("full", 3, 0.04, 0.99, bad=2, best=False, phase_best=False, monitor_best=0.03)
         source.pending = script.records
         await settle(pilot)
-        assert "2 epochs without improvement" in text(pilot, "#now")
+        assert "2 epochs without improvement" in text(pilot, "#current")
 
 
-async def test_dialogs_can_be_answered_by_mouse() -> None:
+async def test_dialogs_work_with_the_mouse() -> None:
     source = scripted.running().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await press(pilot, "x")
-        await pilot.click("#answer-leave")
+        await pilot.click("#answer-cancel")
         await settle(pilot)
         assert source.sent == []
         await press(pilot, "x")
@@ -138,12 +138,12 @@ async def test_dialogs_can_be_answered_by_mouse() -> None:
         assert [type(command) for command in source.sent] == [commands.Stop]
 
 
-async def test_every_key_of_the_footer_is_on_the_screen_at_80_columns_and_can_be_clicked() -> None:
+async def test_all_footer_keys_fit_into_80_columns_and_can_be_clicked() -> None:
     source = scripted.running().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await settle(pilot)
-        keys = list(pilot.app.screen.query(FooterKey))
-        assert [key.key_display for key in keys] == [
+        keys = list(pilot.app.screen.query("FooterKey"))
+        assert [key.key_display for key in keys] == [  # type: ignore[attr-defined]
             *("space", "p", "L", "s", "n", "x", "esc", "?", "q", "^p"),
         ]
         assert keys[-1].region.right <= 80
@@ -152,7 +152,7 @@ async def test_every_key_of_the_footer_is_on_the_screen_at_80_columns_and_can_be
         assert [type(command) for command in source.sent] == [commands.Pause]
 
 
-async def test_steering_before_the_first_phase_says_that_none_runs() -> None:
+async def test_commands_before_the_first_phase_are_refused_with_the_reason() -> None:
     source = scripted.Script().prepare().source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await press(pilot, "p")
@@ -161,47 +161,47 @@ async def test_steering_before_the_first_phase_says_that_none_runs() -> None:
 
 
 @pytest.mark.parametrize("key", ["space", "p", "L", "s", "n", "x"])
-async def test_a_run_that_can_only_be_watched_says_why(key: str) -> None:
+async def test_a_read_only_run_says_why(key: str) -> None:
     source = scripted.running().source(read_only="this run belongs to another process")
     async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
         await press(pilot, key)
         assert "this run belongs to another process" in toasts(pilot)
         assert isinstance(pilot.app.screen, RunScreen)
-        assert "watching only" in text(pilot, "#notice")
+        assert "read-only: " in text(pilot, "#notice")
 
 
-async def test_a_run_that_is_over_has_no_keys_to_steer_it() -> None:
+async def test_a_finished_run_has_no_control_keys() -> None:
     source = scripted.finished().source(live=False)
     async with make_app(source).run_test(size=USUAL, notifications=True) as pilot:
         await press(pilot, *"spLsnx", "space", "r")
         assert toasts(pilot) == ""
         assert source.sent == []
-        assert shown_keys(pilot) == ["runs", "help", "quit", "all"]
+        assert shown_keys(pilot) == ["Back", "Help", "Quit", "Menu"]
 
 
-async def test_keys_come_and_go_with_what_can_be_done() -> None:
+async def test_the_footer_shows_only_keys_that_apply() -> None:
     script = scripted.running()
     source = script.source()
     async with make_app(source).run_test(size=USUAL) as pilot:
         await settle(pilot)
-        assert {"pause", "patience", "stop"} <= set(shown_keys(pilot))
-        assert "resume" not in shown_keys(pilot)
+        assert {"Pause", "Patience", "Stop"} <= set(shown_keys(pilot))
+        assert "Resume" not in shown_keys(pilot)
         source.pending = scripted.failed().records[len(script.records) :]
         source.live = False
         await settle(pilot)
-        assert shown_keys(pilot)[0] == "resume"
+        assert shown_keys(pilot)[0] == "Resume"
 
 
 def shown_keys(pilot: Pilot[Exit]) -> list[str]:
-    """Return the footer's words."""
+    """Return the labels in the footer."""
     active = pilot.app.screen.active_bindings.values()
     return list(dict.fromkeys(a.binding.description for a in active if a.binding.show))
 
 
-async def test_what_happened_takes_the_first_line() -> None:
+async def test_the_first_line_says_how_a_run_ended() -> None:
     for script, live, begin in (
         (scripted.failed(), False, "✗ FAILED: no space left on the disk"),
-        (scripted.running(), False, "! INTERRUPTED: its process is gone"),
+        (scripted.running(), False, "! INTERRUPTED: process exited unexpectedly"),
         (scripted.finished(), False, "✓ animals20"),
     ):
         async with make_app(script.source(live=live)).run_test(
@@ -211,7 +211,7 @@ async def test_what_happened_takes_the_first_line() -> None:
             assert text(pilot, "#headline").startswith(begin)
 
 
-async def test_preparing_is_visible() -> None:
+async def test_preparation_is_shown_with_its_progress() -> None:
     script = scripted.Script()
     source = script.source()
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
@@ -222,28 +222,28 @@ async def test_preparing_is_visible() -> None:
         await settle(pilot)
         assert text(pilot, "#progress") == "loading torch"
         script.records.clear()
-        script.add(ev.Preparing(stage="reading pictures", done=1240, total=8966))
+        script.add(ev.Preparing(stage="reading images", done=1240, total=8966))
         source.pending = list(script.records)
         await settle(pilot)
-        assert text(pilot, "#progress").startswith("reading pictures 1,240 of 8,966 ━")
+        assert text(pilot, "#progress").startswith("reading images 1,240 of 8,966 ━")
 
 
-async def test_a_journal_that_cannot_be_read_is_said_and_survived() -> None:
+async def test_an_unreadable_journal_is_reported_until_it_can_be_read() -> None:
     source = scripted.running().source()
     source.skipped_lines = 3
     async with make_app(source).run_test(size=NARROW, notifications=True) as pilot:
         await settle(pilot)
         source.error = OSError(5, "Input/output error")
         await settle(pilot)
-        assert "the journal can't be read: Input/output error" in text(pilot, "#notice")
-        assert "3 lines of the journal" in text(pilot, "#notice")
+        assert "can't read the journal: Input/output error" in text(pilot, "#notice")
+        assert "skipped 3 unreadable lines of the journal" in text(pilot, "#notice")
         source.error, source.skipped_lines = None, 0
         await settle(pilot)
         assert not pilot.app.screen.query_one("#notice").display
 
 
 @pytest.mark.parametrize("size", [(20, 5), NARROW, (80, 60), (200, 20), USUAL, LARGE])
-async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int]) -> None:
+async def test_all_sizes_and_runs_can_be_drawn(size: tuple[int, int]) -> None:
     empty = scripted.Script()
     empty.records.clear()
     for script in (scripted.with_nan(), empty, scripted.Script("[b]x\x1b[2J 写真")):
@@ -266,7 +266,7 @@ async def test_one_chart_at_a_time_on_a_small_terminal() -> None:
         assert (loss.display, accuracy.display) == (False, True)
 
 
-async def test_a_click_on_a_chart_reads_all_curves_there() -> None:
+async def test_a_click_on_a_chart_reads_all_curves_at_that_position() -> None:
     async with make_app(scripted.running().source()).run_test(size=USUAL) as pilot:
         await settle(pilot)
         loss = pilot.app.screen.query_one("#loss", Chart)
@@ -278,7 +278,7 @@ async def test_a_click_on_a_chart_reads_all_curves_there() -> None:
         assert not pilot.app.screen.query_one("#readout").display
 
 
-async def test_the_log_holds_every_line_once_and_nothing_as_markup() -> None:
+async def test_the_log_has_each_line_once_and_no_markup() -> None:
     script = scripted.running()
     script.add(ev.Warned(code="x", message="[red]can't read[/red]", files=["a\x1b[31m.jpg"]))
     source = script.source()
@@ -290,7 +290,7 @@ async def test_the_log_holds_every_line_once_and_nothing_as_markup() -> None:
         assert any(r"[red]can't read[/red]: a\x1b[31m.jpg" in line for line in lines)
 
 
-async def test_charts_are_drawn_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_charts_are_drawn_at_most_once_per_second(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(Chart, "show", lambda self, *rest: drawn.append(self.id or ""))
     script = scripted.running()
@@ -320,7 +320,7 @@ async def test_a_past_run_is_read_from_its_journal(tmp_path: Path) -> None:
         assert "finished" in text(pilot, "#headline")
 
 
-async def test_a_run_that_has_gone_quiet_is_told_by_its_own_pace(
+async def test_a_stalled_run_is_detected_by_its_usual_step_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = scripted.running().source()
@@ -329,4 +329,4 @@ async def test_a_run_that_has_gone_quiet_is_told_by_its_own_pace(
         assert text(pilot, "#notice") == ""
         monkeypatch.setattr("tui.viewmodel.run_source.RunModel.silence", 240.0)
         await settle(pilot)
-        assert text(pilot, "#notice").startswith("no news for 4:00, steps usually take 27.7 ms")
+        assert text(pilot, "#notice").startswith("no update for 4 min, steps usually take 27.7 ms")

@@ -128,7 +128,7 @@ def test_ending_a_phase_names_the_next_one() -> None:
 
 def test_phases_are_listed_with_their_status() -> None:
     assert str(run_status.phase_steps(fold(scripted.running().records), "running")) == (
-        "✓ head 8 epochs, best 99.57% (early stopping) ──► ● full epoch 3 of 10"
+        "✓ head 8 epochs, best 99.57% (early stopping) → ● full epoch 3 of 10"
     )
     assert str(run_status.phase_steps(fold(scripted.failed().records), "failed")).endswith(
         "✗ full interrupted in epoch 3"
@@ -137,7 +137,7 @@ def test_phases_are_listed_with_their_status() -> None:
     started = ev.RunStarted(run_id="r", name="r", config=skipped)
     state = fold([ev.Record(1, START, started)])
     assert str(run_status.phase_steps(state, "preparing")) == (
-        "– head skipped ──► ○ full up to 10 epochs"
+        "– head skipped → ○ full up to 10 epochs"
     )
 
 

@@ -1,4 +1,4 @@
-"""All keys of the app as one page of Markdown, made from the bindings themselves."""
+"""Generate the page of the app's key bindings from the bindings themselves."""
 
 from collections.abc import Iterable, Iterator
 
@@ -24,36 +24,36 @@ from tui.tabs.config import ConfigTab
 from tui.tabs.evaluations import EvaluationsTab
 from tui.tabs.images import ImagesTab
 from tui.tabs.log import LogTab
-from tui.text.key_bindings import Row, declared_keys
+from tui.text.key_bindings import KeyRow, declared_keys
 
 KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Everywhere": (ConvNextApp,),
-    "The list of runs": (RunListScreen, RunActionsScreen, RunFilterScreen),
-    "A run": (RunControlsScreen, RunScreen),
-    "A run's charts": (ChartsTab,),
-    "A run's classes": (ClassesTab,),
-    "A run's pictures": (ImagesTab,),
-    "A run's configuration": (ConfigTab,),
-    "A run's log": (LogTab,),
-    "A run's evaluations": (EvaluationsTab,),
-    "A run that is played again": (ReplayScreen,),
-    "A comparison": (CompareScreen,),
-    "The form of a new run": (NewRunScreen,),
-    "The form's check of pictures": (CheckScreen,),
+    "List of runs": (RunListScreen, RunActionsScreen, RunFilterScreen),
+    "Run screen": (RunControlsScreen, RunScreen),
+    "Run screen: charts": (ChartsTab,),
+    "Run screen: classes": (ClassesTab,),
+    "Run screen: images": (ImagesTab,),
+    "Run screen: config": (ConfigTab,),
+    "Run screen: log": (LogTab,),
+    "Run screen: evaluations": (EvaluationsTab,),
+    "Replay of a run": (ReplayScreen,),
+    "Comparison": (CompareScreen,),
+    "New run form": (NewRunScreen,),
+    "Data check": (CheckScreen,),
     "Help": (HelpScreen,),
-    "A question": (ChoiceDialog, ValueDialog, TextDialog),
+    "Dialogs": (ChoiceDialog, ValueDialog, TextDialog),
 }
-"""Each place, with the classes that declare its keys."""
+"""Each section of the page, with the classes that declare its keys."""
 _HEAD = """# Keys
 
-Made from the app's bindings by `convnext-tui keys --app`. In the app `?` shows those of the place
-where you are, and ctrl+p finds each by its name. `^` is ctrl, `⏎` is enter. Lists and forms take
-the arrows, Tab and the mouse besides.
+Generated from the app's key bindings by `convnext-tui keys --app`. In the app `?` shows the keys of
+the current screen, and ctrl+p finds every action by name. `^` is ctrl, `⏎` is enter. Lists and
+forms also take the arrow keys, Tab and the mouse.
 """
 
 
-def keys_page() -> str:
-    """Return the page."""
+def key_bindings_page() -> str:
+    """Return all key bindings of the app as a page of Markdown."""
     app: App[None] = App()
     parts = [_HEAD]
     for title, owners in KEY_SECTIONS.items():
@@ -62,9 +62,9 @@ def keys_page() -> str:
     return "\n".join(parts)
 
 
-def _table(title: str, rows: Iterable[Row]) -> Iterator[str]:
+def _table(title: str, rows: Iterable[KeyRow]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield "| key | name | does |"
+    yield "| key | action | description |"
     yield "| --- | --- | --- |"
     for row in rows:
         keys = " ".join(f"`{key}`" for key in row.keys)

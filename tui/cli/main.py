@@ -93,7 +93,7 @@ def cli(context: click.Context, /, **options: Any) -> None:
     130 after Ctrl-C, 143 after SIGTERM.
     """
     if options["read_only"] and context.invoked_subcommand not in _READ_ONLY_COMMANDS:
-        raise SetupError("--read-only applies to the app only: leave it out with this subcommand")
+        raise SetupError("--read-only applies to the app only: omit it with this subcommand")
     if context.invoked_subcommand is None:
         from tui.cli.start import StartOptions, start
 

@@ -60,7 +60,7 @@ def start(options: StartOptions) -> int:
     """Open the app or train a run; returns the exit code, raises SetupError."""
     plan = _plan(options)
     if plan is not None and options.read_only:
-        raise SetupError("--read-only starts no run: leave it out, or the options of the run")
+        raise SetupError("--read-only starts no run: omit it, or the options of the run")
     job = find_job()
     if job.id and plan is not None:
         from tui.runtime.rank_main import run_as_rank
@@ -92,12 +92,12 @@ def _plan(options: StartOptions) -> "Plan | None":
     if options.resume is not None:
         for name in options.given(_NEW_RUN_OPTIONS):
             option = "config" if name == "preset" else name
-            raise SetupError(f"--{option} is for a new run: leave it out with --resume")
+            raise SetupError(f"--{option} is for a new run: omit it with --resume")
         return partial(_plan_resumption, options)
     if not options.given(_RUN_OPTIONS):
         return None
     if options.demo and (options.data is not None or options.preset is not None):
-        raise SetupError("--demo has its own data and preset: leave out --data and --config")
+        raise SetupError("--demo has its own data and preset: omit --data and --config")
     return partial(_plan_new_run, options)
 
 

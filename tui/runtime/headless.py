@@ -8,7 +8,7 @@ from core.distributed.torchrun_env import find_job
 from core.events.commands import Stop
 from core.events.journal import replay
 from core.run.state import RunState
-from core.session.engine_thread import EXIT_ANEW, EXIT_FINISHED, EngineThread
+from core.session.engine_thread import EXIT_FINISHED, EXIT_RESTART, EngineThread
 from core.session.resume import Resumption
 from tui.runtime.reporters import follow, make_reporter, run_folder_line
 from tui.runtime.signal_handlers import StopSignals
@@ -27,7 +27,7 @@ def run_headless(
     engine.start()
     result = follow(engine, queue, reporter)
     _report(engine, quiet=log_format == "json")
-    if signals.exit_code is None or result.exit_code == EXIT_ANEW:
+    if signals.exit_code is None or result.exit_code == EXIT_RESTART:
         return result.exit_code
     return signals.exit_code
 

@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeyRow:
     """An action and its keys."""
 
     keys: tuple[str, ...]
@@ -24,10 +24,10 @@ class KeyGroup:
     """The keys of one part of the app."""
 
     title: str
-    rows: list[Row]
+    rows: list[KeyRow]
 
 
-def key_rows(bindings: Iterable[Binding], app: App[Any]) -> list[Row]:
+def key_rows(bindings: Iterable[Binding], app: App[Any]) -> list[KeyRow]:
     """Return a row per action; its name is that of the binding shown in the footer."""
     actions: dict[str, tuple[list[str], Binding]] = {}
     for binding in bindings:
@@ -37,7 +37,7 @@ def key_rows(bindings: Iterable[Binding], app: App[Any]) -> list[Row]:
         if binding.show and not shown.show:
             actions[action] = (keys, binding)
     return [
-        Row(tuple(sorted(dict.fromkeys(keys), key=len)), binding.description, binding.tooltip)
+        KeyRow(tuple(sorted(dict.fromkeys(keys), key=len)), binding.description, binding.tooltip)
         for keys, binding in actions.values()
     ]
 
@@ -59,7 +59,7 @@ def active_keys(screen: Screen[object], app: App[Any]) -> list[KeyGroup]:
     ]
 
 
-def declared_keys(owner: type[object], app: App[Any]) -> list[Row]:
+def declared_keys(owner: type[object], app: App[Any]) -> list[KeyRow]:
     """Return the rows of the bindings that a class declares and does not only repeat."""
     inherited = [row for base in owner.__mro__[1:] for row in _own_rows(base, app)]
     return [row for row in _own_rows(owner, app) if row not in inherited]
@@ -72,7 +72,7 @@ def key_for(owner: type[object], name: str, app: App[Any]) -> str:
     return found[name]
 
 
-def _own_rows(owner: type[object], app: App[Any]) -> list[Row]:
+def _own_rows(owner: type[object], app: App[Any]) -> list[KeyRow]:
     # Textual's own classes have bindings too, which the help omits.
     is_own = owner.__module__.startswith("tui.")
     declared = vars(owner).get("BINDINGS", []) if is_own else []

@@ -139,7 +139,7 @@ def phase_steps(state: RunState, status: str) -> Content:
     parts: list[Content | str | tuple[str, str]] = []
     for phase in state.phases.values():
         if parts:
-            parts.append((" ──► ", _DIM))
+            parts.append((" → ", _DIM))
         parts.append(phase_step(phase, ended))
     return Content.assemble(*parts)
 
