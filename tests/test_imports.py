@@ -54,7 +54,8 @@ def test_torch_is_not_imported(module: str) -> None:
 
 def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:
     code = (
-        "import sys, tui.cli.main, tui.app, tui.runtime.session, tui.screens.starting\n"
+        "import sys, tui.cli.main, tui.cli.start, tui.app, tui.runtime.session\n"
+        "import tui.screens.starting\n"
         "late = {'pydantic', 'yaml', 'plotext', 'PIL', 'psutil', 'core.run.state',"
         " 'core.session.engine_thread'}\n"
         "assert not late & sys.modules.keys(), late & sys.modules.keys()"

@@ -62,9 +62,9 @@ def evaluate(
     from tui.cli.progress_bars import progress_bar
 
     check_outputs(("--csv", table), ("--html", html))
-    place = parse_location(folder) if folder is not None else None
-    if place is not None and not source_of(place).is_remote:  # that would be listed twice
-        class_folders(place)  # reports a mistyped folder before torch is imported
+    location = parse_location(folder) if folder is not None else None
+    if location is not None and not source_of(location).is_remote:  # that would be listed twice
+        class_folders(location)  # reports a mistyped folder before torch is imported
     predictor = load_predictor(run, options)
     with progress_bar("evaluating") as bar:
         result = api.evaluate(predictor, folder, part, tta, bar.advance)

@@ -50,19 +50,19 @@ def explain(
     On a terminal the overlays are shown. Exit code 1 if an image can't be read.
     """
     from core.inference import api
-    from core.inference.input_paths import picture_paths
-    from core.inference.prediction_rows import Row
+    from core.inference.input_paths import image_paths
+    from core.inference.prediction_rows import PredictionRow
     from tui.cli.prediction_text import prediction_line
     from tui.cli.predictor import load_predictor
 
     if out is None and not sys.stdout.isatty():
         raise SetupError("no terminal to show overlays on: give --out DIR")
-    inputs = picture_paths(paths)
+    inputs = image_paths(paths)
     predictor = load_predictor(run, options)
     used_names: set[str] = set()
     unreadable = False
     for explanation in api.explain(predictor, inputs, stage, target, occlusion):
-        if isinstance(explanation, Row):
+        if isinstance(explanation, PredictionRow):
             unreadable = True
             click.echo(prediction_line(explanation), err=True)
             continue

@@ -12,7 +12,7 @@ from core.run.find import find_run
 from tui.cli.options import checkpoint_option, runs_dir_option
 
 if TYPE_CHECKING:
-    from core.inference.export.export import Exported
+    from core.inference.export.export import ExportResult
 
 
 @click.command()
@@ -62,7 +62,7 @@ def export(
     The export is loaded again and compared with the run's model; it is kept only if both agree.
     """
     from core.inference import api
-    from core.inference.input_paths import picture_paths
+    from core.inference.input_paths import image_paths
     from tui.cli.progress_bars import spinner
 
     if push is not None and to != "timm":
@@ -70,7 +70,7 @@ def export(
     if public and push is None:
         raise SetupError("--public needs --push REPO")
     find_run(runs_dir, run)  # reports a mistyped run before torch is imported
-    paths = None if images is None else list(picture_paths([images]))
+    paths = None if images is None else list(image_paths([images]))
     with spinner("exporting"):
         exported = api.export(
             run, runs_dir, checkpoint, to, Path(out), with_normalize, paths, overwrite
@@ -84,7 +84,7 @@ def export(
         click.echo(printable(url))
 
 
-def _summary(exported: "Exported") -> str:
+def _summary(exported: "ExportResult") -> str:
     kind = "image" if exported.real else "random image"
     why = "" if exported.real else " (the run's own images can't be read)"
     return (

@@ -18,10 +18,10 @@ from tui.cli.predictor import load_predictor
 from tui.cli.progress_bars import progress_bar
 
 if TYPE_CHECKING:
-    from core.inference.predict import Sample, Tally
-    from core.inference.prediction_rows import Row
+    from core.inference.predict import ReservoirSample, PredictionCounts
+    from core.inference.prediction_rows import PredictionRow
     from core.inference.predictor import Predictor
-    from core.inference.resumable_output import OutFile
+    from core.inference.resumable_output import ResumableOutput
 
 _INTERRUPTED = 130
 _SHOWN, _ON_GRID = 12, 36
@@ -78,20 +78,20 @@ def predict(
     Rows are in the order of the images; an unreadable image has an empty label and its error.
     After an interruption the same command resumes.
     """
-    from core.inference.input_paths import STDIN, picture_paths
-    from core.inference.predict import Sample
-    from core.inference.prediction_rows import form_for
+    from core.inference.input_paths import STDIN, image_paths
+    from core.inference.predict import ReservoirSample
+    from core.inference.prediction_rows import row_format_for
 
     if out is not None:
-        form_for(Path(out), top)
+        row_format_for(Path(out), top)
     outputs = _Outputs(out=out, overwrite=overwrite, submission=submission, grid=grid)
     _check(paths, outputs, show, STDIN)
-    listed = picture_paths(paths)
+    listed = image_paths(paths)
     total = None if STDIN in paths or not sys.stderr.isatty() else sum(1 for _ in listed)
     predictor = load_predictor(run, options)
     top = min(top, len(predictor.classes))
-    sample = Sample(_ON_GRID if grid else _SHOWN)
-    inputs = picture_paths(paths)
+    sample = ReservoirSample(_ON_GRID if grid else _SHOWN)
+    inputs = image_paths(paths)
     if out is None:
         _print_rows(predictor, inputs, top, sample)
     else:
@@ -117,7 +117,7 @@ def _check(paths: Sequence[str], outputs: _Outputs, show: bool, stdin: str) -> N
         raise SetupError("standard input (-) can be read only once")
 
 
-def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: "Sample") -> None:
+def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: "ReservoirSample") -> None:
     from core.inference.predict import predicted
 
     for row in predicted(predictor, paths, top):
@@ -129,25 +129,25 @@ def _write_rows(
     predictor: "Predictor",
     paths: Iterator[str],
     top: int,
-    sample: "Sample",
+    sample: "ReservoirSample",
     outputs: _Outputs,
     total: int | None,
 ) -> None:
-    from core.inference.predict import about_rows, predict_into
-    from core.inference.prediction_rows import form_for
-    from core.inference.resumable_output import OutFile
+    from core.inference.predict import prediction_metadata, predict_to_file
+    from core.inference.prediction_rows import row_format_for
+    from core.inference.resumable_output import ResumableOutput
 
     assert outputs.out is not None
     file = Path(outputs.out)
-    out = OutFile(file, form_for(file, top), about_rows(predictor), outputs.overwrite)
+    out = ResumableOutput(file, row_format_for(file, top), prediction_metadata(predictor), outputs.overwrite)
     try:
         with progress_bar("predicting", total) as bar:
 
-            def on_row(row: "Row", is_new: bool) -> None:
+            def on_row(row: "PredictionRow", is_new: bool) -> None:
                 sample.add(row)
                 bar.advance()
 
-            tally = predict_into(out, predictor, paths, top, on_row)
+            tally = predict_to_file(out, predictor, paths, top, on_row)
         if outputs.submission is not None:
             _write_submission(out, Path(outputs.submission))
     except KeyboardInterrupt:
@@ -159,7 +159,7 @@ def _write_rows(
     click.echo(_summary(tally, file), err=True)
 
 
-def _summary(tally: "Tally", file: Path) -> str:
+def _summary(tally: "PredictionCounts", file: Path) -> str:
     parts = [f"{counted(tally.rows, 'row')} in {printable(str(file))}"]
     if tally.done_before:
         parts.append(f"{tally.done_before:,} from an earlier call")
@@ -168,14 +168,14 @@ def _summary(tally: "Tally", file: Path) -> str:
     return "; ".join(parts)
 
 
-def _write_submission(out: "OutFile", file: Path) -> None:
+def _write_submission(out: "ResumableOutput", file: Path) -> None:
     from core.inference.predict import write_submission
 
     with writing(file):
         write_submission(out.rows(), file)
 
 
-def _show(rows: Sequence["Row"]) -> None:
+def _show(rows: Sequence["PredictionRow"]) -> None:
     from rich.console import Console
 
     from core.inference.image_grid import TILE, thumbnail
@@ -191,7 +191,7 @@ def _show(rows: Sequence["Row"]) -> None:
     print_images(Console(highlight=False), tiles)
 
 
-def _write_grid(rows: Sequence["Row"], file: Path) -> None:
+def _write_grid(rows: Sequence["PredictionRow"], file: Path) -> None:
     from core.common.files import write_atomically
     from core.inference.image_grid import draw_grid
 

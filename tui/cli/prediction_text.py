@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from core.common.text import printable
 
 if TYPE_CHECKING:
-    from core.inference.prediction_rows import Row
+    from core.inference.prediction_rows import PredictionRow
 
 
-def prediction_line(row: "Row") -> str:
+def prediction_line(row: "PredictionRow") -> str:
     """Return a prediction as one line: the image and its most probable classes, or the error."""
     if row.error:
         return f"{printable(row.path)}: can't be read: {printable(row.error)}"

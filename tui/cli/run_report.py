@@ -1,4 +1,4 @@
-"""Read the run that a command was asked for."""
+"""Read the run that a command prints or exports."""
 
 from pathlib import Path
 

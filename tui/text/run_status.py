@@ -80,9 +80,9 @@ def _problem(state: RunState, status: str, now: float) -> tuple[str, str]:
     return "", ""
 
 
-def pending_commands(asked: list[str]) -> str:
+def pending_commands(commands: list[str]) -> str:
     """Return the commands without a reply yet; the engine replies between two steps."""
-    return f"{_GAP}waiting for: {', '.join(asked)}…" if asked else ""
+    return f"{_GAP}waiting for: {', '.join(commands)}…" if commands else ""
 
 
 def details(state: RunState) -> Content:

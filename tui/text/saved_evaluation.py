@@ -14,23 +14,23 @@ _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
 
 
-def saved_evaluation_text(kept: KeptEvaluation, number: int, total: int, now: float) -> Content:
+def saved_evaluation_text(saved: KeptEvaluation, number: int, total: int, now: float) -> Content:
     """Return an evaluation's metrics, weakest classes and most confused pairs.
 
     It is number `number` of `total`, the newest is 1.
     """
     lines = [
-        *_head(kept, number, total, now),
+        *_head(saved, number, total, now),
         Content(""),
-        *_metrics(kept.content),
-        *_classes(kept.content),
-        *_pairs(kept.content),
+        *_metrics(saved.content),
+        *_classes(saved.content),
+        *_pairs(saved.content),
     ]
     return Content("\n").join(lines)
 
 
-def _head(kept: KeptEvaluation, number: int, total: int, now: float) -> Iterator[Content]:
-    data = _mapping(kept.content.get("data"))
+def _head(saved: KeptEvaluation, number: int, total: int, now: float) -> Iterator[Content]:
+    data = _mapping(saved.content.get("data"))
     images = _number(data.get("pictures"))
     part = printable(str(data.get("part") or "all splits"))
     others = f" · {number} of {total}, ← → next" if total > 1 else ""
@@ -38,10 +38,10 @@ def _head(kept: KeptEvaluation, number: int, total: int, now: float) -> Iterator
         (fmt.counted(int(images), "image"), _STRONG),
         f" of {printable(str(data.get('root', '')))} ({part})",
     )
-    checkpoint = printable(str(kept.content.get("checkpoint", "")))
+    checkpoint = printable(str(saved.content.get("checkpoint", "")))
     unreadable = len(_sequence(data.get("unreadable")))
     left_out = f" · {fmt.count(unreadable)} unreadable left out" if unreadable else ""
-    yield Content.styled(f"{checkpoint} · {fmt.when(kept.time, now)}{left_out}{others}", _DIM)
+    yield Content.styled(f"{checkpoint} · {fmt.when(saved.time, now)}{left_out}{others}", _DIM)
 
 
 def _metrics(content: Mapping[str, Any]) -> Iterator[Content]:
