@@ -1,4 +1,4 @@
-"""Every key binding of the app, wherever it is declared."""
+"""All key bindings of the app."""
 
 import importlib
 import inspect
@@ -11,7 +11,7 @@ from tui.app import ConvNextApp
 
 
 def all_bindings() -> list[tuple[type[object], Binding]]:
-    """Return each class that declares bindings, with each of them."""
+    """Return all bindings with the classes that declare them."""
     owners: set[type[object]] = {ConvNextApp}
     for module in pkgutil.walk_packages(tui.__path__, "tui."):
         if not module.name.endswith("__main__"):

@@ -9,8 +9,8 @@ from textual.widgets import Input
 
 from core.config.load import load_config
 from core.config.schema import Config
-from core.forecast.device_memory import Room
-from core.forecast.model_info import ModelFacts
+from core.forecast.device_memory import DeviceMemory
+from core.forecast.model_info import ModelInfo
 from tests.tui.kit import Starter
 
 
@@ -33,14 +33,14 @@ def same_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The form for a new run sees a known network and device, without a process for torch."""
 
-    async def facts(name: str, image_size: int) -> ModelFacts:
-        return ModelFacts(27_820_897, 768, 109_155_808, hub_id=f"timm/{name}")
+    async def facts(name: str, image_size: int) -> ModelInfo:
+        return ModelInfo(27_820_897, 768, 109_155_808, hub_id=f"timm/{name}")
 
-    monkeypatch.setattr("tui.widgets.forecast.model_facts", facts)
-    monkeypatch.setattr("tui.widgets.forecast.weights_at_hand", lambda facts: False)
+    monkeypatch.setattr("tui.widgets.forecast.model_info", facts)
+    monkeypatch.setattr("tui.widgets.forecast.weights_cached", lambda facts: False)
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
-    room = Room("RAM", total=25_000_000_000, free=20_000_000_000)
-    monkeypatch.setattr("tui.widgets.forecast.room_on", lambda device: room)
+    room = DeviceMemory("RAM", total=25_000_000_000, free=20_000_000_000)
+    monkeypatch.setattr("tui.widgets.forecast.device_memory", lambda device: room)
 
 
 @pytest.fixture

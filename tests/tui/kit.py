@@ -1,10 +1,9 @@
-"""The app over a scripted run, and a stand-in for main()."""
+"""Test kit: the app over a scripted run, with a fake session."""
 
 from pathlib import Path
 
 from textual.pilot import Pilot
 from textual.widgets import Static
-from textual.widgets._toast import Toast
 
 from core.config.schema import Config
 from core.session.resume import Resumption
@@ -18,7 +17,7 @@ NOWHERE = Path("/nowhere/runs")
 
 
 class Starter:
-    """Stands for main(): notes what was asked for and starts a scripted run."""
+    """Fake session: record the requested runs and start a scripted one."""
 
     def __init__(self) -> None:
         self.configs: list[Config] = []
@@ -57,7 +56,7 @@ def make_app(
 
 
 async def settle(pilot: Pilot[Exit]) -> None:
-    """Let the app take in what the sources hold, and what that sets off."""
+    """Let the app process pending records and their effects."""
     await pilot.pause()
     assert isinstance(pilot.app, ConvNextApp)
     pilot.app.tick()
@@ -70,10 +69,10 @@ async def press(pilot: Pilot[Exit], *keys: str) -> None:
 
 
 def text(pilot: Pilot[Exit], selector: str) -> str:
-    """What a line of the active screen says."""
+    """Return the text of a line of the active screen."""
     return str(pilot.app.screen.query_one(selector, Static).render())
 
 
 def toasts(pilot: Pilot[Exit]) -> str:
-    """All notifications on the screen."""
-    return "\n".join(str(toast.render()) for toast in pilot.app.screen.query(Toast))
+    """Return the text of all notifications."""
+    return "\n".join(str(toast.render()) for toast in pilot.app.screen.query("Toast"))

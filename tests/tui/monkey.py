@@ -2,7 +2,7 @@
 
     python -m tests.tui.monkey [NUMBER] [SEED]
 
-Whatever is pressed, no exception may leave the app.
+No input may raise an exception.
 """
 
 import asyncio
@@ -20,33 +20,33 @@ from tests.tui.kit import make_app
 from tui.app import ConvNextApp, Exit
 
 SIZES = [(80, 24), (140, 45), (40, 10), (200, 50)]
-A_LIFE = 250
-"""Keys until the app is started anew, over another run and at another size."""
-_KEEPS_OUT = {"ctrl+z", "ctrl+c", "q", "ctrl+q"}
+KEYS_PER_APP = 250
+"""Keys per app; the next app has another run and another size."""
+_EXCLUDED = {"ctrl+z", "ctrl+c", "q", "ctrl+q"}
 _TYPED = [*"abcdefghijklmnoprstuvwxyz0123456789.-=:>/ ", "tab", "shift+tab", "enter", "escape"]
 
 
 def keys() -> list[str]:
-    """Every key that is bound somewhere, but for those that end the app, and some to type with."""
+    """Return all bound keys except those that close the app, and some for text fields."""
     bound = {key for _, binding in all_bindings() for key in binding.key.split(",")}
-    return sorted((bound | set(_TYPED)) - _KEEPS_OUT)
+    return sorted((bound | set(_TYPED)) - _EXCLUDED)
 
 
-async def play(runs_dir: Path, number: int, seed: int, a_life: int = A_LIFE) -> None:
-    """Press so many keys, and click now and then; raises what the app raises."""
+async def play(runs_dir: Path, number: int, seed: int, keys_per_app: int = KEYS_PER_APP) -> None:
+    """Press keys and click at random; raise the exceptions of the app."""
     chance, choices = random.Random(seed), keys()
-    for life in range(-(-number // a_life)):
-        app = _app(runs_dir, life)
-        async with app.run_test(size=SIZES[life % len(SIZES)], notifications=True) as pilot:
-            for _ in range(min(a_life, number - life * a_life)):
+    for index in range(-(-number // keys_per_app)):
+        app = _app(runs_dir, index)
+        async with app.run_test(size=SIZES[index % len(SIZES)], notifications=True) as pilot:
+            for _ in range(min(keys_per_app, number - index * keys_per_app)):
                 if not app.is_running:
                     break
                 await _act(pilot, chance, choices)
 
 
-def _app(runs_dir: Path, life: int) -> ConvNextApp:
+def _app(runs_dir: Path, index: int) -> ConvNextApp:
     scripts = [None, scripted.running(), scripted.with_nan(), classes.thousand()]
-    script = scripts[life % len(scripts)]
+    script = scripts[index % len(scripts)]
     return make_app(script.source() if script else None, runs_dir=runs_dir)
 
 
@@ -65,7 +65,7 @@ async def _act(pilot: Pilot[Exit], chance: random.Random, choices: list[str]) ->
 
 
 def some_folder(folder: Path) -> Path:
-    """Write runs of all kinds; returns their directory."""
+    """Write runs of all kinds; return their directory."""
     some_runs(folder / "runs")
     write_run(folder / "runs", "20261123-000000-thousand", classes.thousand().records)
     return folder / "runs"

@@ -1,4 +1,4 @@
-"""One tab of a run's screen, alone in an app."""
+"""A single tab of the run screen in an app."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.tui.scripted import Script
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.preferences.settings import Settings
 from tui.preferences.themes import THEMES
 from tui.tabs.base import RunTab
@@ -15,13 +15,13 @@ from tui.viewmodel.run_source import RunModel
 
 
 class TabApp(App[None]):
-    """Shows a tab as the run's screen does: with the state that its model holds."""
+    """Show a tab with the state of a run, as the run screen does."""
 
     def __init__(
         self, make: Callable[[], RunTab], script: Script, live: bool = True, pictures: str = "auto"
     ) -> None:
         super().__init__()
-        self.habits = Habits(Settings(pictures=pictures))
+        self.preferences = Preferences(Settings(pictures=pictures))
         self.runs_dir = Path("/nowhere/runs")
         self.register_theme(THEMES[0])
         self.theme = THEMES[0].name
@@ -42,7 +42,7 @@ class TabApp(App[None]):
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Let the tab take in what its model holds, and what that sets off."""
+    """Let the tab process pending records and their effects."""
     assert isinstance(pilot.app, TabApp)
     pilot.app.tick()
     await pilot.app.workers.wait_for_complete()

@@ -36,13 +36,13 @@ async def leave(app: ConvNextApp, *keys: str) -> Exit | None:
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_without_training_the_app_just_closes(key: str) -> None:
+async def test_without_training_the_app_closes_at_once(key: str) -> None:
     assert await leave(make_app(), key) is Exit.DONE
     source = scripted.finished().source(live=True)
     assert await leave(make_app(source), key) is Exit.DONE
 
 
-async def test_a_planned_run_is_read_behind_a_first_frame_and_takes_its_place(
+async def test_a_planned_run_is_loaded_after_the_first_frame(
     starter: Starter,
 ) -> None:
     config, drawn = load_config("default", ["name=planned"]), threading.Event()
@@ -64,7 +64,7 @@ async def test_a_planned_run_is_read_behind_a_first_frame_and_takes_its_place(
         assert isinstance(app.screen, RunListScreen)
 
 
-async def test_a_planned_run_that_cannot_begin_closes_the_app_with_the_reason() -> None:
+async def test_a_planned_run_that_cannot_start_closes_the_app_with_the_reason() -> None:
     def plan() -> tuple[Config, None]:
         raise SetupError("no such folder")
 
@@ -73,7 +73,7 @@ async def test_a_planned_run_that_cannot_begin_closes_the_app_with_the_reason() 
     assert app.start_error == "no such folder"
 
 
-async def test_a_planned_run_does_not_begin_after_the_app_was_left(starter: Starter) -> None:
+async def test_a_planned_run_does_not_start_after_the_app_has_closed(starter: Starter) -> None:
     left = threading.Event()
 
     def plan() -> tuple[Config, None]:
@@ -100,7 +100,7 @@ async def test_while_training_x_sends_stop() -> None:
     assert [type(command) for command in source.sent] == [commands.Stop]
 
 
-async def test_escape_and_enter_stay_and_a_second_q_asks_only_once() -> None:
+async def test_escape_cancels_enter_does_nothing_and_a_second_q_asks_only_once() -> None:
     source = scripted.running().source()
     app = make_app(source)
     async with app.run_test(size=SIZE) as pilot:
@@ -113,7 +113,7 @@ async def test_escape_and_enter_stay_and_a_second_q_asks_only_once() -> None:
     assert source.sent == []
 
 
-async def test_the_run_may_end_while_the_question_stands() -> None:
+async def test_the_run_may_end_while_the_dialog_is_open() -> None:
     script = scripted.running()
     source = script.source()
     app = make_app(source)
@@ -125,7 +125,7 @@ async def test_the_run_may_end_while_the_question_stands() -> None:
     assert app.return_value is Exit.DONE
 
 
-async def test_q_in_the_list_asks_too_while_a_run_trains(tmp_path: Path) -> None:
+async def test_q_in_the_list_asks_while_a_run_trains(tmp_path: Path) -> None:
     source = scripted.running().source()
     app = make_app(source, tmp_path)
     async with app.run_test(size=SIZE) as pilot:
@@ -133,7 +133,8 @@ async def test_q_in_the_list_asks_too_while_a_run_trains(tmp_path: Path) -> None
         assert isinstance(app.screen, RunListScreen)
         await press(pilot, "q")
         assert isinstance(app.screen, ChoiceDialog)
-        assert "animals20 is training in this process" in str(app.screen.query_one(".question").render())
+        question = str(app.screen.query_one(".question").render())
+        assert "animals20 is training in this process" in question
 
 
 async def test_a_lost_terminal_detaches() -> None:
@@ -149,7 +150,7 @@ async def test_a_lost_terminal_detaches() -> None:
     assert signal.getsignal(signal.SIGHUP) == before
 
 
-async def test_the_run_of_this_process_can_be_steered_from_the_list_again(tmp_path: Path) -> None:
+async def test_the_run_of_this_process_can_be_controlled_after_reopening_it(tmp_path: Path) -> None:
     script = scripted.running()
     write_run(tmp_path, "20261124-120000-animals20", script.records)
     source = script.source()
@@ -163,7 +164,7 @@ async def test_the_run_of_this_process_can_be_steered_from_the_list_again(tmp_pa
     assert [type(command) for command in source.sent] == [commands.SaveCheckpoint]
 
 
-async def test_the_run_goes_on_being_read_while_the_list_is_shown(tmp_path: Path) -> None:
+async def test_events_of_the_run_are_applied_while_the_list_is_shown(tmp_path: Path) -> None:
     script = scripted.running()
     source = script.source()
     app = make_app(source, tmp_path)
@@ -221,7 +222,7 @@ async def test_starting_a_second_run_is_refused(starter: Starter) -> None:
         assert app.screen.query_one("#start", Button)
 
 
-def test_the_screens_read_neither_torch_nor_pandas() -> None:
+def test_the_app_imports_neither_torch_nor_pandas() -> None:
     code = (
         "import sys, tui.app; "
         "print([m for m in ('torch', 'timm', 'torchvision', 'pandas') if m in sys.modules])"

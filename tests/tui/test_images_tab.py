@@ -184,9 +184,7 @@ async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
         assert "No picture was taken for another class." in text(pilot, "#images-empty")
         assert "v shows training samples." in text(pilot, "#images-empty")
         await press(pilot, "e")
-        assert text(pilot, "#images-title").startswith(
-            "mistakes · best: head, epoch 1 │ e latest"
-        )
+        assert text(pilot, "#images-title").startswith("mistakes · best: head, epoch 1 │ e latest")
         assert len(names(pilot)) == 7
 
 

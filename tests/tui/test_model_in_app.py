@@ -1,4 +1,4 @@
-"""What the app asks a run's network itself: an evaluation, and where it looks."""
+"""Evaluate a run and explain its predictions from within the app."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
         await press(pilot, "6")
         await until(pilot, "#evaluation", "No evaluation yet")
         await press(pilot, "E", "enter")
-        await until(pilot, "#evaluation", "evaluating on the CPU")
+        await until(pilot, "#evaluation", "Evaluating on the CPU")
         await until(pilot, "#evaluation", "95% interval")
         assert "(val)" in text(pilot, "#evaluation")
         assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")
@@ -55,37 +55,37 @@ async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
         await until(pilot, "#evaluation", "(val)")
 
 
-async def test_a_map_lies_over_the_picture(trained_copy: Path) -> None:
+async def test_the_heatmap_is_shown_and_hidden(trained_copy: Path) -> None:
     app = make_app(runs_dir=trained_copy.parent)
     async with app.run_test(size=(140, 45)) as pilot:
         app.open_run(trained_copy)
         await settle(pilot)
-        # The first training picture: a run that is good enough has no mistakes.
+        # The first training sample: a good run has no misclassified images.
         await press(pilot, "3", "v", "down")
         for _ in range(2000):
             await pilot.pause(0.005)
-            if app.screen.query(".picture"):
+            if app.screen.query(".image"):
                 break
         await settle(pilot)
-        picture = app.screen.query_one(".picture")
-        before = picture.image  # type: ignore[attr-defined]
+        image = app.screen.query_one(".image")
+        before = image.image  # type: ignore[attr-defined]
         await press(pilot, "w")
-        assert "asking the network" in text(pilot, "#pictures-caption")
-        await until(pilot, "#pictures-caption", "where the best weights look")
-        assert picture.image is not before  # type: ignore[attr-defined]
+        assert "computing the heatmap" in text(pilot, "#images-caption")
+        await until(pilot, "#images-caption", "Grad-CAM of the best weights")
+        assert image.image is not before  # type: ignore[attr-defined]
         await press(pilot, "w")
         await settle(pilot)
-        assert picture.image is before  # type: ignore[attr-defined]
-        assert "where the best" not in text(pilot, "#pictures-caption")
+        assert image.image is before  # type: ignore[attr-defined]
+        assert "Grad-CAM" not in text(pilot, "#images-caption")
 
 
-def test_what_cannot_be_explained_is_said(trained_copy: Path, tmp_path: Path) -> None:
+def test_a_failed_explanation_has_a_reason(trained_copy: Path, tmp_path: Path) -> None:
     found = asyncio.run(explain(trained_copy, tmp_path / "nowhere.jpg"))
     assert found.image is None
     assert found.problem.startswith("can't be explained")
 
 
-def test_evaluations_come_back_newest_first(tmp_path: Path) -> None:
+def test_saved_evaluations_are_read_newest_first(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for now, part in ((1_700_000_000, "val"), (1_700_009_000, "../../te\x1bst"), (5, "old")):
         keep(folder, {**FIGURES, "data": {"part": part}}, now)
@@ -105,7 +105,7 @@ trees = st.recursive(
 @given(st.dictionaries(st.sampled_from(
     ["data", "intervals", "per_class", "confused_pairs", "tta", "checkpoint"]
 ), trees))  # fmt: skip
-def test_a_file_that_somebody_has_edited_is_shown_all_the_same(rest: dict[str, object]) -> None:
+def test_a_manually_edited_evaluation_is_shown(rest: dict[str, object]) -> None:
     kept = KeptEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
     shown = saved_evaluation_text(kept, 1, 2, 1e9).plain
     assert "75.00%" in shown

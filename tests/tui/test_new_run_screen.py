@@ -60,7 +60,7 @@ async def test_a_filled_form_starts_a_run(photos: Path, starter: Starter) -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("data_batch_size", "many", "was given 'many'; allowed is a whole number"),
         ("phases_head_epochs", "-1", "was given -1; allowed is a whole number from 0"),
@@ -70,8 +70,8 @@ async def test_a_filled_form_starts_a_run(photos: Path, starter: Starter) -> Non
         ("more", "nonsense", "is not KEY=VALUE"),
     ],
 )
-async def test_an_error_stands_beside_its_field(
-    photos: Path, starter: Starter, field: str, value: str, said: str
+async def test_an_error_is_shown_next_to_its_field(
+    photos: Path, starter: Starter, field: str, value: str, message: str
 ) -> None:
     app = make_app(starter=starter)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -79,13 +79,13 @@ async def test_an_error_stands_beside_its_field(
         await fill(pilot, data_root=str(photos), **{field: value})
         await start(pilot)
         assert isinstance(app.screen, NewRunScreen)
-        assert said in hint(pilot, field.replace("_", "-"))
+        assert message in hint(pilot, field.replace("_", "-"))
         await fill(pilot, **{field: ""})
-        assert said not in hint(pilot, field.replace("_", "-"))
+        assert message not in hint(pilot, field.replace("_", "-"))
     assert starter.configs == []
 
 
-async def test_the_folder_is_needed_and_checked_while_typing(
+async def test_the_data_folder_is_required_and_checked_while_typing(
     tmp_path: Path, photos: Path, starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
@@ -94,7 +94,7 @@ async def test_the_folder_is_needed_and_checked_while_typing(
         await pilot.press("n")
         await start(pilot)
         assert hint(pilot, "data-root") == "an image folder is required"
-        for folder, said in (
+        for folder, message in (
             (tmp_path / "no[t]here", "no[t]here"),
             ("memory://nowhere", "memory://nowhere: no such folder"),
             ("sftp://me:word@host/photos", "must not contain a password"),
@@ -103,30 +103,30 @@ async def test_the_folder_is_needed_and_checked_while_typing(
             await fill(pilot, data_root=str(folder))
             for _ in range(100):
                 await pilot.pause(0.002)
-                if said in hint(pilot, "data-root"):
+                if message in hint(pilot, "data-root"):
                     break
-            assert said in hint(pilot, "data-root")
+            assert message in hint(pilot, "data-root")
         await fill(pilot, data_root=str(tmp_path / "nothing"))
         await start(pilot)
         assert isinstance(app.screen, NewRunScreen)
     assert starter.configs == []
 
 
-async def test_values_are_checked_while_typing(
+async def test_values_are_validated_while_typing(
     starter: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
     app = make_app(starter=starter)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n")
-        usual = hint(pilot, "data-batch-size")
-        for value, said in (("many", "whole number"), ("32", usual)):
+        default_hint = hint(pilot, "data-batch-size")
+        for value, message in (("many", "whole number"), ("32", default_hint)):
             await fill(pilot, data_batch_size=value)
             for _ in range(100):
                 await pilot.pause(0.002)
-                if said in hint(pilot, "data-batch-size"):
+                if message in hint(pilot, "data-batch-size"):
                     break
-            assert said in hint(pilot, "data-batch-size")
+            assert message in hint(pilot, "data-batch-size")
         assert isinstance(app.screen, NewRunScreen)
     assert starter.configs == []
 
@@ -149,19 +149,19 @@ async def test_the_demo_needs_no_folder(starter: Starter, how: str) -> None:
     assert Path(config.data.root or "").name == "the demo"
 
 
-async def test_a_preset_shows_whom_it_is_for_and_its_values(starter: Starter) -> None:
+async def test_a_preset_shows_its_comment_and_values(starter: Starter) -> None:
     async with make_app(starter=starter).run_test(size=(80, 24)) as pilot:
         await pilot.press("n")
         await pilot.pause()
         pilot.app.screen.query_one("#preset", Select).value = "animals20"
         await pilot.pause()
         comment = str(pilot.app.screen.query_one("#preset-comment", Static).render())
-        assert comment.startswith("For comparing with the notebook")
+        assert comment.startswith("The notebook that this program started from")
         assert pilot.app.screen.query_one("#data-batch-size", Input).placeholder == "32"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), ValueError("[x] not possible")])
-async def test_a_run_that_cannot_begin_says_why(
+async def test_a_failed_start_shows_the_reason(
     photos: Path, starter: Starter, error: Exception
 ) -> None:
     starter.error = error
@@ -174,7 +174,7 @@ async def test_a_run_that_cannot_begin_says_why(
         assert str(error) in str(app.screen.query_one("#start-message", Static).render())
 
 
-async def test_escape_goes_back(starter: Starter) -> None:
+async def test_escape_cancels_the_form(starter: Starter) -> None:
     app = make_app(starter=starter)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n", "escape")

@@ -36,7 +36,7 @@ async def ticks(pilot: object) -> None:
         await settle(pilot)  # type: ignore[arg-type]
 
 
-async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]) -> None:
+async def test_the_terminal_title_shows_the_run_and_its_progress(sent: list[str]) -> None:
     script = scripted.running()
     source = script.source()
     async with make_app(source).run_test(size=(80, 24)) as pilot:
@@ -48,37 +48,37 @@ async def test_the_terminals_title_says_the_run_and_its_progress(sent: list[str]
         assert len(sent) == before
         await press(pilot, "escape")
         await ticks(pilot)
-        assert sent[-1].startswith("\x1b]2;● full 3/10")  # the run goes on
+        assert sent[-1].startswith("\x1b]2;● full 3/10")  # training continues
     assert sent[-1] == osc.POP_TITLE
 
 
 @pytest.mark.parametrize(
-    ("notify", "call"),
+    ("notify", "sequence"),
     [
         ("bell", "\x07"),
         ("message", "\x1b]9;animals20: phase full ended (early stopping)\x07"),
         ("off", ""),
     ],
 )
-async def test_a_phase_that_ends_calls_the_person_once(
-    sent: list[str], notify: str, call: str
+async def test_the_end_of_a_phase_is_notified_once(
+    sent: list[str], notify: str, sequence: str
 ) -> None:
     script = scripted.running()
     source = script.source()
     preferences = Preferences(Settings(notify=notify, title="off"))
     async with make_app(source, preferences=preferences).run_test(size=(80, 24)) as pilot:
         await ticks(pilot)
-        assert "".join(sent) == ""  # phase head was over before
+        assert "".join(sent) == ""  # phase head had ended before
         script.records.clear()
         script.add(ENDED)
         source.pending = list(script.records)
         await ticks(pilot)
-        assert "".join(sent) == call
+        assert "".join(sent) == sequence
         await ticks(pilot)
-        assert "".join(sent) == call
+        assert "".join(sent) == sequence
 
 
-async def test_the_call_is_switched_by_a_key(sent: list[str]) -> None:
+async def test_a_key_changes_the_notification(sent: list[str]) -> None:
     app = make_app(scripted.running().source())
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await settle(pilot)
@@ -90,14 +90,14 @@ async def test_the_call_is_switched_by_a_key(sent: list[str]) -> None:
 
 
 @given(st.text(max_size=200))
-def test_nothing_in_a_name_ends_or_begins_a_sequence(name: str) -> None:
-    name = name.replace("\u200d", "")  # it builds emoji, and does nothing else
+def test_names_contain_no_control_sequences(name: str) -> None:
+    name = name.replace("\u200d", "")  # a joiner within emoji, harmless
     for made in (osc.set_title(name), osc.desktop_notification(name)):
         inside = made[4:-1]
         assert made.endswith("\x07")
-        assert all(unicodedata.category(sign) not in ("Cc", "Cf", "Cs") for sign in inside)
+        assert not {unicodedata.category(character) for character in inside} & {"Cc", "Cf", "Cs"}
 
 
-def test_titles_of_runs_that_have_ended() -> None:
+def test_titles_of_runs_not_in_training() -> None:
     assert run_title(fold(scripted.finished().records), "finished") == "✓ 99.57% animals20"
     assert run_title(fold(scripted.preparing().records), "preparing") == "○ animals20"

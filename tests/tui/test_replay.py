@@ -1,4 +1,4 @@
-"""A run played again, by a clock that the test moves."""
+"""Replay of a run, with a clock that the test advances."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +14,12 @@ from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tui.screens.replay import ReplayScreen
 from tui.screens.run import RunScreen
-from tui.screens.run_list import RunsScreen
+from tui.screens.run_list import RunListScreen
 from tui.viewmodel.replay import FIRST_SPEED, SPEEDS, ReplayModel, ReplaySource
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -43,7 +43,7 @@ def written(tmp_path: Path, *at: float, event: ev.Event | None = None) -> Path:
     return write_run(tmp_path, "20261124-120000-x", records)
 
 
-def test_records_come_when_their_time_has_come(tmp_path: Path, clock: Clock) -> None:
+def test_records_are_due_at_their_replay_time(tmp_path: Path, clock: Clock) -> None:
     source = ReplaySource(written(tmp_path, 0, 30, 60, 61, 180), clock)
     assert times(source.read()) == [0]
     clock.now += 0.5
@@ -58,7 +58,7 @@ def test_records_come_when_their_time_has_come(tmp_path: Path, clock: Clock) -> 
     assert not source.live
 
 
-def test_the_speed_changes_from_now_on_and_has_ends(tmp_path: Path, clock: Clock) -> None:
+def test_the_speed_is_changed_within_limits(tmp_path: Path, clock: Clock) -> None:
     source = ReplaySource(written(tmp_path, 0, 50, 60, 600), clock)
     list(source.read())
     assert source.speed == FIRST_SPEED
@@ -75,7 +75,7 @@ def test_the_speed_changes_from_now_on_and_has_ends(tmp_path: Path, clock: Clock
     assert times(source.read()) == [600]
 
 
-def test_a_held_replay_stands(tmp_path: Path, clock: Clock) -> None:
+def test_a_paused_replay_yields_no_records(tmp_path: Path, clock: Clock) -> None:
     source = ReplaySource(written(tmp_path, 0, 30), clock)
     list(source.read())
     source.pause()
@@ -87,7 +87,7 @@ def test_a_held_replay_stands(tmp_path: Path, clock: Clock) -> None:
     assert times(source.read()) == [30]
 
 
-def test_a_night_between_stop_and_resume_is_not_waited_for(tmp_path: Path, clock: Clock) -> None:
+def test_a_long_gap_before_a_resume_is_shortened(tmp_path: Path, clock: Clock) -> None:
     folder = written(tmp_path, 0)
     writer = JournalWriter(folder / "events.jsonl")
     resumed = ev.RunResumed(phase="head", epoch=1, step=0, global_step=0, checkpoint="last.pt")
@@ -99,7 +99,7 @@ def test_a_night_between_stop_and_resume_is_not_waited_for(tmp_path: Path, clock
     assert times(source.read()) == [30_000]
 
 
-def test_a_clock_that_goes_back_plays_nothing_backwards(tmp_path: Path, clock: Clock) -> None:
+def test_a_clock_set_back_does_not_reverse_the_replay(tmp_path: Path, clock: Clock) -> None:
     source = ReplaySource(written(tmp_path, 0, 60), clock)
     list(source.read())
     clock.now -= 500
@@ -108,7 +108,7 @@ def test_a_clock_that_goes_back_plays_nothing_backwards(tmp_path: Path, clock: C
     assert times(source.read()) == [60]
 
 
-def test_at_its_end_a_replay_has_become_the_run(tmp_path: Path, clock: Clock) -> None:
+def test_at_its_end_a_replay_has_the_state_of_the_run(tmp_path: Path, clock: Clock) -> None:
     records = scripted.finished().records
     model = ReplayModel(write_run(tmp_path, "x", records), clock)
     model.source.change_speed(99)
@@ -118,20 +118,20 @@ def test_at_its_end_a_replay_has_become_the_run(tmp_path: Path, clock: Clock) ->
     assert model.words == "replay, at its end"
 
 
-def test_a_journal_that_is_gone_is_an_empty_run(tmp_path: Path, clock: Clock) -> None:
+def test_a_missing_journal_is_an_empty_run(tmp_path: Path, clock: Clock) -> None:
     model = ReplayModel(tmp_path / "gone", clock)
     model.pump()
     assert model.state.seq == 0
     assert model.error == ""
 
 
-async def test_a_run_is_played_from_the_list(tmp_path: Path, clock: Clock) -> None:
+async def test_a_run_is_replayed_from_the_list(tmp_path: Path, clock: Clock) -> None:
     write_run(tmp_path, "20261124-120000-done", scripted.finished().records)
     app = make_app(runs_dir=tmp_path)
     app.clock = clock
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
-        assert isinstance(app.screen, RunsScreen)
-        app.screen.look()
+        assert isinstance(app.screen, RunListScreen)
+        app.screen.reload()
         await app.workers.wait_for_complete()
         await press(pilot, "v")
         assert isinstance(app.screen, ReplayScreen)
@@ -156,7 +156,7 @@ async def test_a_run_is_played_from_the_list(tmp_path: Path, clock: Clock) -> No
             await settle(pilot)
         assert text(pilot, "#headline").startswith("replay, at its end  ✓ animals20  finished")
         await press(pilot, "escape")
-        assert isinstance(app.screen, RunsScreen)
+        assert isinstance(app.screen, RunListScreen)
 
 
 async def test_a_replay_never_stalls(tmp_path: Path, clock: Clock) -> None:

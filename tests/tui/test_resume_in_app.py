@@ -12,6 +12,7 @@ from tests.make_images import make_images
 from tui.app import ConvNextApp
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen
+from tui.widgets.table import RunListTable
 
 SMALL = [
     "data.image_size=32",
@@ -39,7 +40,7 @@ def stopped_run(config: Config, runs_dir: Path) -> Path:
     return engine.folder.path
 
 
-async def test_r_goes_on_with_a_run_from_the_list_and_from_its_screen(tmp_path: Path) -> None:
+async def test_r_in_the_run_list_resumes_a_run(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=8)
     config = load_config("default", [f"data.root={root}", *SMALL])
     runs_dir = tmp_path / "runs"
@@ -47,7 +48,7 @@ async def test_r_goes_on_with_a_run_from_the_list_and_from_its_screen(tmp_path: 
     session = Session(runs_dir)
     app = ConvNextApp(runs_dir, session.start_run)
     async with app.run_test(size=(140, 45)) as pilot:
-        while not app.screen.query("RunListTable") or not app.screen.query_one("RunListTable").row_count:
+        while not any(table.row_count for table in app.screen.query(RunListTable)):
             await pilot.pause(0.02)
         await pilot.press("r")
         await pilot.pause()

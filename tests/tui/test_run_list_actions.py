@@ -1,4 +1,4 @@
-"""What keys do with the runs of the list: filter, sort, star, tag, rename, archive, delete."""
+"""Actions of the run list: filter, sort, star, tag, rename, archive, delete, duplicate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from core.run.notes import Annotations, annotate, read
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
-from tests.tui.test_run_list import look, rows
+from tests.tui.test_run_list import reload, rows
 from tui.app import Exit
 from tui.dialogs.choice import ChoiceDialog
 from tui.dialogs.text import TextDialog
@@ -25,7 +25,7 @@ DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
 
 
 async def done(pilot: Pilot[Exit]) -> DataTable[object]:
-    """Let everything that keys have set off come to its end."""
+    """Wait until all effects of the pressed keys are visible."""
     for _ in range(4):
         await pilot.app.workers.wait_for_complete()
         await settle(pilot)
@@ -58,14 +58,14 @@ def runs_dir(tmp_path: Path) -> Path:
 
 async def test_a_query_filters_while_it_is_typed(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "slash")
         await type_in(pilot, "status:failed")
         assert ids(table) == ["failed"]
         assert text(pilot, "#title").endswith("· 1 of 6")
         await type_in(pilot, "status:nothing top1>0.9")
         assert not table.display
-        assert "None of 6 runs fits" in text(pilot, "#empty-text")
+        assert "No run matches the filter (6 in total)" in text(pilot, "#empty-text")
         await press(pilot, "escape")
         await done(pilot)
         assert table.row_count == 6
@@ -73,9 +73,9 @@ async def test_a_query_filters_while_it_is_typed(runs_dir: Path) -> None:
         assert pilot.app.focused is table
 
 
-async def test_a_query_that_is_not_understood_says_what_was_expected(runs_dir: Path) -> None:
+async def test_an_invalid_query_says_what_is_expected(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "slash", "t", "o", "p", "1", ">", "9")
         await done(pilot)
         assert "takes a fraction from 0 to 1" in text(pilot, "#query-error")
@@ -86,16 +86,16 @@ async def test_a_query_that_is_not_understood_says_what_was_expected(runs_dir: P
         assert pilot.app.focused is table
 
 
-async def test_s_sorts_by_the_next_column_and_shift_s_turns_it_round(runs_dir: Path) -> None:
+async def test_s_sorts_by_the_next_column_and_shift_s_reverses_the_order(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         newest = ids(table)
         query = ""
-        for wanted in ("status", "name", "model", "phase", "-epochs", "-top1"):
+        for expected in ("status", "name", "model", "phase", "-epochs", "-top1"):
             await press(pilot, "s")
             await done(pilot)
             query = pilot.app.screen.query_one("#query", Input).value
-            assert query == f"sort:{wanted}"
+            assert query == f"sort:{expected}"
         assert [str(c.label) for c in table.columns.values()][6] == "best top-1 ▼"
         best_first = ids(table)
         await press(pilot, "S")
@@ -113,7 +113,7 @@ async def test_s_sorts_by_the_next_column_and_shift_s_turns_it_round(runs_dir: P
 
 async def test_a_click_on_a_header_sorts(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await pilot.click(DataTable, offset=(8, 0))
         await done(pilot)
         assert [row[0] for row in rows(table)][:2] == ["✗ failed", "✓ finished"]
@@ -122,16 +122,16 @@ async def test_a_click_on_a_header_sorts(runs_dir: Path) -> None:
         assert [row[0] for row in rows(table)][-1] == "✗ failed"
 
 
-async def test_the_chosen_row_moves_with_j_and_k(runs_dir: Path) -> None:
+async def test_j_and_k_move_the_selection(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "j", "j", "k")
         assert table.cursor_row == 1
 
 
-async def test_a_star_is_set_and_taken_away(runs_dir: Path) -> None:
+async def test_a_run_is_starred_and_unstarred(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "down", "*")
         await done(pilot)
         assert read(runs_dir / FAILED / "notes.yaml") == Annotations(starred=True)
@@ -143,18 +143,18 @@ async def test_a_star_is_set_and_taken_away(runs_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "typed", "kept"),
+    ("key", "typed", "saved"),
     [
         ("t", "small #base,line", Annotations(tags=("small", "base", "line"))),
         ("e", "[b]worth a look", Annotations(note="[b]worth a look")),
         ("f2", "zebras [x", Annotations(name="zebras [x")),
     ],
 )
-async def test_a_person_adds_something(
-    runs_dir: Path, key: str, typed: str, kept: Annotations
+async def test_tags_note_and_name_are_saved(
+    runs_dir: Path, key: str, typed: str, saved: Annotations
 ) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, key)
         assert isinstance(pilot.app.screen, TextDialog)
         await press(pilot, "escape")
@@ -163,14 +163,14 @@ async def test_a_person_adds_something(
         pilot.app.screen.query_one(Input).value = typed
         await press(pilot, "enter")
         await done(pilot)
-        assert read(runs_dir / DONE / "notes.yaml") == kept
+        assert read(runs_dir / DONE / "notes.yaml") == saved
         detail = text(pilot, "#detail")
-        assert (kept.name or kept.note or "#small #base #line") in detail
+        assert (saved.name or saved.note or "#small #base #line") in detail
 
 
-async def test_what_cannot_be_kept_is_said_while_it_is_typed(runs_dir: Path) -> None:
+async def test_invalid_text_is_reported_while_it_is_typed(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "t")
         pilot.app.screen.query_one(Input).value = "x" * 41
         await press(pilot, "enter")
@@ -181,9 +181,9 @@ async def test_what_cannot_be_kept_is_said_while_it_is_typed(runs_dir: Path) -> 
         assert isinstance(pilot.app.screen, RunListScreen)
 
 
-async def test_an_archived_run_leaves_the_list_and_can_come_back(runs_dir: Path) -> None:
+async def test_a_run_is_archived_and_unarchived(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "a")
         await done(pilot)
         assert "done" not in ids(table)
@@ -193,24 +193,24 @@ async def test_an_archived_run_leaves_the_list_and_can_come_back(runs_dir: Path)
         assert ids(table) == ["done"]
         await press(pilot, "enter", "a")
         await done(pilot)
-        assert "None of 6 runs fits" in text(pilot, "#empty-text")
+        assert "No run matches the filter (6 in total)" in text(pilot, "#empty-text")
         await press(pilot, "escape")
         await done(pilot)
         assert "done" in ids(table)
 
 
 @pytest.mark.parametrize("key", ["d", "delete"])
-async def test_a_deleted_run_goes_to_the_trash_and_comes_back(runs_dir: Path, key: str) -> None:
+async def test_a_run_is_moved_to_the_trash_and_restored(runs_dir: Path, key: str) -> None:
     (runs_dir / DONE / "checkpoint.pt").write_bytes(b"x" * 2_500_000)
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, key)
         await done(pilot)
         dialog = pilot.app.screen
         assert isinstance(dialog, ChoiceDialog)
-        said = str(dialog.query_one(".question", Static).render())
-        assert "2.5" in said
-        assert str(runs_dir / ".trash") in said
+        question = str(dialog.query_one(".question", Static).render())
+        assert "2.5" in question
+        assert str(runs_dir / ".trash") in question
         await press(pilot, "escape")
         assert "done" in ids(table)
         await press(pilot, key)
@@ -227,10 +227,10 @@ async def test_a_deleted_run_goes_to_the_trash_and_comes_back(runs_dir: Path, ke
         assert "the trash is empty" in toasts(pilot)
 
 
-async def test_a_run_that_trains_is_not_deleted(runs_dir: Path) -> None:
+async def test_a_training_run_is_not_deleted(runs_dir: Path) -> None:
     lock = RunLock(RunFolder(runs_dir / DONE))
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         await press(pilot, "d")
         await done(pilot)
         await press(pilot, "enter")
@@ -240,25 +240,23 @@ async def test_a_run_that_trains_is_not_deleted(runs_dir: Path) -> None:
     lock.release()
 
 
-async def test_a_folder_that_cannot_be_written_is_said(
-    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_write_error_is_reported(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         monkeypatch.setattr("core.run.notes.write_text_atomically", refuse)
         await press(pilot, "*")
         await done(pilot)
         assert "Permission denied" in toasts(pilot)
 
 
-async def test_marks_have_letters_and_at_most_eight(tmp_path: Path) -> None:
+async def test_at_most_eight_runs_are_marked_with_letters(tmp_path: Path) -> None:
     for number in range(10):
         write_run(tmp_path, f"20261124-12000{number}-x", scripted.Script("x").records)
     async with make_app(runs_dir=tmp_path).run_test(size=(80, 30), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         for _ in range(9):
             await press(pilot, "space", "down")
         assert [mark.strip() for mark in marks(table)] == [*"ABCDEFGH", "", ""]
@@ -269,36 +267,36 @@ async def test_marks_have_letters_and_at_most_eight(tmp_path: Path) -> None:
         assert {mark.strip() for mark in marks(table)} == {""}
 
 
-async def test_the_detail_tells_how_a_run_is_configured_differently(tmp_path: Path) -> None:
+async def test_the_details_show_config_differences(tmp_path: Path) -> None:
     for number, batch in enumerate((32, 64)):
         script = scripted.Script("x", data={"batch_size": batch}, seed=7)
         write_run(tmp_path, f"20261124-12000{number}-x", script.records)
     async with make_app(runs_dir=tmp_path).run_test(size=(80, 30), notifications=True) as pilot:
-        await look(pilot)
-        assert "unlike 20261124-120000-x: data.batch_size 32 → 64" in text(pilot, "#detail")
+        await reload(pilot)
+        assert "differs from 20261124-120000-x: data.batch_size 32 → 64" in text(pilot, "#detail")
         await press(pilot, "down")
-        assert "unlike 20261124-120001-x: data.batch_size 64 → 32" in text(pilot, "#detail")
+        assert "differs from 20261124-120001-x: data.batch_size 64 → 32" in text(pilot, "#detail")
 
 
-async def test_the_best_run_in_view_has_a_sign(runs_dir: Path) -> None:
+async def test_the_best_run_shown_is_marked(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 30), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         assert [row[3].startswith("★") for row in rows(table)] == [True] + [False] * 5
-        assert "the best in view" in text(pilot, "#detail")
+        assert "best of the runs shown" in text(pilot, "#detail")
 
 
-async def test_damaged_notes_are_told_in_the_detail(runs_dir: Path) -> None:
+async def test_damaged_notes_are_reported_in_the_details(runs_dir: Path) -> None:
     (runs_dir / DONE / "notes.yaml").write_text("[")
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 30), notifications=True) as pilot:
-        await look(pilot)
-        assert "notes.yaml can't be understood" in text(pilot, "#detail")
+        await reload(pilot)
+        assert "notes.yaml is invalid" in text(pilot, "#detail")
 
 
-async def test_odd_names_are_shown_as_text_everywhere(tmp_path: Path) -> None:
+async def test_names_are_never_parsed_as_markup(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "20261124-080000-odd", scripted.Script("x").records)
     annotate(folder / "notes.yaml", name=ODD_NAME, tags=("[red]", "\x1b[2J"), note=ODD_NAME)
     async with make_app(runs_dir=tmp_path).run_test(size=(200, 50), notifications=True) as pilot:
-        table = await look(pilot)
+        table = await reload(pilot)
         assert r"#[red] #\x1b[2J" in rows(table)[0]
         assert "\x1b" not in text(pilot, "#detail")
         for key in ("t", "e", "f2", "d"):
@@ -324,16 +322,16 @@ def like(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-async def test_a_new_run_begins_with_an_old_ones_configuration(
+async def test_a_duplicated_run_has_the_same_configuration(
     tmp_path: Path, starter: Starter, like: Callable[..., Path]
 ) -> None:
     like(**{"data.batch_size": 7, "seed": 5, "name": "old [x"})
     app = make_app(runs_dir=tmp_path, starter=starter)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "b")
         assert isinstance(app.screen, NewRunScreen)
-        assert text(pilot, "#title") == "a new run like animals20"
+        assert text(pilot, "#title") == "New run based on animals20"
         assert app.screen.query_one("#data-batch-size", Input).placeholder == "7"
         app.screen.query_one("#name", Input).value = "new"
         app.screen.query_one("#more", Input).value = "phases.full.lr=3e-5"
@@ -345,9 +343,9 @@ async def test_a_new_run_begins_with_an_old_ones_configuration(
     assert config.data.root == str(tmp_path / "photos")
 
 
-async def test_a_configuration_that_cannot_be_used_is_said(runs_dir: Path) -> None:
+async def test_an_unreadable_configuration_is_reported(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "b")
         assert isinstance(pilot.app.screen, RunListScreen)
         assert "can be read" in toasts(pilot)
@@ -356,10 +354,10 @@ async def test_a_configuration_that_cannot_be_used_is_said(runs_dir: Path) -> No
 @pytest.mark.parametrize(
     "key", ["b", "v", "*", "t", "e", "f2", "a", "d", "u", "c", "space", "s", "S", "r", "j", "k"]
 )
-async def test_keys_do_no_harm_where_there_is_no_run(tmp_path: Path, key: str) -> None:
+async def test_keys_do_nothing_without_a_run(tmp_path: Path, key: str) -> None:
     async with make_app(runs_dir=tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
         await press(pilot, key)
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, key)
         await done(pilot)
         assert isinstance(pilot.app.screen, RunListScreen)

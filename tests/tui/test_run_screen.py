@@ -106,7 +106,7 @@ async def test_the_patience_dialog_previews_the_typed_value() -> None:
         await press(pilot, "8")
         assert "would stop after epoch 9 at the earliest, instead of 6" in text(pilot, "#preview")
         await press(pilot, "x", "enter")
-        assert text(pilot, "#error") == "a whole number of epochs, 1 or more"
+        assert text(pilot, "#error") == "expected a whole number of epochs, 1 or more"
         assert isinstance(pilot.app.screen, ValueDialog)
         await press(pilot, "backspace")
         await pilot.click("#apply")

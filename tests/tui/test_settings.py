@@ -9,11 +9,11 @@ from core.common.errors import SetupError
 from tests.tui import scripted
 from tests.tui.command import run
 from tests.tui.kit import make_app, press, settle, toasts
-from tui.preferences.preferences import Habits
+from tui.preferences.preferences import Preferences
 from tui.preferences.settings import CHOICES, MEANINGS, NAMES, Settings, SettingsFile, changed
 
 
-def test_settings_come_back_and_keys_of_another_version_stay(tmp_path: Path) -> None:
+def test_settings_are_saved_and_unknown_keys_are_kept(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "deep" / "settings.json")
     assert file.read() == Settings()
     settings = changed(Settings(), "layout", "all")
@@ -41,13 +41,13 @@ values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.
 
 
 @given(st.dictionaries(st.sampled_from([*NAMES, "x"]), values))
-def test_whatever_a_file_holds_each_setting_is_one_that_can_be(tree: dict[str, object]) -> None:
+def test_only_valid_values_are_read_from_a_file(tree: dict[str, object]) -> None:
     taken = SettingsFile(Path("/nowhere/settings.json"))._taken(tree)
     assert all(getattr(taken, name) in allowed for name, allowed in CHOICES.items())
     assert isinstance(taken.theme, str)
 
 
-def test_a_value_that_cannot_be_says_what_can() -> None:
+def test_an_invalid_value_lists_the_valid_ones() -> None:
     with pytest.raises(SetupError, match="notify is 'loud'; expected one of: bell, message, off"):
         changed(Settings(), "notify", "loud")
     with pytest.raises(SetupError, match="unknown setting 'colour'"):
@@ -55,13 +55,13 @@ def test_a_value_that_cannot_be_says_what_can() -> None:
     assert set(MEANINGS) == set(NAMES)
 
 
-async def test_the_way_charts_are_looked_at_is_remembered(tmp_path: Path) -> None:
+async def test_chart_settings_are_saved(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "settings.json")
-    app = make_app(scripted.running().source(), habits=Habits(Settings(), file))
+    app = make_app(scripted.running().source(), preferences=Preferences(Settings(), file))
     async with app.run_test(size=(140, 45)) as pilot:
         await press(pilot, "g", "a", "w")
-        assert (app.habits.settings.layout, app.habits.settings.axis) == ("one", "step")
-    again = make_app(scripted.running().source(), habits=Habits(file.read(), file))
+        assert (app.preferences.settings.layout, app.preferences.settings.axis) == ("one", "step")
+    again = make_app(scripted.running().source(), preferences=Preferences(file.read(), file))
     async with again.run_test(size=(140, 45)) as pilot:
         await settle(pilot)
         shown = [chart for chart in pilot.app.screen.query("Chart") if chart.display]
@@ -69,11 +69,11 @@ async def test_the_way_charts_are_looked_at_is_remembered(tmp_path: Path) -> Non
         assert "smoothed 0.6" in str(shown[0].border_title)
 
 
-async def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     path.write_text("{")
     file = SettingsFile(path)
-    app = make_app(habits=Habits(file.read(), file))
+    app = make_app(preferences=Preferences(file.read(), file))
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         await settle(pilot)
         for _ in range(4):
@@ -89,11 +89,11 @@ async def test_settings_can_be_changed_from_the_palette() -> None:
         await pilot.app.workers.wait_for_complete()
         await pilot.press("down", "enter")
         await settle(pilot)
-        assert app.habits.settings.layout == "all"
+        assert app.preferences.settings.layout == "all"
         assert len([c for c in pilot.app.screen.query("Chart") if c.display]) == 6
 
 
-def test_the_command_shows_and_sets_them(tmp_path: Path) -> None:
+def test_the_command_shows_and_changes_settings(tmp_path: Path) -> None:
     done = run("settings", "notify", "off", cwd=tmp_path, CONVNEXT_TUI_CONFIG=str(tmp_path))
     assert done.returncode == 0
     assert "notify = off" in done.stdout

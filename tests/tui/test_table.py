@@ -1,4 +1,4 @@
-"""Tables that are drawn before the app comes to rest."""
+"""Tables that are drawn before the app is idle."""
 
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -23,11 +23,11 @@ def filled(table: MeasuredTable, wide: str, narrow: str) -> list[str]:
     return drawn(table)
 
 
-async def test_cells_are_whole_before_and_after_the_table_comes_to_rest() -> None:
+async def test_cells_are_not_truncated_before_and_after_the_app_is_idle() -> None:
     async with TableApp().run_test() as pilot:
         table = pilot.app.query_one(MeasuredTable)
         whole = ["A         B", "convnext猫|", "         x|"]
-        for _ in range(2):  # filled anew with the same width, nothing makes Textual draw it anew
+        for _ in range(2):  # refilled with the same width, Textual would reuse rendered cells
             assert filled(table, "convnext猫", "         x") == whole
             await pilot.pause()
             assert drawn(table) == whole
@@ -46,7 +46,7 @@ async def test_a_column_grows_with_a_cell() -> None:
         assert table.virtual_size.width == len(whole[1])
 
 
-async def test_a_table_may_have_no_rows() -> None:
+async def test_a_table_without_rows_shows_its_header() -> None:
     async with TableApp().run_test() as pilot:
         table = pilot.app.query_one(MeasuredTable)
         table.fill({"a": Text("title")}, {})
@@ -54,7 +54,7 @@ async def test_a_table_may_have_no_rows() -> None:
         assert drawn(table) == ["title"]
 
 
-async def test_a_cell_of_another_style_is_drawn() -> None:
+async def test_a_cell_with_a_new_style_is_redrawn() -> None:
     async with TableApp().run_test() as pilot:
         table = pilot.app.query_one(MeasuredTable)
         filled(table, "wide", "narrow")

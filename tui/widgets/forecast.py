@@ -133,9 +133,9 @@ class ForecastPanel(VerticalScroll):
 
     @work(exclusive=True, group="model")
     async def _inspect_model(self, name: str, image_size: int) -> None:
-        model_info = await model_info(name, image_size)
-        weights_cached = await asyncio.to_thread(weights_cached, model_info)
-        self._show(replace(self._forecast, model_info=model_info, weights_cached=weights_cached))
+        info = await model_info(name, image_size)
+        cached = await asyncio.to_thread(weights_cached, info)
+        self._show(replace(self._forecast, model_info=info, weights_cached=cached))
 
     @work(exclusive=True, group="past")
     async def _read_past_runs(self, config: Config) -> None:
