@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.common.text import printable
 from core.run import query_values as values
-from core.run.state import OVER
+from core.run.state import ACTIVE, OVER
 
 if TYPE_CHECKING:
     from core.run.folder import RunSummary
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Test = Callable[["RunSummary"], bool]
 Number = Callable[["RunSummary"], float | None]
 
-LIVE = ("preparing", "running", "paused")
 _PIECE = re.compile(r"(-?)([A-Za-z_][\w.-]*)(>=|<=|:|=|>|<)(.*)", re.DOTALL)
 _TEXTS: dict[str, Callable[["RunSummary"], Sequence[str]]] = {
     "status": lambda run: [run.status],
@@ -46,8 +45,8 @@ _IS: dict[str, Test] = {
     "starred": lambda run: run.starred,
     "archived": lambda run: run.archived,
     "any": lambda run: True,
-    "live": lambda run: run.status in LIVE,
-    "over": lambda run: run.status not in LIVE,
+    "live": lambda run: run.status in ACTIVE,
+    "over": lambda run: run.status not in ACTIVE,
     "tagged": lambda run: bool(run.tags),
     "noted": lambda run: bool(run.note),
     **{

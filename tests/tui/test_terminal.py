@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import pty
+import select
 import shlex
 import signal
 import subprocess
 import termios
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -64,10 +66,12 @@ class Terminal:
         self.output = b""
 
     def read_until(self, text: bytes) -> None:
+        deadline = time.monotonic() + 60
         while text not in self.output:
-            chunk = os.read(self.parent, 65536)
-            assert chunk, self.output[-2000:]
-            self.output += chunk
+            ready, _, _ = select.select([self.parent], [], [], deadline - time.monotonic())
+            assert ready, self.output[-2000:]
+            self.output += os.read(self.parent, 65536)
+            assert time.monotonic() < deadline, self.output[-2000:]
 
     def type(self, keys: bytes) -> None:
         """Forget what was shown so far, and type."""
@@ -172,7 +176,7 @@ def test_an_error_of_the_app_is_told_in_a_line_and_the_run_goes_on(
     open_app: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
     app = open_app(BREAKING_APP)
-    app.read_until(b"the app ended with an error, see ")
+    app.read_until(b"the app failed, see ")
     assert b"\x1b[?1049l" in app.output
     assert b"ZeroDivisionError" not in app.output
     assert termios.tcgetattr(app.child) == app.before

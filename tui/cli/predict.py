@@ -18,7 +18,7 @@ from tui.cli.predictor import load_predictor
 from tui.cli.progress_bars import progress_bar
 
 if TYPE_CHECKING:
-    from core.inference.predict import ReservoirSample, PredictionCounts
+    from core.inference.predict import PredictionCounts, ReservoirSample
     from core.inference.prediction_rows import PredictionRow
     from core.inference.predictor import Predictor
     from core.inference.resumable_output import ResumableOutput
@@ -117,7 +117,9 @@ def _check(paths: Sequence[str], outputs: _Outputs, show: bool, stdin: str) -> N
         raise SetupError("standard input (-) can be read only once")
 
 
-def _print_rows(predictor: "Predictor", paths: Iterator[str], top: int, sample: "ReservoirSample") -> None:
+def _print_rows(
+    predictor: "Predictor", paths: Iterator[str], top: int, sample: "ReservoirSample"
+) -> None:
     from core.inference.predict import predicted
 
     for row in predicted(predictor, paths, top):
@@ -133,13 +135,15 @@ def _write_rows(
     outputs: _Outputs,
     total: int | None,
 ) -> None:
-    from core.inference.predict import prediction_metadata, predict_to_file
+    from core.inference.predict import predict_to_file, prediction_metadata
     from core.inference.prediction_rows import row_format_for
     from core.inference.resumable_output import ResumableOutput
 
     assert outputs.out is not None
     file = Path(outputs.out)
-    out = ResumableOutput(file, row_format_for(file, top), prediction_metadata(predictor), outputs.overwrite)
+    out = ResumableOutput(
+        file, row_format_for(file, top), prediction_metadata(predictor), outputs.overwrite
+    )
     try:
         with progress_bar("predicting", total) as bar:
 

@@ -11,7 +11,7 @@ from core.analysis.curves import metric
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.report import RunReport
-from core.run.state import RunState
+from core.run.state import ACTIVE, RESUMABLE, RunState
 from tui.charts import run_charts
 from tui.charts.plot import draw, drawn_log
 from tui.charts.view import View
@@ -24,8 +24,6 @@ from tui.text.symbols import SYMBOLS
 _TWO_COLUMNS_WIDTH = 120
 _CHART_ROWS = 13
 _GAP = 3
-_AT_WORK = ("preparing", "running", "paused")
-_RESUMABLE = ("interrupted", "stopped", "failed")
 _COLORS = {
     "finished": "green",
     "failed": "red",
@@ -75,13 +73,13 @@ def _details(report: RunReport, now: float, width: int) -> Iterator[Detail]:
     yield "model", _model(state)
     yield "device", _device(state)
     for phase in state.phases.values():
-        step = run_status.phase_step(phase, status not in _AT_WORK).plain
+        step = run_status.phase_step(phase, status not in ACTIVE).plain
         yield f"phase {printable(phase.name)}", step.replace(f" {printable(phase.name)} ", " ", 1)
-    if status in _AT_WORK:
+    if status in ACTIVE:
         yield "now", "; ".join(c.plain for c in progress_lines(state, status, width - 14, 1))
     yield "best", _best(state)
     yield "weights", _weights(report)
-    if status in _RESUMABLE:
+    if status in RESUMABLE:
         yield "resume with", f"convnext-tui --resume {printable(report.folder.id)}"
     yield "warnings", f"{fmt.count(state.warnings)}, see log.txt" if state.warnings else ""
 

@@ -8,9 +8,8 @@ from core.analysis.class_metrics import ClassRow, ConfusedPair, Evaluation
 from core.common import format as fmt
 from core.common.text import printable
 from core.events.types import Evaluated
-from core.run.state import RunState
+from core.run.state import ACTIVE, RunState
 
-_AT_WORK = ("preparing", "running", "paused")
 _CALIBRATED_GAP = 0.02
 """Gap between mean confidence and accuracy up to which a model is called well calibrated."""
 
@@ -29,10 +28,10 @@ class SelectedEvaluation:
 def select_evaluation(state: RunState, status: str, best: bool) -> SelectedEvaluation:
     """Return the latest evaluation of a run, or that of its best epoch."""
     classes = state.data.classes if state.data else []
-    event = state.best_evaluation if best else state.evaluation
+    event = state.evaluations.best if best else state.evaluations.latest
     if event is None:
         return SelectedEvaluation(None, None, "", empty_text(state, status, best))
-    before = None if best else state.evaluation_before
+    before = None if best else state.evaluations.before
     evaluation = Evaluation(event, classes)
     title = (
         f"{epoch_label(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
@@ -53,16 +52,16 @@ def other_epoch_hint(best: bool) -> str:
 
 def empty_text(state: RunState, status: str, best: bool) -> str:
     """Return why there are no per-class metrics, and how to get them."""
-    at_work = status in _AT_WORK
-    if best and state.evaluation:
+    active = status in ACTIVE
+    if best and state.evaluations.latest:
         where = ""
         if state.best:
             where = f" ({printable(state.best.result.phase)}, epoch {state.best.result.epoch})"
         return f"No per-class metrics saved for the best epoch{where}. Press e for the latest."
     if state.epochs:
         text = "This run's journal has no per-class metrics."
-        return f"{text} The next validation adds them." if at_work else text
-    if at_work:
+        return f"{text} The next validation adds them." if active else text
+    if active:
         return "Per-class metrics appear after the first validation, at the end of the epoch."
     return "The run ended before its first validation: there are no per-class metrics."
 

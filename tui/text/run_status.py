@@ -12,7 +12,7 @@ from textual.content import Content
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.eta import overdue
-from core.run.state import RunState
+from core.run.state import ACTIVE, RunState
 from core.run.state_parts import PhaseState
 from tui.preferences.palettes import DARK, Palette, rgb
 from tui.text.symbols import SYMBOLS, sparkline
@@ -29,7 +29,6 @@ STYLES = {
 }
 _DIM = "$foreground 60%"
 _GAP = "  "
-_AT_WORK = ("preparing", "running", "paused")
 
 
 def status_text(status: str) -> Content:
@@ -135,7 +134,7 @@ def _rounded(seconds: float) -> str:
 
 def phase_steps(state: RunState, status: str) -> Content:
     """Return all phases with their status: done, running, waiting or skipped."""
-    ended = status not in _AT_WORK
+    ended = status not in ACTIVE
     parts: list[Content | str | tuple[str, str]] = []
     for phase in state.phases.values():
         if parts:
@@ -178,7 +177,7 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
     if not phase.epochs:
         return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the baseline"]
     dots = patience_dots(stopping.bad_epochs, stopping.patience)
-    rule = [_stop_rule(phase)] if status in _AT_WORK else []
+    rule = [_stop_rule(phase)] if status in ACTIVE else []
     if short:
         return [f"{dots} {stopping.bad_epochs} of {stopping.patience}".strip(), *rule]
     count = f"{stopping.bad_epochs} of {_epochs(stopping.patience)} without improvement"
@@ -239,7 +238,7 @@ def learning_rate_lines(state: RunState, status: str) -> list[str]:
     rates = [*(point.result.lr for point in phase.epochs), phase.lr]
     curve = f"  {sparkline(rates, 12)}" if len(set(rates)) > 1 else ""
     lines = [f"{fmt.rate(phase.lr)}{curve}"]
-    if phase.status == "running" and status in _AT_WORK:
+    if phase.status == "running" and status in ACTIVE:
         lines.append(_rate_rule(phase, state.x - phase.start_x))
     return lines
 
