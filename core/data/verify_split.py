@@ -119,7 +119,10 @@ def read_split(path: Path) -> list[ImageFile]:
                 for row in csv.DictReader(file)
             ]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"{printable(str(path))} can't be read as a split: {error}") from None
+        raise DataError(
+            f"{printable(str(path))} can't be read ({printable(str(error))}); give a split.csv "
+            "with the columns path, class, split, sha256, bytes and mtime_ns"
+        ) from None
 
 
 def _has_changed(root: Location, known: ImageFile | None) -> bool:

@@ -25,8 +25,8 @@ from core.data.verify_split import verify_split
 from core.events.journal import replay
 from core.events.types import EpochEnded
 from core.forecast.forecast import summarize_data
-from core.inference.input_paths import picture_paths
-from core.inference.labeled_images import labelled_pictures
+from core.inference.input_paths import image_paths
+from core.inference.labeled_images import list_labeled_images
 from core.inference.read_file import read_bytes
 from core.run.find import find_run
 from core.run.folder import RunFolder
@@ -308,7 +308,7 @@ def test_password_is_refused_and_not_repeated(url: str) -> None:
         absolute_location,
         lambda text: load_config(values={"data.root": text}),
         lambda text: load_config(overrides=[f"data.root={text}"]),
-        lambda text: list(picture_paths([text])),
+        lambda text: list(image_paths([text])),
     ):
         with pytest.raises((DataError, ConfigError)) as caught:
             call(url)
@@ -333,13 +333,13 @@ def test_urls_are_normalized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_images_for_evaluation_and_prediction_are_found(folder: Path) -> None:
-    labelled = labelled_pictures(parse_location(ROOT), ["class_0", "class_1"])
-    here = labelled_pictures(folder, ["class_0", "class_1"])
+    labelled = list_labeled_images(parse_location(ROOT), ["class_0", "class_1"])
+    here = list_labeled_images(folder, ["class_0", "class_1"])
     assert list(labelled.labels) == list(here.labels)
     assert [path.removeprefix(ROOT) for path in labelled.paths] == [
         path.removeprefix(str(folder)) for path in here.paths
     ]
-    assert list(picture_paths([f"{ROOT}/class_1"])) == [
+    assert list(image_paths([f"{ROOT}/class_1"])) == [
         f"{ROOT}/class_1/{number:03d}.png" for number in range(6)
     ]
 

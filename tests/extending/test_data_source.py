@@ -23,7 +23,7 @@ from core.data.source import Location
 from core.data.sources import parse_location, register_source, source_of, unregister_source
 from core.data.split import SplitOptions, plan_data
 from core.data.verify_split import verify_split
-from core.inference.input_paths import picture_paths
+from core.inference.input_paths import image_paths
 from core.inference.read_file import read_bytes
 from core.session.preflight import check as preflight
 from tests.make_images import make_images
@@ -203,7 +203,7 @@ def test_images_are_decoded(folder: Path, tmp_path: Path, decode_once: bool) -> 
 
 
 def test_prediction_reads_from_the_new_source(folder: Path) -> None:
-    assert list(picture_paths([f"{SCHEME}photos/class_1"])) == [
+    assert list(image_paths([f"{SCHEME}photos/class_1"])) == [
         f"{SCHEME}photos/class_1/{number:03d}.png" for number in range(8)
     ]
     assert read_bytes(f"{SCHEME}photos/class_1/000.png") == FILES["photos/class_1/000.png"]
