@@ -18,9 +18,10 @@ from core.events import types as ev
 from core.model.build import build_model, train_mode
 from core.model.normalize import NormalizedModel
 from core.session.engine_thread import EngineThread
-from core.training.features.loader import FeatureLoader, FrozenBackbone, is_deterministic
+from core.training.features.frozen_backbone import FrozenBackbone, is_deterministic
+from core.training.features.loader import FeatureLoader
 from core.training.features.store import FeatureStore
-from tests.core.engine_kit import Trained, same, small_config, train
+from tests.core.engine_kit import Trained, same, slow_except, small_config, train
 from tests.core.test_faults import SmallMemory, pictures_of
 from tests.core.test_resume import assert_same_end, crash_after, go_on, run
 from tests.make_images import make_images
@@ -146,7 +147,7 @@ def test_validation_features_change_no_byte(
 
 
 @pytest.mark.parametrize("cleared", [False, True], ids=["with the cache", "without it"])
-@pytest.mark.parametrize("steps", [2, 4, 8, 10, 13])
+@pytest.mark.parametrize("steps", slow_except([2, 4, 8, 10, 13], 4))
 def test_a_run_that_dies_in_phase_head_ends_like_one_that_did_not(
     steps: int,
     cleared: bool,
@@ -201,7 +202,9 @@ def test_a_backbone_that_is_no_function_is_noticed_and_told(
     model, _ = build_model(small_config(photos).model, 3, seed=1)
     train_mode(model, frozen=True)
     pictures = torch.randn(2, 3, 32, 32)
-    assert is_deterministic(FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures)
+    assert is_deterministic(
+        FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures
+    )
     model.stem.append(Restless())
     assert not is_deterministic(
         FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures

@@ -8,7 +8,7 @@ from core.common.errors import SetupError
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
-from tests.core.engine_kit import same, small_config
+from tests.core.engine_kit import same, slow_except, small_config
 from tests.core.test_resume import assert_same_end, crash_after, go_on, load, run
 from tests.make_images import make_images
 
@@ -47,7 +47,7 @@ def unbroken(
     return run(EngineThread(small_config(photos, *recipe), tmp_path_factory.mktemp("unbroken")))
 
 
-@pytest.mark.parametrize("steps", [5, 8, 11])
+@pytest.mark.parametrize("steps", slow_except([5, 8, 11], 8))
 def test_a_run_that_dies_ends_like_one_that_did_not(
     steps: int,
     recipe: tuple[str, ...],
