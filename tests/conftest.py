@@ -1,8 +1,10 @@
 """What all tests share: property tests draw the same examples every time."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ def unchanged(folder: Path) -> Iterator[Path]:
     before = sorted(folder.rglob("*"))
     yield folder
     assert sorted(folder.rglob("*")) == before, "a test wrote into what others read, too"
+
+
+@pytest.fixture
+def forked_interpreter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loader workers and other Python processes that a test starts have torch imported already."""
+    from tests.tools.processes import fork_server
+
+    before = spawn.get_executable()
+    monkeypatch.setattr(sys, "executable", fork_server().interpreter)
+    spawn.set_executable(sys.executable)
+    yield
+    spawn.set_executable(before)
 
 
 @pytest.fixture(scope="session")

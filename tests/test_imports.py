@@ -2,54 +2,72 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
+from tests.tools.import_cycles import find_cycles, read_imports
 from tests.tui.command import REPOSITORY, environment
 
 TORCH_FREE = [
-    *(
-        "core.config.load",
-        "core.events.types",
-        "core.events.commands",
-        "core.events.journal",
-        "core.run.state",
-    ),
-    *(
-        "core.run.folder",
-        "core.run.eta",
-        "core.events.describe",
-        "core.run.early_stopping",
-        "core.training.device_monitor",
-    ),
-    *("core.analysis.compare_export", "core.run.query", "core.run.actions", "core.run.notes"),
-    *(
-        "tui.viewmodel.comparison",
-        "tui.viewmodel.replay",
-        "tui.screens.compare",
-        "tui.screens.replay",
-    ),
-    *("core.inference.api", "core.inference.predict", "core.inference.evaluation_result"),
-    *("core.inference.html_report", "core.inference.export.model_card", "tui.cli.predict"),
-    *(
-        "core",
-        "core.session.fit",
-        "core.session.engine_thread",
-        "core.session.preflight",
-        "core.demo.config",
-        "core.data.split",
-    ),
-    *("tui.app", "tui.runtime.reporters", "tui.runtime.session", "tui.cli.main"),
+    "core.data.split",
+    "core.demo.config",
+    "core.inference.api",
+    "core.inference.evaluation_result",
+    "core.inference.export.model_card",
+    "core.inference.html_report",
+    "core.inference.predict",
+    "core.session.engine_thread",
+    "core.session.fit",
+    "core.session.preflight",
+    "core.training.device_monitor",
 ]
+"""Modules without torch in packages that may import it."""
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+def load(name):
+    module = importlib.import_module(name)
+    loaded = {'torch', 'timm', 'torchvision', 'pandas'} & sys.modules.keys()
+    assert not loaded, (name, loaded)
+    return module
+
+for name in sys.argv[1:]:
+    module = load(name)
+    for found in pkgutil.walk_packages(getattr(module, '__path__', []), name + '.'):
+        if not found.name.endswith('__main__'):
+            load(found.name)
+"""
 
 
-@pytest.mark.parametrize("module", TORCH_FREE)
-def test_torch_is_not_imported(module: str) -> None:
-    code = (
-        f"import sys, {module}\n"
-        "assert not {'torch', 'timm', 'torchvision', 'pandas'} & sys.modules.keys()"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
+def torch_free_packages() -> list[str]:
+    """Return the packages of the import contract, and the whole interface."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {each["name"]: each for each in project["tool"]["importlinter"]["contracts"]}
+    return [*contracts["torch-free packages"]["source_modules"], "tui"]
+
+
+@pytest.mark.parametrize("names", [torch_free_packages(), TORCH_FREE], ids=["packages", "modules"])
+def test_torch_is_not_imported(names: list[str]) -> None:
+    code = [sys.executable, "-c", _IMPORT_ALL, *names]
+    subprocess.run(code, check=True, env=environment(), timeout=60)
+
+
+def test_no_import_cycle() -> None:
+    assert find_cycles(read_imports(REPOSITORY)) == []
+
+
+def test_import_cycles_are_found(tmp_path: Path) -> None:
+    for name, code in {
+        "a": "from tui.b import f",
+        "b": "import tui.c",
+        "c": "if TYPE_CHECKING:\n    from tui import a",
+        "d": "from tui import a",
+    }.items():
+        (tmp_path / "tui").mkdir(exist_ok=True)
+        (tmp_path / "tui" / f"{name}.py").write_text(code)
+    assert find_cycles(read_imports(tmp_path)) == [["tui.a", "tui.b", "tui.c", "tui.a"]]
 
 
 def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:

@@ -15,6 +15,8 @@ from core.training.autotune import autotune as choices
 from tests.core.engine_kit import load, small_config, train
 from tests.make_images import make_images
 
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
+
 AUTO = ("precision=auto", "memory_format=auto")
 CPU = torch.device("cpu")
 

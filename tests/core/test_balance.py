@@ -21,6 +21,8 @@ from core.training.losses import TrainingLoss
 from tests.core.engine_kit import small_config, train
 from tests.make_images import make_images
 
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
+
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=300)
 
 

@@ -23,6 +23,8 @@ from core.data.split import DataPlan, SplitOptions, plan_data
 from core.model.normalize import NormalizedModel
 from tests.make_images import make_images
 
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
+
 SIDE = 32
 CPU = torch.device("cpu")
 

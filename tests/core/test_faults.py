@@ -17,6 +17,8 @@ from core.training.train_state import MAX_ROLLBACKS
 from tests.core.engine_kit import load, same, scores, small_config, train
 from tests.make_images import make_images
 
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,7 +11,8 @@ from core.common.errors import SetupError
 from core.events import types as ev
 from core.events.journal import replay
 from core.run.folder import RunFolder, is_locked
-from tests.core.engine_kit import SMALL, small_config
+from tests.core.engine_kit import SMALL, slow_except, small_config
+from tests.tools.processes import fork_server
 from tests.tui.command import environment
 
 
@@ -60,9 +61,10 @@ def test_an_exception_of_the_caller_stops_the_run_with_a_checkpoint(
     assert isinstance(replay(folder / "events.jsonl")[0][-1].event, ev.RunEnded)
 
 
+@pytest.mark.parametrize("is_new", slow_except([False, True], False))
 @pytest.mark.parametrize("from_stdin", [False, True])
 def test_a_script_without_a_guard_trains_once_with_workers(
-    from_stdin: bool, photos: Path, tmp_path: Path
+    from_stdin: bool, is_new: bool, photos: Path, tmp_path: Path
 ) -> None:
     script = (
         "from core import fit\n"
@@ -72,8 +74,9 @@ def test_a_script_without_a_guard_trains_once_with_workers(
         "print('ends')\n"
     )
     (tmp_path / "script.py").write_text(script)
+    start = "" if is_new else fork_server().interpreter
     done = subprocess.run(
-        [sys.executable, *([] if from_stdin else ["script.py"])],
+        [start or sys.executable, *([] if from_stdin else ["script.py"])],
         input=script if from_stdin else "",
         cwd=tmp_path,
         env=environment(),

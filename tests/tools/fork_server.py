@@ -218,29 +218,34 @@ def _open_streams(unbuffered: bool) -> None:
 
 
 def execute(arguments: list[str]) -> None:
-    """Do what `python *arguments` does: a module, code or a script."""
+    """Do what `python *arguments` does: a module, code, a script, or one from standard input."""
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c"):
         if rest.pop(0) in ("-W", "-X"):
             rest.pop(0)
-    kind = rest.pop(0)
-    if kind == "-m":
+    kind = rest.pop(0) if rest else ""
+    if not kind:
+        sys.argv = [""]
+        _run_code(sys.stdin.read(), "<stdin>")
+    elif kind == "-m":
         sys.argv = list(rest)
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif kind == "-c":
         code = rest.pop(0)
         sys.argv = ["-c", *rest]
-        _run_code(code)
+        _run_code(code, "<string>")
     else:
         sys.argv = [kind, *rest]
         sys.path.insert(0, str(Path(kind).parent.absolute()))
         runpy.run_path(kind, run_name="__main__")
 
 
-def _run_code(code: str) -> None:
+def _run_code(code: str, name: str) -> None:
     module = types.ModuleType("__main__")
+    if name == "<stdin>":
+        module.__file__ = name
     sys.modules["__main__"] = module
-    exec(compile(code, "<string>", "exec"), vars(module))
+    exec(compile(code, name, "exec"), vars(module))
 
 
 def _preload() -> None:

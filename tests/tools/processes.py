@@ -33,6 +33,8 @@ main({address!r}, sys.argv[1:])
 class ForkServer:
     address: str
     """The path of its socket."""
+    interpreter: str
+    """What starts like Python and forks."""
     process: "subprocess.Popen[bytes]"
 
 
@@ -71,7 +73,7 @@ def fork_server() -> ForkServer:
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    return ForkServer(address, server)
+    return ForkServer(address, str(interpreter), server)
 
 
 def forked_processes() -> list[psutil.Process]:

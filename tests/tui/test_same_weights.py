@@ -19,6 +19,8 @@ from tui.app import ConvNextApp, Exit
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen
 
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
