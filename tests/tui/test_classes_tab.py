@@ -44,10 +44,10 @@ async def test_a_large_terminal_shows_all_parts() -> None:
         assert len(visible_parts(pilot)) == 4
         (title,) = lines(pilot, "#classes-title")
         assert title == (
-            "latest: head, epoch 2 · macro F1 94.95% · 1,001 val images │ e best  v table"
+            "latest: head, epoch 2 · macro F1 94.95% · 1,001 val images │ e best  v view"
         )
         table = lines(pilot, "#classes-table")
-        assert table[0].split() == ["class", "support", "precision", "recall", "↑F1", "change"]
+        assert table[0].split() == ["Class", "Support", "Precision", "Recall", "↑F1", "Change"]
         assert table[1].split()[0] == "ducks"
         assert "▼" in table[1]
         heat = lines(pilot, "#classes-map")
@@ -88,9 +88,9 @@ async def test_o_sorts_by_the_next_column_and_capital_o_reverses_the_order() -> 
             column = next(word for word in head.split() if word[0] in "↑↓")
             firsts[column] = first.split()[0]
         assert list(firsts) == [
-            *("↑change", "↓predicted", "↑class", "↓support", "↑precision", "↑recall", "↑F1"),
+            *("↑Change", "↓Predicted", "↑Class", "↓Support", "↑Precision", "↑Recall", "↑F1"),
         ]
-        assert (firsts["↑class"], firsts["↓predicted"]) == ("bears", "ducks")
+        assert (firsts["↑Class"], firsts["↓Predicted"]) == ("bears", "ducks")
         assert firsts["↑F1"] == "ducks"
         await press(pilot, "O")
         assert lines(pilot, "#classes-table")[1].split()[0] == "bears"

@@ -15,11 +15,11 @@ from core.run.notes import annotate
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
-from tests.tui.test_runs_screen import look
+from tests.tui.test_run_list import reload
 from tui.app import Exit
 from tui.charts.svg import SvgChart, SvgLine, draw_svg
 from tui.screens.compare import CompareScreen
-from tui.screens.run_list import RunsScreen
+from tui.screens.run_list import RunListScreen
 from tui.widgets.chart import Chart
 
 DONE, FAILED = "20261124-120000-done", "20261124-110000-failed"
@@ -60,7 +60,7 @@ def runs_dir(tmp_path: Path) -> Path:
 
 async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
         screen = await read(pilot)
         shown = rows(screen)
@@ -75,12 +75,12 @@ async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> 
         assert "A" in drawn(screen)
         assert "B" in drawn(screen)
         await press(pilot, "escape")
-        assert isinstance(pilot.app.screen, RunsScreen)
+        assert isinstance(pilot.app.screen, RunListScreen)
 
 
 async def test_marked_runs_are_compared_in_the_order_of_their_letters(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "down", "space", "up", "space", "down", "down", "space", "c")
         screen = await read(pilot)
         assert rows(screen)["status"][1:] == ["! interrupted", "✓ finished", "✗ failed"]
@@ -88,7 +88,7 @@ async def test_marked_runs_are_compared_in_the_order_of_their_letters(runs_dir: 
 
 async def test_one_marked_run_is_compared_with_the_chosen_one(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "space", "down", "down", "c")
         screen = await read(pilot)
         assert rows(screen)["status"][1:] == ["✓ finished", "✗ failed"]
@@ -97,41 +97,41 @@ async def test_one_marked_run_is_compared_with_the_chosen_one(runs_dir: Path) ->
 async def test_comparing_takes_two_runs(tmp_path: Path) -> None:
     write_run(tmp_path, DONE, scripted.finished().records)
     async with make_app(runs_dir=tmp_path).run_test(size=(80, 24), notifications=True) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
-        assert "comparing takes two runs" in toasts(pilot)
+        assert "a comparison needs at least two runs" in toasts(pilot)
 
 
 async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
         screen = await read(pilot)
-        assert chart_title(screen) == "val top-1 (in %) over epochs"
+        assert chart_title(screen) == "Val top-1 (in %) over epochs"
         await press(pilot, "m")
-        assert chart_title(screen) == "val loss over epochs"
+        assert chart_title(screen) == "Val loss over epochs"
         for key, said in (
-            ("l", "val loss (log) over epochs"),
-            ("o", "val loss over epochs"),
-            ("x", "val loss over steps"),
-            ("a", "val loss over minutes of training"),
-            ("x", "val loss over epochs from the unfreeze on"),
+            ("l", "Val loss (log) over epochs"),
+            ("o", "Val loss over epochs"),
+            ("x", "Val loss over steps"),
+            ("a", "Val loss over minutes of training"),
+            ("x", "Val loss over epochs from the unfreeze on"),
         ):
             await press(pilot, key)
             assert chart_title(screen) == said
         assert "head" in drawn(screen)
         await press(pilot, "x", "c")
-        assert chart_title(screen) == "train top-1 (in %) over epochs"
+        assert chart_title(screen) == "Train top-1 (in %) over epochs"
         for _ in range(7):
             await press(pilot, "m")
-        assert chart_title(screen) == "val loss over epochs"
+        assert chart_title(screen) == "Val loss over epochs"
 
 
 async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_what_is_seen(
     runs_dir: Path,
 ) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
         screen = await read(pilot)
         await press(pilot, "left")
@@ -156,7 +156,7 @@ async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_what_is_seen(
 
 async def test_the_layout_and_the_table_follow_keys(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(60, 20)) as pilot:
-        await look(pilot)
+        await reload(pilot)
         await press(pilot, "c")
         screen = await read(pilot)
         table, chart = screen.query_one(DataTable), screen.query_one(Chart)

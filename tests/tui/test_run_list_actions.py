@@ -96,7 +96,7 @@ async def test_s_sorts_by_the_next_column_and_shift_s_reverses_the_order(runs_di
             await done(pilot)
             query = pilot.app.screen.query_one("#query", Input).value
             assert query == f"sort:{expected}"
-        assert [str(c.label) for c in table.columns.values()][6] == "best top-1 ▼"
+        assert [str(c.label) for c in table.columns.values()][6] == "Best top-1 ▼"
         best_first = ids(table)
         await press(pilot, "S")
         await done(pilot)

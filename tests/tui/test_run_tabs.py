@@ -104,7 +104,7 @@ async def test_zoom_pan_axes_and_smoothing() -> None:
         await press(pilot, "a", "a", "o", "w")
         assert (tab.view.axis, tab.view.scale, tab.view.smoothing) == ("time", "log", 0.6)
         title = str(pilot.app.screen.query_one("#loss", Chart).border_title)
-        assert title.startswith("loss (log, smoothed 0.6)")
+        assert title.startswith("Loss (log, smoothed 0.6)")
 
 
 async def test_the_wheel_zooms_around_the_pointer() -> None:

@@ -21,16 +21,22 @@ class TextDialog(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, title: str, text: str, hint: str, validate: Callable[[str], str] = lambda text: ""
+        self,
+        title: str,
+        text: str,
+        hint: str,
+        validate: Callable[[str], str] = lambda text: "",
+        confirm: str = "Save",
     ) -> None:
-        """`validate` returns an error message for a text, empty if it is valid."""
+        """`validate` returns an error message for a text, empty if it is valid; `confirm` is the
+        label of the button."""
         super().__init__()
         self._title = title
         self._hint = hint
         self._validate_text = validate
         self._field = Input(text, id="text", compact=True, select_on_focus=False)
         self._line = Static(Content(hint), id="hint", markup=False)
-        self._save = Button("Enter  Save", id="save", variant="primary", compact=True)
+        self._confirm = Button(f"Enter  {confirm}", id="confirm", variant="primary", compact=True)
 
     def compose(self) -> ComposeResult:
         """Create the field, its hint and the buttons."""
@@ -39,7 +45,7 @@ class TextDialog(ModalScreen[str | None]):
             yield self._field
             yield self._line
             with Horizontal(classes="buttons"):
-                yield self._save
+                yield self._confirm
                 yield Button("Esc  Cancel", id="cancel", compact=True)
 
     def on_mount(self) -> None:
@@ -51,11 +57,11 @@ class TextDialog(ModalScreen[str | None]):
         error = self._validate_text(self._field.value)
         self._line.set_class(bool(error), "-error")
         self._line.update(Content(error or self._hint))
-        self._save.disabled = bool(error)
+        self._confirm.disabled = bool(error)
 
     @on(Input.Submitted)
-    @on(Button.Pressed, "#save")
-    def _saved(self) -> None:
+    @on(Button.Pressed, "#confirm")
+    def _confirmed(self) -> None:
         if not self._validate_text(self._field.value):
             self.dismiss(self._field.value)
 

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from tui.screens.help_guide import Section, help_sections
 from tui.text.key_bindings import KeyGroup, active_keys
+from tui.text.labels import sentence_case
 
 _Parts = list[str | tuple[str, str]]
 _NARROWEST = 24
@@ -27,7 +28,7 @@ def keys_text(groups: list[KeyGroup], width: int) -> Content:
     name_cells = max((len(row.name) for row in rows), default=0)
     parts: _Parts = []
     for group in groups:
-        parts.append((f"{group.title}\n", "bold"))
+        parts.append((f"{sentence_case(group.title)}\n", "bold"))
         for row in group.rows:
             shown = f"{' '.join(row.keys):>{key_cells}}"
             parts += [(shown, "bold $text-primary"), f"  {row.name:<{name_cells}}"]

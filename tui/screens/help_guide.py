@@ -30,7 +30,7 @@ FILES = {
     _RUN.lock.name: "locked while a process trains the run",
     _RUN.log.name: "tracebacks and the output of libraries",
     _RUN.notes.name: "your name, tags, note, star and archived flag; can be edited manually",
-    _RUN.bookmark.name: "snapshot of the run state, so that a long event log opens quickly",
+    _RUN.snapshot.name: "snapshot of the run state, so that a long event log opens quickly",
 }
 """Files of a run folder. The README has the same table."""
 

@@ -46,8 +46,8 @@ class NewRunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "Start", tooltip="Validate all fields and start the run (or Enter)"),
         Binding("f2", "demo", "Run the demo", tooltip="Train on the built-in images"),
-        Binding("f4", "check", "Check images",
-                tooltip="Find damaged images, duplicates and split leaks"),
+        Binding("f4", "check", "Check",
+                tooltip="Check the images for damaged files, duplicates and split leaks"),
         Binding("f6", "save", "Save preset", tooltip="Save these settings as a preset"),
         # Priority over the focused field, which has nothing to scroll.
         Binding("pageup", "scroll(-1)", "Page up", show=False, priority=True,

@@ -39,8 +39,9 @@ class RunControlsScreen(Screen[None]):
         """Labels of commands without a reply, by command id."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return whether an action applies now: commands only until the run is over."""
-        return not (action in _COMMAND_ACTIONS and self.model.state.over)
+        """Return whether an action applies now: commands only until the run has ended."""
+        ended = self.model.state.over or self.model.status == "interrupted"
+        return not (action in _COMMAND_ACTIONS and ended)
 
     @property
     def pending_commands(self) -> list[str]:
@@ -56,7 +57,7 @@ class RunControlsScreen(Screen[None]):
 
     def take_replies(self) -> None:
         """Remove commands that the engine has replied to, and notify of refused ones."""
-        for reply in self.model.state.answers if self._pending else ():
+        for reply in self.model.state.replies if self._pending else ():
             label = self._pending.pop(reply.id, None)
             if label and isinstance(reply, events.CommandRefused):
                 self._warn(f"{label} refused: {printable(reply.reason)}")

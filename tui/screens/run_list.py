@@ -20,6 +20,7 @@ from core.common.text import printable
 from tui.preferences.palettes import Palette, palette_of
 from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
+from tui.text.labels import sentence_case
 from tui.widgets.first_line import FirstLine
 from tui.widgets.host import host
 from tui.widgets.table import RunListTable
@@ -173,7 +174,7 @@ class RunListScreen(RunFilterScreen):
 
     def _draw(self) -> None:
         columns, now = self.columns, host(self).clock()
-        titles = [listing.column_title(column, self.sort) for column in columns]
+        titles = [sentence_case(listing.column_title(name, self.sort)) for name in columns]
         minute, palette = int(now // 60), palette_of(self.app)
         rows = {
             run.id: (run, self._letter(run.id), run.id == self._best, minute, palette)

@@ -86,8 +86,8 @@ class ChartsTab(RunTab):
         self._charts = dict(self._first)
         self._frame = Container(*self._first.values(), id="charts")
         self._readout = Static(id="readout", markup=False)
-        self._stopping, self._device = Panel("stopping", "stopping"), Panel("device", "device")
-        self._speed, self._rate = Panel("speed", "speed"), Panel("lr", "rate")
+        self._stopping, self._device = Panel("Stopping", "stopping"), Panel("Device", "device")
+        self._speed, self._rate = Panel("Speed", "speed"), Panel("LR", "rate")
         self._panels = Horizontal(
             self._stopping, self._device, self._speed, self._rate, id="panels"
         )
@@ -208,12 +208,12 @@ class ChartsTab(RunTab):
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
         flat = self._flat
         lines = run_status.early_stopping_lines(state, status, short=flat)
-        self._stopping.show(lines, flat, "early stopping")
+        self._stopping.show(lines, flat, "Early stopping")
         lines = devices.panel_lines(state, short=flat)
         self._device.show(lines, flat, devices.device_title(state))
         if slow:
             self._speed.show(run_status.throughput_lines(state), flat)
-        self._rate.show(run_status.learning_rate_lines(state, status), flat, "learning rate")
+        self._rate.show(run_status.learning_rate_lines(state, status), flat, "Learning rate")
 
     def _look(self, change: Callable[[RunState, View], View]) -> None:
         self.view = change(self._state, self.view)

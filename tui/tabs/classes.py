@@ -120,8 +120,8 @@ class ClassesTab(RunTab):
     def show(self, state: RunState, status: str, slow: bool) -> None:
         """Draw the state of the run if it has changed."""
         self._run = (state, status)
-        event = state.best_evaluation if self._best else state.evaluation
-        before = None if self._best else state.evaluation_before
+        event = state.evaluations.best if self._best else state.evaluations.latest
+        before = None if self._best else state.evaluations.before
         empty = "" if event else class_metrics.empty_text(state, status, self._best)
         dark = self.app.current_theme.dark
         shown = self._shown
@@ -165,8 +165,7 @@ class ClassesTab(RunTab):
         if evaluation is None or not has_classes:
             self._empty.update(Content(self._selected.empty or "No classes."))
             return
-        following = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
-        self._title.update(Content(f"{self._selected.title}  v {following}"))
+        self._title.update(Content(f"{self._selected.title}  v view"))
         self._draw_table()
         self._draw_map(evaluation)
         # After the layout, which decides how many lines are visible.

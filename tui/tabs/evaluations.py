@@ -110,7 +110,8 @@ class EvaluationsTab(RunTab):
             if folder is not None:
                 self._evaluate(folder.strip())
 
-        self.app.push_screen(TextDialog("Evaluate on which images?", "", _HINT), evaluate)
+        dialog = TextDialog("Evaluate on which images?", "", _HINT, confirm="Evaluate")
+        self.app.push_screen(dialog, evaluate)
 
     @work(exclusive=True, group="evaluate")
     async def _evaluate(self, folder: str) -> None:

@@ -101,11 +101,12 @@ class ImagesTab(RunTab):
         self._run = (state, status)
         if not self._view or self._view not in image_list.views(state):
             # Samples are saved first. A view that is already open is not changed.
-            self._view = MISTAKES if state.evaluation or not state.samples else [*state.samples][-1]
-        event = state.best_evaluation if self._best else state.evaluation
-        shown = event if self._view == MISTAKES else state.samples.get(self._view)
+            samples = list(state.evaluations.samples)
+            self._view = samples[-1] if samples and not state.evaluations.latest else MISTAKES
+        event = state.evaluations.best if self._best else state.evaluations.latest
+        shown = event if self._view == MISTAKES else state.evaluations.samples.get(self._view)
         empty = "" if shown else image_list.nothing(state, status, self._view, self._best)
-        drawn = (self._view, self._best, empty, len(state.samples))
+        drawn = (self._view, self._best, empty, len(state.evaluations.samples))
         if self._drawn and self._drawn[0] is shown and self._drawn[1:] == drawn:
             return
         self._drawn = (shown, *drawn)

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.charts.plot import ChartSpec, Drawing, draw
+from tui.text.labels import sentence_case
 
 
 class Chart(Widget):
@@ -47,6 +48,7 @@ class Chart(Widget):
         self._spec = spec
         before = self._rows
         self._draw()
+        title = sentence_case(title)
         if (title, legend) != self._titles:
             self._titles = (title, legend)
             # As Content: a plain string would be parsed as markup. This repaints the whole widget.

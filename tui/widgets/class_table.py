@@ -21,6 +21,7 @@ from tui.text.class_metrics import (
     TITLES,
     ClassTableData,
 )
+from tui.text.labels import sentence_case
 
 _WIDTHS = {SUPPORT: 10, PRECISION: 12, CHANGE: 9}
 _FIGURE = 9
@@ -124,7 +125,8 @@ class ClassTable(ScrollView, can_focus=False):
     def _headers(self) -> list[str]:
         column, descending = self._sorted
         arrow = "↓" if descending else "↑"
-        return [f"{arrow}{title}" if n == column else title for n, title in enumerate(TITLES)]
+        titles = [sentence_case(title) for title in TITLES]
+        return [f"{arrow}{title}" if n == column else title for n, title in enumerate(titles)]
 
     def _strip(self, cells: Sequence[str], style: Style) -> Strip:
         segments = [
