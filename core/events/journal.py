@@ -60,7 +60,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JournalOffset:
     """How far a journal was read."""
 
     offset: int = 0
@@ -78,21 +78,21 @@ class JournalReader:
     counted in `skipped`.
     """
 
-    def __init__(self, path: Path, place: Place | None = None) -> None:
-        """`place` is where another reader of the same journal stopped."""
-        place = place or Place()
+    def __init__(self, path: Path, start: JournalOffset | None = None) -> None:
+        """`start` is where another reader of the same journal stopped."""
+        start = start or JournalOffset()
         self.path = path
-        self.skipped = _copied(place.skipped)
+        self.skipped = _copied(start.skipped)
         self.at_end = False
         """Whether the last read left nothing for another one."""
-        self._offset = place.offset
+        self._offset = start.offset
         self._tail = b""
-        self._line = place.line
+        self._line = start.line
 
     @property
-    def place(self) -> Place:
+    def offset(self) -> JournalOffset:
         """How far the journal was read."""
-        return Place(self._offset - len(self._tail), self._line, _copied(self.skipped))
+        return JournalOffset(self._offset - len(self._tail), self._line, _copied(self.skipped))
 
     def read(self, limit: int | None = None) -> Iterator[Record]:
         """Yield the records that are new since the last call.

@@ -1,7 +1,11 @@
-"""Everything that can happen in a run: frozen dataclasses and their JSON lines.
+"""Events of a run: frozen dataclasses, each one JSON line of the journal.
 
-Accuracies are fractions (0 to 1), sizes are bytes, durations are seconds without pauses,
-times are Unix seconds. `step` counts within an epoch from 1, `global_step` over the whole run.
+Accuracies are fractions (0 to 1), sizes are bytes, durations are seconds without pauses, times are
+Unix seconds. `step` counts within an epoch from 1, `global_step` over the whole run.
+
+To add an event, derive a frozen dataclass from `Event`; that registers it by its name. Its sentence
+is registered with `core.events.describe.sentence`, its effect on the run state with
+`core.run.state.folds`.
 """
 
 import math
@@ -14,9 +18,22 @@ from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 
 Counts = dict[str, int]
 
+EVENT_TYPES: dict[str, type["Event"]] = {}
+"""Every event type by the name that stands in the journal; filled by deriving from `Event`."""
+
+
+class Event:
+    """Base class of events."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        # A dataclass with slots is created twice; the second class replaces the first.
+        EVENT_TYPES[cls.__name__] = cls
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(Event):
     """The engine has begun; `config` is the resolved configuration."""
 
     run_id: str
@@ -32,7 +49,7 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResumed:
+class RunResumed(Event):
     """Another process goes on from a checkpoint; what came after that moment is undone.
 
     Epochs before `epoch` of `phase` stand; `step` training steps of `epoch` are done.
@@ -57,7 +74,7 @@ class RunResumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preparing:
+class Preparing(Event):
     """What keeps the run from starting its first step; `done` of `total` where it is countable."""
 
     stage: str
@@ -66,7 +83,7 @@ class Preparing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataReady:
+class DataReady(Event):
     """The pictures are read, checked and split; class names in the order of the labels."""
 
     root: str
@@ -81,7 +98,7 @@ class DataReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Event):
     """What the configuration left to this program, how it was settled and by which figures."""
 
     what: str
@@ -90,7 +107,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelReady:
+class ModelReady(Event):
     """The model stands on its device; `weights` says where its numbers come from."""
 
     name: str
@@ -104,7 +121,7 @@ class ModelReady:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseStarted:
+class PhaseStarted(Event):
     """A phase begins with these values; `epochs` is the most it can take."""
 
     phase: str
@@ -126,7 +143,7 @@ class PhaseStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Event):
     """Where the run is now; loss and top1 are running means over this epoch's pass so far."""
 
     phase: str
@@ -154,7 +171,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochEnded:
+class EpochEnded(Event):
     """One training pass and one validation pass are done, and the verdicts on them."""
 
     phase: str
@@ -184,7 +201,7 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluated:
+class Evaluated(Event):
     """What the validation pass of the epoch that has just ended tells of each class.
 
     Labels are places in `DataReady.classes`. Pictures that could not be read count nowhere.
@@ -209,7 +226,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SamplesSaved:
+class SamplesSaved(Event):
     """The first pictures of a phase, as the network sees them, are on the disk in one picture.
 
     They stand in rows of `columns`, each `side` pixels wide and high.
@@ -227,7 +244,7 @@ class SamplesSaved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointSaved:
+class CheckpointSaved(Event):
     """A checkpoint is on the disk; `path` is relative to the run's folder."""
 
     path: str
@@ -239,7 +256,7 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandApplied:
+class CommandApplied(Event):
     """A command took effect between two steps; `note` says in words what it changed."""
 
     id: str
@@ -254,7 +271,7 @@ class CommandApplied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRefused:
+class CommandRefused(Event):
     """A command made no sense; nothing has changed."""
 
     id: str
@@ -265,7 +282,7 @@ class CommandRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
+class Paused(Event):
     """Training rests between two steps."""
 
     global_step: int
@@ -274,7 +291,7 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
+class Resumed(Event):
     """Training goes on after a pause of `seconds`."""
 
     global_step: int
@@ -282,7 +299,7 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceSample:
+class DeviceSample(Event):
     """A look at the training device and the host; what cannot be known is None."""
 
     device: str
@@ -318,7 +335,7 @@ class DeviceSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warned:
+class Warned(Event):
     """Something a person should know; the run goes on. `files` are relative to the data root."""
 
     code: str
@@ -329,7 +346,7 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhaseEnded:
+class PhaseEnded(Event):
     """A phase is over; `reason` is `epochs`, `early stopping` or `asked`."""
 
     phase: str
@@ -342,7 +359,7 @@ class PhaseEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnded:
+class RunEnded(Event):
     """The last event of a run; `outcome` is `finished`, `stopped` or `failed`."""
 
     outcome: str
@@ -351,31 +368,6 @@ class RunEnded:
     best_phase: str = ""
     best_epoch: int = 0
     seconds: float = 0.0
-
-
-Event = (
-    RunStarted
-    | RunResumed
-    | Preparing
-    | DataReady
-    | Chosen
-    | ModelReady
-    | PhaseStarted
-    | Progress
-    | EpochEnded
-    | Evaluated
-    | SamplesSaved
-    | CheckpointSaved
-    | CommandApplied
-    | CommandRefused
-    | Paused
-    | Resumed
-    | DeviceSample
-    | Warned
-    | PhaseEnded
-    | RunEnded
-)
-EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in Event.__args__}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from core.common.nested import flatten_recorded
 from core.common.text import printable, slug
 from core.events.journal import JournalReader, Skipped
 from core.run.notes import Annotations, Noted, look
-from core.run.snapshot import WORTH_BYTES, Bookmark
+from core.run.snapshot import MIN_BYTES, Snapshot
 from core.run.state import OVER, RunState
 
 DEFAULT_DIR = "runs"
-_NOTES_WORTH = WORTH_BYTES // 20
+_NOTES_WORTH = MIN_BYTES // 20
 """Bytes of a journal that take as long to read as what a person has added to a run."""
 
 
@@ -71,7 +71,7 @@ class RunFolder:
         return self.path / "lock"
 
     @property
-    def bookmark(self) -> Path:
+    def snapshot(self) -> Path:
         """How far the journal was read and what it told; no view needs it."""
         return self.path / ".bookmark.json"
 
@@ -254,7 +254,7 @@ class _Listed:
 class _Open:
     """A run whose journal this process has read."""
 
-    bookmark: Bookmark
+    snapshot: Snapshot
     reader: JournalReader
     state: RunState
 
@@ -281,7 +281,7 @@ class RunList:
         self._listed = listed = {id: item for id, item in before.items() if id in folders}
         self._open = {id: run for id, run in self._open.items() if id in folders}
         rows = [self._row(folder, listed) for folder in folders.values()]
-        if self._unsaved >= WORTH_BYTES:
+        if self._unsaved >= MIN_BYTES:
             self._unsaved = 0
             self._index.write(listed)
         return rows
@@ -308,11 +308,11 @@ class RunList:
     def _read(self, folder: RunFolder) -> RunSummary:
         run = self._open.get(folder.id)
         if run is None:
-            bookmark = Bookmark(folder.journal, folder.bookmark)
-            run = self._open[folder.id] = _Open(bookmark, *bookmark.open())
+            snapshot = Snapshot(folder.journal, folder.snapshot)
+            run = self._open[folder.id] = _Open(snapshot, *snapshot.open())
         for record in run.reader.read():
             run.state.apply(record)
-        write = run.bookmark.keep(run.reader, run.state)
+        write = run.snapshot.save(run.reader, run.state)
         if write:
             write()
         return summarize(folder, run.state, run.reader.skipped, locked=True)

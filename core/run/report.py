@@ -9,7 +9,7 @@ from core.common.codec import to_jsonable
 from core.common.text import printable
 from core.run.folder import RunFolder, RunSummary, is_locked, summarize
 from core.run.history_csv import csv_text
-from core.run.snapshot import Bookmark
+from core.run.snapshot import Snapshot
 from core.run.state import RunState
 from core.run.state_parts import PhaseState
 
@@ -32,7 +32,7 @@ class RunReport:
             "model_ready": state.model,
             "phases": [_phase(phase) for phase in state.phases.values()],
             "history": [{"time": p.time, **asdict(p.result)} for p in state.epochs],
-            "marks": state.marks,
+            "markers": state.markers,
         }
         return json.dumps(to_jsonable(whole), allow_nan=False, indent=2)
 
@@ -64,7 +64,7 @@ def read_report(folder: RunFolder) -> RunReport:
     """Read a run, whether or not it still goes on, and write nothing; raises OSError."""
     # Looked at first: a run that ends while it is read has said so in its journal.
     locked = is_locked(folder)
-    reader, state = Bookmark(folder.journal, folder.bookmark).open()
+    reader, state = Snapshot(folder.journal, folder.snapshot).open()
     for record in reader.read():
         state.apply(record)
     return RunReport(folder, state, summarize(folder, state, reader.skipped, locked))

@@ -1,39 +1,47 @@
-"""The part of `core.run.state` that is about classes and pictures."""
+"""Validation reports and sample sheets of a run, as part of `RunState`."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from core.events import types as ev
 from core.run.state_parts import is_later
 
-if TYPE_CHECKING:
-    from core.run.state import RunState
+
+@dataclass
+class EvaluationState:
+    """The validation reports that views show, and the sample sheets of each phase."""
+
+    latest: ev.Evaluated | None = None
+    before: ev.Evaluated | None = None
+    """The report of the epoch before `latest`."""
+    best: ev.Evaluated | None = None
+    """The report of the best epoch."""
+    samples: dict[str, ev.SamplesSaved] = field(default_factory=dict)
+    """Training samples by phase."""
+
+    def apply(self, report: ev.Evaluated, best_epoch: ev.EpochEnded | None) -> None:
+        """Add the report of the epoch that ended last; `best_epoch` is the best one so far."""
+        if self.latest and not _is_same_epoch(self.latest, report):
+            self.before = self.latest
+        self.latest = report
+        if best_epoch and _is_same_epoch(report, best_epoch):
+            self.best = report
+
+    def rewind(
+        self, phase: str, is_kept: Callable[[ev.Evaluated], bool], best_epoch: ev.EpochEnded | None
+    ) -> None:
+        """Drop what happened after the checkpoint from which a run was resumed in `phase`."""
+        kept = [report for report in (self.latest, self.before) if report and is_kept(report)]
+        self.latest = kept[0] if kept else None
+        self.before = kept[1] if len(kept) > 1 else None
+        known = [report for report in (self.best, *kept) if report]
+        self.best = next(
+            (report for report in known if best_epoch and _is_same_epoch(report, best_epoch)), None
+        )
+        self.samples = {
+            name: event for name, event in self.samples.items() if not is_later(name, phase)
+        }
 
 
-def evaluated(state: "RunState", e: ev.Evaluated, time: float) -> None:
-    """Take in an evaluation of the epoch that ended last."""
-    if state.evaluation and not _is_of(state.evaluation, e):
-        state.evaluation_before = state.evaluation
-    state.evaluation = e
-    if state.best and _is_of(e, state.best.result):
-        state.best_evaluation = e
-
-
-def samples_saved(state: "RunState", e: ev.SamplesSaved, time: float) -> None:
-    """Take in where a phase's first pictures are."""
-    state.samples[e.phase] = e
-
-
-def rewind(state: "RunState", phase: str, stands: Callable[[ev.Evaluated], bool]) -> None:
-    """Forget what came after the moment that a run goes on from, which is in `phase`."""
-    kept = [e for e in (state.evaluation, state.evaluation_before) if e and stands(e)]
-    state.evaluation = kept[0] if kept else None
-    state.evaluation_before = kept[1] if len(kept) > 1 else None
-    best = state.best.result if state.best else None
-    known = [e for e in (state.best_evaluation, *kept) if e and best and _is_of(e, best)]
-    state.best_evaluation = known[0] if known else None
-    state.samples = {name: e for name, e in state.samples.items() if not is_later(name, phase)}
-
-
-def _is_of(e: ev.Evaluated, epoch: ev.Evaluated | ev.EpochEnded) -> bool:
-    return (e.phase, e.epoch) == (epoch.phase, epoch.epoch)
+def _is_same_epoch(report: ev.Evaluated, epoch: ev.Evaluated | ev.EpochEnded) -> bool:
+    return (report.phase, report.epoch) == (epoch.phase, epoch.epoch)

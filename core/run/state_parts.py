@@ -1,17 +1,21 @@
-"""What a run's state is made of: epochs, phases, marks, lines of the log."""
+"""Parts of the run state: epochs, phases, chart markers, log lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from core.config.phases import PHASES
 from core.events import types as ev
 from core.run.early_stopping import EarlyStopping
 
+DERIVED: Mapping[str, bool] = MappingProxyType({"derived": True})
+"""Metadata of fields that follow from the run's epochs and are left out of snapshots."""
+
 
 @dataclass(frozen=True, slots=True)
 class EpochPoint:
-    """An epoch that ended, with its place on the run's x axis (epochs over all phases)."""
+    """A completed epoch with its position on the x axis (epochs over all phases)."""
 
     x: int
     time: float
@@ -19,9 +23,8 @@ class EpochPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Something worth a mark on the charts; `kind` is `phase`, `command`,
-    `warning`, `resume` or `lr`."""
+class Marker:
+    """An event marked on the charts; `kind` is `phase`, `command`, `warning`, `resume` or `lr`."""
 
     x: float
     time: float
@@ -40,33 +43,33 @@ class LogLine:
 
 @dataclass
 class PhaseState:
-    """One of the run's phases as far as it has come."""
+    """The state of one phase."""
 
     name: str
     status: str = "waiting"
     """`waiting`, `running`, `done` or `skipped`."""
     max_epochs: int = 0
-    epochs: list[EpochPoint] = field(default_factory=list)
+    epochs: list[EpochPoint] = field(default_factory=list, metadata=DERIVED)
     started: ev.PhaseStarted | None = None
     start_x: float = 0.0
     stopping: EarlyStopping | None = None
-    """The verdict after the last epoch, with the patience that holds now."""
+    """Early stopping after the last epoch, with the current patience."""
     lr: float = 0.0
     lr_by_hand: bool = False
-    """Whether somebody set it while the run trained, or on resume."""
+    """Whether the learning rate was set manually, live or on resume."""
     scheduler_bad_epochs: int = 0
     reason: str = ""
-    """Why it ended, in words."""
-    best: EpochPoint | None = None
+    """Why the phase ended, as text."""
+    best: EpochPoint | None = field(default=None, metadata=DERIVED)
 
     @property
     def seconds(self) -> float:
-        """Time that its epochs took, without pauses."""
+        """Return the duration of its epochs (s), without pauses."""
         return sum(point.result.seconds for point in self.epochs)
 
     @property
     def verdict(self) -> EarlyStopping | None:
-        """What early stopping made of the last epoch, or begins with."""
+        """Return early stopping after the last epoch, or at the start of the phase."""
         if self.epochs:
             last = self.epochs[-1].result
             return EarlyStopping(last.patience, last.min_delta, last.monitor_best, last.bad_epochs)
@@ -75,7 +78,7 @@ class PhaseState:
         return self.stopping
 
     def rewind(self, kept: list[EpochPoint], resumed: str) -> None:
-        """Go back to the epochs of the run that stand after it was resumed in a phase."""
+        """Go back to the epochs that remain after the run was resumed in phase `resumed`."""
         self.epochs = [point for point in kept if point.result.phase == self.name]
         self.best = last_point(self.epochs, lambda result: result.phase_best)
         self.stopping = self.verdict
@@ -90,7 +93,7 @@ class PhaseState:
             self.status, self.reason, self.started, self.stopping = "waiting", "", None, None
 
     def change(self, item: str, value: Any) -> None:
-        """Show a configuration key of the phase that was set anew on resume."""
+        """Apply a config key of the phase that was changed on resume."""
         if item == "epochs" and isinstance(value, int):
             self.max_epochs = value
         elif item == "lr" and isinstance(value, int | float):
@@ -106,11 +109,11 @@ class PhaseState:
 def last_point(
     points: list[EpochPoint], fits: Callable[[ev.EpochEnded], bool]
 ) -> EpochPoint | None:
-    """Return the latest epoch whose result fits."""
+    """Return the latest epoch for which `fits` holds."""
     return next((point for point in reversed(points) if fits(point.result)), None)
 
 
 def is_later(phase: str, than: str) -> bool:
-    """Whether a phase comes after another one; of two unknown ones none does."""
+    """Return whether a phase comes after another one; False if both are unknown."""
     order = [*PHASES, phase, than]
     return order.index(phase) > order.index(than)

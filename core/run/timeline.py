@@ -15,7 +15,7 @@ class Moment(NamedTuple):
 
 
 @dataclass
-class Course:
+class Timeline:
     """Moments in their order; past `limit` every second one is forgotten, the newest one never."""
 
     limit: int = 2048

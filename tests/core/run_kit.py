@@ -13,7 +13,7 @@ from core.events.types import (
     RunStarted,
 )
 from core.run.folder import RunFolder, RunList, RunSummary, create_run
-from core.run.snapshot import WORTH_BYTES
+from core.run.snapshot import MIN_BYTES
 
 NOW = datetime(2026, 11, 5, 14, 2, 11).timestamp()
 STARTED = RunStarted(run_id="x", name="zebras [red]", config={"model": {"name": "convnext_atto"}})
@@ -78,5 +78,5 @@ def rows_by_id(runs_dir: Path) -> dict[str, RunSummary]:
     return {row.id: row for row in RunList(runs_dir).refresh()}
 
 
-LONG = Preparing(stage="x" * WORTH_BYTES)
+LONG = Preparing(stage="x" * MIN_BYTES)
 """Enough for one process to keep what it has read for the next."""

@@ -26,20 +26,20 @@ def test_a_run_in_sentences() -> None:
     lines = said(scripted.finished().records)
     assert lines[:4] == [
         ("info", "run 20261124-120000-animals20 started"),
-        ("info", "data: 8,069 train and 897 val pictures in 20 classes"),
+        ("info", "data: 8,069 train and 897 val images in 20 classes"),
         (
             "info",
             "model: convnext_base.fb_in22k_ft_in1k_384, 87.6 M parameters, timm; NVIDIA H200, bf16",
         ),
         (
             "info",
-            "phase head begins: 20.5 k parameters train, adam, lr 0.001, at most 30 epochs",
+            "phase head started: 20.5 k trainable parameters, adam, lr 0.001, at most 30 epochs",
         ),
     ]
     assert lines[-2:] == [
         (
             "good",
-            "phase full over after 2 epochs (early stopping); best val 99.37% in epoch 1",
+            "phase full ended after 2 epochs (early stopping); best val 99.37% in epoch 1",
         ),
         ("good", "run finished: both phases are done; best val 99.68%"),
     ]
@@ -70,13 +70,13 @@ def test_reasons_have_words() -> None:
     assert phase_reason("\x1b[2J") == r"\x1b[2J"
 
 
-def test_going_on_says_from_where() -> None:
+def test_resuming_names_the_checkpoint() -> None:
     place = {"phase": "full", "epoch": 3, "step": 7, "global_step": 9, "checkpoint": "last.pt"}
-    by_hand, by_itself = (describe(ev.RunResumed(**place, restart=r)) for r in (False, True))
-    assert by_hand is not None
-    assert by_hand.text == "goes on from last.pt, at full epoch 3, step 7"
-    assert by_itself is not None
-    assert (by_itself.level, by_itself.text.startswith("a process of the run was gone")) == (
+    manual, automatic = (describe(ev.RunResumed(**place, restart=r)) for r in (False, True))
+    assert manual is not None
+    assert manual.text == "resumed from last.pt, full epoch 3, step 7"
+    assert automatic is not None
+    assert (automatic.level, automatic.text.startswith("a rank exited")) == (
         "warning",
         True,
     )

@@ -54,7 +54,7 @@ def test_a_run_in_its_second_phase() -> None:
     assert full.best.result.epoch == 1
     assert full.stopping is not None
     assert (full.stopping.patience, full.stopping.bad_epochs) == (5, 1)
-    assert [(mark.kind, mark.x) for mark in state.marks] == [("phase", 8.0), ("command", 9.0)]
+    assert [(mark.kind, mark.x) for mark in state.markers] == [("phase", 8.0), ("command", 9.0)]
 
 
 def test_a_new_patience_and_learning_rate_count_from_now_on() -> None:
@@ -70,9 +70,9 @@ def test_a_new_patience_and_learning_rate_count_from_now_on() -> None:
 def test_answers_to_commands_are_kept_in_order() -> None:
     script = scripted.running().command("Pause", "paused", id="a")
     script.add(ev.CommandRefused(id="b", command="EndPhase", asked=1.0, reason="no phase runs"))
-    answers = list(fold(script.records).answers)
-    assert [answer.id for answer in answers][-2:] == ["a", "b"]
-    assert isinstance(answers[-1], ev.CommandRefused)
+    replies = list(fold(script.records).replies)
+    assert [answer.id for answer in replies][-2:] == ["a", "b"]
+    assert isinstance(replies[-1], ev.CommandRefused)
 
 
 def test_a_pause_begins_and_ends() -> None:
@@ -96,14 +96,14 @@ def test_a_run_that_ended_counts_no_more_time() -> None:
 def test_a_phase_with_no_epochs_is_left_out() -> None:
     started = ev.RunStarted(run_id="r", name="r", config={"phases": {"head": {"epochs": 0}}})
     head = fold([Record(1, 0.0, started)]).phases["head"]
-    assert (head.status, head.reason) == ("skipped", "left out")
+    assert (head.status, head.reason) == ("skipped", "skipped")
 
 
 def test_a_loss_that_is_not_a_number_is_a_mark_in_the_series() -> None:
     state = fold(scripted.with_nan().records)
     assert any(bucket.nonfinite for bucket in state.curves["loss"])
     assert state.warnings == 1
-    assert state.marks[-1].kind == "warning"
+    assert state.markers[-1].kind == "warning"
     assert state.best is not None
     assert state.best.x == 1
 

@@ -15,7 +15,6 @@ from tui.text.class_metrics import empty_text, epoch_label, other_epoch_hint
 from tui.viewmodel.images import Loaded, load, load_sheet, resolve
 
 MISTAKES = "mistakes"
-_AT_WORK = ("preparing", "running", "paused")
 _OUTSIDE = "lies outside of its folder: it is not read"
 
 
@@ -32,12 +31,12 @@ class Entry:
 
 def views(state: RunState) -> list[str]:
     """Return what can be looked at: the mistakes, and the samples of each phase."""
-    return [MISTAKES, *state.samples]
+    return [MISTAKES, *state.evaluations.samples]
 
 
 def mistakes(state: RunState, best: bool) -> list[Entry]:
     """Return the most confident mistakes of the latest or the best epoch."""
-    event = state.best_evaluation if best else state.evaluation
+    event = state.evaluations.best if best else state.evaluations.latest
     found = event.mistakes if event else []
     return [_mistake(state, mistake) for mistake in found]
 
@@ -46,7 +45,7 @@ def list_title(state: RunState, view: str, best: bool) -> str:
     """Return what stands over the list: for mistakes, how many of all it has."""
     if view != MISTAKES:
         return "samples"
-    event = state.best_evaluation if best else state.evaluation
+    event = state.evaluations.best if best else state.evaluations.latest
     wrong = sum(event.support) - sum(event.correct) if event else 0
     shown = len(event.mistakes) if event else 0
     return f"surest {shown} of {fmt.count(wrong)}" if shown < wrong else "surest first"
@@ -66,7 +65,7 @@ def _mistake(state: RunState, mistake: Mistake) -> Entry:
 
 def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
     """Return the first training pictures of a phase: all together, then each of them."""
-    event = state.samples.get(phase)
+    event = state.evaluations.samples.get(phase)
     if event is None:
         return []
     sheet = resolve(str(run), event.path)
@@ -118,7 +117,7 @@ def title(state: RunState, view: str, best: bool) -> str:
         keys.insert(0, f"v {name}")
     if view != MISTAKES:
         return f"first training pictures of phase {printable(view)} │ {'  '.join(keys)}"
-    event = state.best_evaluation if best else state.evaluation
+    event = state.evaluations.best if best else state.evaluations.latest
     where = f" · {epoch_label(event, best)}" if event else ""
     return f"mistakes{where} │ {'  '.join([other_epoch_hint(best), *keys])}"
 
@@ -127,7 +126,7 @@ def nothing(state: RunState, status: str, view: str, best: bool) -> str:
     """Return why there is no picture, and what to do."""
     if view != MISTAKES:
         return "There are no samples of this phase."
-    event = state.best_evaluation if best else state.evaluation
+    event = state.evaluations.best if best else state.evaluations.latest
     if event:
         return "No picture was taken for another class."
     text = empty_text(state, status, best).replace("Figures by class", "Mistakes")

@@ -15,7 +15,7 @@ from core.events.command_file import append_command
 from core.events.commands import Command, Send
 from core.events.types import Record
 from core.run.folder import RunFolder, effective_status, is_locked
-from core.run.snapshot import Bookmark
+from core.run.snapshot import Snapshot
 from core.run.state import RunState
 
 # Each bound is about a tenth of a second's work: the screen stays alive while it catches up.
@@ -116,8 +116,8 @@ class JournalSource:
         """`read_only_reason` is why this process may not ask for anything, if it may not."""
         self.folder = RunFolder(path)
         self._read_only_reason = read_only_reason
-        self._bookmark = Bookmark(self.folder.journal, self.folder.bookmark)
-        self._reader, self._state = self._bookmark.open()
+        self._snapshot = Snapshot(self.folder.journal, self.folder.snapshot)
+        self._reader, self._state = self._snapshot.open()
 
     def start(self) -> RunState:
         """What the journal told up to the bookmark in the run's folder."""
@@ -131,7 +131,7 @@ class JournalSource:
         """Move the bookmark now and then, in a thread: the disk may be slow."""
         if self._read_only_reason:
             return
-        write = self._bookmark.keep(self._reader, state)
+        write = self._snapshot.save(self._reader, state)
         if write:
             threading.Thread(target=write, name="bookmark").start()
 
@@ -196,7 +196,7 @@ class RunModel:
 
     def pump(self) -> bool:
         """Take in what is new; returns whether anything was."""
-        before, news = self.state.seq, self.state.news
+        before, news = self.state.seq, self.state.activity_seq
         try:
             for record in self.source.read():
                 self.state.apply(record)
@@ -204,7 +204,7 @@ class RunModel:
             self.error = ""
         except OSError as error:
             self.error = os_error_text(error)
-        if self.state.news != news:
+        if self.state.activity_seq != news:
             self._news_at = self._clock()
         return self.state.seq != before
 

@@ -15,7 +15,7 @@ def resumed(script: Script, at: int, phase: str = "head", step: int = 0) -> Scri
 
 
 def where(state: RunState) -> list[int | None]:
-    found = (state.evaluation, state.evaluation_before, state.best_evaluation)
+    found = (state.evaluations.latest, state.evaluations.before, state.evaluations.best)
     return [e.epoch if e else None for e in found]
 
 
@@ -67,7 +67,7 @@ def test_samples_stand_until_their_phase_begins_anew() -> None:
     script = Script().prepare().phase("head").add(samples("head"))
     epoch(script, 1, 0.5)
     script.phase("full").add(samples("full"))
-    assert list(fold(script.records).samples) == ["head", "full"]
+    assert list(fold(script.records).evaluations.samples) == ["head", "full"]
     in_full = resumed(script, 1, "full", step=3)
-    assert list(fold(in_full.records).samples) == ["head", "full"]
-    assert list(fold(resumed(in_full, 2, "head").records).samples) == ["head"]
+    assert list(fold(in_full.records).evaluations.samples) == ["head", "full"]
+    assert list(fold(resumed(in_full, 2, "head").records).evaluations.samples) == ["head"]

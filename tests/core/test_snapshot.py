@@ -1,4 +1,4 @@
-"""A bookmark changes the time that reading a journal takes, and nothing else."""
+"""A snapshot changes how long reading a journal takes, and nothing else."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.events.journal import JournalReader
 from core.events.types import Record
 from core.run.folder import RunFolder
-from core.run.snapshot import Bookmark
+from core.run.snapshot import Snapshot
 from core.run.state import LOG_LINES, RunState
 from tests.core.event_strategies import journals
 from tests.tui import scripted
@@ -21,10 +21,10 @@ from tests.tui import scripted
 BAD_LINES = [b"\n", b"not json\n", b'{"type": "Unknown"}\n', b"\xff\n"]
 
 
-def bookmark(path: Path) -> Bookmark:
-    """One that is written however little it spares."""
+def snapshot(path: Path) -> Snapshot:
+    """Return a snapshot that is saved however little it saves."""
     folder = RunFolder(path)
-    return Bookmark(folder.journal, folder.bookmark, worth=0)
+    return Snapshot(folder.journal, folder.snapshot, min_bytes=0)
 
 
 def read_on(reader: JournalReader, state: RunState, limit: int | None = None) -> RunState:
@@ -38,32 +38,32 @@ def folded(path: Path) -> tuple[JournalReader, RunState]:
     return reader, read_on(reader, RunState())
 
 
-def keep(path: Path, limit: int | None = None) -> None:
-    """Read a journal, or its first `limit` bytes, and leave a bookmark there."""
-    kept = bookmark(path)
+def save(path: Path, limit: int | None = None) -> None:
+    """Read a journal, or its first `limit` bytes, and save a snapshot."""
+    kept = snapshot(path)
     reader, state = kept.open()
     read_on(reader, state, limit)
-    write = kept.keep(reader, state)
+    write = kept.save(reader, state)
     assert write is not None
     write()
 
 
-def opened_anew(path: Path) -> bool:
-    """Whether a reader begins with the first line; what it then reads must be all there is."""
-    reader, state = bookmark(path).open()
-    anew = reader.place.offset == 0
-    assert not anew or repr(state) == repr(RunState())
+def reads_from_the_start(path: Path) -> bool:
+    """Return whether a reader starts at the first line; it must read the whole journal."""
+    reader, state = snapshot(path).open()
+    from_start = reader.offset.offset == 0
+    assert not from_start or repr(state) == repr(RunState())
     read_on(reader, state)
     assert repr(state) == repr(folded(path)[1])
-    return anew
+    return from_start
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run whose bookmark stands at the end of its journal."""
+    """A run with a snapshot of its whole journal."""
     write_journal(tmp_path, lines(scripted.finished().records))
-    keep(tmp_path)
-    assert not opened_anew(tmp_path)
+    save(tmp_path)
+    assert not reads_from_the_start(tmp_path)
     return tmp_path
 
 
@@ -78,31 +78,31 @@ def write_journal(path: Path, written: list[bytes]) -> None:
 
 @settings(max_examples=200)
 @given(records=journals(), data=st.data())
-def test_what_was_kept_and_then_the_rest_is_the_whole(
+def test_snapshot_and_rest_fold_to_the_whole(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "kept"
+    path = tmp_path_factory.getbasetemp() / "saved"
     written = lines(records)
     for bad in data.draw(st.lists(st.sampled_from(BAD_LINES), max_size=3)):
         written.insert(data.draw(st.integers(0, len(written))), bad)
     write_journal(path, written)
-    RunFolder(path).bookmark.unlink(missing_ok=True)
+    RunFolder(path).snapshot.unlink(missing_ok=True)
     whole_reader, whole = folded(path)
 
-    first = bookmark(path)
+    first = snapshot(path)
     reader, state = first.open()
     read_on(reader, state, limit=data.draw(st.integers(1, sum(map(len, written)) + 1)))
-    text, place = repr(state), reader.place
-    write = first.keep(reader, state)
+    text, place = repr(state), reader.offset
+    write = first.save(reader, state)
     assert write is not None
     read_on(reader, state)  # what comes later is not in it
     write()
 
-    reader, state = bookmark(path).open()
-    assert (repr(state), reader.place) == (text, place)
+    reader, state = snapshot(path).open()
+    assert (repr(state), reader.offset) == (text, place)
     read_on(reader, state)
     assert repr(state) == repr(whole)
-    assert reader.place == whole_reader.place
+    assert reader.offset == whole_reader.offset
     assert reader.skipped == whole_reader.skipped
 
 
@@ -113,8 +113,8 @@ def test_epochs_stay_the_same_objects_wherever_they_are(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "same"
     write_journal(path, [b"\n", *lines(records)])
-    keep(path)
-    state = bookmark(path).open()[1]
+    save(path)
+    state = snapshot(path).open()[1]
     known = [id(point) for point in state.epochs]
     phases = state.phases.values()
     assert all(id(point) in known for phase in phases for point in phase.epochs)
@@ -122,18 +122,18 @@ def test_epochs_stay_the_same_objects_wherever_they_are(
         assert best is None or id(best) in known
 
 
-def test_the_log_goes_on_forgetting_its_oldest_lines(tmp_path: Path) -> None:
+def test_the_log_keeps_dropping_its_oldest_lines(tmp_path: Path) -> None:
     script = scripted.running()
     for number in range(LOG_LINES):
         script.command("SetPatience", f"note {number}")
     write_journal(tmp_path, lines(script.records))
-    keep(tmp_path)
+    save(tmp_path)
     more = script.command("SetPatience", "the last one").records[-1:]
     with RunFolder(tmp_path).journal.open("ab") as file:
         file.writelines(lines(more))
-    reader, state = bookmark(tmp_path).open()
+    reader, state = snapshot(tmp_path).open()
     read_on(reader, state)
-    assert (len(state.log), len(state.answers)) == (LOG_LINES, LOG_LINES)
+    assert (len(state.log), len(state.replies)) == (LOG_LINES, LOG_LINES)
     assert "the last one" in state.log[-1].text
     assert repr(state) == repr(folded(tmp_path)[1])
 
@@ -141,10 +141,10 @@ def test_the_log_goes_on_forgetting_its_oldest_lines(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_is_followed_from_its_bookmark(run: Path) -> None:
     with RunFolder(run).journal.open("ab") as file:
         file.write(b'{"torn')
-    assert not opened_anew(run)
+    assert not reads_from_the_start(run)
     with RunFolder(run).journal.open("ab") as file:
         file.write(b" line\n" + lines(scripted.running().records)[-1])
-    assert not opened_anew(run)
+    assert not reads_from_the_start(run)
 
 
 def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     size = folder.journal.stat().st_size
 
-    def written(worth: int, limit: int | None) -> bool:
-        one = Bookmark(folder.journal, folder.bookmark, worth)
+    def written(min_bytes: int, limit: int | None) -> bool:
+        one = Snapshot(folder.journal, folder.snapshot, min_bytes)
         reader, state = one.open()
         read_on(reader, state, limit)
-        return one.keep(reader, state) is not None
+        return one.save(reader, state) is not None
 
     assert not written(size + 1, None)
     assert written(size, None)
@@ -168,17 +168,17 @@ def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
 def test_a_bookmark_is_moved_once_it_lags_behind(tmp_path: Path) -> None:
     write_journal(tmp_path, lines(scripted.running().records))
     folder = RunFolder(tmp_path)
-    one = Bookmark(folder.journal, folder.bookmark, worth=1000)
+    one = Snapshot(folder.journal, folder.snapshot, min_bytes=1000)
     reader, state = one.open()
-    assert one.keep(reader, read_on(reader, state)) is not None
-    assert one.keep(reader, state) is None
+    assert one.save(reader, read_on(reader, state)) is not None
+    assert one.save(reader, state) is None
     line = lines(scripted.running().records)[-1]
     with folder.journal.open("ab") as file:
         file.write(line)
-    assert one.keep(reader, read_on(reader, state)) is None
+    assert one.save(reader, read_on(reader, state)) is None
     with folder.journal.open("ab") as file:
         file.write(line * 3)
-    assert one.keep(reader, read_on(reader, state)) is not None
+    assert one.save(reader, read_on(reader, state)) is not None
 
 
 def other_journal(path: Path) -> None:
@@ -209,9 +209,9 @@ def missing_journal(path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [other_journal, shorter_journal, other_end, other_beginning, missing_journal]
 )
-def test_the_bookmark_of_another_journal_is_none(run: Path, change: Callable[[Path], None]) -> None:
+def test_the_snapshot_of_another_journal_is_ignored(run: Path, change: Callable[[Path], None]) -> None:
     change(run)
-    assert opened_anew(run)
+    assert reads_from_the_start(run)
 
 
 Tree = dict[str, Any]
@@ -238,11 +238,11 @@ SPOILT: dict[str, Callable[[Tree], object]] = {
     "another version": lambda tree: tree.update(made_by="99.0, form 1"),
     "nothing in it": lambda tree: tree.update(content=None),
     "no state": lambda tree: tree["content"].pop("state"),
-    "a negative place": lambda tree: tree["content"]["place"].update(offset=-5),
-    "the place of nothing": lambda tree: tree["content"]["place"].update(offset=0),
-    "a place beyond the end": lambda tree: tree["content"]["place"].update(offset=10**9),
-    "a place no file has": lambda tree: tree["content"]["place"].update(offset=10**30),
-    "another place": lambda tree: tree["content"]["place"].update(offset=100),
+    "a negative offset": lambda tree: tree["content"]["offset"].update(offset=-5),
+    "the offset zero": lambda tree: tree["content"]["offset"].update(offset=0),
+    "an offset beyond the end": lambda tree: tree["content"]["offset"].update(offset=10**9),
+    "an impossible offset": lambda tree: tree["content"]["offset"].update(offset=10**30),
+    "another offset": lambda tree: tree["content"]["offset"].update(offset=100),
     "another probe": lambda tree: tree["content"].update(probe="0" * 64),
     "text for a number": in_state(seq="many"),
     "a list for an object": in_state(phases=[]),
@@ -256,7 +256,7 @@ SPOILT: dict[str, Callable[[Tree], object]] = {
     "a bucket nowhere": at("curves", "loss", "buckets", 0, "x", value="nan"),
     "an epoch nowhere": at("epochs", 0, "x", value=10**400),
     "an epoch at no time": at("epochs", 0, "time", value="inf"),
-    "a mark nowhere": at("marks", 0, "x", value="-inf"),
+    "a mark nowhere": at("markers", 0, "x", value="-inf"),
     "a line at no time": at("log", 0, "time", value="nan"),
     "a phase that began nowhere": at("phases", "head", "start_x", value="inf"),
     "a start at no time": in_state(started="inf"),
@@ -265,43 +265,44 @@ SPOILT: dict[str, Callable[[Tree], object]] = {
 
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_file_that_no_reader_has_written_is_ignored(run: Path, name: str) -> None:
-    file = RunFolder(run).bookmark
+    file = RunFolder(run).snapshot
     tree = json.loads(file.read_bytes())
     SPOILT[name](tree)
     file.write_text(json.dumps(tree))
-    assert opened_anew(run)
+    assert reads_from_the_start(run)
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"\0" * 100, b"[" * 100_000, b"[]", b"{}", b"null", b'{"made_by": []}', b"\xff\xfe{"],
+    ids=["empty", "zeros", "nested", "list", "object", "null", "no version", "not utf-8"],
 )
 def test_a_damaged_file_is_ignored(run: Path, content: bytes) -> None:
-    RunFolder(run).bookmark.write_bytes(content)
-    assert opened_anew(run)
+    RunFolder(run).snapshot.write_bytes(content)
+    assert reads_from_the_start(run)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 2000])
 def test_half_a_file_is_ignored(run: Path, cut: int) -> None:
-    file = RunFolder(run).bookmark
+    file = RunFolder(run).snapshot
     file.write_bytes(file.read_bytes()[:-cut])
-    assert opened_anew(run)
+    assert reads_from_the_start(run)
 
 
 def test_what_is_no_file_is_ignored(run: Path) -> None:
-    file = RunFolder(run).bookmark
+    file = RunFolder(run).snapshot
     for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
         file.rmdir() if file.is_dir() else file.unlink()
         make(file)
-        assert opened_anew(run)
+        assert reads_from_the_start(run)
 
 
 def test_controls_in_what_views_take_for_clean_are_spelt_out(run: Path) -> None:
-    file = RunFolder(run).bookmark
+    file = RunFolder(run).snapshot
     tree = json.loads(file.read_bytes())
     tree["content"]["state"]["phases"]["head"]["reason"] = "a\x1b[2Jb"
     file.write_text(json.dumps(tree))
-    assert bookmark(run).open()[1].phases["head"].reason == r"a\x1b[2Jb"
+    assert snapshot(run).open()[1].phases["head"].reason == r"a\x1b[2Jb"
 
 
 def test_where_nothing_can_be_written_there_is_no_bookmark(
@@ -314,8 +315,8 @@ def test_where_nothing_can_be_written_there_is_no_bookmark(
 
     with monkeypatch.context() as patch:
         patch.setattr("core.common.cache_file.write_text_atomically", refuse)
-        keep(tmp_path)
-    assert opened_anew(tmp_path)
+        save(tmp_path)
+    assert reads_from_the_start(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
 
@@ -325,5 +326,5 @@ def test_a_state_that_is_nested_too_deep_is_not_kept(tmp_path: Path) -> None:
         b'{"seq": 1, "time": 1.0, "type": "RunStarted", "run_id": "r", "name": "r", "config": '
     )
     write_journal(tmp_path, [started + deep + b"}\n"])
-    keep(tmp_path)
-    assert opened_anew(tmp_path)
+    save(tmp_path)
+    assert reads_from_the_start(tmp_path)
