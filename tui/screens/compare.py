@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
@@ -27,10 +27,8 @@ from tui.preferences.palettes import Palette, palette_of
 from tui.text.compare_table import heading, summary, table_rows
 from tui.viewmodel.comparison import Comparison
 from tui.widgets.chart import Chart
+from tui.widgets.host import host
 from tui.widgets.table import MeasuredTable
-
-if TYPE_CHECKING:
-    from tui.app import ConvNextApp
 
 _LAYOUTS = ("-both", "-chart", "-table")
 _LABEL = "label"
@@ -79,10 +77,6 @@ class CompareScreen(Screen[None]):
             id="figures", cursor_type="none", fixed_columns=1, zebra_stripes=True
         )
         self._table.can_focus = False
-
-    @property
-    def _host(self) -> "ConvNextApp":
-        return cast("ConvNextApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay the chart above the table."""
@@ -228,7 +222,7 @@ class CompareScreen(Screen[None]):
 
     def action_export(self) -> None:
         """Ask what to write."""
-        if not self._runs or self._host.refuse_change():
+        if not self._runs or host(self).refuse_change():
             return
         choices = [
             Choice("t", "t", "the table as CSV: results, configuration; a column a run", "table"),
@@ -246,7 +240,7 @@ class CompareScreen(Screen[None]):
     @work
     async def _export(self, kind: str) -> None:
         folders = [self._runs_dir, Path.cwd()]
-        arguments = (self._runs, self.view, kind, folders, self._host.clock())
+        arguments = (self._runs, self.view, kind, folders, host(self).clock())
         try:
             path = await asyncio.to_thread(compare_files.export, *arguments)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -26,11 +26,9 @@ from tui.preferences.settings import CHOICES
 from tui.tabs.base import RunTab
 from tui.text import devices, run_status
 from tui.widgets.chart import Chart
+from tui.widgets.host import host
 from tui.widgets.log import RunLog
 from tui.widgets.panel import Panel
-
-if TYPE_CHECKING:
-    from tui.app import ConvNextApp
 
 _PAIR = 2
 
@@ -116,7 +114,7 @@ class ChartsTab(RunTab):
 
     @property
     def _preferences(self) -> Preferences:
-        return cast("ConvNextApp", self.app).preferences
+        return host(self).preferences
 
     def apply_preferences(self) -> None:
         """Look at it the way the settings say from now on."""
