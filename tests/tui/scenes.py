@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.run.folder import RunFolder
@@ -30,9 +30,6 @@ class Scene:
     name: str
     make: Callable[[], ConvNextApp]
     steps: tuple[Step, ...] = ()
-    anew: bool = False
-    """Whether the scene is left and entered again for another theme: Textual's palette keeps the
-    colours in which it was opened."""
 
 
 def _run(name: str, script: Callable[[], Script], *steps: Step, live: bool = True) -> Scene:
@@ -153,5 +150,5 @@ SCENES = (
     _list("tags", "down", "down", "t"),
     _list("delete", "down", "down", "d"),
     _run("help", scripted.running, "f1"),
-    replace(_run("palette", scripted.running, "ctrl+p", "p"), anew=True),
+    _run("palette", scripted.running, "ctrl+p", "p"),
 )  # fmt: skip
