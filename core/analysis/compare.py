@@ -84,7 +84,7 @@ def compared(
         phase_steps={n: p.started.steps for n, p in state.phases.items() if p.started},
         unfreeze=full.start_x if full and full.started else None,
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
-        commands=tuple(mark.text for mark in state.marks if mark.kind == "command"),
+        commands=tuple(mark.text for mark in state.markers if mark.kind == "command"),
     )
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from statistics import median
 
 from core.config.schema import Config
-from core.run.folder import RunFolder, RunList, RunSummary
-from core.run.snapshot import Bookmark
+from core.run.folder import RunFolder
+from core.run.run_list import RunList
+from core.run.snapshot import Snapshot
 from core.run.state import RunState
 from core.run.state_parts import EpochPoint
+from core.run.summary import RunSummary
 
 _LOOKED_AT = 5
 """Runs that fit are read, newest first, until one tells enough."""
@@ -55,7 +57,7 @@ def _alike(config: Config, rows: Iterable[RunSummary]) -> list[RunSummary]:
 
 def _state(path: Path) -> RunState:
     folder = RunFolder(path)
-    reader, state = Bookmark(folder.journal, folder.bookmark).open()
+    reader, state = Snapshot(folder.journal, folder.snapshot).open()
     with contextlib.suppress(OSError):
         for record in reader.read():
             state.apply(record)

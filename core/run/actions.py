@@ -9,7 +9,8 @@ from typing import Any
 
 from core.common.errors import os_error_text
 from core.common.text import printable
-from core.run.folder import RunFolder, is_locked, lock_owner
+from core.run.folder import RunFolder
+from core.run.lock import is_locked, lock_owner
 from core.run.notes import AnnotationError, Annotations, annotate
 
 TRASH = ".trash"

@@ -18,7 +18,7 @@ from core.run import query_values as values
 from core.run.state import ACTIVE, OVER
 
 if TYPE_CHECKING:
-    from core.run.folder import RunSummary
+    from core.run.summary import RunSummary
 
 Test = Callable[["RunSummary"], bool]
 Number = Callable[["RunSummary"], float | None]

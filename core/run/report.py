@@ -7,11 +7,13 @@ from typing import Any
 
 from core.common.codec import to_jsonable
 from core.common.text import printable
-from core.run.folder import RunFolder, RunSummary, is_locked, summarize
+from core.run.folder import RunFolder
 from core.run.history_csv import csv_text
+from core.run.lock import is_locked
 from core.run.snapshot import Snapshot
 from core.run.state import RunState
 from core.run.state_parts import PhaseState
+from core.run.summary import RunSummary, summarize
 
 
 @dataclass(frozen=True, slots=True)

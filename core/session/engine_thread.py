@@ -23,7 +23,8 @@ from core.events.emitter import Emit, Emitter
 from core.events.journal import replay
 from core.events.replies import applied, refuse_rest, refused
 from core.events.types import Record, RunEnded, Warned
-from core.run.folder import RunFolder, RunLock, create_run, lock_owner
+from core.run.folder import RunFolder, create_run
+from core.run.lock import RunLock, lock_owner
 from core.session import preflight
 from core.session.resume import Resumption
 from core.session.run_setup import RunSetup, release_ranks

@@ -11,8 +11,9 @@ from core.config.load import changed, load_config
 from core.config.schema import Config
 from core.events.commands import Stop
 from core.events.types import Event
-from core.run.folder import DEFAULT_DIR, RunFolder, RunSummary
+from core.run.folder import DEFAULT_DIR, RunFolder
 from core.run.report import read_report
+from core.run.summary import RunSummary
 from core.session.engine_thread import EXIT_USAGE, EngineThread, Result
 
 _POLL_SECONDS = 0.2

@@ -137,7 +137,8 @@ class RunSetup:
             return None
         plan, differences = checked
         self._before_torch()
-        from core.training.setup import find_start_point, prepare_engine
+        from core.training.checkpoints.resume import find_start_point
+        from core.training.setup import prepare_engine
 
         start, resumed, problems = find_start_point(
             self._folder, past, self._config, resumption.changes, self._job
@@ -164,7 +165,13 @@ class RunSetup:
             )
         )
         return prepare_engine(
-            self._config, plan, self._folder, self._emitter, self._mailbox, start, self.group
+            self._config,
+            plan,
+            self._folder,
+            self._emitter,
+            self._mailbox,
+            start=start,
+            group=self.group,
         )
 
     def leave(self) -> None:

@@ -70,7 +70,14 @@ def _train_along(group: "TorchProcessGroup") -> None:
     emit = group.outbox.emit
     start = _start(brief)
     prepared = prepare_engine(
-        brief.config, brief.plan, brief.folder, Emitter(), _NoMailbox(), start, group, emit
+        brief.config,
+        brief.plan,
+        brief.folder,
+        Emitter(),
+        _NoMailbox(),
+        start=start,
+        group=group,
+        emit=emit,
     )
     monitor = DeviceMonitor(prepared.probe, emit)
     try:

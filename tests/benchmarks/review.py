@@ -27,7 +27,8 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from core.events.types import Record
-from core.run.folder import RunFolder, RunList
+from core.run.folder import RunFolder
+from core.run.run_list import RunList
 from tests.tui import scripted
 from tests.tui.command import command, environment
 from tests.tui.kit import Starter, make_app, text

@@ -16,8 +16,7 @@ from core.distributed.torch_process_group import join
 from core.distributed.torchrun_env import find_job
 from core.events.commands import Pause
 from core.events.types import DeviceSample, Warned
-from core.training.features.exchange import exchange
-from core.training.features.store import FeatureStore
+from core.training.features.store import FeatureStore, exchange_features
 
 
 def main(how: str) -> None:
@@ -59,7 +58,7 @@ def main(how: str) -> None:
     rows = np.arange(12, dtype=np.float32).reshape(6, 2)
     own = [0, 1] if group.is_main else [1, 2, 4]
     store.write(own, rows[own])
-    exchange(store, group)
+    exchange_features(store, group)
     found["known"] = store.known.tolist()
     found["rows"] = bool((store.rows[store.known] == rows[store.known]).all())
     print(json.dumps(found), flush=True)

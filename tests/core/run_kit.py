@@ -12,8 +12,10 @@ from core.events.types import (
     RunEnded,
     RunStarted,
 )
-from core.run.folder import RunFolder, RunList, RunSummary, create_run
+from core.run.folder import RunFolder, create_run
+from core.run.run_list import RunList
 from core.run.snapshot import MIN_BYTES
+from core.run.summary import RunSummary
 
 NOW = datetime(2026, 11, 5, 14, 2, 11).timestamp()
 STARTED = RunStarted(run_id="x", name="zebras [red]", config={"model": {"name": "convnext_atto"}})

@@ -8,7 +8,7 @@ from core import Predictor, load_run
 from core.events import commands as cmd
 from core.events import types as ev
 from core.inference.evaluate import evaluate
-from core.inference.labeled_images import Labelled
+from core.inference.labeled_images import LabeledImages
 from core.model.build import copy_weights
 from tests.core.engine_kit import Trained, load, same, small_config, train
 
@@ -33,7 +33,7 @@ def test_the_last_checkpoint_gives_the_last_epochs_figures_again(run: Trained) -
     last = run.of(ev.EpochEnded)[-1]
     val = run.engine.phase_inputs["full"].val.dataset
     root = Path(str(run.engine.config.data.root))
-    pictures = Labelled(root, "val", [str(root / path) for path in val.paths], val.labels)
+    pictures = LabeledImages(root, "val", [str(root / path) for path in val.paths], val.labels)
     predictor = Predictor(load_run(run.folder.path, "last"), device="cpu")
     figures = evaluate(predictor, pictures).figures
     assert figures["loss"] == pytest.approx(last.val_loss, rel=1e-5)

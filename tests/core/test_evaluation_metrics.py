@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from core.events.evaluation_parts import CalibrationBin, Confusion
 from core.events.types import Evaluated, Event
-from core.training import evaluation_metrics
-from core.training import metrics
+from core.training import evaluation_metrics, metrics
 from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import RunningMetrics, cross_entropy
 

@@ -10,7 +10,8 @@ from core import TrainingFailed, fit, load_run
 from core.common.errors import SetupError
 from core.events import types as ev
 from core.events.journal import replay
-from core.run.folder import RunFolder, is_locked
+from core.run.folder import RunFolder
+from core.run.lock import is_locked
 from tests.core.engine_kit import SMALL, slow_except, small_config
 from tests.tools.processes import fork_server
 from tests.tui.command import environment

@@ -20,26 +20,26 @@ from core.analysis.class_metrics import Evaluation
 from core.common.errors import SetupError
 from core.inference.bootstrap import (
     FIGURES,
-    PictureFigures,
+    PerImageResults,
     difference_intervals,
     intervals,
     point_estimates,
 )
-from core.inference.evaluate import PictureMetrics, evaluate
+from core.inference.evaluate import PerImageMetrics, evaluate
 from core.inference.html_report import html_report
-from core.inference.labeled_images import labelled_pictures
-from core.training.class_metrics import BINS
+from core.inference.labeled_images import list_labeled_images
+from core.training.evaluation_metrics import BINS
 from core.training.metrics import cross_entropy
 
 
 def passed(
     count: int, classes: int, seed: int, batch: int
-) -> tuple[torch.Tensor, torch.Tensor, PictureMetrics]:
+) -> tuple[torch.Tensor, torch.Tensor, PerImageMetrics]:
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(count, classes, generator=generator)
     labels = torch.randint(classes, (count,), generator=generator)
     logits[torch.arange(count), labels] += 1.0
-    metrics = PictureMetrics([str(n) for n in range(count)])
+    metrics = PerImageMetrics([str(n) for n in range(count)])
     for first in range(0, count, batch):
         some = slice(first, first + batch)
         loss = cross_entropy(logits[some], labels[some])
@@ -72,11 +72,11 @@ def test_figures_are_those_of_scikit_learn_and_torchmetrics(
     assert evaluation.calibration_error == pytest.approx(found["ece"], abs=1e-6 * BINS)
 
 
-def made(right: list[bool]) -> PictureFigures:
+def made(right: list[bool]) -> PerImageResults:
     labels = np.zeros(len(right), int)
     predicted = np.where(right, 0, 1)
     some = np.full(len(right), 0.5)
-    return PictureFigures(labels, predicted, some, some, np.array(right))
+    return PerImageResults(labels, predicted, some, some, np.array(right))
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
@@ -112,7 +112,7 @@ def predictor(trained: Path) -> Predictor:
 
 
 def test_an_evaluation_agrees_with_the_predictions(photos: Path, predictor: Predictor) -> None:
-    pictures = labelled_pictures(photos, predictor.classes)
+    pictures = list_labeled_images(photos, predictor.classes)
     result = evaluate(predictor, pictures)
     probabilities = predictor.predict(pictures.paths)
     guesses = probabilities.argmax(axis=1)
@@ -129,7 +129,7 @@ def test_an_evaluation_agrees_with_the_predictions(photos: Path, predictor: Pred
 def test_flip_is_the_mean_of_a_picture_and_its_mirror_image(
     photos: Path, predictor: Predictor
 ) -> None:
-    pictures = labelled_pictures(photos, predictor.classes)
+    pictures = list_labeled_images(photos, predictor.classes)
     result = evaluate(predictor, pictures, tta="flip")
     images = torch.stack([predictor.transform(Image.open(path)) for path in pictures.paths])
     both = [predictor.logits(one).double().softmax(dim=1) for one in (images, images.flip(3))]
@@ -144,7 +144,7 @@ def test_flip_is_the_mean_of_a_picture_and_its_mirror_image(
 def test_other_views_leave_the_plain_figures_as_they_are(
     kind: str, photos: Path, predictor: Predictor
 ) -> None:
-    pictures = labelled_pictures(photos, predictor.classes)
+    pictures = list_labeled_images(photos, predictor.classes)
     plain, with_views = evaluate(predictor, pictures), evaluate(predictor, pictures, kind)
     assert with_views.figures == plain.figures
     assert with_views.tta is not None
@@ -160,14 +160,14 @@ def test_what_cant_be_read_is_named_and_left_out(
         folder.mkdir()
         (folder / "good.png").write_bytes((photos / f"class_{label}" / "000.png").read_bytes())
     (tmp_path / "class_0" / "torn.png").write_bytes(b"\x89PNG")
-    result = evaluate(predictor, labelled_pictures(tmp_path, predictor.classes))
+    result = evaluate(predictor, list_labeled_images(tmp_path, predictor.classes))
     assert result.labels == [0, 1]
     ((path, error),) = result.unreadable
     assert path.endswith("torn.png") and error
     for file in tmp_path.glob("*/good.png"):
         file.write_bytes(b"")
     with pytest.raises(SetupError, match="no picture in it can be read"):
-        evaluate(predictor, labelled_pictures(tmp_path, predictor.classes))
+        evaluate(predictor, list_labeled_images(tmp_path, predictor.classes))
 
 
 def test_parts_are_found_by_their_names(tmp_path: Path) -> None:
@@ -175,11 +175,11 @@ def test_parts_are_found_by_their_names(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / f"{name[0]}.png").touch()
     names = {
-        part: [Path(path).name for path in labelled_pictures(tmp_path, ["a", "b"], part).paths]
+        part: [Path(path).name for path in list_labeled_images(tmp_path, ["a", "b"], part).paths]
         for part in (None, "val", "train")
     }
     assert names == {None: ["t.png"], "val": ["v.png"], "train": ["t.png"]}
-    assert labelled_pictures(tmp_path / "test", ["a", "b"]).labels == [1]
+    assert list_labeled_images(tmp_path / "test", ["a", "b"]).labels == [1]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_folder_of_other_classes_is_refused(
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").touch()
     with pytest.raises(SetupError, match=message):
-        labelled_pictures(tmp_path, classes, part)
+        list_labeled_images(tmp_path, classes, part)
 
 
 def test_a_report_needs_nothing_and_trusts_no_name(
@@ -207,7 +207,7 @@ def test_a_report_needs_nothing_and_trusts_no_name(
     wrong.mkdir()
     name = "<script>alert(1)<'\"&\x1b.png"
     (wrong / name).write_bytes((photos / "class_0" / "000.png").read_bytes())
-    page = html_report(evaluate(predictor, labelled_pictures(tmp_path, predictor.classes)))
+    page = html_report(evaluate(predictor, list_labeled_images(tmp_path, predictor.classes)))
     assert "<script" not in page
     assert "\x1b" not in page
     assert "&lt;script&gt;alert(1)" in page

@@ -9,8 +9,8 @@ import pytest
 from core.common.errors import DataError, SetupError
 from core.common.location import expand_user
 from core.data.image_folder import list_images
-from core.inference.input_paths import picture_paths
-from core.inference.labeled_images import labelled_pictures
+from core.inference.input_paths import image_paths
+from core.inference.labeled_images import list_labeled_images
 from core.run.find import find_run
 from core.run.folder import RunFolder
 from core.run.saved_evaluations import keep, kept_evaluations
@@ -39,12 +39,12 @@ def messy(tmp_path: Path) -> Path:
 def test_predicting_and_evaluating_see_what_training_sees(messy: Path) -> None:
     trained_on = [str(messy / listed.path) for listed in list_images(messy)]
     assert len(trained_on) == 6
-    assert sorted(picture_paths([str(messy)])) == trained_on
-    assert sorted(labelled_pictures(messy, ("class_0", "class_1")).paths) == trained_on
+    assert sorted(image_paths([str(messy)])) == trained_on
+    assert sorted(list_labeled_images(messy, ("class_0", "class_1")).paths) == trained_on
 
 
 def test_a_pattern_for_all_folders_goes_round_no_link_twice(messy: Path) -> None:
-    found = list(map(os.path.realpath, picture_paths([f"{messy}/class_*/**/*.png"])))
+    found = list(map(os.path.realpath, image_paths([f"{messy}/class_*/**/*.png"])))
     assert len(found) == len(set(found)) == 6 + 3  # with what systems leave about
 
 
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_looked_into_is_named(
         return scandir(place)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    for look in (list_images, lambda root: list(picture_paths([str(root)]))):
+    for look in (list_images, lambda root: list(image_paths([str(root)]))):
         with pytest.raises(DataError, match=r"class_1/more: Permission denied; make it readable"):
             look(messy)
 

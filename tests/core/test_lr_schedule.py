@@ -168,7 +168,7 @@ def test_a_cosine_in_a_run_leaves_no_marks_of_plateaus(photos: Path, tmp_path: P
     assert lrs == sorted(lrs, reverse=True) and len(set(lrs)) == 4
     assert all(e.lr == e.next_lr for e in trained.of(ev.EpochEnded))
     state = fold(Record(n, float(n), event) for n, event in enumerate(trained.events, 1))
-    assert not [mark for mark in state.marks if mark.kind == "lr"]
+    assert not [mark for mark in state.markers if mark.kind == "lr"]
     started = trained.of(ev.PhaseStarted)[0]
     assert (started.scheduler, started.warmup_epochs) == ("cosine", 0.5)
 

@@ -19,7 +19,7 @@ from core.forecast.model_info import ModelInfo, model_info, weights_cached, weig
 from core.forecast.model_probe import probe
 from core.forecast.throughput_history import ThroughputHistory, find_throughput
 from core.model.build import build_model
-from core.run.folder import RunList
+from core.run.run_list import RunList
 from tests.core.run_kit import HEAD, STARTED, epoch, make_run
 
 TINY = "test_convnext"

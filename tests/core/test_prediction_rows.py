@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.common.errors import SetupError
-from core.inference.input_paths import picture_paths
-from core.inference.predict import Sample, write_submission
-from core.inference.prediction_rows import CsvForm, JsonlForm, Row, RowForm
-from core.inference.resumable_output import OutFile, about_file
+from core.inference.input_paths import image_paths
+from core.inference.predict import ReservoirSample, write_submission
+from core.inference.prediction_rows import CsvFormat, JsonlFormat, PredictionRow, RowFormat
+from core.inference.resumable_output import ResumableOutput, metadata_file
 
 ABOUT = {"sha256": "a" * 64, "precision": "fp32"}
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -23,29 +23,29 @@ odd_paths = st.text(st.sampled_from('ab/ ",\n\r;é写\udcff'), min_size=1, max_s
 shares = st.integers(0, 10**6).map(lambda n: n / 10**6)
 
 
-def rows(top: int) -> st.SearchStrategy[Row]:
+def rows(top: int) -> st.SearchStrategy[PredictionRow]:
     ranked = st.lists(st.tuples(names, shares), min_size=top, max_size=top).map(tuple)
-    whole = st.builds(Row, odd_paths, ranked)
-    return whole | st.builds(Row, odd_paths, st.just(()), st.just("the file is empty"))
+    whole = st.builds(PredictionRow, odd_paths, ranked)
+    return whole | st.builds(PredictionRow, odd_paths, st.just(()), st.just("the file is empty"))
 
 
-def plain(row: Row) -> tuple[object, ...]:
+def plain(row: PredictionRow) -> tuple[object, ...]:
     return row.path, tuple(tuple(pair) for pair in row.ranked), row.error
 
 
-@pytest.mark.parametrize("kind", [CsvForm, JsonlForm])
+@pytest.mark.parametrize("kind", [CsvFormat, JsonlFormat])
 @given(found=st.lists(rows(2), min_size=1, max_size=6), data=st.data())
 def test_cut_anywhere_a_file_goes_on_to_the_same_bytes(
-    kind: type[RowForm],
-    found: list[Row],
+    kind: type[RowFormat],
+    found: list[PredictionRow],
     data: st.DataObject,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("out")
     form, paths = kind(2), [row.path for row in found]
 
-    def go_on(file: Path) -> list[Row]:
-        out = OutFile(file, form, ABOUT)
+    def go_on(file: Path) -> list[PredictionRow]:
+        out = ResumableOutput(file, form, ABOUT)
         done, left = out.after_done(paths)
         before = list(done)
         rest = list(left)
@@ -58,22 +58,22 @@ def test_cut_anywhere_a_file_goes_on_to_the_same_bytes(
     whole = (folder / "whole").read_bytes()
     cut = folder / "cut"
     cut.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    about_file(cut).write_bytes(about_file(folder / "whole").read_bytes())
+    metadata_file(cut).write_bytes(metadata_file(folder / "whole").read_bytes())
     before = go_on(cut)
     assert [plain(row) for row in before] == [plain(row) for row in found[: len(before)]]
     assert cut.read_bytes() == whole
 
 
 def test_csv_is_what_the_csv_module_reads(tmp_path: Path) -> None:
-    form = CsvForm(2)
-    found = [Row('a "b",\n.jpg', (("cats", 0.75), ("dogs", 0.25))), Row("c", (), "no such file")]
+    form = CsvFormat(2)
+    found = [PredictionRow('a "b",\n.jpg', (("cats", 0.75), ("dogs", 0.25))), PredictionRow("c", (), "no such file")]
     text = (form.head + b"".join(map(form.line, found))).decode()
     first, second = csv.DictReader(io.StringIO(text, newline=""))
     assert first["path"] == 'a "b",\n.jpg'
     assert (first["label"], float(first["confidence"]), first["error"]) == ("cats", 0.75, "")
     assert (first["label_2"], float(first["confidence_2"])) == ("dogs", 0.25)
     assert (second["label"], second["confidence"], second["error"]) == ("", "", "no such file")
-    told = json.loads(JsonlForm(2).line(found[1]))
+    told = json.loads(JsonlFormat(2).line(found[1]))
     assert told == {
         "path": "c",
         "label": "",
@@ -84,10 +84,10 @@ def test_csv_is_what_the_csv_module_reads(tmp_path: Path) -> None:
 
 
 def written(folder: Path) -> Path:
-    out = OutFile(folder / "p.csv", CsvForm(1), ABOUT)
+    out = ResumableOutput(folder / "p.csv", CsvFormat(1), ABOUT)
     done, _ = out.after_done([])
     assert list(done) == []
-    out.append([Row("a", (("cats", 1.0),)), Row("b", (("dogs", 0.5),))])
+    out.append([PredictionRow("a", (("cats", 1.0),)), PredictionRow("b", (("dogs", 0.5),))])
     out.close()
     return folder / "p.csv"
 
@@ -97,7 +97,7 @@ def written(folder: Path) -> Path:
     [(["a", "x"], "row 2 is b, where the pictures now have x"), (["a"], "now have none")],
 )
 def test_other_pictures_are_noticed(paths: list[str], message: str, tmp_path: Path) -> None:
-    out = OutFile(written(tmp_path), CsvForm(1), ABOUT)
+    out = ResumableOutput(written(tmp_path), CsvFormat(1), ABOUT)
     with pytest.raises(SetupError, match=message):
         list(out.after_done(paths)[0])
     out.close()
@@ -106,21 +106,21 @@ def test_other_pictures_are_noticed(paths: list[str], message: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("form", "about", "message"),
     [
-        (CsvForm(1), {**ABOUT, "sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
-        (CsvForm(1), {**ABOUT, "precision": "bf16"}, "was written with --precision fp32;"),
-        (CsvForm(2), ABOUT, "was written with --top 1;"),
-        (JsonlForm(1), ABOUT, "was written with the form csv;"),
+        (CsvFormat(1), {**ABOUT, "sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
+        (CsvFormat(1), {**ABOUT, "precision": "bf16"}, "was written with --precision fp32;"),
+        (CsvFormat(2), ABOUT, "was written with --top 1;"),
+        (JsonlFormat(1), ABOUT, "was written with the form csv;"),
     ],
 )
 def test_other_weights_and_options_never_share_a_file(
-    form: RowForm, about: dict[str, str], message: str, tmp_path: Path
+    form: RowFormat, about: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     file = written(tmp_path)
     before = file.read_bytes()
     with pytest.raises(SetupError, match=message):
-        OutFile(file, form, about)
+        ResumableOutput(file, form, about)
     assert file.read_bytes() == before
-    out = OutFile(file, form, about, overwrite=True)
+    out = ResumableOutput(file, form, about, overwrite=True)
     assert list(out.after_done(["z"])[0]) == []
     out.close()
 
@@ -128,39 +128,39 @@ def test_other_weights_and_options_never_share_a_file(
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("my,own\n")
     with pytest.raises(SetupError, match="not a file of this command's"):
-        OutFile(tmp_path / "p.csv", CsvForm(1), ABOUT)
+        ResumableOutput(tmp_path / "p.csv", CsvFormat(1), ABOUT)
     assert (tmp_path / "p.csv").read_text() == "my,own\n"
 
 
 def test_two_processes_never_write_the_same_file(tmp_path: Path) -> None:
     file = written(tmp_path)
-    held = OutFile(file, CsvForm(1), ABOUT)
+    held = ResumableOutput(file, CsvFormat(1), ABOUT)
     with pytest.raises(SetupError, match="being written by another process"):
-        OutFile(file, CsvForm(1), ABOUT)
+        ResumableOutput(file, CsvFormat(1), ABOUT)
     held.close()
-    OutFile(file, CsvForm(1), ABOUT).close()
+    ResumableOutput(file, CsvFormat(1), ABOUT).close()
 
 
 def test_a_submission_has_names_and_classes(tmp_path: Path) -> None:
-    found = [Row("x/0001.jpg", (("cats", 0.75),)), Row("y/0002.tar.png", (), "torn")]
+    found = [PredictionRow("x/0001.jpg", (("cats", 0.75),)), PredictionRow("y/0002.tar.png", (), "torn")]
     write_submission(found, tmp_path / "s.csv")
     assert (tmp_path / "s.csv").read_text() == "ID,Label\n0001,cats\n0002.tar,\n"
 
 
 @given(st.integers(0, 60), st.integers(1, 8))
 def test_a_sample_has_rows_of_the_stream_each_once(count: int, most: int) -> None:
-    sample = Sample(most)
+    sample = ReservoirSample(most)
     for number in range(count):
-        sample.add(Row(str(number)))
+        sample.add(PredictionRow(str(number)))
     kept = [row.path for row in sample.rows]
     assert len(kept) == len(set(kept)) == min(most, count)
     assert set(kept) <= {str(number) for number in range(count)}
 
 
 def test_a_sample_is_not_only_of_the_beginning() -> None:
-    sample = Sample(10)
+    sample = ReservoirSample(10)
     for number in range(1000):
-        sample.add(Row(str(number)))
+        sample.add(PredictionRow(str(number)))
     assert 200 < sum(int(row.path) for row in sample.rows) / 10 < 800
 
 
@@ -188,19 +188,19 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_arguments_are_files_folders_and_patterns(
     arguments: list[str], expected: list[str], tree: Path
 ) -> None:
-    assert list(picture_paths(arguments)) == expected
+    assert list(image_paths(arguments)) == expected
 
 
 @pytest.mark.parametrize("argument", [".c/none*", "empty"])
 def test_what_holds_no_picture_is_told_before_anything_is_done(argument: str, tree: Path) -> None:
     (tree / "empty").mkdir()
     with pytest.raises(SetupError, match=r"no (picture|file)"):
-        picture_paths(["b", argument])
+        image_paths(["b", argument])
 
 
 def test_a_name_that_is_no_text_is_kept(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.jpg")
     (tmp_path / name).touch()
-    (found,) = picture_paths([str(tmp_path)])
-    for form in (CsvForm(1), JsonlForm(1)):
-        assert form.parse(form.line(Row(found))).path == found
+    (found,) = image_paths([str(tmp_path)])
+    for form in (CsvFormat(1), JsonlFormat(1)):
+        assert form.parse(form.line(PredictionRow(found))).path == found

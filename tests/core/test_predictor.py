@@ -112,7 +112,7 @@ def test_a_damaged_checkpoint_is_named_with_what_else_there_is(
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(SetupError, match=r"best\.pt doesn't fit its checksum.*best-head") as told:
+    with pytest.raises(SetupError, match=r"best\.pt doesn't match its checksum.*best-head") as told:
         load_run(copy)
     assert "\n" not in str(told.value)
     assert load_run(copy, "best-head").classes

@@ -11,7 +11,8 @@ from core.events import commands as cmd
 from core.events import types as ev
 from core.events.journal import replay
 from core.run.find import find_run
-from core.run.folder import RunFolder, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
 from core.run.state import fold
 from core.session.engine_thread import EngineThread, Result
 from core.session.resume import plan_resumption

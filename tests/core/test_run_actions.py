@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from core.run.actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
-from core.run.folder import RunFolder, RunList, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
+from core.run.run_list import RunList
 from tests.core.run_kit import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
 
 

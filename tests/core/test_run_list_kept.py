@@ -8,7 +8,9 @@ import pytest
 
 from core.events.journal import JournalReader
 from core.events.types import Record
-from core.run.folder import RunFolder, RunList, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
+from core.run.run_list import RunList
 from tests.core.run_kit import (
     FINISHED,
     HEAD,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.run.folder import RunSummary
 from core.run.query import KEYS, SORTS, Query, QueryError, Sort, parse, sorted_by
+from core.run.summary import RunSummary
 
 NOW = datetime(2026, 11, 24, 14, 0).timestamp()
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from core.events.types import RunStarted
-from core.run.folder import RunFolder, RunList, RunLock, RunSummary, create_run, is_locked
+from core.run.folder import RunFolder, create_run
+from core.run.lock import RunLock, is_locked
+from core.run.run_list import RunList
+from core.run.summary import RunSummary
 from tests.core.run_kit import FINISHED, HEAD, NOW, STARTED, epoch, make_run, only_row, write
 
 
@@ -60,7 +63,8 @@ def test_looking_at_a_lock_does_not_take_it(tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from core.runs import RunFolder, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
 lock = RunLock(RunFolder(Path(sys.argv[1])))
 print("held", flush=True)
 sys.stdin.read()

@@ -163,7 +163,7 @@ def pulled(work: Path, changes: list[str]) -> list[str]:
         began = time.monotonic()
         code = machines.wait_for_the_ranks()
     seconds = time.monotonic() - began
-    said = only_run(work / "runs").log.read_text().count("the other ranks can't be reached")
+    said = only_run(work / "runs").log.read_text().count("the other ranks are unreachable")
     print(f"pulled: exit code {code} after {seconds:.0f} s, told by {said} ranks", flush=True)
     return [] if code and said == len(NAMES) else [f"exit code {code}, told by {said} ranks"]
 

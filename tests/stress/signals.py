@@ -33,7 +33,8 @@ import psutil
 from core.events import types as ev
 from core.events.journal import replay
 from core.events.types import Event
-from core.run.folder import RunFolder, is_locked
+from core.run.folder import RunFolder
+from core.run.lock import is_locked
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from tests.make_images import make_images
 from tests.stress.common import options, settings, surroundings, temporaries, verdict

@@ -1,4 +1,4 @@
-"""Scripted runs whose epochs were evaluated, with few and with very many classes."""
+"""Scripted runs with evaluations, of few and of very many classes."""
 
 import random
 from pathlib import Path
@@ -15,12 +15,12 @@ ANIMALS = (
     *("goats", "horses", "lions", "monkeys", "owls", "pandas", "rabbits", "sheep", "tigers"),
     "zebras",
 )
-# What a terminal must not take for its own: markup, controls, the other direction, wide signs.
+# Names that a terminal must not interpret: markup, controls, right-to-left, wide characters.
 ODD = ("[red]x[/]", "a\x1b[2Jb", "‮shalom שלום", "写真の犬", "👩‍👩‍👧 family", "n\r\nl" * 20, "")
 
 
 def animals() -> Script:
-    """Two epochs of twenty classes; the ducks are taken for birds more often than before."""
+    """Two epochs of twenty classes; in the second more ducks are predicted as birds."""
     script = _prepared(list(ANIMALS))
     for epoch in (1, 2):
         matrix = _matrix(20, 50, epoch)
@@ -31,14 +31,14 @@ def animals() -> Script:
 
 
 def odd_names() -> Script:
-    """Classes with names of all kinds."""
+    """Classes with unusual names."""
     script = _prepared(list(ODD)).epoch("head", 1, 0.5, 0.8)
     mistakes = [Mistake(f"{name}/x.jpg", n, 0, 0.5) for n, name in enumerate(ODD)]
     return script.add(evaluated(_matrix(len(ODD), 10, 1), mistakes=mistakes))
 
 
 def thousand() -> Script:
-    """As many classes as ImageNet has, two thousand pairs of them confused."""
+    """A thousand classes, as in ImageNet, and two thousand confused pairs."""
     script = _prepared([f"class number {n}" for n in range(1000)])
     choose = random.Random(4)
     found: dict[tuple[int, int], int] = {}
@@ -101,9 +101,9 @@ def _mistakes() -> list[Mistake]:
     return [Mistake(f"ducks/{number:03}.jpg", 6, 1, 0.99 - number / 50) for number in range(24)]
 
 
-def with_pictures(folder: Path) -> Script:
-    """A run with mistakes and samples whose pictures are on the disk, but for the last three
-    mistakes: one is gone, one damaged, one outside of the data."""
+def with_images(folder: Path) -> Script:
+    """A run with misclassified images and training samples on disk. The last three images cannot be
+    shown: one is missing, one damaged, one outside the data folder."""
     root = folder / "photos"
     mistakes = []
     for number in range(4):
@@ -137,9 +137,9 @@ def with_pictures(folder: Path) -> Script:
 
 
 def _photo(number: int) -> Image.Image:
-    """A disc before a colour that changes from left to right."""
+    """A disc on a horizontal gradient."""
     photo = Image.linear_gradient("L").rotate(90).resize((240, 180))
     other = Image.new("L", photo.size, 40 * number % 256)
-    picture = Image.merge("RGB", (photo, other, photo.rotate(180)))
-    ImageDraw.Draw(picture).ellipse((60, 30, 180, 150), fill=(240, 200 - 20 * number, 60))
-    return picture
+    image = Image.merge("RGB", (photo, other, photo.rotate(180)))
+    ImageDraw.Draw(image).ellipse((60, 30, 180, 150), fill=(240, 200 - 20 * number, 60))
+    return image

@@ -1,4 +1,4 @@
-"""Runs at the edges of what there may be, written the way the engine writes them."""
+"""Extreme runs, written as the engine writes them."""
 
 import math
 import unicodedata
@@ -15,15 +15,15 @@ from tests.tui.scripted import Script
 EVIL = (
     "[red]a\x1b[2J[/] \u202eשלום\u202c\u2066 \x9b31m\x07\r\n\t写真 👩‍👩‍👧 \x1b]0;t\x1b\\ \udcff [/x"
 )
-"""Markup, escapes, the other direction, controls of seven and eight bits, wide signs, a byte that
-is no UTF-8."""
+"""Markup, escapes, right-to-left text, 7-bit and 8-bit controls, wide characters, and a byte that is
+not UTF-8."""
 EVIL_FOLDER = "20261124-080000-[b]\x1b[2J\u202e写"
 _HARMLESS = {"\u200d", "\ufe0e", "\ufe0f"}
 _CODES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def codes(text: str) -> set[str]:
-    """Return the characters of a line that a terminal doesn't draw but obeys."""
+    """Return the control characters of a line: those that a terminal executes instead of draws."""
     return {c for c in text if unicodedata.category(c) in _CODES and c not in _HARMLESS}
 
 
@@ -32,7 +32,7 @@ def thousand_classes() -> Script:
 
 
 def long_run() -> Script:
-    """300 epochs in two phases, with 50 commands on the way, each tenth one refused."""
+    """300 epochs in two phases, with 50 commands, every tenth of them refused."""
     script = Script("long").prepare().gpu().phase("head", 200)
     for number in range(1, 301):
         phase, epoch = ("head", number) if number <= 200 else ("full", number - 200)
@@ -43,7 +43,7 @@ def long_run() -> Script:
             script.add(ev.PhaseEnded(phase="head", reason="epochs", epochs=200, seconds=9600.0))
             script.phase("full", 100, lr=1e-4)
         if number % 6 == 0:
-            _ask(script, phase, number // 6)
+            _add_command(script, phase, number // 6)
     return script.add(ev.RunEnded(outcome="finished", reason="both phases are done"))
 
 
@@ -66,7 +66,7 @@ def _epoch(script: Script, phase: str, epoch: int, loss: float, top1: float) -> 
     )
 
 
-def _ask(script: Script, phase: str, number: int) -> None:
+def _add_command(script: Script, phase: str, number: int) -> None:
     if number % 10 == 0:
         script.add(
             ev.CommandRefused(
@@ -83,7 +83,7 @@ def _ask(script: Script, phase: str, number: int) -> None:
 
 
 def only_nan() -> Script:
-    """Three epochs in which nothing was a number."""
+    """Three epochs in which all metrics are NaN."""
     script = Script("nan").prepare().host_only().phase("head", 30)
     nothing: dict[str, Any] = {
         "top1": math.nan,
@@ -98,11 +98,11 @@ def only_nan() -> Script:
 
 
 def evil_names() -> Script:
-    """Every text that comes from outside is as bad as texts get."""
+    """All external texts are hostile."""
     script = Script("odd")
     config = _config(script)
     config["data"]["root"] = config[EVIL] = EVIL
-    # Anew: no configuration would take such a name, but other hands may write journals.
+    # Replaced: no configuration accepts such a name, but a journal may contain it.
     started = ev.RunStarted(run_id=EVIL_FOLDER, name=EVIL, config=config)
     script.records[0] = ev.Record(1, script.time, started)
     names = [EVIL, *classes.ODD]
@@ -139,7 +139,7 @@ def _config(script: Script) -> dict[str, Any]:
 
 
 def no_epochs() -> Script:
-    """Both phases were asked to take no epoch."""
+    """Both phases have 0 epochs."""
     script = Script("none")
     for phase in _config(script)["phases"].values():
         phase["epochs"] = 0
@@ -148,7 +148,7 @@ def no_epochs() -> Script:
 
 
 def interrupted() -> Script:
-    """A process that was killed in the middle of an epoch."""
+    """A run whose process was killed in the middle of an epoch."""
     script = Script("killed").prepare().head(2).phase("full", 10, lr=1e-4)
     return script.epoch("full", 1, 0.2, 0.93).progress("full", 2, 42, 0.19, lr=1e-4)
 
@@ -161,11 +161,11 @@ RUNS: dict[str, Callable[[], Script]] = {
     "20261124-090000-killed": interrupted,
     EVIL_FOLDER: evil_names,
 }
-"""By the names of their folders, in the order of the list."""
+"""Runs by folder name, in the order of the list."""
 
 
 def write_all(runs_dir: Path) -> None:
-    """Write them all; the killed one's last line is torn."""
+    """Write all runs; the last line of the killed one is torn."""
     for name, made in RUNS.items():
         write_run(runs_dir, name, made().records)
     with (runs_dir / "20261124-090000-killed" / "events.jsonl").open("a") as journal:

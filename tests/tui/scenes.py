@@ -1,4 +1,4 @@
-"""What there is to see in the app: every screen, tab and dialog, from scripted events."""
+"""Scenes of the app: all screens, tabs and dialogs, over scripted runs."""
 
 import os
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from tests.tui.scripted import Script
 from tui.app import ConvNextApp
 
 Step = str | Callable[[ConvNextApp], object]
-"""A key, or something that happens to the app."""
+"""A key, or a function that changes the app."""
 _RUNS = Path("runs")
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An app, and what is done in it until the scene is on the screen.
+    """An app and the steps that lead to a screen.
 
-    Apps are made in an empty working directory: paths on the screen are the same everywhere.
+    Apps are created in an empty working directory, so that paths on the screen are reproducible.
     """
 
     name: str
@@ -57,30 +57,30 @@ def _none(name: str, *steps: Step) -> Scene:
     return Scene(name, lambda: make_app(runs_dir=NOWHERE), steps)
 
 
-def _with_pictures(name: str, *steps: Step) -> Scene:
+def _with_images(name: str, *steps: Step) -> Scene:
     def make() -> ConvNextApp:
-        script = classes.with_pictures(Path())
+        script = classes.with_images(Path())
         return make_app(script.source(), runs_dir=_RUNS, now=script.time + 200)
 
     return Scene(name, make, ("3", *steps))
 
 
 def _replayed(name: str, seconds: float) -> Scene:
-    """So many seconds after a replay has begun."""
+    """Return a replay, `seconds` after its start."""
     clock = [scripted.START]
 
-    def begin(app: ConvNextApp) -> None:
+    def set_clock(app: ConvNextApp) -> None:
         app.clock = lambda: clock[0]
         clock[0] = scripted.START
 
-    def go_on(app: ConvNextApp) -> None:
+    def advance(app: ConvNextApp) -> None:
         clock[0] += seconds
 
-    return _list(name, begin, "v", go_on)
+    return _list(name, set_clock, "v", advance)
 
 
 def _photos(name: str, *steps: Step) -> Scene:
-    """With a folder of pictures of unequal classes, one of them in two."""
+    """Return an app in a directory with an image folder: unbalanced classes and a duplicate."""
 
     def make() -> ConvNextApp:
         for first, (label, count) in enumerate((("cats", 60), ("dogs", 24), ("zebras", 5))):
@@ -95,7 +95,7 @@ def _photos(name: str, *steps: Step) -> Scene:
     return Scene(name, make, steps)
 
 
-def _keep_evaluation(app: ConvNextApp) -> None:
+def _save_evaluation(app: ConvNextApp) -> None:
     content = {
         "top1": 0.9538,
         "top5": 0.998,
@@ -137,10 +137,10 @@ SCENES = (
     _run("classes", classes.animals, "2"),
     _run("confusion", classes.animals, "2", "v"),
     _run("calibration", classes.animals, "2", "v", "v"),
-    _with_pictures("mistakes", "down"),
+    _with_images("mistakes", "down"),
     _run("config", classes.animals, "4"),
     _run("log", scripted.failed, "5", live=False),
-    _list("evaluation", _keep_evaluation, "enter", "6"),
+    _list("evaluation", _save_evaluation, "enter", "6"),
     _list("compare", "c"),
     _list("compare-table", "c", "g", "g"),
     _replayed("replay", seconds=7),

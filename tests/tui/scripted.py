@@ -1,4 +1,4 @@
-"""A run that never happened: scripted records, a fixed clock, and a notebook of commands."""
+"""Scripted runs: records with a fixed clock, and a source that records commands."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ START = 1_790_000_000.0
 
 
 class ScriptedSource:
-    """Gives out records when told to, and remembers what was sent."""
+    """Source that yields `pending` records and records the commands sent."""
 
     def __init__(
         self, records: Iterable[Record] = (), live: bool = True, read_only: str = ""
@@ -44,7 +44,7 @@ class ScriptedSource:
 
 
 class Script:
-    """Writes records one after the other, with a clock of its own."""
+    """Builder of records with its own clock."""
 
     def __init__(self, name: str = "animals20", **config: Any) -> None:
         self.records: list[Record] = []
@@ -132,7 +132,7 @@ class Script:
     def epoch(
         self, phase: str, epoch: int, loss: float, top1: float, bad: int = 0, **more: Any
     ) -> "Script":
-        """A whole epoch: six looks at the training loss, then its end."""
+        """Add a whole epoch: six progress events, then its end."""
         for step in range(21, 127, 21):
             wave = 0.1 * loss * math.sin(step + epoch)
             self.progress(phase, epoch, step, loss * 1.15 + wave)
@@ -166,7 +166,7 @@ class Script:
         )
 
     def head(self, epochs: int = 8) -> "Script":
-        """Phase head from its first step to its early stop."""
+        """Add phase head from its first step to early stopping."""
         self.phase("head", 30)
         for number in range(1, epochs + 1):
             loss = 0.9 * math.exp(-number / 2) + 0.03
@@ -203,7 +203,7 @@ class Script:
         )
 
     def four_gpus(self) -> "Script":
-        """On two machines; rank 2 is slow."""
+        """Add four ranks on two hosts; rank 2 is slow."""
         for rank, waits in enumerate((0.21, 0.2, 0.02, 0.19)):
             self.add(
                 ev.DeviceSample(
@@ -246,7 +246,7 @@ class Script:
 
 
 def ranks() -> Script:
-    """Four ranks in phase full, which were started anew once."""
+    """Four ranks in phase full, restarted once."""
     script = running()
     script.add(
         ev.RunResumed(
@@ -257,7 +257,7 @@ def ranks() -> Script:
 
 
 def running() -> Script:
-    """In epoch 3 of phase full, with two epochs without improvement behind it."""
+    """A run in epoch 3 of phase full, after an epoch without improvement."""
     script = Script().prepare().head().phase("full", 10, lr=1e-4).gpu()
     script.epoch("full", 1, 0.0301, 0.9937, best=False, phase_best=True, lr=1e-4, next_lr=1e-4)
     script.command("SetPatience", "patience 7 → 5", arguments={"patience": 5})
@@ -318,4 +318,4 @@ def with_nan() -> Script:
 
 def preparing() -> Script:
     script = Script()
-    return script.add(ev.Preparing(stage="reading pictures", done=1240, total=8966))
+    return script.add(ev.Preparing(stage="reading images", done=1240, total=8966))

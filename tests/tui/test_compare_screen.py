@@ -10,7 +10,8 @@ from textual.widgets import DataTable
 
 from core.events.journal import JournalWriter
 from core.events.types import Record
-from core.run.folder import RunFolder, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
 from core.run.notes import annotate
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.widgets import DataTable
 
-from core.run.folder import RunList
+from core.run.run_list import RunList
 from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text

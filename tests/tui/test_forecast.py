@@ -8,10 +8,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from core.config.load import load_config
-from core.forecast.device_memory import Room
-from core.forecast.forecast import DataOutlook
-from core.forecast.model_info import ModelFacts
-from core.forecast.throughput_history import Pace
+from core.forecast.device_memory import DeviceMemory
+from core.forecast.forecast import DataSummary
+from core.forecast.model_info import ModelInfo
+from core.forecast.throughput_history import ThroughputHistory
 from tests.core.test_outlook import folder
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
@@ -19,10 +19,10 @@ from tui.preferences.palettes import DARK
 from tui.text.forecast import UNUSABLE, Forecast, forecast_summary, forecast_text
 
 CONFIG = load_config("default")
-FACTS = ModelFacts(27_820_897, 768, 109_155_808, hub_id="timm/convnext_tiny")
-DATA = DataOutlook({"cats": 80, "dogs": 16}, {"cats": 20, "dogs": 4}, False, ["imbalance: much"])
-PACE = Pace("birds", "NVIDIA H200", head_first=1.0, head_next=0.5, full=2.0)
-ROOM = Room("RAM", total=32_000_000_000, free=20_000_000_000)
+FACTS = ModelInfo(27_820_897, 768, 109_155_808, hub_id="timm/convnext_tiny")
+DATA = DataSummary({"cats": 80, "dogs": 16}, {"cats": 20, "dogs": 4}, False, ["imbalance: much"])
+PACE = ThroughputHistory("birds", "NVIDIA H200", head_first=1.0, head_next=0.5, full=2.0)
+ROOM = DeviceMemory("RAM", total=32_000_000_000, free=20_000_000_000)
 
 
 def lines(forecast: Forecast, width: int = 100) -> list[str]:
@@ -69,19 +69,19 @@ def test_unknown_values_are_not_shown() -> None:
 
 
 def test_problems_are_shown() -> None:
-    small = Forecast(CONFIG, DATA, "", FACTS, False, Room("RAM", 9_000_000_000, 4_000_000_000))
+    small = Forecast(CONFIG, DATA, "", FACTS, False, DeviceMemory("RAM", 9_000_000_000, 4_000_000_000))
     assert any("more than the free memory" in text and text[0] == "!" for text in lines(small, 200))
     assert line(small, "weights") == "not cached: downloaded on first use (timm/convnext_tiny)"
-    none = Forecast(CONFIG, DATA, "", ModelFacts(27_820_897, 768, 109_155_808))
+    none = Forecast(CONFIG, DATA, "", ModelInfo(27_820_897, 768, 109_155_808))
     assert "timm has no pretrained weights" in line(none, "weights")
-    wrong = Forecast(CONFIG, DATA, "", ModelFacts(problem="model.name=x[/] is no model"))
+    wrong = Forecast(CONFIG, DATA, "", ModelInfo(problem="model.name=x[/] is no model"))
     assert line(wrong, "model") == "model.name=x[/] is no model"
 
 
 @pytest.mark.parametrize("width", [20, 37, 60, 200])
 def test_nothing_is_wider_than_the_panel(width: int) -> None:
     names = {f"{'x' * n} 猫\x1b[2J": 3 * n for n in range(60)}
-    many = DataOutlook(names, dict.fromkeys(names, 1), True)
+    many = DataSummary(names, dict.fromkeys(names, 1), True)
     shown = forecast_text(Forecast(CONFIG, many, "", FACTS), width, DARK)
     bars = [text for text in shown.split("\n") if "█" in text.plain and "train" not in text.plain]
     assert len(bars) == 24
@@ -149,7 +149,7 @@ async def test_an_unneeded_count_is_canceled(
             pass
         ended.append(root.name)
 
-    monkeypatch.setattr("tui.widgets.forecast.look_at_data", endless)
+    monkeypatch.setattr("tui.widgets.forecast.summarize_data", endless)
     app = make_app(starter=Starter())
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("n")

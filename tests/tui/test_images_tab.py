@@ -39,7 +39,7 @@ def app(script: scripted.Script, folder: Path, setting: str = "auto") -> TabApp:
 
 @pytest.fixture
 def whole(tmp_path: Path) -> TabApp:
-    return app(classes.with_pictures(tmp_path), tmp_path)
+    return app(classes.with_images(tmp_path), tmp_path)
 
 
 def text(pilot: Pilot[None], selector: str) -> str:
@@ -127,7 +127,7 @@ async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> Non
 
 
 async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> None:
-    script = classes.with_pictures(tmp_path)
+    script = classes.with_images(tmp_path)
     later = script.records[-2:]
     del script.records[-2:]
     shown = app(script, tmp_path)
@@ -143,7 +143,7 @@ async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> 
 
 
 async def test_samples_that_are_gone_say_so(tmp_path: Path) -> None:
-    script = classes.with_pictures(tmp_path)
+    script = classes.with_images(tmp_path)
     (file,) = (tmp_path / "runs").rglob("head.png")
     file.unlink()
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
@@ -177,7 +177,7 @@ async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
 
 
 async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
-    script = classes.with_pictures(tmp_path)
+    script = classes.with_images(tmp_path)
     script.epoch("head", 2, 0.9, 0.1, bad=1).add(evaluated([[1, 0], [0, 1]], epoch=2))
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
         await settle(pilot)
@@ -207,7 +207,7 @@ async def test_a_run_without_pictures_says_why(
 
 @pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, (220, 60)])
 async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int], tmp_path: Path) -> None:
-    damaged = classes.with_pictures(tmp_path)
+    damaged = classes.with_images(tmp_path)
     wrong = ev.SamplesSaved(
         phase="[b]full", epoch=1, path="../x", side=-1, columns=-3, files=["a"], labels=[-1, 7]
     )
@@ -243,7 +243,7 @@ async def test_only_the_picture_that_is_looked_at_is_waited_for(
 
 async def test_kitty_gets_the_picture_in_order_with_everything_else(tmp_path: Path) -> None:
     sent: list[str] = []
-    shown = app(classes.with_pictures(tmp_path), tmp_path, "kitty")
+    shown = app(classes.with_images(tmp_path), tmp_path, "kitty")
     async with shown.run_test(size=WIDE) as pilot:
         shown._driver = _Driver(shown._driver, sent)  # type: ignore[assignment]
         await settle(pilot)
@@ -274,7 +274,7 @@ async def test_sixels_are_drawn_where_the_terminal_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.terminal.graphics.cell_pixels", lambda: (10, 20))
-    shown = app(classes.with_pictures(tmp_path), tmp_path, "sixel")
+    shown = app(classes.with_images(tmp_path), tmp_path, "sixel")
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)
         picture = pilot.app.query_one(".image")

@@ -267,9 +267,9 @@ def test_steps_and_time_have_axes_of_their_own() -> None:
     assert by_step.end == state.progress.global_step if state.progress else False
     assert "1,000" in [tick.label for tick in by_step.ticks]
     by_time = curves.chart(state, LOSS, View(axis="time"))
-    assert by_time.end == pytest.approx(state.course.seconds_at(11.0))
+    assert by_time.end == pytest.approx(state.timeline.seconds_at(11.0))
     assert "5:00" in [tick.label for tick in by_time.ticks]
-    assert by_time.boundaries[0].x == pytest.approx(state.course.seconds_at(8.0))
+    assert by_time.boundaries[0].x == pytest.approx(state.timeline.seconds_at(8.0))
 
 
 def test_smoothing_keeps_the_raw_points_behind_it() -> None:

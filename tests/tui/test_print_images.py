@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from core.inference.image_grid import confidence_colour
+from core.inference.image_grid import confidence_color
 from tui.cli.print_images import half_blocks, print_images
 
 
@@ -36,6 +36,6 @@ def test_captions_are_escaped_and_truncated() -> None:
 
 
 def test_confidence_colors_go_from_red_over_amber_to_green() -> None:
-    red, amber, green = (confidence_colour(value) for value in (0.0, 0.5, 1.0))
+    red, amber, green = (confidence_color(value) for value in (0.0, 0.5, 1.0))
     assert red[0] > red[1] and green[1] > green[0] and amber[0] > amber[2]
-    assert confidence_colour(float("1.7")) == green
+    assert confidence_color(float("1.7")) == green

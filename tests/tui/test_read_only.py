@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from core.config.load import to_yaml
 from core.config.schema import Config
-from core.run.folder import RunFolder, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
 from tests.tui import scripted
 from tests.tui.command import command, environment, put_namesakes, run
 from tests.tui.disk import some_runs, write_run

@@ -131,7 +131,7 @@ async def test_an_unreadable_directory_is_reported_until_it_can_be_read(
             raise PermissionError(13, "Permission denied")
 
         with monkeypatch.context() as patch:
-            patch.setattr("core.run.folder.RunList.refresh", broken)
+            patch.setattr("core.run.run_list.RunList.refresh", broken)
             await reload(pilot)
         assert text(pilot, "#title").endswith("cannot be read: Permission denied")
         assert table.row_count == 6

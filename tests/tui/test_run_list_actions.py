@@ -9,7 +9,8 @@ from textual.widgets import DataTable, Input, Static
 
 from core.config.load import load_config, to_yaml
 from core.run.actions import in_trash
-from core.run.folder import RunFolder, RunLock
+from core.run.folder import RunFolder
+from core.run.lock import RunLock
 from core.run.notes import Annotations, annotate, read
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run

@@ -34,8 +34,8 @@ def where(state: RunState, x: float) -> str:
         share = into - (epoch - 1)
         done = "" if share > 0.995 else f", {100 * share:.0f}% of it"
         parts.append(f"{printable(phase.name)} epoch {epoch}{done}")
-    parts.append(f"step {fmt.count(round(state.course.step_at(x)))}")
-    parts.append(fmt.duration(state.course.seconds_at(x)))
+    parts.append(f"step {fmt.count(round(state.timeline.step_at(x)))}")
+    parts.append(fmt.duration(state.timeline.seconds_at(x)))
     return " · ".join(parts)
 
 
@@ -65,7 +65,7 @@ def epoch_at(state: RunState, x: float) -> EpochPoint | None:
 
 def marks_near(state: RunState, x: float, reach: float) -> list[str]:
     """Return what the marks at a place tell, within so many epochs."""
-    told = [mark_text(mark) for mark in state.marks if abs(mark.x - x) <= reach]
+    told = [mark_text(mark) for mark in state.markers if abs(mark.x - x) <= reach]
     if state.best and abs(state.best.x - x) <= reach:
         told.insert(0, f"{BEST_SIGN} best val {fmt.percent(state.best.result.val_top1)}")
     return told

@@ -9,7 +9,7 @@ from core.analysis.curves import Metric
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.state import RunState
-from core.run.state_parts import Mark
+from core.run.state_parts import Marker
 from tui.charts.plot import (
     BEST_SIGN,
     COMMAND_SIGN,
@@ -91,7 +91,7 @@ def _signs(state: RunState, metric: Metric, palette: Palette, place: Place) -> l
         Sign(place(x), NAN_SIGN, palette.bad, top=True)
         for x in curves.nonfinite_places(state, metric)
     ]
-    for mark in state.marks:
+    for mark in state.markers:
         if mark.kind in MARK_SIGNS and (mark.kind != "lr" or metric.key == "lr"):
             colour = palette.bad if mark.kind == "warning" else palette.mark
             signs.append(Sign(place(mark.x), MARK_SIGNS[mark.kind], colour))
@@ -200,7 +200,7 @@ def legend(state: RunState, metric: Metric) -> str:
     level = _levels(state, metric, DARK, float)
     if level:
         parts.append(f"{LEVEL_SIGN} to beat: {fmt.loss(level[0].y)}")
-    kinds = {mark.kind: mark for mark in state.marks}
+    kinds = {mark.kind: mark for mark in state.markers}
     if "command" in kinds:
         parts.append(f"{COMMAND_SIGN} {printable(kinds['command'].text)}")
     if metric.key == "lr" and "lr" in kinds:
@@ -228,7 +228,7 @@ def best_note(state: RunState) -> str:
     return f"{BEST_SIGN} best val {fmt.percent(best.val_top1)} ({where})"
 
 
-def mark_text(mark: Mark) -> str:
+def mark_text(mark: Marker) -> str:
     """Return what a mark tells under the cursor."""
     sign = MARK_SIGNS.get(mark.kind, "┊")
     return f"{sign} {printable(mark.text)}, {fmt.clock_time(mark.time)}"

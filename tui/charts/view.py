@@ -29,12 +29,12 @@ Place = Callable[[float], float]
 
 def to_axis(state: RunState, view: View) -> Place:
     """Return what turns epochs into what the x axis counts in: epochs, steps or seconds."""
-    ways: dict[str, Place] = {"step": state.course.step_at, "time": state.course.seconds_at}
+    ways: dict[str, Place] = {"step": state.timeline.step_at, "time": state.timeline.seconds_at}
     return ways.get(view.axis, float)
 
 
 def _from_axis(state: RunState, view: View) -> Place:
-    ways: dict[str, Place] = {"step": state.course.x_at_step, "time": state.course.x_at_seconds}
+    ways: dict[str, Place] = {"step": state.timeline.x_at_step, "time": state.timeline.x_at_seconds}
     return ways.get(view.axis, float)
 
 
@@ -99,7 +99,7 @@ def moved(state: RunState, view: View, columns: int, by: int) -> View:
 
 def to_mark(state: RunState, view: View, forward: bool) -> View:
     """Return the view with its cursor on the next or the previous mark, if there is one."""
-    places = sorted({mark.x for mark in state.marks} | ({state.best.x} if state.best else set()))
+    places = sorted({mark.x for mark in state.markers} | ({state.best.x} if state.best else set()))
     here = view.cursor if view.cursor is not None else (-1.0 if forward else float("inf"))
     if forward:
         target = next((x for x in places if x > here + 1e-9), None)

@@ -69,7 +69,7 @@ def evaluate(
     with progress_bar("evaluating") as bar:
         result = api.evaluate(predictor, folder, part, tta, bar.advance)
     if not no_keep:
-        _save(predictor.run.folder, result.to_plain())
+        _save(predictor.run.folder, result.to_dict())
     if table is not None:
         write_output(table, result.to_csv())
     if html is not None:
@@ -77,7 +77,7 @@ def evaluate(
 
         write_output(html, html_report(result))
     if as_json:
-        click.echo(json.dumps(result.to_plain(), allow_nan=False, indent=2))
+        click.echo(json.dumps(result.to_dict(), allow_nan=False, indent=2))
     else:
         from tui.cli.evaluation_table import print_evaluation
 

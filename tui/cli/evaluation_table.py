@@ -23,8 +23,8 @@ def print_evaluation(result: "EvaluationResult") -> None:
     unreadable = f", {fmt.count(len(result.unreadable))} unreadable left out"
     console.print(
         Text.assemble(
-            (printable(result.about["run"]), "bold"),
-            f" ({printable(result.about['checkpoint'])}) on {root}: "
+            (printable(result.metadata["run"]), "bold"),
+            f" ({printable(result.metadata['checkpoint'])}) on {root}: "
             f"{fmt.counted(len(result.labels), 'image')}{unreadable if result.unreadable else ''}",
         )
     )
@@ -43,10 +43,10 @@ def _metrics(result: "EvaluationResult") -> Table:
         table.add_column(title, justify="right")
     for key, name in METRIC_NAMES.items():
         low, high = result.intervals[key]
-        cells = [name, f"{result.figures[key]:.4f}", f"{low:.4f} to {high:.4f}"]
+        cells = [name, f"{result.metrics[key]:.4f}", f"{low:.4f} to {high:.4f}"]
         if tta:
             low, high = tta.intervals[key]
-            cells += [f"{tta.figures[key]:.4f}", f"{tta.differences[key]:+.4f}"]
+            cells += [f"{tta.metrics[key]:.4f}", f"{tta.differences[key]:+.4f}"]
             cells += [f"{low:+.4f} to {high:+.4f}"]
         table.add_row(*cells)
     return table

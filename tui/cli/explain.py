@@ -115,7 +115,7 @@ def _show(explanation: "Explanation") -> None:
     from core.inference.explanation import overlay
     from tui.cli.print_images import print_images
 
-    image = explanation.picture
+    image = explanation.image
     shown = [(image, ["the image"])]
     shown += [(overlay(image, each.heat), [each.method]) for each in explanation.maps]
     print_images(Console(highlight=False), shown)

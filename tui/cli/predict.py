@@ -120,9 +120,9 @@ def _check(paths: Sequence[str], outputs: _Outputs, show: bool, stdin: str) -> N
 def _print_rows(
     predictor: "Predictor", paths: Iterator[str], top: int, sample: "ReservoirSample"
 ) -> None:
-    from core.inference.predict import predicted
+    from core.inference.predict import predict_rows
 
-    for row in predicted(predictor, paths, top):
+    for row in predict_rows(predictor, paths, top):
         sample.add(row)
         click.echo(prediction_line(row))
 
@@ -151,7 +151,7 @@ def _write_rows(
                 sample.add(row)
                 bar.advance()
 
-            tally = predict_to_file(out, predictor, paths, top, on_row)
+            counts = predict_to_file(out, predictor, paths, top, on_row)
         if outputs.submission is not None:
             _write_submission(out, Path(outputs.submission))
     except KeyboardInterrupt:
@@ -160,15 +160,15 @@ def _write_rows(
         sys.exit(_INTERRUPTED)
     finally:
         out.close()
-    click.echo(_summary(tally, file), err=True)
+    click.echo(_summary(counts, file), err=True)
 
 
-def _summary(tally: "PredictionCounts", file: Path) -> str:
-    parts = [f"{counted(tally.rows, 'row')} in {printable(str(file))}"]
-    if tally.done_before:
-        parts.append(f"{tally.done_before:,} from an earlier call")
-    if tally.unreadable:
-        parts.append(f"{counted(tally.unreadable, 'unreadable image')}, see column error")
+def _summary(counts: "PredictionCounts", file: Path) -> str:
+    parts = [f"{counted(counts.rows, 'row')} in {printable(str(file))}"]
+    if counts.done_before:
+        parts.append(f"{counts.done_before:,} from an earlier call")
+    if counts.unreadable:
+        parts.append(f"{counted(counts.unreadable, 'unreadable image')}, see column error")
     return "; ".join(parts)
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.run.folder import RunSummary
+from core.run.summary import RunSummary
 from tui.cli.console import open_console
 from tui.cli.run_report import no_runs_text
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from core.common.errors import SetupError
-from core.run.folder import RunList
 from core.run.query import QueryError, parse
+from core.run.run_list import RunList
 from tui.cli.options import runs_dir_option
 
 

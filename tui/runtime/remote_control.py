@@ -12,9 +12,10 @@ from core.common.subprocesses import python_environment
 from core.common.text import printable
 from core.events import commands as cmd
 from core.events.command_file import append_command
-from core.events.journal import JournalReader, Place
+from core.events.journal import JournalOffset, JournalReader
 from core.events.types import CommandApplied, CommandRefused
-from core.run.folder import RunFolder, is_locked, run_folders
+from core.run.folder import RunFolder, run_folders
+from core.run.lock import is_locked
 
 APPLIED, REFUSED, NO_REPLY = 0, 1, 3
 """Exit codes of `ctl`."""
@@ -55,7 +56,7 @@ def send_command(folder: RunFolder, command: cmd.Command, wait: bool) -> tuple[i
     if not is_locked(folder):
         return NO_REPLY, f"run {printable(folder.id)} is not in progress: no process trains it"
     # The reply follows the command, so reading starts at the journal's current end.
-    reader = JournalReader(folder.journal, Place(offset=folder.journal.stat().st_size))
+    reader = JournalReader(folder.journal, JournalOffset(offset=folder.journal.stat().st_size))
     append_command(folder.commands, command)
     deadline = time.monotonic() + REPLY_SECONDS
     while True:

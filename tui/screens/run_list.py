@@ -26,7 +26,8 @@ from tui.widgets.host import host
 from tui.widgets.table import RunListTable
 
 if TYPE_CHECKING:
-    from core.run.folder import RunList, RunSummary
+    from core.run.run_list import RunList
+    from core.run.summary import RunSummary
 
     _Row = tuple[RunSummary, str, bool, int, Palette]
     """A run, its letter, whether it is the best, the current minute, and the palette: everything
@@ -147,8 +148,8 @@ class RunListScreen(RunFilterScreen):
     def _read(self) -> "list[RunSummary]":
         if self._list is None:
             # Imported in this thread: the import takes longer than a frame.
-            from core.run.folder import RunList
             from core.run.query import Query
+            from core.run.run_list import RunList
 
             self._query = Query()
             self._list = RunList(self.runs_dir)

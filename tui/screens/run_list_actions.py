@@ -17,7 +17,7 @@ from tui.widgets.host import host
 
 # As in tui.app, dialogs and modules that read runs are imported on first use.
 if TYPE_CHECKING:
-    from core.run.folder import RunSummary
+    from core.run.summary import RunSummary
 
 
 FINISHED = "this run is finished; b in the run list duplicates it, with more epochs for example"

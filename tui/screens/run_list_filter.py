@@ -16,8 +16,8 @@ from tui.widgets.host import host
 
 # As in tui.app, the filter bar and the query parser are imported on first use.
 if TYPE_CHECKING:
-    from core.run.folder import RunSummary
     from core.run.query import Query, Sort
+    from core.run.summary import RunSummary
     from tui.widgets.filter_bar import FilterBar
 
 _LARGEST_FIRST = ("top1", "epochs", "time", "started")

@@ -13,8 +13,8 @@ from tui.preferences.palettes import DARK, Palette, rgb
 from tui.text.symbols import SYMBOLS, sparkline
 
 if TYPE_CHECKING:  # the list is drawn before runs are read
-    from core.run.folder import RunSummary
     from core.run.query import Sort
+    from core.run.summary import RunSummary
 
 SELECTION = "mark"
 """The column of letters of runs selected for a comparison, and of stars."""

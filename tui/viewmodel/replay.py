@@ -8,7 +8,8 @@ from pathlib import Path
 from core.events.commands import Send
 from core.events.journal import JournalReader
 from core.events.types import Record, Resumed, RunResumed
-from core.run.folder import RunFolder, is_locked
+from core.run.folder import RunFolder
+from core.run.lock import is_locked
 from core.run.state import RunState
 from tui.viewmodel.run_source import RunModel
 

@@ -14,9 +14,11 @@ from core.common.errors import os_error_text
 from core.events.command_file import append_command
 from core.events.commands import Command, Send
 from core.events.types import Record
-from core.run.folder import RunFolder, effective_status, is_locked
+from core.run.folder import RunFolder
+from core.run.lock import is_locked
 from core.run.snapshot import Snapshot
 from core.run.state import RunState
+from core.run.summary import effective_status
 
 # Each bound is about a tenth of a second's work: the screen stays alive while it catches up.
 _RECORDS_A_READ = 5000

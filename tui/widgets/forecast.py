@@ -21,7 +21,7 @@ from core.forecast.device_memory import DeviceMemory, device_memory
 from core.forecast.forecast import DataSummary, summarize_data
 from core.forecast.model_info import model_info, weights_cached
 from core.forecast.throughput_history import ThroughputHistory, find_throughput
-from core.run.folder import RunList
+from core.run.run_list import RunList
 from tui.preferences.palettes import palette_for
 from tui.text.forecast import (
     NO_FOLDER,

@@ -1,0 +1,137 @@
+"""List of the runs in a directory, cached between calls and processes."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.common.cache_file import CacheFile
+from core.common.errors import os_error_text
+from core.events.journal import JournalReader
+from core.run.folder import RunFolder, run_folders
+from core.run.lock import is_locked
+from core.run.notes import Annotations, Noted, look
+from core.run.snapshot import MIN_BYTES, Snapshot
+from core.run.state import RunState
+from core.run.summary import RunSummary, status_with_lock, summarize
+
+_NOTES_COST = MIN_BYTES // 20
+"""Journal bytes that take as long to read as a notes file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The row of a run as if it were locked, and size and time of the journal it was made from."""
+
+    size: int
+    modified: int
+    """Unix time in ns."""
+    row: RunSummary
+    noted: Noted | None = None
+    """The notes as they were last read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A run whose journal this process has read."""
+
+    snapshot: Snapshot
+    reader: JournalReader
+    state: RunState
+
+
+class RunList:
+    """The runs of a directory, newest first; journals are read incrementally.
+
+    Rows are cached in a file of the directory for the next process. A cached row is valid while its
+    journal has the same size and time.
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self._index = CacheFile(runs_dir / ".runs.json", dict[str, _Listed], form=2)
+        self._listed: dict[str, _Listed] | None = None
+        self._open: dict[str, _Open] = {}
+        self._unsaved = 0
+        """Journal bytes that the cache file does not cover yet."""
+
+    def refresh(self) -> list[RunSummary]:
+        """Return the current rows. The row of an unreadable run has its `error` set."""
+        folders = {folder.id: folder for folder in run_folders(self.runs_dir)}
+        before = (self._index.read() or {}) if self._listed is None else self._listed
+        self._listed = listed = {id: item for id, item in before.items() if id in folders}
+        self._open = {id: run for id, run in self._open.items() if id in folders}
+        rows = [self._row(folder, listed) for folder in folders.values()]
+        if self._unsaved >= MIN_BYTES:
+            self._unsaved = 0
+            self._index.write(listed)
+        return rows
+
+    def _row(self, folder: RunFolder, listed: dict[str, _Listed]) -> RunSummary:
+        locked = is_locked(folder)
+        item = listed.get(folder.id)
+        noted = look(folder.notes, item.noted if item else None)
+        if noted is not None and (item is None or noted != item.noted):
+            self._unsaved += _NOTES_COST
+        try:
+            size, modified = _size_and_time(folder.journal)
+            if item is None or (item.size, item.modified) != (size, modified):
+                self._unsaved += size - (item.size if item else 0)
+                item = _Listed(size, modified, self._read(folder))
+        except OSError as error:
+            return _annotated(_unreadable(folder, error), noted)
+        item = listed[folder.id] = replace(item, noted=noted)
+        # The folder may have been moved.
+        status = status_with_lock(item.row.status, locked)
+        row = replace(item.row, id=folder.id, path=str(folder.path), status=status)
+        return _annotated(row, noted)
+
+    def _read(self, folder: RunFolder) -> RunSummary:
+        run = self._open.get(folder.id)
+        if run is None:
+            snapshot = Snapshot(folder.journal, folder.snapshot)
+            run = self._open[folder.id] = _Open(snapshot, *snapshot.open())
+        for record in run.reader.read():
+            run.state.apply(record)
+        write = run.snapshot.save(run.reader, run.state)
+        if write:
+            write()
+        return summarize(folder, run.state, run.reader.skipped, locked=True)
+
+
+def _annotated(row: RunSummary, noted: Noted | None) -> RunSummary:
+    added = noted.content if noted else Annotations()
+    return replace(
+        row,
+        name=added.name or row.name,
+        tags=list(added.tags),
+        note=added.note,
+        starred=added.starred,
+        archived=added.archived,
+        notes_problem=noted.problem if noted else "",
+    )
+
+
+def _size_and_time(journal: Path) -> tuple[int, int]:
+    """Return a journal's size (bytes) and time (ns)."""
+    # Opening the file makes network file systems return current values.
+    with journal.open("rb") as file:
+        status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _unreadable(folder: RunFolder, error: OSError) -> RunSummary:
+    return RunSummary(
+        id=folder.id,
+        path=str(folder.path),
+        name=folder.id,
+        status="unreadable",
+        reason="",
+        model="",
+        phase="",
+        epochs={},
+        best_val_top1=None,
+        best_val_loss=None,
+        started=None,
+        seconds=None,
+        error=os_error_text(error),
+    )
