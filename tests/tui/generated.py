@@ -15,8 +15,8 @@ from tests.tui.scripted import Script
 EVIL = (
     "[red]a\x1b[2J[/] \u202eשלום\u202c\u2066 \x9b31m\x07\r\n\t写真 👩‍👩‍👧 \x1b]0;t\x1b\\ \udcff [/x"
 )
-"""Markup, escapes, right-to-left text, 7-bit and 8-bit controls, wide characters, and a byte that is
-not UTF-8."""
+"""Markup, escapes, right-to-left text, 7-bit and 8-bit controls, wide characters, and a byte that
+is not UTF-8."""
 EVIL_FOLDER = "20261124-080000-[b]\x1b[2J\u202e写"
 _HARMLESS = {"\u200d", "\ufe0e", "\ufe0f"}
 _CODES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
