@@ -5,6 +5,7 @@ import pytest
 from core.analysis.class_metrics import Evaluation
 from core.events.evaluation_parts import CalibrationBin
 from core.run.state import RunState
+from core.run.state_evaluations import EvaluationState
 from tests.core.evaluations import evaluated
 from tui.text import class_metrics
 from tui.widgets import reliability
@@ -72,7 +73,7 @@ def test_calibration_without_confidences() -> None:
 
 
 def test_changes_are_changes_of_f1() -> None:
-    state = RunState(evaluation=evaluated(MATRIX), evaluation_before=evaluated([[1, 0], [1, 0]]))
+    state = RunState(evaluations=EvaluationState(evaluated(MATRIX), evaluated([[1, 0], [1, 0]])))
     changed = class_metrics.f1_changes(
         class_metrics.select_evaluation(state, "running", best=False)
     )
@@ -84,7 +85,7 @@ def test_changes_are_changes_of_f1() -> None:
 
 
 def test_classes_without_a_value_are_last_in_any_order() -> None:
-    state = RunState(evaluation=evaluated(MATRIX))
+    state = RunState(evaluations=EvaluationState(evaluated(MATRIX)))
     data = class_metrics.ClassTableData(
         class_metrics.select_evaluation(state, "running", best=False)
     )

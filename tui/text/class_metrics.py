@@ -66,11 +66,11 @@ def empty_text(state: RunState, status: str, best: bool) -> str:
     return "The run ended before its first validation: there are no per-class metrics."
 
 
-def f1_changes(chosen: SelectedEvaluation) -> Mapping[int, float]:
+def f1_changes(selected: SelectedEvaluation) -> Mapping[int, float]:
     """Return the change of each class's F1 since the previous epoch, by label, where known."""
-    if chosen.evaluation is None or chosen.before is None:
+    if selected.evaluation is None or selected.before is None:
         return {}
-    both = zip(chosen.evaluation.rows, chosen.before.rows, strict=False)
+    both = zip(selected.evaluation.rows, selected.before.rows, strict=False)
     changed = {now.label: now.f1 - then.f1 for now, then in both}
     return {label: change for label, change in changed.items() if math.isfinite(change)}
 
@@ -164,11 +164,11 @@ NAME, SUPPORT, PRECISION, RECALL, F1, CHANGE, PREDICTED_AS = range(len(TITLES))
 class ClassTableData:
     """The cells and the sort order of the class table."""
 
-    def __init__(self, chosen: SelectedEvaluation) -> None:
-        self.evaluation = chosen.evaluation
-        self._changes = f1_changes(chosen)
+    def __init__(self, selected: SelectedEvaluation) -> None:
+        self.evaluation = selected.evaluation
+        self._changes = f1_changes(selected)
         self._worst: dict[int, ConfusedPair] = {}
-        for pair in chosen.evaluation.pairs if chosen.evaluation else []:
+        for pair in selected.evaluation.pairs if selected.evaluation else []:
             self._worst.setdefault(pair.truth, pair)
 
     @property
