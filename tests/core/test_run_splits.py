@@ -133,7 +133,7 @@ def test_split_options_are_refused_for_a_given_split(tmp_path: Path, option: str
     ("override", "allowed"),
     [
         ("data.group=(", "a regular expression or null"),
-        ("data.background=cheese", "a colour by name or as #rrggbb"),
+        ("data.background=cheese", "a color name or #rrggbb"),
         ("data.test_fraction=1.0", "a number from 0 below 1"),
     ],
 )
