@@ -20,7 +20,7 @@ def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette 
     column = min(7, (width - _AXIS) // max(1, len(bars)))
     rows = height - 1
     if not bars or column < 1 or rows < 2:
-        return Text("too small" if bars and width >= 7 and height >= 1 else "")
+        return Text("too small" if bars and width >= 9 and height >= 1 else "")
     lines = [_row(bars, row, rows, column, palette) for row in range(rows)]
     return Text("\n", no_wrap=True).join([*lines, _axis(bars, column)])
 
