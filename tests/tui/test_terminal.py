@@ -207,7 +207,7 @@ def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
     try:
         headless.read_until(b"epoch 3")
         headless.process.send_signal(signal.SIGINT)
-        headless.read_until(b"stop, asked")
+        headless.read_until(b"stop, requested")
         headless.process.send_signal(signal.SIGINT)
         assert headless.process.wait(60) == 130
     finally:
