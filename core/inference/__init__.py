@@ -1,1 +1,1 @@
-"""Predict, evaluate, export and explain with a trained model; `core.inference.api` is the entry."""
+"""Predict, evaluate, explain and export with a trained model; `core.inference.api` is the entry."""

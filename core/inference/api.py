@@ -1,6 +1,6 @@
-"""The door from what knows no torch to a run's network.
+"""Torch-free entry points to a run's trained model.
 
-Each function imports what it needs when it is called: whoever only asks for help waits for nothing.
+Each function imports torch when it is called, so that `--help` and invalid usage don't wait for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from core.common.openmp import limit_openmp_spinning
 from core.data.sources import parse_location
 from core.inference.checkpoint_lookup import checkpoint_file
-from core.inference.export.checks import check_target
 from core.run.find import find_run
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
     from core.inference.explanation import Explanation
-    from core.inference.export.export import Exported
-    from core.inference.prediction_rows import Row
+    from core.inference.export.export import ExportResult
+    from core.inference.export.target import ExportTarget
+    from core.inference.prediction_rows import PredictionRow
     from core.inference.predictor import Predictor
 
 
@@ -29,7 +29,7 @@ def open_predictor(
     batch_size: int | None = None,
     precision: str = "fp32",
 ) -> "Predictor":
-    """Load a run's network onto a device; arguments as those of `load_run` and `Predictor`.
+    """Load a run's model onto a device; for the arguments see `load_run` and `Predictor`.
 
     Raises SetupError.
     """
@@ -43,21 +43,22 @@ def open_predictor(
 def evaluate(
     predictor: "Predictor",
     folder: str | None,
-    part: str | None = None,
+    split: str | None = None,
     tta: str | None = None,
-    on_pictures: Callable[[int], object] = lambda count: None,
+    on_images: Callable[[int], object] = lambda count: None,
 ) -> "EvaluationResult":
-    """Evaluate a network on a folder of pictures by class, or without one on a part of its run's
-    own split; see `core.inference.evaluate.evaluate`. Raises SetupError."""
-    from core.inference.evaluate import evaluate as evaluated
-    from core.inference.labeled_images import labelled_pictures, own_pictures
+    """Evaluate a model on an image folder with one subfolder per class, or without `folder` on a
+    split of the run's own images; see `core.inference.evaluate.evaluate`. Raises SetupError."""
+    from core.inference.evaluate import evaluate as evaluate_images
+    from core.inference.labeled_images import list_labeled_images, list_split_images
 
     run = predictor.run
     if folder is None:
-        pictures = own_pictures(run.folder, parse_location(run.config.data.root or ""), run.classes, part)
+        root = parse_location(run.config.data.root or "")
+        images = list_split_images(run.folder, root, run.classes, split)
     else:
-        pictures = labelled_pictures(parse_location(folder), run.classes, part)
-    return evaluated(predictor, pictures, tta, on_pictures)
+        images = list_labeled_images(parse_location(folder), run.classes, split)
+    return evaluate_images(predictor, images, tta, on_images)
 
 
 def explain(
@@ -66,32 +67,30 @@ def explain(
     stage: int | None = None,
     target: str | None = None,
     occlusion: bool = False,
-) -> "Iterator[Explanation | Row]":
-    """Yield what speaks for a class in each picture; see `core.inference.explain.explain`.
-    Raises SetupError, at once."""
-    from core.inference.explain import explain as explained
+) -> "Iterator[Explanation | PredictionRow]":
+    """Yield heat maps of the regions that support a class in each image; see
+    `core.inference.explain.explain`. Raises SetupError before the first image is read."""
+    from core.inference.explain import explain as explain_images
 
-    return explained(predictor, paths, stage, target, occlusion)
+    return explain_images(predictor, paths, stage, target, occlusion)
 
 
 def export(
     run: str,
     runs_dir: Path,
     checkpoint: str,
-    to: str,
-    out: Path,
-    with_normalize: bool = False,
-    pictures: Sequence[str] | None = None,
-    overwrite: bool = False,
-) -> "Exported":
-    """Write a run's network for other programs, and compare what was written with it; see
-    `core.inference.export.export.export`. Raises SetupError."""
-    # Before torch, which takes seconds.
+    target: "ExportTarget",
+    images: Sequence[str] | None = None,
+) -> "ExportResult":
+    """Export a run's model and verify the export; see `core.inference.export.export.export`.
+
+    Raises SetupError.
+    """
+    # Invalid arguments are reported before torch is imported, which takes seconds.
     checkpoint_file(find_run(runs_dir, run), checkpoint)
-    check_target(to, out, with_normalize, overwrite)
+    target.check()
     limit_openmp_spinning()
-    from core.inference.export.export import export as exported
+    from core.inference.export.export import export as export_model
     from core.inference.trained_run import load_run
 
-    loaded = load_run(run, checkpoint, runs_dir)
-    return exported(loaded, to, out, with_normalize, pictures, overwrite)
+    return export_model(load_run(run, checkpoint, runs_dir), target, images)

@@ -1,4 +1,4 @@
-"""Which of a run's checkpoints is used: known before torch is loaded."""
+"""Find a run's checkpoint file without importing torch."""
 
 from pathlib import Path
 
@@ -6,36 +6,39 @@ from core.common.errors import SetupError, os_error_text
 from core.common.text import printable
 from core.run.folder import RunFolder
 
-NAMED = ("best", "best-head", "best-full", "last")
-"""FileCheckpointWriter that are asked for by a word; anything else is the path of a file."""
+CHECKPOINT_NAMES = ("best", "best-head", "best-full", "last")
+"""Checkpoints selected by name; any other value is the path of a checkpoint file."""
 
 
-class RunError(SetupError):
-    """A run whose network can't be had; one line that says why and what to do."""
+class CheckpointError(SetupError):
+    """A checkpoint that can't be used; one line with the reason and a remedy."""
 
 
 def checkpoint_file(folder: RunFolder, checkpoint: str) -> Path:
-    """Return the file of one of NAMED, or of a path; raises RunError where the run has none."""
-    named = checkpoint in NAMED
-    file = folder.checkpoints / f"{checkpoint}.pt" if named else Path(checkpoint)
+    """Return the file of a checkpoint, one of CHECKPOINT_NAMES or a path.
+
+    Raises CheckpointError if it doesn't exist, can't be read or belongs to another run.
+    """
+    is_name = checkpoint in CHECKPOINT_NAMES
+    file = folder.checkpoints / f"{checkpoint}.pt" if is_name else Path(checkpoint)
     try:
         file.stat()
     except FileNotFoundError:
-        there = others(folder, file)
-        raise RunError(f"{printable(str(file))}: no such checkpoint{there}") from None
+        others = other_checkpoints(folder, file)
+        raise CheckpointError(f"{printable(str(file))}: no such checkpoint{others}") from None
     except OSError as error:
         why = os_error_text(error)
-        raise RunError(f"{printable(str(file))} can't be read: {why}") from None
-    if not named and file.resolve().parent != folder.checkpoints.resolve():
-        # Its figures would be kept, and told, as this run's.
-        raise RunError(
-            f"{printable(checkpoint)} is no checkpoint of run {printable(folder.id)}: they are in "
-            f"{printable(str(folder.checkpoints))}; name the run that wrote it"
+        raise CheckpointError(f"{printable(str(file))} can't be read: {why}") from None
+    if not is_name and file.resolve().parent != folder.checkpoints.resolve():
+        # Its metrics would be saved and shown as those of this run.
+        raise CheckpointError(
+            f"{printable(checkpoint)} is not a checkpoint of run {printable(folder.id)}, whose "
+            f"checkpoints are in {printable(str(folder.checkpoints))}; name the run that wrote it"
         )
     return file
 
 
-def others(folder: RunFolder, file: Path) -> str:
-    """Return, as the end of an error about `file`, what else the run has; empty if nothing."""
-    there = sorted(path.stem for path in folder.checkpoints.glob("*.pt") if path != file)
-    return f"; the run also has: {printable(', '.join(there))} (--checkpoint)" if there else ""
+def other_checkpoints(folder: RunFolder, file: Path) -> str:
+    """Return the end of an error message about `file`: the run's other checkpoints, if any."""
+    names = sorted(path.stem for path in folder.checkpoints.glob("*.pt") if path != file)
+    return f"; the run also has: {printable(', '.join(names))} (--checkpoint)" if names else ""

@@ -1,4 +1,4 @@
-"""A run's network on pictures of known classes."""
+"""Evaluate a run's model on labeled images."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,131 +9,132 @@ from torch.nn import functional as F
 
 from core.analysis.class_metrics import Evaluation
 from core.common.text import printable
-from core.events.types import Evaluated, Event
+from core.events.types import Evaluated
 from core.inference.bootstrap import (
-    PictureFigures,
+    PerImageResults,
+    confidence_intervals,
     difference_intervals,
-    intervals,
     point_estimates,
 )
-from core.inference.evaluation_result import EvaluationResult, Tta
-from core.inference.labeled_images import Labelled, LabelledError
-from core.inference.predict import about
-from core.inference.predictor import Predictor, ReadPicture
-from core.inference.tta import augmentation
+from core.inference.evaluation_result import EvaluationResult, TtaResult
+from core.inference.labeled_images import LabeledImages, LabeledImagesError
+from core.inference.predict import run_metadata
+from core.inference.predictor import DecodedImage, Predictor
+from core.inference.tta import make_tta
 from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import TOP_K, cross_entropy
 
 
-class PictureMetrics(EvaluationMetrics):
-    """An evaluation's metrics that also keep what is known of each picture."""
+class PerImageMetrics(EvaluationMetrics):
+    """Evaluation metrics that also keep the results of each image."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(list(paths))
-        self._parts: list[tuple[Tensor, ...]] = []
+        self._batches: list[tuple[Tensor, ...]] = []
 
-    def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
-        super()._look(logits, labels, top)
+    def observe(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
+        """Keep the results of a batch."""
+        super().observe(logits, labels, top)
         predicted = top[:, :1]
         loss = F.cross_entropy(logits.float(), labels, reduction="none")
         confidence = logits.float().softmax(dim=1).gather(1, predicted)[:, 0]
         hit = (top[:, :TOP_K] == labels[:, None]).any(dim=1)
-        self._parts.append((labels, predicted[:, 0], confidence, loss, hit))
+        self._batches.append((labels, predicted[:, 0], confidence, loss, hit))
 
-    def figures(self) -> PictureFigures:
-        """Return what is known of each picture, in the order in which they came."""
-        self.result()  # what waits to be looked at is
-        columns = [torch.cat(parts).cpu().numpy() for parts in zip(*self._parts, strict=True)]
+    def per_image(self) -> PerImageResults:
+        """Return the results of each image, in the order in which they were added."""
+        self.result()  # includes the batch that is still pending
+        columns = [torch.cat(column).cpu().numpy() for column in zip(*self._batches, strict=True)]
         labels, predicted, confidence, loss, hit = columns
-        return PictureFigures(
+        return PerImageResults(
             labels, predicted, confidence.astype(np.float64), loss.astype(np.float64), hit
         )
 
     def event(self) -> Evaluated:
-        """Return the whole as what a validation pass tells of its classes."""
-        told: list[Event] = []
-        self.tell("evaluate", 0, told.append)
-        (event,) = told
-        assert isinstance(event, Evaluated)
+        """Return the results by class as the event of a validation pass."""
+        event = self.take_event("evaluate", 0)
+        assert event is not None
         return event
 
 
 def evaluate(
     predictor: Predictor,
-    pictures: Labelled,
+    images: LabeledImages,
     tta: str | None = None,
-    on_pictures: Callable[[int], object] = lambda count: None,
+    on_images: Callable[[int], object] = lambda count: None,
 ) -> EvaluationResult:
-    """Return how well a run's network tells the classes of pictures apart.
+    """Evaluate a run's model on labeled images.
 
-    `tta` is one of `core.inference.tta.KINDS`: the same pictures are then also evaluated by the
-    mean of several views. `on_pictures` is told how many more are done. Pictures that can't be
-    read are named and left out. Raises LabelledError when none can be read.
+    `tta`, one of `core.inference.tta.TTA`, also evaluates with test-time augmentation. `on_images`
+    is called with the number of images of each finished batch. Unreadable images are reported and
+    left out. Raises LabeledImagesError if none can be read.
     """
-    kind = augmentation(tta, predictor.run) if tta else None
-    plain = PictureMetrics(pictures.paths)
-    averaged = PictureMetrics(pictures.paths)
+    augmentation = make_tta(tta, predictor.run) if tta else None
+    plain = PerImageMetrics(images.paths)
+    averaged = PerImageMetrics(images.paths)
     unreadable: list[tuple[str, str]] = []
     first = 0
-    for group in predictor.read(pictures.paths, kind.views if kind else None):
-        places = [first + n for n, one in enumerate(group) if one.views]
-        unreadable += [(one.picture, one.error) for one in group if not one.views]
-        if places:
-            logits = _logits(predictor, [one for one in group if one.views])
-            _add(plain, logits[0], pictures, places)
-            if kind:
-                _add(averaged, _mean(logits[kind.averaged]), pictures, places)
-        first += len(group)
-        on_pictures(len(group))
-    if len(unreadable) == len(pictures.paths):
-        where = printable(str(pictures.root))
-        raise LabelledError(f"{where}: no picture in it can be read ({unreadable[0][1]})")
-    return _result(predictor, pictures, plain, (tta, averaged) if tta else None, unreadable)
+    for batch in predictor.read(images.paths, augmentation.views if augmentation else None):
+        indices = [first + n for n, one in enumerate(batch) if one.views]
+        unreadable += [(one.image, one.error) for one in batch if not one.views]
+        if indices:
+            logits = _logits(predictor, [one for one in batch if one.views])
+            _add(plain, logits[0], images, indices)
+            if augmentation:
+                _add(averaged, _mean(logits[augmentation.averaged]), images, indices)
+        first += len(batch)
+        on_images(len(batch))
+    if len(unreadable) == len(images.paths):
+        root = printable(str(images.root))
+        raise LabeledImagesError(f"{root}: no image in it can be read ({unreadable[0][1]})")
+    return _result(predictor, images, plain, (tta, averaged) if tta else None, unreadable)
 
 
-def _logits(predictor: Predictor, group: list[ReadPicture[str]]) -> list[Tensor]:
-    views = zip(*(one.views for one in group), strict=True)
+def _logits(predictor: Predictor, batch: list[DecodedImage[str]]) -> list[Tensor]:
+    views = zip(*(one.views for one in batch), strict=True)
     return [predictor.logits(torch.stack(view)) for view in views]
 
 
 def _mean(logits: Sequence[Tensor]) -> Tensor:
-    """Return logits whose softmax is the mean of the softmaxes of these."""
+    """Return logits whose softmax is the mean of the softmaxes of `logits`."""
     return torch.stack(list(logits)).log_softmax(dim=2).logsumexp(dim=0)
 
 
-def _add(metrics: PictureMetrics, logits: Tensor, of: Labelled, places: list[int]) -> None:
-    labels = torch.tensor([of.labels[place] for place in places])
+def _add(
+    metrics: PerImageMetrics, logits: Tensor, images: LabeledImages, indices: list[int]
+) -> None:
+    labels = torch.tensor([images.labels[index] for index in indices])
     loss = cross_entropy(logits, labels)
-    metrics.add_images(loss, logits, labels, torch.tensor(places))
+    metrics.add_samples(loss, logits, labels, torch.tensor(indices))
 
 
 def _result(
     predictor: Predictor,
-    pictures: Labelled,
-    plain: PictureMetrics,
-    tta: tuple[str, PictureMetrics] | None,
+    images: LabeledImages,
+    plain: PerImageMetrics,
+    tta: tuple[str, PerImageMetrics] | None,
     unreadable: list[tuple[str, str]],
 ) -> EvaluationResult:
-    figures = plain.figures()
+    results = plain.per_image()
     return EvaluationResult(
-        about=about(predictor.run),
-        root=str(pictures.root),
-        part=pictures.part,
+        metadata=run_metadata(predictor.run),
+        root=str(images.root),
+        split=images.split,
         unreadable=unreadable,
-        figures=point_estimates(figures),
-        intervals=intervals(figures),
-        labels=figures.labels.tolist(),
-        predicted=figures.predicted.tolist(),
+        metrics=point_estimates(results),
+        intervals=confidence_intervals(results),
+        labels=results.labels.tolist(),
+        predicted=results.predicted.tolist(),
         evaluation=Evaluation(plain.event(), predictor.classes),
-        tta=_compared(tta[0], figures, tta[1].figures()) if tta else None,
+        tta=_compare(tta[0], results, tta[1].per_image()) if tta else None,
     )
 
 
-def _compared(kind: str, plain: PictureFigures, averaged: PictureFigures) -> Tta:
+def _compare(kind: str, plain: PerImageResults, averaged: PerImageResults) -> TtaResult:
     before, after = point_estimates(plain), point_estimates(averaged)
-    return Tta(
+    return TtaResult(
         kind=kind,
-        figures=after,
+        metrics=after,
         differences={name: after[name] - before[name] for name in after},
         intervals=difference_intervals(plain, averaged),
     )

@@ -1,4 +1,4 @@
-"""What an evaluation has come to, for programs: plain values, a table of classes."""
+"""The result of an evaluation, and its JSON and CSV forms."""
 
 import csv
 import io
@@ -10,67 +10,70 @@ from typing import Any
 from core.analysis.class_metrics import Evaluation
 from core.common.codec import to_jsonable
 
-MOST_CLASSES = 1000
-"""Classes up to which the confusion matrix is told as a whole."""
+MAX_MATRIX_CLASSES = 1000
+"""The confusion matrix is included for up to this many classes."""
+RESAMPLES = 1000
+"""Bootstrap resamples of an interval."""
 _PAIRS = 20
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Tta:
-    """The same pictures by the mean of several views each."""
+class TtaResult:
+    """Metrics of the same images with test-time augmentation."""
 
     kind: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     differences: Mapping[str, float]
-    """These figures less those without it."""
+    """Metrics with TTA minus those without."""
     intervals: Mapping[str, Interval]
-    """Of the differences, by draws that have the same pictures on both sides."""
+    """95% paired-bootstrap intervals of the differences."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """One evaluation of a run's network."""
+    """The result of evaluating a run's model on labeled images."""
 
-    about: Mapping[str, Any]
-    """Run, checkpoint, its sha256, model, class names."""
+    metadata: Mapping[str, Any]
+    """Run, checkpoint, its SHA-256, model, class names."""
     root: str
-    part: str
+    split: str
     unreadable: Sequence[tuple[str, str]]
-    """Paths of pictures that were left out, and why."""
-    figures: Mapping[str, float]
+    """Paths of images that were left out, each with the reason."""
+    metrics: Mapping[str, float]
     """`top1`, `top5`, `macro_f1` and `ece` from 0 to 1, `loss` in nats."""
     intervals: Mapping[str, Interval]
-    """95% bootstrap intervals of the same."""
+    """95% bootstrap intervals of the metrics."""
     labels: Sequence[int]
-    """True classes, a picture each."""
+    """True class of each image."""
     predicted: Sequence[int]
+    """Predicted class of each image."""
     evaluation: Evaluation
-    """The figures by class; its event's mistakes have the paths of the surest ones."""
-    tta: Tta | None = None
+    """Metrics per class; the mistakes of its event have the paths of the most confident errors."""
+    tta: TtaResult | None = None
 
     @property
     def matrix(self) -> list[list[int]] | None:
-        """The confusion matrix: a row a true class, a column a predicted one; None for more than
-        MOST_CLASSES classes."""
+        """The confusion matrix, a row per true class and a column per predicted class; None above
+        MAX_MATRIX_CLASSES classes."""
         size = self.evaluation.size
-        if size > MOST_CLASSES:
+        if size > MAX_MATRIX_CLASSES:
             return None
         counts = Counter(zip(self.labels, self.predicted, strict=True))
         return [[counts[truth, other] for other in range(size)] for truth in range(size)]
 
-    def to_plain(self) -> dict[str, Any]:
-        """Return all of it as values of strict JSON; numbers that are not finite become text."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as values of strict JSON; non-finite numbers become text."""
         name = self.evaluation.name
-        whole = {
-            **{key: value for key, value in self.about.items() if key != "program"},
+        content = {
+            **{key: value for key, value in self.metadata.items() if key != "program"},
             "data": {
                 "root": self.root,
-                "part": self.part,
+                "part": self.split,
                 "pictures": len(self.labels),
                 "unreadable": [{"path": p, "error": e} for p, e in self.unreadable],
             },
-            **self.figures,
+            **self.metrics,
             "intervals": self.intervals,
             "per_class": [asdict(row) for row in self.evaluation.rows],
             "confusion": self.matrix,
@@ -79,14 +82,15 @@ class EvaluationResult:
                 for pair in self.evaluation.pairs[:_PAIRS]
             ],
             "mistakes": [asdict(one) for one in self.evaluation.event.mistakes],
-            "tta": asdict(self.tta) if self.tta else None,
+            "tta": _tta_dict(self.tta) if self.tta else None,
         }
-        return to_jsonable(whole)  # type: ignore[no-any-return]
+        return to_jsonable(content)  # type: ignore[no-any-return]
 
     def to_csv(self) -> str:
-        """Return the classes: name, support, predicted, precision, recall, f1."""
+        """Return a row per class: class, support, predicted, precision, recall, f1."""
         text = io.StringIO()
-        # Quoted always: left to itself, csv doesn't quote a name for a carriage return in it.
+        # Text is always quoted: by default, csv doesn't quote a name that contains a carriage
+        # return. Not pandas, which with this setting also quotes NaN.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(["class", "support", "predicted", "precision", "recall", "f1"])
         for row in self.evaluation.rows:
@@ -94,3 +98,12 @@ class EvaluationResult:
                 [row.name, row.support, row.predicted, row.precision, row.recall, row.f1]
             )
         return text.getvalue()
+
+
+def _tta_dict(tta: TtaResult) -> dict[str, Any]:
+    return {
+        "kind": tta.kind,
+        "figures": tta.metrics,
+        "differences": tta.differences,
+        "intervals": tta.intervals,
+    }

@@ -1,4 +1,4 @@
-"""An evaluation as one HTML file that needs nothing beside it: no script, no font, no link."""
+"""Write an evaluation as a self-contained HTML report: no script, font or external link."""
 
 import base64
 import io
@@ -8,20 +8,21 @@ from html import escape
 from pathlib import Path
 
 from core.analysis.class_metrics import ClassRow, Reliability
+from core.common.format import counted
 from core.common.text import printable
 from core.events.evaluation_parts import Mistake
-from core.inference.evaluation_result import EvaluationResult
+from core.inference.evaluation_result import RESAMPLES, EvaluationResult
 from core.inference.image_grid import thumbnail
 
-SIDE, QUALITY = 200, 80
-NAMES = {
+THUMBNAIL, JPEG_QUALITY = 200, 80
+METRIC_NAMES = {
     "top1": "top-1 accuracy",
     "top5": "top-5 accuracy",
     "macro_f1": "macro F1",
     "ece": "expected calibration error",
     "loss": "loss",
 }
-_PAIRS = 15
+_PAIRS, _UNREADABLE = 15, 100
 _CHART = 220
 
 _STYLE = """
@@ -30,7 +31,7 @@ color:#18181b;background:#fff}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}
 th,td{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #e4e4e7}
 th:first-child,td:first-child{text-align:left}
-.pictures{display:flex;flex-wrap:wrap;gap:1rem}
+.images{display:flex;flex-wrap:wrap;gap:1rem}
 figure{margin:0;width:200px}
 figure img{display:block;max-width:200px;max-height:200px;background:#e4e4e7}
 figcaption{font-size:13px;overflow-wrap:anywhere}
@@ -38,13 +39,13 @@ figcaption{font-size:13px;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#e4e4e7;background:#18181b}
 th,td{border-color:#3f3f46}.dim{color:#a1a1aa}}
 """
-# Names come from elsewhere: even if one got past the escaping, nothing would be loaded or run.
+# File and class names are untrusted: even if one escaped the escaping, nothing would load or run.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def html_report(result: EvaluationResult) -> str:
-    """Return the page; the pictures of the surest mistakes are read anew and are part of it."""
-    title = f"{result.about['run']} on {result.root}"
+    """Return the HTML page, with thumbnails of the most confident errors read from their files."""
+    title = f"{result.metadata['run']} on {result.root}"
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -52,9 +53,9 @@ def html_report(result: EvaluationResult) -> str:
         '<meta name="viewport" content="width=device-width">',
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{_text(title)}</h1>",
-        *_facts(result),
-        *_figures(result),
-        *_mistakes(result),
+        *_summary(result),
+        *_metrics(result),
+        *_errors(result),
         *_pairs(result),
         *_classes(result.evaluation.rows),
         *_calibration(result.evaluation.reliability),
@@ -64,51 +65,53 @@ def html_report(result: EvaluationResult) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _facts(result: EvaluationResult) -> Iterator[str]:
-    about = result.about
-    count, classes = len(result.labels), len(about["classes"])
+def _summary(result: EvaluationResult) -> Iterator[str]:
+    metadata = result.metadata
+    images = counted(len(result.labels), "image")
+    classes = counted(len(metadata["classes"]), "class", "classes")
     yield (
-        f"<p>{count:,} pictures, {classes:,} classes. Model {_text(about['model'])}, weights "
-        f'{_text(about["checkpoint"])}, <span class="dim">SHA-256 {_text(about["sha256"])}, '
-        f"convnext-tui {_text(about['version'])}</span>.</p>"
+        f"<p>{images}, {classes}. Model {_text(metadata['model'])}, checkpoint "
+        f'{_text(metadata["checkpoint"])}, <span class="dim">SHA-256 {_text(metadata["sha256"])}, '
+        f"convnext-tui {_text(metadata['version'])}</span>.</p>"
     )
 
 
-def _figures(result: EvaluationResult) -> Iterator[str]:
+def _metrics(result: EvaluationResult) -> Iterator[str]:
     head = ["", "value", "95% interval"]
     if result.tta:
         head += [f"with {result.tta.kind}", "difference", "95% interval"]
     rows = []
-    for key, name in NAMES.items():
-        cells = [name, _number(result.figures[key]), _interval(result.intervals[key])]
+    for key, name in METRIC_NAMES.items():
+        cells = [name, _number(result.metrics[key]), _interval(result.intervals[key])]
         if result.tta:
             tta = result.tta
             difference = f"{tta.differences[key]:+.4f}"
-            cells += [_number(tta.figures[key]), difference, _interval(tta.intervals[key])]
+            cells += [_number(tta.metrics[key]), difference, _interval(tta.intervals[key])]
         rows.append(cells)
     yield from _table(head, rows)
-    yield '<p class="dim">Intervals: percentile bootstrap over pictures, 1,000 draws.</p>'
+    method = f"percentile bootstrap over images, {RESAMPLES:,} resamples"
+    yield f'<p class="dim">95% intervals: {method}.</p>'
 
 
-def _mistakes(result: EvaluationResult) -> Iterator[str]:
-    mistakes = result.evaluation.event.mistakes
-    if not mistakes:
+def _errors(result: EvaluationResult) -> Iterator[str]:
+    errors = result.evaluation.event.mistakes
+    if not errors:
         return
-    yield '<h2>The surest mistakes</h2><div class="pictures">'
+    yield '<h2>Most confident errors</h2><div class="images">'
     name = result.evaluation.name
-    for one in mistakes:
-        said = f"{one.confidence:.1%} {name(one.predicted)}, is {name(one.truth)}"
-        yield f"<figure>{_picture(one)}<figcaption><strong>{_text(said)}</strong><br>"
-        yield f'<span class="dim">{_text(Path(one.path).name)}</span></figcaption></figure>'
+    for error in errors:
+        caption = f"{name(error.truth)} predicted as {name(error.predicted)} {error.confidence:.1%}"
+        yield f"<figure>{_image(error)}<figcaption><strong>{_text(caption)}</strong><br>"
+        yield f'<span class="dim">{_text(Path(error.path).name)}</span></figcaption></figure>'
     yield "</div>"
 
 
-def _picture(one: Mistake) -> str:
-    image = thumbnail(one.path, SIDE)
+def _image(error: Mistake) -> str:
+    image = thumbnail(error.path, THUMBNAIL)
     if image is None:
-        return "<p>(can't be read any more)</p>"
+        return "<p>(can no longer be read)</p>"
     data = io.BytesIO()
-    image.save(data, format="JPEG", quality=QUALITY)
+    image.save(data, format="JPEG", quality=JPEG_QUALITY)
     inline = base64.b64encode(data.getvalue()).decode("ascii")
     return f'<img alt="" src="data:image/jpeg;base64,{inline}">'
 
@@ -118,9 +121,9 @@ def _pairs(result: EvaluationResult) -> Iterator[str]:
     if not pairs:
         return
     name = result.evaluation.name
-    yield "<h2>Confused most</h2>"
+    yield "<h2>Most confused pairs</h2>"
     yield from _table(
-        ["class", "taken for", "pictures", "share of the class"],
+        ["class", "predicted as", "images", "of the class"],
         [[name(p.truth), name(p.predicted), f"{p.count:,}", f"{p.share:.1%}"] for p in pairs],
     )
 
@@ -128,7 +131,7 @@ def _pairs(result: EvaluationResult) -> Iterator[str]:
 def _classes(rows: Sequence[ClassRow]) -> Iterator[str]:
     yield "<h2>Classes</h2>"
     yield from _table(
-        ["class", "pictures", "predicted", "precision", "recall", "F1"],
+        ["class", "images", "predicted", "precision", "recall", "F1"],
         [
             [
                 *(r.name, f"{r.support:,}", f"{r.predicted:,}"),
@@ -143,24 +146,29 @@ def _calibration(bars: Sequence[Reliability]) -> Iterator[str]:
     filled = [bar for bar in bars if bar.count]
     if not filled:
         return
-    yield "<h2>Calibration</h2><p>How often predictions were right, by how sure they were; on the"
-    yield " diagonal, confidence is what it says.</p>"
+    yield "<h2>Calibration</h2>"
+    yield "<p>Reliability diagram: accuracy by confidence; on the diagonal, both are equal.</p>"
     yield f'<svg width="{_CHART}" height="{_CHART}" viewBox="0 0 1 1" role="img">'
     for bar in filled:
         height = max(bar.accuracy, 0.004)
-        said = f"{bar.count:,} pictures, {bar.confidence:.1%} sure, {bar.accuracy:.1%} right"
+        title = (
+            f"{counted(bar.count, 'image')}, confidence {bar.confidence:.1%}, "
+            f"accuracy {bar.accuracy:.1%}"
+        )
         yield (
             f'<rect x="{bar.low:.4f}" y="{1 - height:.4f}" height="{height:.4f}" '
             f'width="{bar.high - bar.low - 0.004:.4f}" fill="#2a7f62">'
-            f"<title>{said}</title></rect>"
+            f"<title>{title}</title></rect>"
         )
     yield '<path d="M0 1L1 0" stroke="#888" stroke-width=".006" stroke-dasharray=".02"/></svg>'
 
 
 def _unreadable(result: EvaluationResult) -> Iterator[str]:
     if result.unreadable:
-        yield f"<h2>Left out</h2><p>{len(result.unreadable):,} pictures can't be read:</p>"
-        yield from _table(["picture", "why"], [list(pair) for pair in result.unreadable[:100]])
+        count = counted(len(result.unreadable), "unreadable image")
+        yield f"<h2>Unreadable images</h2><p>{count} left out of the evaluation:</p>"
+        rows = [list(pair) for pair in result.unreadable[:_UNREADABLE]]
+        yield from _table(["image", "reason"], rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which pictures are meant: files, folders, patterns, or a list; always in the same order."""
+"""Expand command-line arguments (files, folders, patterns, stdin) to image paths."""
 
 import glob
 import os
@@ -18,51 +18,50 @@ STDIN = "-"
 
 
 class InputError(SetupError):
-    """Arguments that name no picture."""
+    """An argument that matches no image."""
 
 
-def picture_paths(arguments: Sequence[str]) -> Iterator[str]:
-    """Return the paths of pictures, as they were given or as they are found below what was given.
+def image_paths(arguments: Sequence[str]) -> Iterator[str]:
+    """Return the image paths that the arguments name.
 
-    A folder, here or by a URL, gives the files in it and in its sub folders that are pictures by
-    their name; a pattern (`*`, `?`, `[…]`, `**`) the files that fit it; `-` the lines of standard
-    input; anything else is a file, whether or not it is there. The order depends on nothing but the
-    names: the same arguments give the same list while the files stay. Only the names of one folder
-    of this machine are held at a time. Raises InputError, at once, for a folder or pattern without
-    a picture.
+    A folder (local or URL) stands for the image files in it and its subfolders, by file name; a
+    pattern (`*`, `?`, `[…]`, `**`) for the files that match; `-` for the lines of standard input;
+    anything else is a file, whether or not it exists. The order depends on the names alone: while
+    the files don't change, the same arguments give the same list. Only the names of one local
+    folder are held in memory at a time. Raises InputError, before the first path, for a folder or
+    pattern without images.
     """
     for argument in arguments:
-        if argument != STDIN and next(_paths(argument), None) is None:
-            what = "no picture in it" if _is_folder(argument) else "no file fits this pattern"
-            raise InputError(f"{printable(argument)}: {what}")
-    return chain.from_iterable(map(_paths, arguments))
+        if argument != STDIN and next(_expand(argument), None) is None:
+            problem = "no image in it" if _is_folder(argument) else "no file matches this pattern"
+            raise InputError(f"{printable(argument)}: {problem}")
+    return chain.from_iterable(map(_expand, arguments))
 
 
-def _paths(argument: str) -> Iterator[str]:
+def _expand(argument: str) -> Iterator[str]:
     if argument == STDIN:
         return _lines(sys.stdin.buffer)
     if _is_folder(argument):
-        return pictures_below(parse_location(argument))
+        return images_below(parse_location(argument))
     if is_url(argument):
         return iter([absolute_location(argument)])
     if glob.has_magic(argument) and not os.path.lexists(argument):
-        # Path.glob takes no pattern that is absolute.
+        # Path.glob doesn't accept absolute patterns.
         found = glob.iglob(argument, recursive=True)  # noqa: PTH207
-        return _once(sorted(path for path in found if Path(path).is_file()))
+        return _unique(sorted(path for path in found if Path(path).is_file()))
     return iter([argument])
 
 
-def _once(paths: Iterable[str]) -> Iterator[str]:
-    """Yield paths but those of a folder that was seen already: `**` goes round with a link that
-    leads back up."""
-    known: dict[str, str] = {}
+def _unique(paths: Iterable[str]) -> Iterator[str]:
+    """Yield each file once: `**` follows links, also one that leads back up."""
+    resolved: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     for path in paths:
         folder, name = os.path.split(path)
-        if folder not in known:
-            known[folder] = os.path.realpath(folder)
-        if (known[folder], name) not in seen:
-            seen.add((known[folder], name))
+        if folder not in resolved:
+            resolved[folder] = os.path.realpath(folder)
+        if (resolved[folder], name) not in seen:
+            seen.add((resolved[folder], name))
             yield path
 
 
@@ -78,7 +77,7 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
             yield path
 
 
-def pictures_below(folder: Location) -> Iterator[str]:
-    """Yield the files in a folder and its sub folders that are pictures by their name, sorted
-    within each folder: the same ones that training would find."""
+def images_below(folder: Location) -> Iterator[str]:
+    """Yield the image files in a folder and its subfolders, by file name, sorted within each
+    folder: the same files that training uses."""
     return map(str, image_files(folder))

@@ -1,111 +1,115 @@
-"""Pictures with the class that they are of, for an evaluation."""
+"""List images with their labels for an evaluation."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.common.errors import SetupError, os_error_text
+from core.common.errors import DataError, SetupError, os_error_text
 from core.common.text import printable
 from core.data.image_folder import find_split, subfolders
 from core.data.source import Location
-from core.inference.input_paths import pictures_below
+from core.data.verify_split import read_split
+from core.inference.input_paths import images_below
 from core.run.folder import RunFolder
 
-PARTS = ("test", "val", "train")
+SPLITS = ("test", "val", "train")
 _SHOWN = 5
 
 
-class LabelledError(SetupError):
-    """A folder that a run can't be evaluated on."""
+class LabeledImagesError(SetupError):
+    """A folder or split that the run can't be evaluated on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """Pictures of known classes."""
+class LabeledImages:
+    """Images of known classes."""
 
     root: Location
-    part: str
-    """`test`, `val` or `train`; empty where the folder itself holds the classes."""
+    split: str
+    """`test`, `val` or `train`; empty where the root itself contains the class folders."""
     paths: Sequence[str]
     labels: Sequence[int]
 
 
-def labelled_pictures(root: Location, classes: Sequence[str], part: str | None = None) -> Labelled:
-    """Return the pictures below `root` with their labels: places of their folders in `classes`.
+def list_labeled_images(
+    root: Location, classes: Sequence[str], split: str | None = None
+) -> LabeledImages:
+    """Return the images below `root`, labeled with the index of their folder in `classes`.
 
-    `root` holds a folder a class, or parts (`test`, `val`, `valid`, `validation`, `train`) that
-    do: `part`, or the first there is of test and val. Classes without a folder have no pictures.
-    Raises LabelledError for folders that are no class, as their pictures would count for nothing.
+    `root` contains one folder per class, or split folders (`test`, `val`, `valid`, `validation`,
+    `train`) that do: `split` is used, by default test, else val. Classes without a folder have no
+    images. Raises LabeledImagesError if a folder is not a class of the run, rather than leave its
+    images out of the metrics.
     """
-    shown = printable(str(root))
     folders = class_folders(root)
-    top, found = root, ""
-    if part is not None or not folders.keys() & set(classes):
-        top, found = _part(root, folders, part)
+    top, used_split = root, ""
+    if split is not None or not folders.keys() & set(classes):
+        top, used_split = _split_folder(root, folders, split)
         folders = class_folders(top)
     unknown = [name for name in folders if name not in classes]
     if unknown:
-        raise LabelledError(
-            f"{printable(str(top))} has folders that are no class of this run: "
+        raise LabeledImagesError(
+            f"{printable(str(top))} has folders that are not classes of this run: "
             f"{_some(unknown)}; the run's classes are {_some(classes)}"
         )
     labels = {name: label for label, name in enumerate(classes)}
     pairs = [
-        (path, labels[name]) for name, folder in folders.items() for path in pictures_below(folder)
+        (path, labels[name]) for name, folder in folders.items() for path in images_below(folder)
     ]
     if not pairs:
-        raise LabelledError(f"{shown}: no picture in it")
-    return Labelled(top, found, [path for path, _ in pairs], [label for _, label in pairs])
+        raise LabeledImagesError(f"{printable(str(root))}: no image in it")
+    return LabeledImages(
+        top, used_split, [path for path, _ in pairs], [label for _, label in pairs]
+    )
 
 
-def own_pictures(
-    folder: RunFolder, root: Location, classes: Sequence[str], part: str | None = None
-) -> Labelled:
-    """Return the pictures of a part of the run's own split, by its split.csv: `part`, or test
-    where there is one, else val. Raises LabelledError."""
-    file = folder.split
+def list_split_images(
+    folder: RunFolder, root: Location, classes: Sequence[str], split: str | None = None
+) -> LabeledImages:
+    """Return the images of a split of the run, as its split.csv lists them: of `split`, by default
+    test if there is one, else val. Raises LabeledImagesError."""
     labels = {name: label for label, name in enumerate(classes)}
     try:
-        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as opened:
-            rows = [
-                (row["split"], row["path"], labels[row["class"]]) for row in csv.DictReader(opened)
-            ]
-    except (OSError, KeyError) as error:
-        raise LabelledError(
-            f"{printable(str(file))} can't be read ({type(error).__name__}); "
-            "give the folder to evaluate on"
+        images = [(image, labels[image.label]) for image in read_split(folder.split)]
+    except (DataError, KeyError) as error:
+        reason = f"unknown class {printable(str(error))}" if isinstance(error, KeyError) else error
+        raise LabeledImagesError(
+            f"the run's own images can't be listed: {reason}; give the folder to evaluate on"
         ) from None
-    there = {side for side, _, _ in rows}
-    wanted = part or ("test" if "test" in there else "val")
-    if wanted not in there:
-        raise LabelledError(
-            f"this run has no {wanted} part of its own; it has {', '.join(sorted(there))}"
+    available = {image.split for image, _ in images}
+    wanted = split or ("test" if "test" in available else "val")
+    if wanted not in available:
+        raise LabeledImagesError(
+            f"this run has no {wanted} split; it has {', '.join(sorted(available))}"
         )
-    mine = [(str(root / path), label) for side, path, label in rows if side == wanted]
-    return Labelled(root, wanted, [path for path, _ in mine], [label for _, label in mine])
+    used = [(str(root / image.path), label) for image, label in images if image.split == wanted]
+    return LabeledImages(root, wanted, [path for path, _ in used], [label for _, label in used])
 
 
-def _part(root: Location, folders: Mapping[str, Location], part: str | None) -> tuple[Location, str]:
-    for wanted in (part,) if part else ("test", "val"):
+def _split_folder(
+    root: Location, folders: Mapping[str, Location], split: str | None
+) -> tuple[Location, str]:
+    for wanted in (split,) if split else ("test", "val"):
         found = find_split(folders, wanted)
         if found is not None:
             return found, wanted
     shown = printable(str(root))
-    if part:
-        raise LabelledError(f"{shown} has no folder {part}/; leave --part out, or give its parent")
-    raise LabelledError(
-        f"{shown} has neither a folder of one of the run's classes nor test/ or val/; "
-        "give the folder that holds one folder a class"
+    if split:
+        raise LabeledImagesError(
+            f"{shown} has no folder {split}/; omit --part, or give the folder that contains it"
+        )
+    raise LabeledImagesError(
+        f"{shown} contains neither a folder of one of the run's classes nor test/ or val/; "
+        "give a folder with one subfolder per class"
     )
 
 
 def class_folders(top: Location) -> dict[str, Location]:
-    """Return the folders in one, by name, but for those that tools leave about; raises
-    LabelledError for what is none."""
+    """Return the subfolders by name, without those that systems and tools create; raises
+    LabeledImagesError if `top` is not a readable folder."""
     try:
         return subfolders(top)
     except OSError as error:
-        raise LabelledError(
+        raise LabeledImagesError(
             f"{printable(str(top))}: {os_error_text(error)}; give a folder"
         ) from None
 

@@ -1,4 +1,4 @@
-"""Predictions for any number of pictures into a file, going on where an earlier call stopped."""
+"""Predict any number of images into a file, resuming a partial one."""
 
 import csv
 import io
@@ -12,56 +12,58 @@ from typing import TYPE_CHECKING, Any
 
 from core.common.files import write_atomically
 from core.common.version import __version__
-from core.inference.prediction_rows import Row
-from core.inference.resumable_output import OutFile
+from core.inference.prediction_rows import PredictionRow
+from core.inference.resumable_output import ResumableOutput
 
 if TYPE_CHECKING:
     from core.inference.predictor import Prediction, Predictor
     from core.inference.trained_run import TrainedRun
 
-_ROWS_AT_ONCE = 32
+_ROWS_PER_WRITE = 32
 
 
 @dataclass(slots=True)
-class Tally:
-    """How many rows there are."""
+class PredictionCounts:
+    """Number of rows in a file of predictions."""
 
     done_before: int = 0
+    """Rows of earlier calls."""
     written: int = 0
+    """Rows of this call."""
     unreadable: int = 0
-    """Among all of them."""
+    """Rows of unreadable images, of all calls."""
 
     @property
     def rows(self) -> int:
-        """All rows that are in the file."""
+        """All rows of the file."""
         return self.done_before + self.written
 
 
 @dataclass(slots=True)
-class Sample:
-    """A few rows of any number, each with the same chance (reservoir sampling: Vitter, Random
-    Sampling with a Reservoir, 1985, algorithm R)."""
+class ReservoirSample:
+    """Uniform random sample of a stream of rows (reservoir sampling: Vitter, Random Sampling with
+    a Reservoir, 1985, algorithm R)."""
 
-    most: int
+    size: int
     seed: int = 0
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PredictionRow] = field(default_factory=list)
     seen: int = 0
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def add(self, row: Row) -> None:
-        """Take a row into account."""
+    def add(self, row: PredictionRow) -> None:
+        """Consider a row for the sample."""
         self.seen += 1
-        if len(self.rows) < self.most:
+        if len(self.rows) < self.size:
             self.rows.append(row)
-        elif (place := self._random.randrange(self.seen)) < self.most:
-            self.rows[place] = row
+        elif (index := self._random.randrange(self.seen)) < self.size:
+            self.rows[index] = row
 
 
-def about(run: "TrainedRun") -> Mapping[str, Any]:
-    """Return what predictions come from, as plain values."""
+def run_metadata(run: "TrainedRun") -> Mapping[str, Any]:
+    """Return the run, checkpoint and model that predictions come from, as plain values."""
     return {
         "program": "convnext-tui",
         "version": __version__,
@@ -73,59 +75,60 @@ def about(run: "TrainedRun") -> Mapping[str, Any]:
     }
 
 
-def about_rows(predictor: "Predictor") -> Mapping[str, Any]:
-    """Return the same, with what else decides a prediction's digits."""
+def prediction_metadata(predictor: "Predictor") -> Mapping[str, Any]:
+    """Return the run's metadata and the precision, which also affects the probabilities."""
     precision = "bf16" if predictor.compute.bf16 else "fp32"
-    return {**about(predictor.run), "precision": precision}
+    return {**run_metadata(predictor.run), "precision": precision}
 
 
-def to_row(prediction: "Prediction[str]", classes: tuple[str, ...], top: int) -> Row:
+def to_row(prediction: "Prediction[str]", classes: tuple[str, ...], top: int) -> PredictionRow:
     """Return a prediction as a row with its `top` most probable classes."""
-    found = prediction.probabilities
-    if found is None:
-        return Row(prediction.picture, (), prediction.error)
-    order = (-found).argsort(kind="stable")[:top]
-    return Row(prediction.picture, [(classes[label], float(found[label])) for label in order])
+    probabilities = prediction.probabilities
+    if probabilities is None:
+        return PredictionRow(prediction.image, (), prediction.error)
+    order = (-probabilities).argsort(kind="stable")[:top]
+    ranked = [(classes[label], float(probabilities[label])) for label in order]
+    return PredictionRow(prediction.image, ranked)
 
 
-def predicted(predictor: "Predictor", paths: Iterable[str], top: int) -> Iterator[Row]:
-    """Yield a row for each path, in their order."""
+def predict_rows(predictor: "Predictor", paths: Iterable[str], top: int) -> Iterator[PredictionRow]:
+    """Yield a row for each path, in order."""
     for prediction in predictor.stream(paths):
         yield to_row(prediction, predictor.classes, top)
 
 
-def predict_into(
-    out: OutFile,
+def predict_to_file(
+    out: ResumableOutput,
     predictor: "Predictor",
     paths: Iterable[str],
     top: int,
-    on_row: Callable[[Row, bool], object] = lambda row, is_new: None,
-) -> Tally:
-    """Bring a file of predictions to its end; returns how many rows it has.
+    on_row: Callable[[PredictionRow, bool], object] = lambda row, is_new: None,
+) -> PredictionCounts:
+    """Complete a file of predictions and return its row counts.
 
-    `on_row` is told of every row, those of earlier calls too, and whether it is new. Raises
-    SetupError as `OutFile` does.
+    `on_row` is called with every row, including those of earlier calls, and whether it is new.
+    Raises SetupError as `ResumableOutput` does.
     """
-    tally = Tally()
-    done, left = out.after_done(paths)
+    counts = PredictionCounts()
+    done, remaining = out.resume(paths)
     for row in done:
-        tally.done_before += 1
-        tally.unreadable += bool(row.error)
+        counts.done_before += 1
+        counts.unreadable += bool(row.error)
         on_row(row, False)
-    rows = predicted(predictor, left, top)
-    while group := list(islice(rows, _ROWS_AT_ONCE)):
-        out.append(group)
-        for row in group:
-            tally.written += 1
-            tally.unreadable += bool(row.error)
+    rows = predict_rows(predictor, remaining, top)
+    while batch := list(islice(rows, _ROWS_PER_WRITE)):
+        out.append(batch)
+        for row in batch:
+            counts.written += 1
+            counts.unreadable += bool(row.error)
             on_row(row, True)
-    return tally
+    return counts
 
 
-def write_submission(rows: Iterable[Row], file: Path) -> None:
-    """Write rows as `ID,Label`: the file's name without its ending, and the predicted class.
+def write_submission(rows: Iterable[PredictionRow], file: Path) -> None:
+    """Write rows as `ID,Label`: the file name without its suffix, and the predicted class.
 
-    A picture that can't be read has an empty label. Raises OSError.
+    The label of an unreadable image is empty. Raises OSError.
     """
 
     def write(binary: Any) -> None:

@@ -1,4 +1,4 @@
-"""Predictions as lines of a file: CSV or JSON, one picture a record."""
+"""Write and parse predictions as CSV or JSON lines, one record per image."""
 
 import csv
 import io
@@ -17,136 +17,138 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What is predicted for one picture."""
+class PredictionRow:
+    """The prediction for one image."""
 
     path: str
     """As it was given."""
     ranked: Sequence[tuple[str, float]] = ()
-    """Class names with their probabilities, 0 to 1, the most probable first; empty where the
-    picture can't be read."""
+    """Class names with their probabilities, 0 to 1, the most probable first; empty for an
+    unreadable image."""
     error: str = ""
-    """Why it can't be read."""
+    """Why the image can't be read."""
 
     @property
     def label(self) -> str:
-        """The predicted class; empty where there is none."""
+        """The predicted class; empty if there is none."""
         return self.ranked[0][0] if self.ranked else ""
 
     @property
     def confidence(self) -> float:
-        """The predicted class's probability; NaN where there is none."""
+        """The predicted class's probability; NaN if there is none."""
         return self.ranked[0][1] if self.ranked else float("nan")
 
 
-class RowForm(ABC):
-    """How rows are written, and read again to go on after them."""
+class RowFormat(ABC):
+    """File format of prediction rows, for writing and for parsing them on resume."""
 
     name: str
 
     def __init__(self, top: int) -> None:
-        """`top` classes are written for each picture."""
+        """`top` is the number of classes per image."""
         self.top = top
 
     @property
     @abstractmethod
-    def head(self) -> bytes:
-        """What stands before the first row."""
+    def header(self) -> bytes:
+        """Content of the file before the first row."""
 
     @abstractmethod
-    def line(self, row: Row) -> bytes:
-        """Return a row as it is written, line break included."""
+    def encode(self, row: PredictionRow) -> bytes:
+        """Return a row as one record, including the line break."""
 
     @abstractmethod
-    def parse(self, record: bytes) -> Row:
-        """Return the row of a whole record; raises ValueError."""
+    def parse(self, record: bytes) -> PredictionRow:
+        """Return the row of a complete record; raises ValueError."""
 
     @staticmethod
-    def is_whole(record: bytes) -> bool:
-        """Whether a record that ends with a line break ends there."""
+    def is_complete(record: bytes) -> bool:
+        """Whether the line break at the end of `record` also ends the record."""
         return True
 
     def records(self, file: BinaryIO) -> Iterator[bytes]:
-        """Yield the whole records from where the file stands; a torn one at its end is left out."""
+        """Yield the complete records from the current position of `file`; a truncated last record
+        is left out."""
         record = b""
         for line in file:
             record += line
-            if line.endswith(b"\n") and self.is_whole(record):
+            if line.endswith(b"\n") and self.is_complete(record):
                 yield record
                 record = b""
 
 
-class CsvForm(RowForm):
+class CsvFormat(RowFormat):
     """Columns path, label, confidence, label_2, confidence_2, …, error."""
 
     name = "csv"
 
     @property
-    def head(self) -> bytes:
-        """The columns' names."""
+    def header(self) -> bytes:
+        """The column names."""
         more = [f"{name}_{rank}" for rank in range(2, self.top + 1) for name in _PAIR]
         return (",".join(["path", *_PAIR, *more, "error"]) + "\n").encode()
 
-    def line(self, row: Row) -> bytes:
+    def encode(self, row: PredictionRow) -> bytes:
         """Return a row as one record; probabilities have six digits."""
         cells: list[object] = [cell for name, p in row.ranked for cell in (name, _rounded(p))]
         cells += [""] * (2 * self.top - len(cells))
         text = io.StringIO()
-        # Quoted always: left to itself, csv doesn't quote a name for a carriage return in it.
+        # Always quoted: by default, csv doesn't quote a name that contains a carriage return.
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow([row.path, *cells, row.error])
         return os.fsencode(text.getvalue())
 
-    def parse(self, record: bytes) -> Row:
-        """Return the row of a whole record; raises ValueError."""
+    def parse(self, record: bytes) -> PredictionRow:
+        """Return the row of a complete record; raises ValueError."""
         (cells,) = csv.reader([os.fsdecode(record)], strict=True)
         if len(cells) != 2 * self.top + 2:
             raise ValueError(f"{len(cells)} columns")
         names, values = cells[1:-1:2], cells[2:-1:2]
         ranked = [(n, float(v)) for n, v in zip(names, values, strict=True) if v]
-        return Row(cells[0], ranked, cells[-1])
+        return PredictionRow(cells[0], ranked, cells[-1])
 
     @staticmethod
-    def is_whole(record: bytes) -> bool:
-        """Whether the line break at the end is not one within a cell."""
-        # A quote within a cell is written twice: inside a cell with a line break they are odd.
+    def is_complete(record: bytes) -> bool:
+        """Whether the line break at the end of `record` is not inside a quoted cell."""
+        # Quotes in a cell are doubled: inside a cell with a line break their number is odd.
         return record.count(b'"') % 2 == 0
 
 
-class JsonlForm(RowForm):
-    """One object a line: path, label, confidence, top (label, confidence) and error."""
+class JsonlFormat(RowFormat):
+    """One object per line: path, label, confidence, top (label, confidence) and error."""
 
     name = "jsonl"
-    head = b""
+    header = b""
 
-    def line(self, row: Row) -> bytes:
+    def encode(self, row: PredictionRow) -> bytes:
         """Return a row as one record; probabilities have six digits."""
         top = [{"label": name, "confidence": _rounded(p)} for name, p in row.ranked]
         first = top[0] if top else {"label": "", "confidence": None}
-        whole = {"path": row.path, **first, "top": top, "error": row.error}
-        return json.dumps(whole).encode() + b"\n"
+        content = {"path": row.path, **first, "top": top, "error": row.error}
+        return json.dumps(content).encode() + b"\n"
 
-    def parse(self, record: bytes) -> Row:
-        """Return the row of a whole record; raises ValueError."""
+    def parse(self, record: bytes) -> PredictionRow:
+        """Return the row of a complete record; raises ValueError."""
         try:
-            found = json.loads(record)
-            ranked = [(str(one["label"]), float(one["confidence"])) for one in found["top"]]
-            return Row(str(found["path"]), ranked, str(found["error"]))
+            content = json.loads(record)
+            ranked = [(str(one["label"]), float(one["confidence"])) for one in content["top"]]
+            return PredictionRow(str(content["path"]), ranked, str(content["error"]))
         except (KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
 
 
 _PAIR = ("label", "confidence")
-FORMS: dict[str, type[RowForm]] = {".csv": CsvForm, ".jsonl": JsonlForm}
+ROW_FORMATS: dict[str, type[RowFormat]] = {".csv": CsvFormat, ".jsonl": JsonlFormat}
+"""By the suffix of the file."""
 
 
-def form_for(file: Path, top: int) -> RowForm:
-    """Return the form that a file's name asks for; raises SetupError."""
+def row_format_for(file: Path, top: int) -> RowFormat:
+    """Return the format for a file's suffix; raises SetupError."""
     try:
-        return FORMS[file.suffix.lower()](top)
+        return ROW_FORMATS[file.suffix.lower()](top)
     except KeyError:
         raise SetupError(
-            f"--out {printable(str(file))}: the name must end in {' or '.join(FORMS)}"
+            f"--out {printable(str(file))}: the name must end in {' or '.join(ROW_FORMATS)}"
         ) from None
 
 

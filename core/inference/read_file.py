@@ -1,4 +1,4 @@
-"""Reading a picture's file, whatever stands under its name."""
+"""Read the content of an image file, local or remote."""
 
 import os
 
@@ -7,18 +7,18 @@ from core.data.decode import UnreadableImage
 from core.data.source import FetchError
 from core.data.sources import parse_location, source_of
 
-LARGEST_FILE = 1 << 30
+MAX_BYTES = 1 << 30
 
 
 def read_bytes(file: str | os.PathLike[str]) -> bytes:
-    """Return what a picture's file holds, of at most `LARGEST_FILE` bytes.
+    """Return the content of an image file, at most `MAX_BYTES` bytes.
 
-    Waits for no pipe. Raises UnreadableImage for what isn't there, is no regular file, or empty,
-    and DataError for a URL's that can't be fetched.
+    Never blocks on a named pipe. Raises UnreadableImage if the file is missing, empty or not a
+    regular file, and DataError if a URL can't be fetched.
     """
     try:
         location = parse_location(os.fspath(file))
-        data = source_of(location).read(location, LARGEST_FILE)
+        data = source_of(location).read(location, MAX_BYTES)
     except DataError as error:
         if isinstance(error, FetchError) and error.is_missing:
             raise UnreadableImage("no such file") from None
@@ -26,7 +26,7 @@ def read_bytes(file: str | os.PathLike[str]) -> bytes:
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        raise UnreadableImage(getattr(error, "strerror", None) or "no file") from None
+        raise UnreadableImage(getattr(error, "strerror", None) or "not a file") from None
     if not data:
         raise UnreadableImage("the file is empty")
     return data

@@ -1,4 +1,4 @@
-"""A file of predictions that only grows, and that a later call goes on with."""
+"""Append-only file of predictions that a later call resumes."""
 
 import fcntl
 import json
@@ -10,141 +10,141 @@ from typing import Any
 from core.common.errors import SetupError, os_error_text
 from core.common.files import write_text_atomically
 from core.common.text import printable
-from core.inference.prediction_rows import Row, RowForm
+from core.inference.prediction_rows import PredictionRow, RowFormat
 
-_DECIDES = ("sha256", "precision", "top", "form")
-"""What must be the same for rows to stand in one file."""
-
-
-class OutError(SetupError):
-    """A file that can't be gone on with; one line that says why and what to do."""
+_COMPARED = ("sha256", "precision", "top", "form")
+"""Metadata that must be equal for all rows of a file."""
 
 
-class OutFile:
-    """Rows on the disk in the order of the pictures, which says where to go on.
+class OutputError(SetupError):
+    """A file that can't be written or resumed; one line with the reason and a remedy."""
 
-    `<file>.about.json` beside it says what predicted them. Nothing is ever rewritten: a kill leaves
-    whole rows and at most a torn one at the end, which is cut off the next time.
+
+class ResumableOutput:
+    """Prediction rows on disk in the order of the images; the last row says where to resume.
+
+    `<file>.about.json` next to it records the model and options of the predictions. Rows are never
+    rewritten: a killed process leaves complete rows and at most one truncated row at the end, which
+    is removed on resume.
     """
 
     def __init__(
-        self, path: Path, form: RowForm, about: Mapping[str, Any], overwrite: bool = False
+        self, path: Path, form: RowFormat, metadata: Mapping[str, Any], overwrite: bool = False
     ) -> None:
-        """Open or create the file and hold it. `about` is what the predictions come from, with
-        the checkpoint's `sha256` and the `precision`. Raises OutError when it is another call's,
-        or of other weights or options, unless it may be overwritten."""
+        """Open or create the file and lock it. `metadata` includes the `sha256` of the checkpoint
+        and the `precision`. Raises OutputError if the file is in use, or was written with another
+        model or other options and `overwrite` is false."""
         self._path = path
-        self._form = form
+        self._format = form
         self._shown = printable(str(path))
-        whole = {**about, "top": form.top, "form": form.name}
+        content = {**metadata, "top": form.top, "form": form.name}
         is_new = overwrite or not path.exists() or path.stat().st_size == 0
         if not is_new:
-            self._refuse_others(whole)
+            self._check_metadata(content)
         try:
             self._file = path.open("a+b")
-            self._hold()
+            self._lock()
             if is_new:
-                # In this order: rows are never beside another file's description, nor without one.
+                # In this order: rows never exist with another file's metadata or without any.
                 self._file.truncate(0)
-                write_text_atomically(about_file(path), json.dumps(whole, indent=2) + "\n")
+                write_text_atomically(metadata_file(path), json.dumps(content, indent=2) + "\n")
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._write_error(error) from None
 
-    def after_done(self, paths: Iterable[str]) -> "tuple[Iterator[Row], Iterator[str]]":
-        """Return the rows that are there already, and the paths that come after them.
+    def resume(self, paths: Iterable[str]) -> "tuple[Iterator[PredictionRow], Iterator[str]]":
+        """Return the rows that are already written, and the paths that remain after them.
 
-        The rows must be read to their end first: each is compared with its path, so that pictures
-        which came, went or changed their order are noticed. A torn row at the end is cut off.
-        Raises OutError.
+        Exhaust the rows first: each is compared with its path, so that added, removed or reordered
+        images are detected. A truncated row at the end is removed. Raises OutputError.
         """
-        left = iter(paths)
-        return self._done(left), left
+        remaining = iter(paths)
+        return self._written_rows(remaining), remaining
 
-    def _done(self, paths: Iterator[str]) -> Iterator[Row]:
+    def _written_rows(self, paths: Iterator[str]) -> Iterator[PredictionRow]:
         self._file.seek(0)
-        head = self._form.head
-        if self._file.read(len(head)) != head:
-            if self._path.stat().st_size > len(head):
-                raise OutError(f"{self._shown} has other columns; {_ADVICE}")
+        header = self._format.header
+        if self._file.read(len(header)) != header:
+            if self._path.stat().st_size > len(header):
+                raise OutputError(f"{self._shown} has other columns; {_REMEDY}")
             self._file.truncate(0)
-            self._append(head)
+            self._append(header)
             return
-        end = len(head)
-        for number, record in enumerate(self._form.records(self._file), 1):
+        end = len(header)
+        for number, record in enumerate(self._format.records(self._file), 1):
             row = self._parse(record, number)
             path = next(paths, None)
             if path != row.path:
-                there = "none" if path is None else printable(path)
-                raise OutError(
-                    f"{self._shown}: row {number} is {printable(row.path)}, where the pictures now "
-                    f"have {there}: they or their order have changed; {_ADVICE}"
+                expected = "none" if path is None else printable(path)
+                raise OutputError(
+                    f"{self._shown}: row {number} is {printable(row.path)}, but that image is now "
+                    f"{expected}: the images or their order have changed; {_REMEDY}"
                 )
             end += len(record)
             yield row
         self._file.truncate(end)
 
-    def append(self, rows: Iterable[Row]) -> None:
-        """Add rows at the end; they are with the system when this returns. Raises OutError."""
-        self._append(b"".join(map(self._form.line, rows)))
+    def append(self, rows: Iterable[PredictionRow]) -> None:
+        """Append rows and flush them to the operating system. Raises OutputError."""
+        self._append(b"".join(map(self._format.encode, rows)))
 
-    def rows(self) -> Iterator[Row]:
-        """Yield all rows that are there."""
+    def rows(self) -> Iterator[PredictionRow]:
+        """Yield all rows of the file."""
         with self._path.open("rb") as file:
-            file.seek(len(self._form.head))
-            for number, record in enumerate(self._form.records(file), 1):
+            file.seek(len(self._format.header))
+            for number, record in enumerate(self._format.records(file), 1):
                 yield self._parse(record, number)
 
     def close(self) -> None:
-        """Have everything on the disk and let go of the file."""
+        """Sync the file to disk and close it, which releases the lock. Raises OutputError."""
         try:
-            # Closing writes what is left, and the disk may be full.
+            # Closing writes the remaining buffer, and the disk may be full.
             with self._file:
                 os.fsync(self._file.fileno())
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._write_error(error) from None
 
     def _append(self, data: bytes) -> None:
         try:
             self._file.write(data)
             self._file.flush()
         except OSError as error:
-            raise self._failed(error) from None
+            raise self._write_error(error) from None
 
-    def _hold(self) -> None:
+    def _lock(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutError(f"{self._shown} is being written by another process") from None
+            raise OutputError(f"{self._shown} is being written by another process") from None
 
-    def _refuse_others(self, about: Mapping[str, Any]) -> None:
+    def _check_metadata(self, content: Mapping[str, Any]) -> None:
         try:
-            before = json.loads(about_file(self._path).read_text(encoding="utf-8"))
-            differing = [key for key in _DECIDES if before.get(key) != about[key]]
+            before = json.loads(metadata_file(self._path).read_text(encoding="utf-8"))
+            differing = [key for key in _COMPARED if before.get(key) != content[key]]
         except (OSError, ValueError, AttributeError):
-            raise OutError(f"{self._shown} is not a file of this command's; {_ADVICE}") from None
+            raise OutputError(f"{self._shown} was not written by this command; {_REMEDY}") from None
         if differing:
-            told = ", ".join(f"{_NAMES[key]} {_short(before.get(key))}" for key in differing)
-            raise OutError(f"{self._shown} was written with {told}; {_ADVICE}")
+            shown = ", ".join(f"{_NAMES[key]} {_short(before.get(key))}" for key in differing)
+            raise OutputError(f"{self._shown} was written with {shown}; {_REMEDY}")
 
-    def _parse(self, record: bytes, number: int) -> Row:
+    def _parse(self, record: bytes, number: int) -> PredictionRow:
         try:
-            return self._form.parse(record)
+            return self._format.parse(record)
         except ValueError as error:
-            raise OutError(
-                f"{self._shown}: row {number} is none of this command's ({printable(str(error))}); "
-                f"{_ADVICE}"
+            raise OutputError(
+                f"{self._shown}: row {number} was not written by this command "
+                f"({printable(str(error))}); {_REMEDY}"
             ) from None
 
-    def _failed(self, error: OSError) -> OutError:
-        return OutError(f"{self._shown} can't be written: {os_error_text(error)}")
+    def _write_error(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._shown} can't be written: {os_error_text(error)}")
 
 
-_ADVICE = "give another --out, or --overwrite"
-_NAMES = {"sha256": "the weights", "precision": "--precision", "top": "--top", "form": "the form"}
+_REMEDY = "give another --out, or --overwrite"
+_NAMES = {"sha256": "weights", "precision": "--precision", "top": "--top", "form": "format"}
 
 
-def about_file(path: Path) -> Path:
-    """Return the name of the file that says what predicted the rows of `path`."""
+def metadata_file(path: Path) -> Path:
+    """Return the file with the model and options of the rows of `path`."""
     return path.with_name(f"{path.name}.about.json")
 
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation: several views of a picture, whose probabilities are averaged."""
+"""Test-time augmentation: average the probabilities of several views of an image."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,76 +10,78 @@ from torchvision.transforms import FiveCrop
 
 from core.config.load import with_values
 from core.data.loading.transforms import make_transforms
-from core.inference.predictor import Views
+from core.inference.predictor import ViewFunction
 from core.inference.trained_run import TrainedRun
 
 FIVE_CROP_PCT = 0.875
-"""Share of the short side that a crop of `five-crop` has, where the run's own crop has more."""
+"""Upper limit of `crop_pct` for `five-crop`, whose crops would otherwise nearly coincide."""
 SCALES = (0.75, 1.0, 1.25)
-_SMALLEST = 32
+_MIN_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What a picture is turned into; the first view is always validation's own."""
+    """How to make the views of an image and which of them to average."""
 
-    views: Views
+    views: ViewFunction
+    """Returns the views; the first is that of the validation transform."""
     averaged: slice
-    """Which of the views count."""
+    """The views whose probabilities are averaged."""
 
 
-def augmentation(kind: str, run: TrainedRun) -> Augmentation:
-    """Return one of KINDS for a run's pictures."""
-    return KINDS[kind](run)
+def make_tta(kind: str, run: TrainedRun) -> Augmentation:
+    """Return the augmentation of a kind, one of TTA, for a run's images."""
+    return TTA[kind](run)
 
 
 def _flip(run: TrainedRun) -> Augmentation:
-    plain = run.val_transform()
+    transform = run.val_transform()
 
-    def views(picture: Image.Image) -> tuple[Tensor, ...]:
-        view = plain(picture)
+    def views(image: Image.Image) -> tuple[Tensor, ...]:
+        view = transform(image)
         return view, view.flip(-1)
 
     return Augmentation(views, slice(0, 2))
 
 
 def _five_crop(run: TrainedRun) -> Augmentation:
-    """The four corners and the middle, as in Krizhevsky et al., ImageNet Classification with Deep
-    Convolutional Neural Networks, 2012, without their mirrored ones."""
-    plain, side = run.val_transform(), int(run.transform["image_size"])
-    whole = round(side / min(FIVE_CROP_PCT, float(run.transform["crop_pct"])))
-    resized = create_transform(
-        (3, whole, whole),
+    """The four corner crops and the center crop, as in Krizhevsky et al., ImageNet Classification
+    with Deep Convolutional Neural Networks, 2012, without their horizontal flips."""
+    transform, size = run.val_transform(), int(run.transform["image_size"])
+    resized_size = round(size / min(FIVE_CROP_PCT, float(run.transform["crop_pct"])))
+    resize = create_transform(
+        (3, resized_size, resized_size),
         is_training=False,
         interpolation=run.transform["interpolation"],
         crop_pct=1.0,
         crop_mode=run.transform["crop_mode"],
         normalize=False,
     )
-    crops = FiveCrop(side)
+    crops = FiveCrop(size)
 
-    def views(picture: Image.Image) -> tuple[Tensor, ...]:
-        return plain(picture), *crops(resized(picture))
+    def views(image: Image.Image) -> tuple[Tensor, ...]:
+        return transform(image), *crops(resize(image))
 
     return Augmentation(views, slice(1, 6))
 
 
 def _multi_scale(run: TrainedRun) -> Augmentation:
-    side = int(run.transform["image_size"])
-    sides = [side, *(max(_SMALLEST, round(side * scale)) for scale in SCALES if scale != 1)]
+    size = int(run.transform["image_size"])
+    sizes = [size, *(max(_MIN_SIZE, round(size * scale)) for scale in SCALES if scale != 1)]
     transforms = [
         make_transforms(with_values(run.config, {"data.image_size": each}), dict(run.transform))[1]
-        for each in dict.fromkeys(sides)
+        for each in dict.fromkeys(sizes)
     ]
 
-    def views(picture: Image.Image) -> tuple[Tensor, ...]:
-        return tuple(transform(picture) for transform in transforms)
+    def views(image: Image.Image) -> tuple[Tensor, ...]:
+        return tuple(transform(image) for transform in transforms)
 
     return Augmentation(views, slice(0, len(transforms)))
 
 
-KINDS: Mapping[str, Callable[[TrainedRun], Augmentation]] = {
+TTA: Mapping[str, Callable[[TrainedRun], Augmentation]] = {
     "flip": _flip,
     "five-crop": _five_crop,
     "multi-scale": _multi_scale,
 }
+"""By the value of the option --tta."""

@@ -1,4 +1,4 @@
-"""Exports, loaded as other programs load them."""
+"""Exports are loaded as other programs load them, and compared with the model."""
 
 import json
 import shutil
@@ -21,10 +21,10 @@ from torch import Tensor
 
 from core import Predictor, TrainedRun, load_run
 from core.common.errors import SetupError
-from core.inference.export import formats as export_formats
+from core.inference.export import safetensors_format
 from core.inference.export.export import TOLERANCE, export
-from core.inference.export.formats import FORMATS, Format
 from core.inference.export.hub import push
+from core.inference.export.target import ExportTarget
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def expected(run: TrainedRun, files: list[Path]) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def pixels(run: TrainedRun, files: list[Path]) -> np.ndarray:
@@ -58,27 +58,27 @@ def normalize(run: TrainedRun, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("with_normalize", [False, True])
-def test_onnx_computes_the_same_for_any_batch(
+def test_onnx_agrees_with_the_model_for_any_batch_size(
     with_normalize: bool, run: TrainedRun, files: list[Path], expected: np.ndarray, tmp_path: Path
 ) -> None:
-    made = export(run, "onnx", tmp_path / "m.onnx", with_normalize)
-    assert made.real and made.same_top1 == made.pictures > 1
+    made = export(run, ExportTarget("onnx", tmp_path / "m.onnx", with_normalize))
+    assert made.real_images and made.same_top1 == made.images > 1
     session = onnxruntime.InferenceSession(str(made.path), providers=["CPUExecutionProvider"])
     images = pixels(run, files)
-    given = images if with_normalize else normalize(run, images)
+    inputs = images if with_normalize else normalize(run, images)
     for size in (1, 5, len(files)):
-        (logits,) = session.run(["logits"], {"pixels": given[:size]})
+        (logits,) = session.run(["logits"], {"pixels": inputs[:size]})
         assert np.abs(softmax(logits) - expected[:size]).max() < TOLERANCE
-    about = {p.key: json.loads(p.value) for p in onnx.load(made.path).metadata_props}
-    assert about["classes"] == list(run.classes)
-    assert about["transform"]["image_size"] == 32
-    assert about["provenance"]["sha256"] == run.sha256
+    metadata = {p.key: json.loads(p.value) for p in onnx.load(made.path).metadata_props}
+    assert metadata["classes"] == list(run.classes)
+    assert metadata["transform"]["image_size"] == 32
+    assert metadata["provenance"]["sha256"] == run.sha256
 
 
-def test_timm_makes_the_network_with_its_transform_from_the_folder(
+def test_timm_creates_the_model_and_its_transform_from_the_folder(
     run: TrainedRun, files: list[Path], expected: np.ndarray, tmp_path: Path
 ) -> None:
-    made = export(run, "timm", tmp_path / "m")
+    made = export(run, ExportTarget("timm", tmp_path / "m"))
     model = timm.create_model(f"local-dir:{made.path}", pretrained=True).eval()
     values = timm.data.resolve_data_config({}, model=model)
     transform = timm.data.create_transform(**values, is_training=False)
@@ -95,21 +95,21 @@ def test_timm_makes_the_network_with_its_transform_from_the_folder(
     }
 
 
-def test_safetensors_is_also_the_weights_of_another_run(run: TrainedRun, tmp_path: Path) -> None:
-    made = export(run, "safetensors", tmp_path / "m.safetensors")
+def test_safetensors_contains_the_state_dict_and_metadata(run: TrainedRun, tmp_path: Path) -> None:
+    made = export(run, ExportTarget("safetensors", tmp_path / "m.safetensors"))
     found = load_file(made.path)
     assert all(torch.equal(found[name], value) for name, value in run.model.state_dict().items())
     with safetensors.safe_open(made.path, "pt") as opened:
-        about = opened.metadata()
-    assert json.loads(about["classes"]) == list(run.classes)
-    assert json.loads(about["provenance"])["run"] == run.folder.id
+        metadata = opened.metadata()
+    assert json.loads(metadata["classes"]) == list(run.classes)
+    assert json.loads(metadata["provenance"])["run"] == run.folder.id
     assert stat.S_IMODE(made.path.stat().st_mode) == stat.S_IMODE(made.card.stat().st_mode)
 
 
-def test_torchscript_needs_no_code_of_this_program(
+def test_torchscript_loads_without_this_package(
     run: TrainedRun, files: list[Path], expected: np.ndarray, tmp_path: Path
 ) -> None:
-    made = export(run, "torchscript", tmp_path / "m.pt", with_normalize=True)
+    made = export(run, ExportTarget("torchscript", tmp_path / "m.pt", with_normalize=True))
     extra = {"convnext-tui.json": ""}
     model = torch.jit.load(str(made.path), _extra_files=extra)
     found = model(torch.from_numpy(pixels(run, files))).softmax(dim=1).detach().numpy()
@@ -117,119 +117,116 @@ def test_torchscript_needs_no_code_of_this_program(
     assert json.loads(extra["convnext-tui.json"])["classes"] == list(run.classes)
 
 
-def test_the_card_says_what_the_network_is_and_trusts_no_name(
-    run: TrainedRun, tmp_path: Path
-) -> None:
-    made = export(run, "onnx", tmp_path / "m.onnx")
+def test_model_card_has_all_sections_and_escapes_names(run: TrainedRun, tmp_path: Path) -> None:
+    made = export(run, ExportTarget("onnx", tmp_path / "m.onnx"))
     card = made.card.read_text()
-    for told in ("## Data", "## Training", "## Results", "## Limits", run.sha256, "32 x 32"):
-        assert told in card
+    sections = ("## Data", "## Training", "## Results", "## Limitations", "## Provenance")
+    for text in (*sections, run.sha256, "32 x 32", 'InferenceSession("m.onnx")'):
+        assert text in card
     assert f"| {run.metrics['val_top1']:.4f} |" in card
-    assert "/" not in card.split("## Training")[0].split("## Data")[1], "a path of this machine"
-    import core.inference.export.model_card as module
+    assert "/" not in card.split("## Training")[0].split("## Data")[1], "a local path"
+    named = replace(run, config=run.config.model_copy(update={"name": "<b>[x](y)|`z`\x1b"}))
+    card = export(named, ExportTarget("onnx", tmp_path / "n.onnx")).card.read_text()
+    assert r"# \<b\>\[x\]\(y\)\|\`z\`\\x1b" in card
 
-    assert module._text("<b>[x](y)|`z`\x1b") == r"\<b\>\[x\]\(y\)\|\`z\`\\x1b"
 
-
-def _writes_other_weights(
-    run: TrainedRun, net: Any, example: Tensor, out: Path, about: Any
+def write_other_weights(
+    run: TrainedRun, model: Any, example: Tensor, path: Path, metadata: Any
 ) -> None:
     other = {name: value + 0.05 for name, value in run.model.state_dict().items()}
-    safetensors.torch.save_file(other, out)
+    safetensors.torch.save_file(other, path)
 
 
-def test_what_computes_something_else_is_not_kept(
+def test_an_export_that_fails_verification_is_not_kept(
     run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = FORMATS["safetensors"]
-    bad = Format(_writes_other_weights, good.load)
-    monkeypatch.setitem(export_formats.FORMATS, "safetensors", bad)  # type: ignore[arg-type]
+    monkeypatch.setattr(safetensors_format, "write", write_other_weights)
     (tmp_path / "m.safetensors").write_bytes(b"before")
-    with pytest.raises(SetupError, match="was not kept: its probabilities differ"):
-        export(run, "safetensors", tmp_path / "m.safetensors", overwrite=True)
+    with pytest.raises(SetupError, match="failed verification and was not kept"):
+        export(run, ExportTarget("safetensors", tmp_path / "m.safetensors", overwrite=True))
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
     assert (tmp_path / "m.safetensors").read_bytes() == b"before"
 
 
-def test_nothing_is_replaced_unasked(run: TrainedRun, tmp_path: Path) -> None:
+def test_existing_files_are_replaced_only_with_overwrite(run: TrainedRun, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    export(run, "safetensors", out)
-    with pytest.raises(SetupError, match="is there already"):
-        export(run, "safetensors", out)
-    export(run, "safetensors", out, overwrite=True)
+    export(run, ExportTarget("safetensors", out))
+    with pytest.raises(SetupError, match="already exists"):
+        export(run, ExportTarget("safetensors", out))
+    export(run, ExportTarget("safetensors", out, overwrite=True))
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "chapter.tex").touch()
-    with pytest.raises(SetupError, match="holds other things"):
-        export(run, "timm", other, overwrite=True)
+    with pytest.raises(SetupError, match="is a folder with other content"):
+        export(run, ExportTarget("timm", other, overwrite=True))
     assert (other / "chapter.tex").exists()
-    export(run, "timm", tmp_path / "m")
-    export(run, "timm", tmp_path / "m", overwrite=True)
+    export(run, ExportTarget("timm", tmp_path / "m"))
+    export(run, ExportTarget("timm", tmp_path / "m", overwrite=True))
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("m", "m.safetensors", "m.safetensors.md", "thesis"),
     ]
 
 
-def test_without_the_runs_pictures_noise_is_compared_and_said_so(
+def test_random_images_verify_when_the_runs_images_are_missing(
     run: TrainedRun, tmp_path: Path
 ) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
     (tmp_path / "run" / "split.csv").unlink()
-    made = export(load_run(tmp_path / "run"), "safetensors", tmp_path / "m.safetensors")
-    assert not made.real
-    assert "pictures of noise" in made.card.read_text()
+    made = export(
+        load_run(tmp_path / "run"), ExportTarget("safetensors", tmp_path / "m.safetensors")
+    )
+    assert not made.real_images
+    assert "Verified on 8 random images" in made.card.read_text()
 
 
-def test_pictures_that_were_asked_for_must_be_there(run: TrainedRun, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"none of the pictures can be read: gone\.png"):
-        export(run, "safetensors", tmp_path / "m.safetensors", pictures=["gone.png"])
+def test_requested_images_must_be_readable(run: TrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"none of the images can be read: gone\.png"):
+        export(run, ExportTarget("safetensors", tmp_path / "m.safetensors"), images=["gone.png"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_card_tells_of_classes_only_what_these_weights_came_to(
+def test_model_card_has_class_metrics_only_of_the_exported_weights(
     run: TrainedRun, tmp_path: Path
 ) -> None:
-    told = export(run, "safetensors", tmp_path / "a.safetensors").card.read_text()
-    assert "Weakest classes" in told
+    card = export(run, ExportTarget("safetensors", tmp_path / "a.safetensors")).card.read_text()
+    assert "Classes with the lowest validation F1" in card
     other = replace(run, metrics={**run.metrics, "epoch": 99})
-    told = export(other, "safetensors", tmp_path / "b.safetensors").card.read_text()
-    assert "Weakest classes" not in told
-    assert "calibration error" not in told
+    card = export(other, ExportTarget("safetensors", tmp_path / "b.safetensors")).card.read_text()
+    assert "Classes with the lowest validation F1" not in card
+    assert "calibration error" not in card
 
 
-def test_a_link_is_replaced_and_not_what_it_leads_to(run: TrainedRun, tmp_path: Path) -> None:
-    made = export(run, "timm", tmp_path / "model").path
+def test_a_symlink_is_replaced_and_not_its_target(run: TrainedRun, tmp_path: Path) -> None:
+    made = export(run, ExportTarget("timm", tmp_path / "model")).path
     (tmp_path / "link").symlink_to(made)
-    export(run, "timm", tmp_path / "link", overwrite=True)
+    export(run, ExportTarget("timm", tmp_path / "link", overwrite=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "model"]
     assert not (tmp_path / "link").is_symlink()
 
 
 @pytest.mark.parametrize(
     ("to", "out", "message"),
-    [("safetensors", "weights", r"end it with \.safetensors"), ("timm", ".", "no name of its own")],
+    [("safetensors", "weights", r"must end in \.safetensors"), ("timm", ".", "no file name")],
 )
-def test_a_name_that_cannot_be_used_is_refused(
-    to: str, out: str, message: str, run: TrainedRun
-) -> None:
+def test_an_invalid_path_is_refused(to: str, out: str, message: str, run: TrainedRun) -> None:
     with pytest.raises(SetupError, match=message):
-        export(run, to, Path(out), overwrite=True)
+        export(run, ExportTarget(to, Path(out), overwrite=True))
 
 
 @pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_library_that_is_not_installed_is_named(
+def test_a_missing_library_is_named(
     library: str, run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SetupError, match=rf"needs {library}: pip install 'convnext-tui\[onnx\]'"):
-        export(run, "onnx", tmp_path / "m.onnx")
+        export(run, ExportTarget("onnx", tmp_path / "m.onnx"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pushing_without_a_network_is_one_line(
+def test_a_failed_push_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(SetupError, match=r"can't be pushed to \(") as refusal:
+    with pytest.raises(SetupError, match="the push to nobody/nothing failed: ") as refusal:
         push(tmp_path, "nobody/nothing", private=True)
     assert "\n" not in str(refusal.value)

@@ -18,7 +18,7 @@ def test_an_export_is_verified_and_never_pushed_offline(
     )
     assert done.returncode == 2
     assert "same top-1 for 12 of 12 images" in done.stdout
-    assert done.stderr.startswith("error: m is written, but me/birds can't be pushed to (")
+    assert done.stderr.startswith("error: m is written, but the push to me/birds failed: ")
     assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "m" / "README.md").exists()
 
@@ -29,7 +29,10 @@ def test_an_export_is_verified_and_never_pushed_offline(
         (["--to", "safetensors", "--out", "m", "--push", "x"], "--push needs --to timm"),
         (["--to", "timm", "--out", "m", "--public"], "--public needs --push"),
         (["--to", "timm", "--out", "no/m"], "no: no such folder"),
-        (["--to", "timm", "--out", "m", "--with-normalize"], "is for onnx and torchscript"),
+        (
+            ["--to", "timm", "--out", "m", "--with-normalize"],
+            "is available for onnx and torchscript",
+        ),
     ],
 )
 def test_invalid_usage_is_an_error_of_one_line(

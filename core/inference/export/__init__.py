@@ -1,1 +1,1 @@
-"""Export a trained model."""
+"""Export a trained model; `EXPORT_FORMATS` in `formats` lists the formats."""

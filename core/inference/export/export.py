@@ -1,8 +1,8 @@
-"""A run's network for other programs: written apart, compared with the run, put in place."""
+"""Export a run's model: write it to a temporary folder, verify it, move it into place."""
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,161 +10,162 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.common.files import sync_folder, write_text_atomically
 from core.common.text import printable
 from core.data.sources import parse_location
-from core.inference.export.checks import ExportError, check_target
-from core.inference.export.formats import FORMATS, Logits, pixel_network
-from core.inference.export.model_card import model_card
-from core.inference.labeled_images import LabelledError, own_pictures
-from core.inference.predict import about
+from core.inference.export.model_card import Verification, model_card
+from core.inference.export.target import ExportError, ExportTarget
+from core.inference.labeled_images import LabeledImagesError, list_split_images
+from core.inference.predict import run_metadata
 from core.inference.predictor import Predictor
 from core.inference.trained_run import TrainedRun
+from core.model.normalize import NormalizedModel
 
 TOLERANCE = 1e-4
-"""By how much a probability may differ from the run's."""
-MOST_PICTURES = 64
+"""Largest allowed difference of a probability between the export and the run's model."""
+MAX_IMAGES = 64
 CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written, and how it compares with the run's own network."""
+class ExportResult:
+    """A finished export and its verification."""
 
     path: Path
     card: Path
-    pictures: int
-    real: bool
-    """Whether those were pictures of files, and not noise."""
-    difference: float
+    """File of the model card."""
+    images: int
+    """Images that the export was verified with."""
+    real_images: bool
+    """Whether they were read from files rather than random."""
+    max_difference: float
     """Largest difference of a probability."""
     same_top1: int
-    """Pictures for which the most probable class is the same."""
+    """Images with equal top-1 predictions."""
 
 
 def export(
-    run: TrainedRun,
-    to: str,
-    out: Path,
-    with_normalize: bool = False,
-    pictures: Sequence[str] | None = None,
-    overwrite: bool = False,
-) -> Exported:
-    """Write a run's network as one of FORMATS, with class names, transform and provenance, and a
-    model card beside or in it.
+    run: TrainedRun, target: ExportTarget, images: Sequence[str] | None = None
+) -> ExportResult:
+    """Export a run's model with class names, transform, provenance and a model card.
 
-    What was written is loaded again as another program would, and compared with the network on
-    `pictures` (paths; on some that the run has validated on if not given, on noise where those are
-    gone). With `with_normalize` it takes the bytes of pictures, uint8, instead of normalize
-    float32. Raises ExportError, leaving what stood at `out`, when it differs by more than
-    TOLERANCE; SetupError when it can't be made.
+    The export is loaded as another program would load it, and its probabilities are compared with
+    the model's on `images` (paths; by default validation images of the run, or random images if
+    those can't be read). Raises ExportError, leaving the target unchanged, if they differ by more
+    than TOLERANCE; SetupError if the export can't be written.
     """
-    check_target(to, out, with_normalize, overwrite)
-    form = FORMATS[to]
-    images, real = _images(run, pictures)
-    net = pixel_network(run, with_normalize)
-    examples = images if with_normalize else _normalised(run, images)
-    told = {**_told(run), "input": _input(run, with_normalize)}
+    target.check()
+    out = target.path
+    pixels, are_real = _verification_images(run, images)
+    model = _model_with_normalize(run) if target.with_normalize else run.model
+    inputs = pixels if target.with_normalize else _normalized(run, pixels)
+    metadata = _metadata(run, target.with_normalize)
+    module = target.format.load_module()
     try:
-        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as apart:
-            made = Path(apart, out.name)
-            form.write(run, net, examples[:1], made, told)
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            written = Path(temporary, out.name)
+            module.write(run, model, inputs[:1], written, metadata)
             with torch.no_grad():
-                expected = torch.cat([net(part) for part in torch.split(examples, 16)])
-            difference, same = _compare(form.load(run, made), examples, expected, out)
-            card = model_card(run, to, told["input"], (len(images), real, difference))
-            card_apart = Path(apart, CARD) if made.is_file() else made / CARD
-            card_apart.write_text(card, encoding="utf-8")
-            _open_to_others(made, like=card_apart)
-            _put(made, out)
+                expected = torch.cat([model(batch) for batch in torch.split(inputs, 16)])
+            difference, same_top1 = _compare(module.load(run, written), inputs, expected, out)
+            verification = Verification(len(pixels), are_real, difference)
+            card = model_card(run, target, metadata["input"], verification)
+            card_file = Path(temporary, CARD) if written.is_file() else written / CARD
+            card_file.write_text(card, encoding="utf-8")
+            _copy_mode(card_file, written)
+            _move(written, out)
     except OSError as error:
-        raise ExportError(f"{printable(str(out))} can't be written: {_why(error)}") from None
+        raise ExportError(f"{printable(str(out))} can't be written: {_reason(error)}") from None
     card_file = out / CARD if out.is_dir() else out.with_name(f"{out.name}.md")
     if not out.is_dir():
         write_text_atomically(card_file, card)
-    return Exported(out, card_file, len(images), real, difference, same)
+    return ExportResult(out, card_file, len(pixels), are_real, difference, same_top1)
 
 
-def _told(run: TrainedRun) -> dict[str, Any]:
-    source = dict(about(run))
+def _model_with_normalize(run: TrainedRun) -> nn.Module:
+    return NormalizedModel(run.model, run.transform["mean"], run.transform["std"]).eval()
+
+
+def _metadata(run: TrainedRun, with_normalize: bool) -> dict[str, Any]:
+    provenance = dict(run_metadata(run))
+    size = run.transform["image_size"]
+    values = "uint8, 0 to 255" if with_normalize else "float32, normalized with mean and std"
     return {
-        "classes": source.pop("classes"),
+        "classes": provenance.pop("classes"),
         "transform": dict(run.transform),
-        "provenance": {**source, "metrics": dict(run.metrics)},
+        "provenance": {**provenance, "metrics": dict(run.metrics)},
+        "input": f"RGB images (batch, 3, {size}, {size}), {values}",
     }
 
 
-def _input(run: TrainedRun, with_normalize: bool) -> str:
-    side = run.transform["image_size"]
-    what = "uint8, 0 to 255" if with_normalize else "float32, normalize by mean and std"
-    return f"RGB pictures (batch, 3, {side}, {side}), {what}"
-
-
-def _images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]:
-    """Return pictures (N, 3, H, W), uint8, to compare on, and whether they are of files. Raises
-    ExportError where none of `paths` can be read."""
-    asked_for = paths
+def _verification_images(run: TrainedRun, paths: Sequence[str] | None) -> tuple[Tensor, bool]:
+    """Return images (N, 3, H, W), uint8, and whether they were read from files. Raises ExportError
+    if none of `paths` can be read."""
+    requested = paths
     if paths is None:
-        with suppress(LabelledError):
+        with suppress(LabeledImagesError):
             root = parse_location(run.config.data.root or "")
-            paths = own_pictures(run.folder, root, run.classes, "val").paths
+            paths = list_split_images(run.folder, root, run.classes, "val").paths
     paths = paths or ()
-    some = paths[:: max(1, len(paths) // MOST_PICTURES)][:MOST_PICTURES]
-    groups = Predictor(run, device="cpu").read(some)
-    views = [one.views[0] for group in groups for one in group if one.views]
+    some = paths[:: max(1, len(paths) // MAX_IMAGES)][:MAX_IMAGES]
+    batches = Predictor(run, device="cpu").read(some)
+    views = [one.views[0] for batch in batches for one in batch if one.views]
     if views:
         return torch.stack(views), True
-    if asked_for:
-        raise ExportError(f"none of the pictures can be read: {printable(asked_for[0])} …")
-    side = int(run.transform["image_size"])
+    if requested:
+        raise ExportError(f"none of the images can be read: {printable(requested[0])} …")
+    size = int(run.transform["image_size"])
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(256, (8, 3, side, side), generator=generator, dtype=torch.uint8), False
+    return torch.randint(256, (8, 3, size, size), generator=generator, dtype=torch.uint8), False
 
 
-def _normalised(run: TrainedRun, images: Tensor) -> Tensor:
+def _normalized(run: TrainedRun, images: Tensor) -> Tensor:
     mean, std = (torch.tensor(run.transform[name])[:, None, None] for name in ("mean", "std"))
     return images.float().div_(255).sub_(mean).div_(std)
 
 
-def _compare(found: Logits, images: Tensor, expected: Tensor, out: Path) -> tuple[float, int]:
-    """Return the largest difference of a probability, and how many top-1 are the same.
+def _compare(
+    exported: Callable[[Tensor], Tensor], inputs: Tensor, expected: Tensor, out: Path
+) -> tuple[float, int]:
+    """Return the largest difference of a probability, and the number of equal top-1 predictions.
 
-    One picture and several at once: a batch size that was taken for a constant fails here.
+    Uses a batch of one and a larger one: an export with a fixed batch size fails here.
     """
     with torch.no_grad():
-        logits = torch.cat([found(images[:1]), *([found(images[1:])] if len(images) > 1 else [])])
+        batches = [inputs[:1], inputs[1:]] if len(inputs) > 1 else [inputs]
+        logits = torch.cat([exported(batch) for batch in batches])
     difference = float((logits.softmax(1) - expected.softmax(1)).abs().max())
-    same = int((logits.argmax(1) == expected.argmax(1)).sum())
+    same_top1 = int((logits.argmax(1) == expected.argmax(1)).sum())
     if not difference <= TOLERANCE:
         raise ExportError(
-            f"{printable(out.name)} was not kept: its probabilities differ from the run's by up to "
-            f"{difference:.1e} ({TOLERANCE:.0e} is allowed)"
+            f"{printable(out.name)} failed verification and was not kept: its probabilities differ "
+            f"from the run's by up to {difference:.1e} ({TOLERANCE:.0e} is allowed)"
         )
-    return difference, same
+    return difference, same_top1
 
 
-def _put(made: Path, out: Path) -> None:
+def _move(written: Path, out: Path) -> None:
     if out.is_dir():
         old = out.with_name(f".{out.name}.{os.getpid()}.old")
         out.replace(old)
-        made.replace(out)
+        written.replace(out)
         if old.is_symlink():
             old.unlink()
         else:
             shutil.rmtree(old, ignore_errors=True)
     else:
-        made.replace(out)
+        written.replace(out)
     sync_folder(out.parent)
 
 
-def _open_to_others(made: Path, like: Path) -> None:
-    """Let who may read files of this process read these: safetensors keeps its own to itself."""
-    mode = like.stat().st_mode
-    for path in made.iterdir() if made.is_dir() else [made]:
+def _copy_mode(source: Path, written: Path) -> None:
+    """Give an export the permissions of a new file: safetensors makes its files private."""
+    mode = source.stat().st_mode
+    for path in written.iterdir() if written.is_dir() else [written]:
         path.chmod(mode)
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return error.strerror or printable(" ".join(str(error).split()))[:200]

@@ -1,132 +1,108 @@
-"""A run's network in the forms that other programs load, and each loaded again to be compared."""
+"""Table of export formats. One entry and its module are all that a format needs.
 
-import json
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+The command line, the checks before an export and the model card read the table. It imports no
+torch: a format's writer and loader are in the module that its entry names.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import safetensors.torch
-import timm
-import torch
-from timm.models import save_for_hf
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-from core.inference.export.checks import ExportError
-from core.inference.trained_run import TrainedRun
-from core.model.build import build_model, load_weights
-from core.model.normalize import NormalizedModel
+    from core.inference.trained_run import TrainedRun
 
-Logits = Callable[[Tensor], Tensor]
-"""From pictures (N, 3, H, W), as the export takes them, to logits (N, classes)."""
-About = Mapping[str, Any]
-EXTRA_FILE = "convnext-tui.json"
+Metadata = Mapping[str, Any]
+"""`classes`, `transform`, `provenance` and `input`, as plain values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """One form of export."""
+class FormatModule(Protocol):
+    """Functions of a format's module."""
 
-    write: Callable[[TrainedRun, nn.Module, Tensor, Path, About], None]
-    """Takes the run, the network as it is to be, an example of what it takes, where to write and
-    what to write with it."""
-    load: Callable[[TrainedRun, Path], Logits]
-    """Loads what was written, as another program would."""
+    def write(
+        self,
+        run: "TrainedRun",
+        model: "nn.Module",
+        example: "Tensor",
+        path: Path,
+        metadata: Metadata,
+    ) -> None:
+        """Write `model` to `path`; `example` is an input of batch size 1."""
 
-
-def pixel_network(run: TrainedRun, with_normalize: bool) -> nn.Module:
-    """Return the network that takes normalize float32, or the bytes of pictures."""
-    if not with_normalize:
-        return run.model
-    return NormalizedModel(run.model, run.transform["mean"], run.transform["std"]).eval()
-
-
-def _write_safetensors(
-    run: TrainedRun, net: nn.Module, example: Tensor, out: Path, about: About
-) -> None:
-    # The format's metadata has texts alone.
-    metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
-    tensors = {name: value.contiguous() for name, value in run.model.state_dict().items()}
-    safetensors.torch.save_file(tensors, out, metadata)
+    def load(self, run: "TrainedRun", path: Path) -> "Callable[[Tensor], Tensor]":
+        """Load an export as another program would, to verify it: from images (N, 3, H, W) to logits
+        (N, classes)."""
 
 
-def _load_safetensors(run: TrainedRun, out: Path) -> Logits:
-    bare = run.config.model.model_copy(update={"pretrained": False, "weights": None})
-    model, _ = build_model(bare, len(run.classes), seed=run.config.seed + 1)
-    report = load_weights(model, out)
-    if report.missing or report.new_head:
-        raise ExportError(f"{out.name} lacks {', '.join([*report.missing, *report.new_head][:3])}")
-    return model.eval()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFormat:
+    """Description of an export format."""
+
+    module: str
+    """Module with `write` and `load`, see `FormatModule`; imported when the format is used."""
+    usage: str
+    """Python code for the model card that loads an export, a template for `str.format`: `{path}` is
+    the export's name, `{model}` the timm model name, `{classes}` the number of classes."""
+    is_folder: bool = False
+    suffix: str = ""
+    """Required file suffix, if any."""
+    takes_normalize: bool = False
+    """Whether `--with-normalize` can include normalization; the others are weights only."""
+    on_hub: bool = False
+    """Whether `--push` can upload it to the Hugging Face Hub."""
+    libraries: Sequence[str] = ()
+    """Modules that writing and verifying import, in addition to the required dependencies."""
+    extra: str = ""
+    """Extra of convnext-tui that installs `libraries`."""
+
+    def load_module(self) -> FormatModule:
+        """Import the module with the writer and the loader, and torch with it."""
+        return cast(FormatModule, importlib.import_module(self.module))
 
 
-def _write_timm(run: TrainedRun, net: nn.Module, example: Tensor, out: Path, about: About) -> None:
-    side = int(run.transform["image_size"])
-    model: Any = run.model
-    before = model.pretrained_cfg
-    # What the network was trained with: its pretrained values may be of another picture size.
-    values = {
-        **{name: run.transform[name] for name in ("mean", "std", "interpolation")},
-        **{name: run.transform[name] for name in ("crop_pct", "crop_mode")},
-        "input_size": (3, side, side),
-        "test_input_size": None,
-        "test_crop_pct": None,
-        "num_classes": len(run.classes),
-        "pool_size": None,
-    }
-    try:
-        model.pretrained_cfg = {**before, **values}
-        config = {"label_names": list(run.classes), "convnext_tui": about["provenance"]}
-        save_for_hf(model, str(out), model_config=config, safe_serialization=True)
-    finally:
-        model.pretrained_cfg = before
+EXPORT_FORMATS: dict[str, ExportFormat] = {
+    "safetensors": ExportFormat(
+        module="core.inference.export.safetensors_format",
+        suffix=".safetensors",
+        usage="""import timm
+from safetensors.torch import load_file
 
+model = timm.create_model("{model}", num_classes={classes}).eval()
+model.load_state_dict(load_file("{path}"))""",
+    ),
+    "timm": ExportFormat(
+        module="core.inference.export.timm_format",
+        is_folder=True,
+        on_hub=True,
+        usage="""import timm
 
-def _load_timm(run: TrainedRun, out: Path) -> Logits:
-    model: nn.Module = timm.create_model(f"local-dir:{out}", pretrained=True)
-    return model.eval()
+model = timm.create_model("local-dir:{path}", pretrained=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_data_config({{}}, model=model))
+labels = model.pretrained_cfg["label_names"]""",
+    ),
+    "onnx": ExportFormat(
+        module="core.inference.export.onnx_format",
+        takes_normalize=True,
+        libraries=("onnx", "onnxscript", "onnxruntime"),
+        extra="onnx",
+        usage="""import onnxruntime
 
+session = onnxruntime.InferenceSession("{path}")
+(logits,) = session.run(["logits"], {{"pixels": images}})
+metadata = session.get_modelmeta().custom_metadata_map  # classes, transform, as JSON""",
+    ),
+    "torchscript": ExportFormat(
+        module="core.inference.export.torchscript_format",
+        takes_normalize=True,
+        usage="""import torch
 
-def _write_torchscript(
-    run: TrainedRun, net: nn.Module, example: Tensor, out: Path, about: About
-) -> None:
-    extra = {EXTRA_FILE: json.dumps(about, indent=2)}
-    with torch.no_grad(), _without_deprecations():
-        traced = torch.jit.trace(net, example)  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, str(out), _extra_files=extra)
-
-
-def _load_torchscript(run: TrainedRun, out: Path) -> Logits:
-    with _without_deprecations():
-        loaded: Logits = torch.jit.load(str(out), map_location="cpu")  # type: ignore[no-untyped-call]
-    return loaded
-
-
-@contextmanager
-def _without_deprecations() -> Iterator[None]:
-    # torch would have torch.export instead of TorchScript: whoever asks for TorchScript knows.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-def _write_onnx(run: TrainedRun, net: nn.Module, example: Tensor, out: Path, about: About) -> None:
-    from core.inference.export.onnx import write_onnx
-
-    write_onnx(net, example, out, about)
-
-
-def _load_onnx(run: TrainedRun, out: Path) -> Logits:
-    from core.inference.export.onnx import load_onnx
-
-    return load_onnx(out)
-
-
-FORMATS: Mapping[str, Format] = {
-    "safetensors": Format(_write_safetensors, _load_safetensors),
-    "timm": Format(_write_timm, _load_timm),
-    "onnx": Format(_write_onnx, _load_onnx),
-    "torchscript": Format(_write_torchscript, _load_torchscript),
+files = {{"convnext-tui.json": ""}}
+model = torch.jit.load("{path}", _extra_files=files)
+logits = model(images)
+metadata = files["convnext-tui.json"]  # classes, transform, as JSON""",
+    ),
 }
+"""By the value of the option --to."""

@@ -1,126 +1,123 @@
-"""What a network is, was trained on and can't do, as the Markdown of a model card.
+"""Write the model card of an export: Markdown with a Hugging Face Hub header.
 
-The parts are those of Mitchell et al., Model Cards for Model Reporting, 2019, as far as a run
-knows them; the head is what the Hugging Face Hub reads.
+The sections follow Mitchell et al., Model Cards for Model Reporting, 2019, as far as the run has
+the information.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.analysis.class_metrics import Evaluation
+from core.common.format import counted
 from core.common.location import location_name
 from core.common.text import printable
 from core.config.phases import PHASES
 from core.config.schema import PhaseConfig
 from core.events.types import Evaluated
+from core.inference.export.target import ExportTarget
 from core.run.report import RunReport, read_report
 
 if TYPE_CHECKING:
     from core.inference.trained_run import TrainedRun
 
-Checked = tuple[int, bool, float]
-"""On how many pictures, whether those were of files, and the largest difference."""
-_WEAKEST, _MOST_CLASSES = 5, 200
-
-_USE = {
-    "safetensors": """import timm
-from safetensors.torch import load_file
-
-model = timm.create_model({name!r}, num_classes={classes}).eval()
-model.load_state_dict(load_file("FILE"))""",
-    "timm": """import timm
-
-model = timm.create_model("local-dir:FOLDER", pretrained=True).eval()
-transform = timm.data.create_transform(**timm.data.resolve_data_config({{}}, model=model))
-labels = model.pretrained_cfg["label_names"]""",
-    "onnx": """import onnxruntime
-
-session = onnxruntime.InferenceSession("FILE")
-(logits,) = session.run(["logits"], {{"pixels": pictures}})
-about = session.get_modelmeta().custom_metadata_map  # classes, transform, as JSON""",
-    "torchscript": """import torch
-
-about = {{"convnext-tui.json": ""}}
-model = torch.jit.load("FILE", _extra_files=about)  # classes, transform, as JSON
-logits = model(pictures)""",
-}
+_WEAKEST, _MAX_CLASSES = 5, 200
 
 
-def model_card(run: "TrainedRun", to: str, takes: str, checked: Checked) -> str:
-    """Return the card of a run's network as it is exported `to` a format; raises OSError."""
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Comparison of an export with the run's model."""
+
+    images: int
+    real_images: bool
+    """Whether the images were read from files rather than random."""
+    max_difference: float
+    """Largest difference of a probability."""
+
+
+def model_card(
+    run: "TrainedRun", target: ExportTarget, model_input: str, verification: Verification
+) -> str:
+    """Return the model card of an export; `model_input` describes the input tensor. Raises
+    OSError."""
     report = read_report(run.folder)
     return "\n".join(
         [
-            *_head(run),
-            *_model(run, to, takes),
+            *_header(run),
+            *_model(run, target, model_input),
             *_data(run, report),
-            *_recipe(run),
+            *_training(run),
             *_results(run, report),
-            *_limits(run, report),
-            *_provenance(run, checked),
+            *_limitations(run, report),
+            *_provenance(run, verification),
         ]
     )
 
 
-def _head(run: "TrainedRun") -> Iterator[str]:
+def _header(run: "TrainedRun") -> Iterator[str]:
     yield from ("---", "library_name: timm", "pipeline_tag: image-classification")
     yield from ("tags:", "- image-classification", "- timm", "- convnext-tui", "---", "")
     yield f"# {_text(run.config.name)}"
     yield ""
 
 
-def _model(run: "TrainedRun", to: str, takes: str) -> Iterator[str]:
-    name, values = run.config.model.name, run.transform
-    weights = sum(value.numel() for value in run.model.parameters())
+def _model(run: "TrainedRun", target: ExportTarget, model_input: str) -> Iterator[str]:
+    name, transform = run.config.model.name, run.transform
+    parameters = sum(value.numel() for value in run.model.parameters())
     yield (
-        f"`{_code(name)}` of timm with {weights:,} parameters, for {len(run.classes):,} classes. "
-        f"It takes {takes} and gives logits."
+        f"timm model `{_code(name)}`, {counted(parameters, 'parameter')}, "
+        f"{counted(len(run.classes), 'class', 'classes')}. "
+        f"Input: {model_input}. Output: logits."
     )
     yield ""
     yield (
-        f"Pictures are resized by {_text(values['interpolation'])} interpolation and cropped to "
-        f"{values['image_size']} x {values['image_size']} pixels (crop_pct {values['crop_pct']}, "
-        f"{_text(values['crop_mode'])}); mean {_numbers(values['mean'])}, std "
-        f"{_numbers(values['std'])} of values from 0 to 1."
+        f"Preprocessing: resize ({_text(transform['interpolation'])} interpolation) and crop to "
+        f"{transform['image_size']} x {transform['image_size']} pixels (crop_pct "
+        f"{transform['crop_pct']}, {_text(transform['crop_mode'])}); mean "
+        f"{_numbers(transform['mean'])}, std {_numbers(transform['std'])} of values from 0 to 1."
     )
-    yield from ("", "```python", _USE[to].format(name=name, classes=len(run.classes)), "```", "")
+    usage = target.format.usage.format(
+        path=_quoted(target.path.name), model=_quoted(name), classes=len(run.classes)
+    )
+    yield from ("", "```python", usage, "```", "")
 
 
 def _data(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     yield from ("## Data", "")
     data = report.state.data
-    # The name alone: where the folder lies is nobody's business but its owner's.
+    # Only the folder's name: the path would reveal the layout of a private machine.
     root = location_name(run.config.data.root or "")
-    counts = f": {data.train:,} pictures to train, {data.val:,} to validate" if data else ""
-    left_out = f", {data.damaged:,} unreadable left out" if data and data.damaged else ""
-    yield f"A folder of pictures, {_text(root)}{counts}{left_out}."
+    counts = f": {data.train:,} training and {data.val:,} validation images" if data else ""
+    damaged = f", {data.damaged:,} unreadable left out" if data and data.damaged else ""
+    yield f"Image folder {_text(root)}{counts}{damaged}."
     yield ""
-    shown = ", ".join(map(_text, run.classes[:_MOST_CLASSES]))
-    more = len(run.classes) - _MOST_CLASSES
+    shown = ", ".join(map(_text, run.classes[:_MAX_CLASSES]))
+    more = len(run.classes) - _MAX_CLASSES
     others = f" and {more:,} more" if more > 0 else ""
     yield f"Classes, in the order of the logits: {shown}{others}."
     yield ""
 
 
-def _recipe(run: "TrainedRun") -> Iterator[str]:
+def _training(run: "TrainedRun") -> Iterator[str]:
     config = run.config
     if config.model.weights:
-        start = f"the file {_text(Path(config.model.weights).name)}"
+        weights = f"the file {_text(Path(config.model.weights).name)}"
     else:
-        start = "timm's pretrained weights" if config.model.pretrained else "random weights"
+        weights = "timm's pretrained weights" if config.model.pretrained else "random weights"
     yield from ("## Training", "")
-    yield f"From {start}, in batches of {config.data.batch_size}, seed {config.seed}."
-    yield from ("", "| phase | trains | at most | optimizer | learning rate | weight decay |")
+    yield f"Initial weights: {weights}. Batch size {config.data.batch_size}, seed {config.seed}."
+    yield from ("", "| phase | trains | max epochs | optimizer | learning rate | weight decay |")
     yield "| --- | --- | --- | --- | --- | --- |"
     for phase in PHASES:
         planned: PhaseConfig = config.phases.get(phase)
         if planned.epochs:
-            what = "the classifier" if phase == "head" else "everything"
+            trained = "the classifier" if phase == "head" else "all layers"
             yield (
-                f"| {phase} | {what} | {planned.epochs} epochs | {planned.optimizer} | "
+                f"| {phase} | {trained} | {planned.epochs} | {planned.optimizer} | "
                 f"{planned.lr:g} | {planned.weight_decay:g} |"
             )
     yield ""
@@ -130,11 +127,12 @@ def _results(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     metrics = run.metrics
     if not metrics:
         return
-    val = report.state.data
+    data = report.state.data
+    images = f"{counted(data.val, 'validation image')}" if data else "the validation images"
     yield from ("## Results", "")
     yield (
-        f"Of these weights (phase {_text(metrics['phase'])}, epoch {metrics['epoch']}) on "
-        f"{f'{val.val:,}' if val else 'the'} validation pictures, which also chose them:"
+        f"On {images}, which were also used to select this checkpoint (phase "
+        f"{_text(metrics['phase'])}, epoch {metrics['epoch']}):"
     )
     yield from ("", "| top-1 | top-5 | loss |", "| --- | --- | --- |")
     yield (f"| {metrics['val_top1']:.4f} | {metrics['val_top5']:.4f} | {metrics['val_loss']:.4f} |")
@@ -142,23 +140,25 @@ def _results(run: "TrainedRun", report: RunReport) -> Iterator[str]:
 
 
 def _evaluation_of(run: "TrainedRun", report: RunReport) -> Evaluated | None:
-    """Return what the run told of the classes with these very weights, if it still knows."""
+    """Return the validation results by class of exactly these weights, if the run still has
+    them."""
     epoch = (run.metrics.get("phase"), run.metrics.get("epoch"))
-    for event in (report.state.best_evaluation, report.state.evaluation):
+    evaluations = report.state.evaluations
+    for event in (evaluations.best, evaluations.latest):
         if event is not None and (event.phase, event.epoch) == epoch:
             return event
     return None
 
 
-def _limits(run: "TrainedRun", report: RunReport) -> Iterator[str]:
-    yield from ("## Limits", "")
+def _limitations(run: "TrainedRun", report: RunReport) -> Iterator[str]:
+    yield from ("## Limitations", "")
     yield (
-        "- It knows these classes alone: a picture of anything else is given one of them, at times "
-        "with a high probability."
+        "- The model knows only these classes: an image of anything else is assigned to one of "
+        "them, sometimes with high confidence."
     )
     yield (
-        "- The results are of pictures from the same folder; on others it may do worse. Evaluate "
-        "it on yours before relying on it."
+        "- The results are for images from the same folder; on other images they may be worse. "
+        "Evaluate the model on your own images before relying on it."
     )
     event = _evaluation_of(run, report)
     if event is None:
@@ -168,23 +168,23 @@ def _limits(run: "TrainedRun", report: RunReport) -> Iterator[str]:
         (row for row in evaluation.rows if row.support), key=lambda row: (row.f1, row.label)
     )
     if weakest := [f"{_text(r.name)} ({r.f1:.2f})" for r in rows[:_WEAKEST]]:
-        yield f"- Weakest classes by F1 in validation: {', '.join(weakest)}."
+        yield f"- Classes with the lowest validation F1: {', '.join(weakest)}."
     if not math.isnan(error := evaluation.calibration_error):
-        yield f"- Expected calibration error in validation: {error:.4f}."
+        yield f"- Expected calibration error (ECE) in validation: {error:.4f}."
     if evaluation.pairs:
         pair = evaluation.pairs[0]
         names = _text(evaluation.name(pair.truth)), _text(evaluation.name(pair.predicted))
-        yield f"- {pair.share:.0%} of {names[0]} were taken for {names[1]}."
+        yield f"- Most confused pair: {pair.share:.0%} of {names[0]} predicted as {names[1]}."
 
 
-def _provenance(run: "TrainedRun", checked: Checked) -> Iterator[str]:
-    count, real, difference = checked
-    what = "pictures" if real else "pictures of noise"
+def _provenance(run: "TrainedRun", verification: Verification) -> Iterator[str]:
+    kind = "image" if verification.real_images else "random image"
     yield from ("", "## Provenance", "")
     yield (
-        f"Exported by convnext-tui from {_text(run.folder.id)}, {_text(run.checkpoint.name)} "
-        f"(SHA-256 `{run.sha256}`). Loaded again, its probabilities of {count} {what} differed "
-        f"from the run's by at most {difference:.1e}."
+        f"Exported by convnext-tui from run {_text(run.folder.id)}, checkpoint "
+        f"{_text(run.checkpoint.name)} (SHA-256 `{run.sha256}`). Verified on "
+        f"{counted(verification.images, kind)}: the probabilities differ from the run's by at most "
+        f"{verification.max_difference:.1e}."
     )
     yield ""
 
@@ -197,6 +197,11 @@ def _code(text: str) -> str:
     return printable(text).replace("`", "'")
 
 
+def _quoted(text: str) -> str:
+    """Return text for the inside of a double-quoted Python string in a code block."""
+    return json.dumps(_code(text), ensure_ascii=False)[1:-1]
+
+
 def _text(value: object) -> str:
-    """Return text in which nothing is Markdown or HTML."""
+    """Return text with all Markdown and HTML characters escaped."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$])", r"\\\1", printable(str(value)))
