@@ -1,7 +1,7 @@
-"""The training engine and everything that can be known about a run, without a screen.
+"""Training engine and everything known about a run, without a user interface.
 
-As a library: `from core import fit, load_run, Predictor`. They are imported when they are asked
-for (PEP 562), so that `import core` alone loads no torch.
+As a library: `from core import fit, load_run, Predictor`. The names are imported on first use (PEP
+562), so that `import core` does not load torch.
 """
 
 from importlib import import_module

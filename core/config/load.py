@@ -1,4 +1,4 @@
-"""Configurations in and out: presets, YAML files, overrides, and errors that help in one line."""
+"""Load configurations from presets, YAML files and overrides, with one-line error messages."""
 
 import difflib
 import json
@@ -18,17 +18,17 @@ from core.config.schema import Config
 
 
 class ConfigError(SetupError):
-    """A configuration that can't be used; the message is one line that says what to do."""
+    """An invalid configuration; the message is one line that says what to do."""
 
 
 def load_config(
     source: str | Path = "default", overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
 ) -> Config:
-    """Build a configuration from a preset name or YAML file and what goes on top of it.
+    """Build a configuration from a preset or YAML file and changes on top of it.
 
-    `overrides` are `KEY=VALUE` texts as from the command line; `values` maps dotted keys to plain
-    values and goes last. Paths come back absolute, so that the recorded configuration means the
-    same files from anywhere. Raises ConfigError, whose message is one line.
+    `overrides` are `KEY=VALUE` texts as on the command line; `values` maps dotted keys to plain
+    values and is applied last. Paths become absolute, so that the recorded configuration names the
+    same files from anywhere. Raises ConfigError.
     """
     tree = Config().model_dump()
     _merge(tree, _read(source), origin=str(source))
@@ -38,7 +38,7 @@ def load_config(
 def changed(
     config: Config, overrides: Iterable[str] = (), values: Mapping[str, Any] = {}
 ) -> Config:
-    """Return a configuration with changes on top of it, as `load_config` has them."""
+    """Return a configuration with changes on top of it, as in `load_config`."""
     return _changed(config.model_dump(), overrides, values)
 
 
@@ -55,12 +55,12 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
         try:
             tree["data"]["root"] = absolute_location(root)
         except DataError as error:
-            raise ConfigError(f"data.root is no folder: {error}") from None
+            raise ConfigError(f"data.root is invalid: {error}") from None
     return _validated(tree)
 
 
 def config_from_tree(tree: Mapping[str, Any]) -> Config:
-    """Rebuild the configuration that a run recorded; keys it lacks get their defaults."""
+    """Rebuild the configuration recorded by a run; missing keys get their defaults."""
     whole = Config().model_dump()
     _merge(whole, tree, origin="recorded configuration")
     return _validated(whole)
@@ -101,18 +101,18 @@ def all_keys() -> list[str]:
 
 
 def default_value(key: str) -> str:
-    """Return the value that a key has when nothing sets it, as it is written in YAML."""
+    """Return the default value of a key, as YAML text."""
     return json.dumps(flatten(Config().model_dump())[key])
 
 
 def allowed(key: str) -> str:
-    """Say in words which values a key takes, from its type and limits."""
+    """Describe the allowed values of a key, from its type and limits."""
     schema = Config.model_json_schema()
     return _in_words(_resolve(schema, _walk(schema, key.split("."))), schema)
 
 
 def describe_key(key: str) -> str:
-    """Return the documentation of a key, as it stands beside its definition."""
+    """Return the documentation of a key."""
     model: type[BaseModel] = Config
     *sections, last = key.split(".")
     for section in sections:
@@ -124,7 +124,7 @@ def _read(source: str | Path) -> Tree:
     text = _source_text(source)
     try:
         tree = safe_yaml.load(text)
-    except Exception as error:  # a malformed scalar with a tag raises nearly anything
+    except Exception as error:  # a malformed scalar with a tag can raise nearly anything
         raise ConfigError(f"{source}: not valid YAML: {_one_line(error)}") from None
     if tree is None:
         return {}
@@ -141,11 +141,11 @@ def _source_text(source: str | Path) -> str:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         if source in presets:
-            raise ConfigError(f"preset {source} can't be read: {_one_line(error)}") from None
+            raise ConfigError(f"preset {source} cannot be read: {_one_line(error)}") from None
         hint = _did_you_mean(str(source), presets)
         raise ConfigError(
             f"config {printable(str(source))!r} is neither a preset ({', '.join(presets)}) nor a "
-            f"file that can be read ({_one_line(error)}){hint}"
+            f"readable file ({_one_line(error)}){hint}"
         ) from None
 
 
@@ -160,8 +160,8 @@ def _merge(tree: Tree, update: Mapping[Any, Any], origin: str, prefix: str = "")
             _merge(tree[key], value, origin, f"{name}.")
         else:
             raise ConfigError(
-                f"{name} is a group of keys and was given {_shown(value)}; "
-                f"it holds {', '.join(tree[key])}"
+                f"{name} is a group of keys, not {_shown(value)}; "
+                f"its keys are {', '.join(tree[key])}"
             )
 
 
@@ -185,7 +185,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise _unknown(key, "")
     try:
         value = safe_yaml.load(raw)
-    except Exception:  # as in _read; what is no YAML is text, and judged as such
+    except Exception:  # as in _read; invalid YAML is treated as text
         value = raw
     takes_text = "text" in allowed(key)
     return key, raw if takes_text and value is not None else value
@@ -222,14 +222,14 @@ def _validated(tree: Tree) -> Config:
 def _value_message(tree: Tree, error: ValidationError) -> str:
     known = all_keys()
     location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
-    # A union adds the name of its branch at the end of the location.
+    # A union adds the name of its branch to the end of the location.
     while location and ".".join(location) not in known:
         location.pop()
     key = ".".join(location)
     given: Any = tree
     for part in location:
         given = given[part]
-    return f"{key} was given {_shown(given)}; allowed is {allowed(key)}"
+    return f"{key} is {_shown(given)}; expected {allowed(key)}"
 
 
 def _shown(value: Any) -> str:

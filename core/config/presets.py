@@ -1,4 +1,4 @@
-"""Presets: configurations by name, those that come with the program and those a person saved."""
+"""Presets: named configurations, built-in and saved by the user."""
 
 import contextlib
 import re
@@ -18,28 +18,28 @@ _LARGEST = 1 << 20
 
 
 class PresetError(SetupError):
-    """A preset that can't be saved; one line that says what to do."""
+    """A preset that cannot be saved; a message of one line."""
 
 
 def preset_names() -> list[str]:
-    """Return the names of all presets: the program's own, then the person's, each sorted."""
+    """Return the names of all presets: built-in ones, then the user's, each sorted."""
     own = built_in_names()
     return [*own, *sorted(name for name in _saved() if name not in own)]
 
 
 def preset_text(name: str) -> str:
-    """Return a preset as YAML; raises OSError or ValueError where a saved one can't be read."""
+    """Return a preset as YAML; raises OSError or ValueError if a saved one cannot be read."""
     if name in built_in_names():
         return (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
     return read_regular_file(_saved()[name], _LARGEST).decode("utf-8")
 
 
 def preset_comment(name: str) -> str:
-    """Return the opening comment of a preset: whom it is for, as one paragraph."""
+    """Return the opening comment of a preset as one paragraph."""
     try:
         text = preset_text(name)
     except (OSError, ValueError) as error:
-        return printable(f"it can't be read: {error}")
+        return printable(f"it cannot be read: {error}")
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -49,20 +49,19 @@ def preset_comment(name: str) -> str:
 
 
 def check_preset_name(name: str) -> str:
-    """Return why a preset can't be saved under this name, or nothing."""
+    """Return why a preset cannot be saved under this name; empty if it can."""
     if not _NAME.fullmatch(name):
-        return "letters, digits, - _ and . without spaces, beginning with a letter or digit"
+        return "letters, digits, - _ and . without spaces, starting with a letter or digit"
     if name in built_in_names():
-        return f"{name} comes with the program; take another name"
+        return f"{name} is a built-in preset; choose another name"
     return ""
 
 
 def save_preset(name: str, config: Config, comment: str) -> Path:
-    """Keep what is set in `config` besides the defaults as a preset of the person's own; returns
-    its file.
+    """Save the keys of `config` that differ from the defaults as a user preset; return its file.
 
-    The folder of pictures and the run's name stay out: a preset is for any folder. One that was
-    saved before under the name is replaced. Raises PresetError.
+    The data folder and the run name are excluded: a preset applies to any folder. An existing user
+    preset of this name is replaced. Raises PresetError.
     """
     problem = check_preset_name(name)
     if problem:
@@ -88,7 +87,7 @@ def _drop(tree: Tree, section: str, key: str) -> None:
 
 
 def built_in_names() -> list[str]:
-    """Return the names of the presets that come with the program, sorted."""
+    """Return the names of the built-in presets, sorted."""
     folder = resources.files("configs")
     return sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".yaml"))
 

@@ -1,6 +1,7 @@
-"""`commands.jsonl`: how another process asks a running engine for something.
+"""`commands.jsonl`: commands from other processes to a running engine.
 
-Files are the only channel: it works over a shared folder, and their permissions decide who may.
+Files are the only channel: they work over a shared file system, and their permissions are the
+access control.
 """
 
 import os
@@ -17,7 +18,7 @@ _LONGEST_LINE = 64 << 10
 
 
 def append_command(path: Path, command: Command) -> None:
-    """Write one command for the engine of this run; raises OSError when that isn't allowed."""
+    """Append one command for the engine of this run; raises OSError without write permission."""
     line = codec.encode(command, {}).encode() + b"\n"
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -27,15 +28,15 @@ def append_command(path: Path, command: Command) -> None:
 
 
 class Inbox:
-    """Reads the commands that come from now on and hands them over, in a thread of its own.
+    """Read new commands from the file in a thread and deliver them.
 
-    What was written while no engine ran is not carried out.
+    Commands written while no engine was running are ignored.
     """
 
     def __init__(
         self, path: Path, take: Callable[[Command], None], complain: Callable[[str], None]
     ) -> None:
-        """`take` gets each command, `complain` the reason why a line is none."""
+        """`take` is called with each command, `complain` with the reason why a line is invalid."""
         self._path = path
         self._take = take
         self._complain = complain
@@ -46,7 +47,7 @@ class Inbox:
         self._thread.start()
 
     def close(self) -> None:
-        """Look once more and end the thread."""
+        """Read once more and end the thread."""
         self._closing.set()
         self._thread.join()
 
@@ -63,7 +64,7 @@ class Inbox:
                 file.seek(self._offset)
                 chunk = file.read()
         except OSError:
-            return  # a shared folder that is away for a moment; the next look reads it all
+            return  # a shared folder that is unavailable for a moment; the next read catches up
         self._offset += len(chunk)
         *lines, self._tail = (self._tail + chunk).split(b"\n")
         if len(self._tail) > _LONGEST_LINE:
@@ -77,7 +78,7 @@ class Inbox:
         try:
             command, _ = codec.decode(line, COMMAND_TYPES)
         except DecodeError as error:
-            self._complain(f"a line in {self._path.name} is no command: {error}")
+            self._complain(f"a line in {self._path.name} is not a valid command: {error}")
             return
         self._take(command)
 

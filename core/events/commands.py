@@ -1,4 +1,4 @@
-"""Everything a person can ask of a running engine, and the mailbox that carries it there."""
+"""Commands to a running engine, the mailbox that carries them, and the replies."""
 
 import threading
 import time
@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+from core.events.emitter import Emit
+from core.events.types import CommandApplied, CommandRefused
 
 
 def _new_id() -> str:
@@ -19,38 +22,38 @@ class _Command:
     asked: float = field(default_factory=time.time)
 
     def arguments(self) -> dict[str, Any]:
-        """The command's own values, without its id and time."""
+        """Return the command's own values, without id and time."""
         envelope = {"id", "asked"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in envelope}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(_Command):
-    """Rest after the current step; nothing is lost and nothing changes."""
+    """Pause after the current step; nothing is lost or changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(_Command):
-    """Go on after a pause."""
+    """Resume after a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveCheckpoint(_Command):
-    """Write a checkpoint of its own now, also while paused."""
+    """Save a manual checkpoint now, also while paused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPatience(_Command):
-    """Change the early stopping patience (epochs) of the running phase."""
+    """Change the early-stopping patience (epochs) of the current phase."""
 
     patience: int
     phase: str | None = None
-    """The phase that the person looked at; refused when another one runs by now."""
+    """The phase that the user saw; the command is refused if another one is running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLearningRate(_Command):
-    """Change the learning rate of the running phase from the next step on."""
+    """Change the learning rate of the current phase from the next step on."""
 
     lr: float
     phase: str | None = None
@@ -59,7 +62,7 @@ class SetLearningRate(_Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndPhase(_Command):
-    """End the running phase and go on with the next one, from the best weights so far."""
+    """End the current phase and start the next one from the best weights so far."""
 
     phase: str | None = None
     """As in SetPatience."""
@@ -77,26 +80,26 @@ COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in Command.
 
 
 class Mailbox:
-    """Carries commands from any thread to the engine, in the order they were sent."""
+    """Carry commands from any thread to the engine, in order."""
 
     def __init__(self) -> None:
         self._items: deque[Command] = deque()
         self._arrived = threading.Event()
 
     def send(self, command: Command) -> None:
-        """Leave a command; never blocks."""
+        """Add a command; never blocks."""
         self._items.append(command)
         self._arrived.set()
 
     def take(self) -> Command | None:
-        """Return the oldest command, or None at once when there is none."""
+        """Return the oldest command, or None if there is none."""
         try:
             return self._items.popleft()
         except IndexError:
             return None
 
     def wait(self, timeout: float) -> bool:
-        """Return when a command may have arrived, or after `timeout` seconds with False."""
+        """Wait until a command may have arrived; return False after `timeout` seconds."""
         arrived = self._arrived.wait(timeout)
         self._arrived.clear()
         return arrived
@@ -106,4 +109,43 @@ class Mailbox:
 
 
 Send = Callable[[Command], None]
-"""How a view asks for something; the answer comes as an event."""
+"""Function with which a view sends a command; the reply arrives as an event."""
+
+
+def applied(
+    command: Command,
+    note: str,
+    phase: str = "",
+    epoch: int = 0,
+    step: int = 0,
+    global_step: int = 0,
+) -> CommandApplied:
+    """Return the reply to a command applied at this position; `note` says what changed."""
+    return CommandApplied(
+        id=command.id,
+        command=type(command).__name__,
+        arguments=command.arguments(),
+        asked=command.asked,
+        phase=phase,
+        epoch=epoch,
+        step=step,
+        global_step=global_step,
+        note=note,
+    )
+
+
+def refused(command: Command, reason: str) -> CommandRefused:
+    """Return the reply to a command that was refused."""
+    return CommandRefused(
+        id=command.id,
+        command=type(command).__name__,
+        arguments=command.arguments(),
+        asked=command.asked,
+        reason=reason,
+    )
+
+
+def refuse_rest(mailbox: Mailbox, reason: str, emit: Emit) -> None:
+    """Refuse all commands left in the mailbox of an ended engine."""
+    while (command := mailbox.take()) is not None:
+        emit(refused(command, reason))

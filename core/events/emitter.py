@@ -1,4 +1,4 @@
-"""Where events get their number and time, and go to the journal and to whoever listens."""
+"""Number and timestamp events and pass them to the journal and to subscribers."""
 
 import threading
 import time
@@ -13,10 +13,10 @@ Emit = Callable[[Event], None]
 
 
 class Emitter:
-    """Stamps events, writes them down and passes them on; may be used from several threads.
+    """Number, timestamp, write and distribute events; thread-safe.
 
-    A listener costs an append to its queue, whether it reads it or not. A journal that can't be
-    written stops nobody: `error` says so, and what is missing in it comes with the next line.
+    A subscriber costs one append to its queue, whether it reads it or not. A failing journal blocks
+    nothing: `error` holds the reason, and missing lines are written with the next one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -43,12 +43,12 @@ class Emitter:
         return queue
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
-        """Give this queue nothing any more: one that nobody reads would grow for days."""
+        """Stop filling this queue: one that is no longer read would grow for days."""
         with self._lock:
             self._listeners = [other for other in self._listeners if other is not queue]
 
     def go_on_after(self, past: Iterable[Record]) -> None:
-        """Let listeners have what a run has told so far, and count on from there."""
+        """Give past records to subscribers and continue numbering after them."""
         with self._lock:
             for record in past:
                 self._seq = max(self._seq, record.seq)
@@ -56,7 +56,7 @@ class Emitter:
                     queue.put(record)
 
     def open_journal(self, journal: JournalWriter) -> None:
-        """Write every event to this journal, those since the beginning included."""
+        """Write every event to this journal, including those emitted so far."""
         with self._lock:
             self._journal = journal
             for record in self._before_journal:
@@ -64,7 +64,7 @@ class Emitter:
             self._before_journal.clear()
 
     def emit(self, event: Event) -> None:
-        """Give the event its place; never fails."""
+        """Number and distribute an event; never fails."""
         with self._lock:
             self._seq += 1
             record = Record(self._seq, self._clock(), event)
@@ -93,7 +93,7 @@ class Emitter:
             self.error = error
 
     def close(self) -> None:
-        """Close the journal; later events only reach the listeners."""
+        """Close the journal; later events only reach subscribers."""
         with self._lock:
             self._closed = True
             if self._journal is not None:

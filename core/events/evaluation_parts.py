@@ -1,11 +1,11 @@
-"""What an evaluation by class is told in."""
+"""Parts of the `Evaluated` event."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Confusion(NamedTuple):
-    """How many validation pictures of one class were taken for another; classes by label."""
+    """Number of validation images of one class that were predicted as another; classes by label."""
 
     truth: int
     predicted: int
@@ -13,21 +13,21 @@ class Confusion(NamedTuple):
 
 
 class CalibrationBin(NamedTuple):
-    """Validation pictures of about the same confidence."""
+    """Validation images of similar confidence."""
 
     pictures: int
     confidence: float
-    """Sum over its pictures."""
+    """Sum over the images of the bin."""
     correct: int
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A validation picture that was taken for another class."""
+    """A misclassified validation image."""
 
     path: str
     """Relative to the data root."""
     truth: int
     predicted: int
     confidence: float
-    """Of the wrong prediction, 0 to 1."""
+    """Confidence of the wrong prediction, 0 to 1."""

@@ -1,4 +1,4 @@
-"""The journal: `events.jsonl`, one event a line, append only."""
+"""The journal: `events.jsonl`, one event per line, append-only."""
 
 import os
 from collections.abc import Iterator
@@ -13,31 +13,31 @@ _LONGEST_LINE = 8 << 20
 
 
 class JournalWriter:
-    """Appends records to a journal; each line reaches the kernel before `append` returns.
+    """Append records to a journal; each line reaches the kernel before `append` returns.
 
-    What the disk refuses is kept and goes first the next time: no line is lost or torn for good.
+    Lines that the disk refuses are kept and written first the next time: none is lost or torn.
     """
 
     def __init__(self, path: Path) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o666)
-        # A line that a crash has cut short is closed, so that it spoils no line after it.
+        # Terminate a line that a crash cut short, so that it does not corrupt the next one.
         size = os.fstat(self._file).st_size
         torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
         self._unwritten = b"\n" if torn else b""
 
     def append(self, record: Record) -> None:
-        """Write one line; raises OSError when the disk refuses it, and keeps it."""
+        """Write one line; raises OSError and keeps the line if the disk refuses it."""
         self._unwritten += record.to_json().encode() + b"\n"
         self.flush()
 
     def flush(self) -> None:
-        """Write what the disk refused before; raises OSError when it still does."""
+        """Write what the disk refused before; raises OSError if it still does."""
         while self._unwritten:
             self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
 
     def close(self) -> None:
-        """Make sure that the journal is on the disk, and let go of it."""
+        """Sync the journal to the disk and close it."""
         try:
             self.flush()
             os.fsync(self._file)
@@ -47,13 +47,13 @@ class JournalWriter:
 
 @dataclass
 class Skipped:
-    """Lines of a journal that could not be read: how many, and the first reasons."""
+    """Unreadable lines of a journal: their number and the first reasons."""
 
     count: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def add(self, reason: str) -> None:
-        """Count a line; the first five reasons are kept."""
+        """Count a line; keep the first five reasons."""
         self.count += 1
         if len(self.reasons) < 5:
             self.reasons.append(reason)
@@ -61,21 +61,20 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class JournalOffset:
-    """How far a journal was read."""
+    """Position up to which a journal was read."""
 
     offset: int = 0
-    """Bytes up to the end of the last line that was read."""
+    """Bytes up to the end of the last complete line."""
     line: int = 0
-    """Lines up to there."""
+    """Lines up to that position."""
     skipped: Skipped = field(default_factory=Skipped)
 
 
 class JournalReader:
-    """Follows a journal that may still grow, from its beginning or from a place in it.
+    """Follow a journal that may still grow, from its start or from an offset.
 
-    A last line without its line break is left for the next read: after a crash it stays there
-    for good, while a run goes on it is completed. Lines that are not events are skipped and
-    counted in `skipped`.
+    A last line without a line break is left for the next read: in a live run it will be completed,
+    after a crash it stays incomplete. Invalid lines are skipped and counted in `skipped`.
     """
 
     def __init__(self, path: Path, start: JournalOffset | None = None) -> None:
@@ -84,22 +83,21 @@ class JournalReader:
         self.path = path
         self.skipped = _copied(start.skipped)
         self.at_end = False
-        """Whether the last read left nothing for another one."""
+        """Whether the last read reached the end of the file."""
         self._offset = start.offset
         self._tail = b""
         self._line = start.line
 
     @property
     def offset(self) -> JournalOffset:
-        """How far the journal was read."""
+        """Return the position up to which the journal was read."""
         return JournalOffset(self._offset - len(self._tail), self._line, _copied(self.skipped))
 
     def read(self, limit: int | None = None) -> Iterator[Record]:
-        """Yield the records that are new since the last call.
+        """Yield the new records since the last call.
 
-        `limit` bounds the bytes read from the disk in this call, so that a view stays alive
-        while it catches up with a long journal. A journal that does not exist yet is empty;
-        other OSErrors are the caller's.
+        `limit` bounds the bytes read in this call, so that a view stays responsive while it catches
+        up with a long journal. A missing journal is empty; other OSErrors are raised.
         """
         self.at_end = False
         try:
@@ -139,6 +137,6 @@ def _copied(skipped: Skipped) -> Skipped:
 
 
 def replay(path: Path) -> tuple[list[Record], Skipped]:
-    """Return all records of a journal and what had to be skipped; a torn last line is neither."""
+    """Return all records of a journal and the skipped lines; a torn last line is in neither."""
     reader = JournalReader(path)
     return list(reader.read()), reader.skipped

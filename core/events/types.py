@@ -19,7 +19,7 @@ from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 Counts = dict[str, int]
 
 EVENT_TYPES: dict[str, type["Event"]] = {}
-"""Every event type by the name that stands in the journal; filled by deriving from `Event`."""
+"""Every event type by its name in the journal; filled by deriving from `Event`."""
 
 
 class Event:
@@ -34,7 +34,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The engine has begun; `config` is the resolved configuration."""
+    """A run started; `config` is the resolved configuration."""
 
     run_id: str
     name: str
@@ -43,16 +43,16 @@ class RunStarted(Event):
     pid: int = 0
     host: str = ""
     ranks: int = 1
-    """Processes that train it together."""
+    """Number of processes that train the run."""
     job: str = ""
-    """What all starts of an elastic job have in common."""
+    """Id shared by all starts of an elastic job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
-    """Another process goes on from a checkpoint; what came after that moment is undone.
+    """Another process resumed the run from a checkpoint; everything after the checkpoint is undone.
 
-    Epochs before `epoch` of `phase` stand; `step` training steps of `epoch` are done.
+    Epochs before `epoch` of `phase` remain; `step` training steps of `epoch` are done.
     """
 
     run_id: str = ""
@@ -62,7 +62,7 @@ class RunResumed(Event):
     global_step: int
     checkpoint: str
     changes: dict[str, Any] = field(default_factory=dict)
-    """Keys that were set anew, with their values."""
+    """Changed config keys with their values."""
     version: str = ""
     pid: int = 0
     host: str = ""
@@ -70,12 +70,12 @@ class RunResumed(Event):
     job: str = ""
     """As in RunStarted."""
     restart: bool = False
-    """Whether the elastic agent has started the ranks of the job anew, as one was gone."""
+    """Whether the elastic agent restarted all ranks because one exited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparing(Event):
-    """What keeps the run from starting its first step; `done` of `total` where it is countable."""
+    """Preparation before the first step; `done` of `total` where countable."""
 
     stage: str
     done: int = 0
@@ -84,7 +84,7 @@ class Preparing(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataReady(Event):
-    """The pictures are read, checked and split; class names in the order of the labels."""
+    """The images are scanned and split; class names in the order of the labels."""
 
     root: str
     classes: list[str]
@@ -94,12 +94,12 @@ class DataReady(Event):
     val_per_class: Counts = field(default_factory=dict)
     damaged: int = 0
     test: int = 0
-    """Pictures that training never sees."""
+    """Images in the test split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen(Event):
-    """What the configuration left to this program, how it was settled and by which figures."""
+    """The value chosen for an `auto` key, and the measurements behind it."""
 
     what: str
     value: str
@@ -108,7 +108,7 @@ class Chosen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReady(Event):
-    """The model stands on its device; `weights` says where its numbers come from."""
+    """The model is on its device; `weights` names the source of the weights."""
 
     name: str
     parameters: int
@@ -122,7 +122,7 @@ class ModelReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
-    """A phase begins with these values; `epochs` is the most it can take."""
+    """A phase started with these values; `epochs` is its maximum."""
 
     phase: str
     epochs: int
@@ -138,13 +138,13 @@ class PhaseStarted(Event):
     scheduler_factor: float
     scheduler_patience: int
     scheduler: str = "plateau"
-    """`plateau`, to which factor and patience belong, or `cosine`."""
+    """`plateau`, which uses factor and patience, or `cosine`."""
     warmup_epochs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Event):
-    """Where the run is now; loss and top1 are running means over this epoch's pass so far."""
+    """Progress within an epoch; loss and top1 are running means over the pass so far."""
 
     phase: str
     epoch: int
@@ -157,22 +157,22 @@ class Progress(Event):
     top1: float
     lr: float
     seconds: float
-    """Since the epoch began."""
+    """Since the start of the epoch."""
     recent_loss: float = math.nan
     """Mean over the steps since the last Progress."""
     peak_loss: float = -math.inf
-    """Highest loss of a single step since the last Progress: where a spike is seen. NaN when one
-    of them was not finite."""
+    """Highest loss of a single step since the last Progress, to show spikes. NaN if one of them was
+    non-finite."""
     images_per_second: float = math.nan
     step_seconds: float = math.nan
     data_wait: float = math.nan
-    """Share of the time since the last Progress that was spent waiting for data, 0 to 1."""
+    """Fraction of the time since the last Progress spent waiting for data, 0 to 1."""
     grad_norm: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnded(Event):
-    """One training pass and one validation pass are done, and the verdicts on them."""
+    """One training pass and one validation pass are done, with the decisions based on them."""
 
     phase: str
     epoch: int
@@ -183,18 +183,18 @@ class EpochEnded(Event):
     val_top1: float
     val_top5: float
     lr: float
-    """The learning rate at the epoch's end, before the scheduler's verdict."""
+    """Learning rate at the end of the epoch, before the scheduler step."""
     next_lr: float
     seconds: float
     best: bool
     """Whether this is the best epoch of the run so far: highest val_top1, then lowest val_loss."""
     phase_best: bool
-    """The same within its phase."""
+    """Whether this is the best epoch of its phase."""
     patience: int
     min_delta: float
     bad_epochs: int
     monitor_best: float
-    """The lowest val_loss that counted as an improvement, for early stopping."""
+    """Lowest val_loss that counted as an improvement, for early stopping."""
     scheduler_bad_epochs: int = 0
     images_per_second: float = math.nan
     data_wait: float = math.nan
@@ -202,50 +202,50 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated(Event):
-    """What the validation pass of the epoch that has just ended tells of each class.
+    """Per-class results of the validation pass of the epoch that just ended.
 
-    Labels are places in `DataReady.classes`. Pictures that could not be read count nowhere.
+    Labels are indices into `DataReady.classes`. Unreadable images are not counted.
     """
 
     phase: str
     epoch: int
     support: list[int]
-    """Validation pictures of each class."""
+    """Validation images per class."""
     predicted: list[int]
-    """How often each class was predicted."""
+    """Number of predictions per class."""
     correct: list[int]
-    """How often that was right."""
+    """Number of correct predictions per class."""
     confusions: list[Confusion]
-    """Off the diagonal, the most frequent first; rare ones are left out where there are many."""
+    """Off-diagonal entries, most frequent first; rare ones are omitted if there are many."""
     confusions_left_out: int
-    """Pictures in those that were left out."""
+    """Images in omitted entries."""
     calibration: list[CalibrationBin]
     """By confidence, in bins of equal width from 0 to 1."""
     mistakes: list[Mistake]
-    """The most confident ones, most confident first."""
+    """Misclassified images, most confident first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplesSaved(Event):
-    """The first pictures of a phase, as the network sees them, are on the disk in one picture.
+    """The first images of a phase, as the model sees them, were saved as one image sheet.
 
-    They stand in rows of `columns`, each `side` pixels wide and high.
+    They are in rows of `columns`, each `side` pixels wide and high.
     """
 
     phase: str
     epoch: int
     path: str
-    """Relative to the run's folder."""
+    """Relative to the run folder."""
     side: int
     columns: int
     files: list[str]
-    """Relative to the data root, in the order of the pictures."""
+    """Relative to the data root, in the order of the sheet."""
     labels: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
-    """A checkpoint is on the disk; `path` is relative to the run's folder."""
+    """A checkpoint was saved; `path` is relative to the run folder."""
 
     path: str
     kind: str
@@ -257,7 +257,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandApplied(Event):
-    """A command took effect between two steps; `note` says in words what it changed."""
+    """A command was applied between two steps; `note` says what it changed."""
 
     id: str
     command: str
@@ -272,7 +272,7 @@ class CommandApplied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRefused(Event):
-    """A command made no sense; nothing has changed."""
+    """A command was refused; nothing changed."""
 
     id: str
     command: str
@@ -283,16 +283,16 @@ class CommandRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
-    """Training rests between two steps."""
+    """Training paused between two steps."""
 
     global_step: int
     reason: str = ""
-    """Why it rests without having been asked to."""
+    """Why it paused without a command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """Training goes on after a pause of `seconds`."""
+    """Training resumed after a pause of `seconds`."""
 
     global_step: int
     seconds: float
@@ -300,54 +300,54 @@ class Resumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSample(Event):
-    """A look at the training device and the host; what cannot be known is None."""
+    """A sample of the training device and the host; unknown values are None."""
 
     device: str
     name: str = ""
     rank: int = 0
-    """The process that trains on it, where there are several."""
+    """The rank that trains on the device."""
     host: str = ""
-    """The machine, where there may be several."""
+    """Host name, with several ranks."""
     allocated: int | None = None
-    """Memory held by this run's tensors."""
+    """Memory of this process's tensors."""
     reserved: int | None = None
-    """Memory that PyTorch's allocator holds, `allocated` included."""
+    """Memory reserved by PyTorch's allocator, including `allocated`."""
     peak: int | None = None
-    """Highest `allocated` so far."""
+    """Peak of `allocated` so far."""
     total: int | None = None
     others: int | None = None
-    """Memory of other processes on the same device."""
+    """Memory of other processes on the device."""
     utilization: float | None = None
-    """Busy share of the device, 0 to 1."""
+    """Utilization of the device, 0 to 1."""
     temperature: float | None = None
-    """Degrees Celsius."""
+    """Temperature in degrees Celsius."""
     host_cpu: float | None = None
-    """Busy share of all cores of the host, 0 to 1."""
+    """Utilization of all cores of the host, 0 to 1."""
     host_used: int | None = None
     host_total: int | None = None
     process_rss: int | None = None
     """Resident memory of this process and its loader workers."""
     waits: float | None = None
-    """Share of the time since the last look that this rank waited for the others, 0 to 1: the one
+    """Fraction of the time since the last sample that this rank waited for others, 0 to 1: the rank
     that waits least is the slowest."""
     note: str = ""
-    """Why device figures are missing."""
+    """Why device values are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
-    """Something a person should know; the run goes on. `files` are relative to the data root."""
+    """A warning; the run continues. `files` are relative to the data root."""
 
     code: str
     message: str
     files: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    """What is wrong with each file, where that is known."""
+    """The problem of each file, where known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseEnded(Event):
-    """A phase is over; `reason` is `epochs`, `early stopping` or `asked`."""
+    """A phase ended; `reason` is `epochs`, `early stopping` or `asked`."""
 
     phase: str
     reason: str
@@ -372,24 +372,24 @@ class RunEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event with its place in the journal: `seq` counts from 1 without gaps."""
+    """An event with its number and time; `seq` counts from 1 without gaps."""
 
     seq: int
     time: float
     event: Event
 
     def to_json(self) -> str:
-        """Return the journal's line for this record, without the line break."""
+        """Return the journal line of this record, without the line break."""
         return codec.encode(self.event, {"seq": self.seq, "time": self.time})
 
     @staticmethod
     def from_json(line: str | bytes) -> "Record":
-        """Read one line of a journal; raises DecodeError with the reason."""
+        """Parse one line of a journal; raises DecodeError with the reason."""
         event, payload = codec.decode(line, EVENT_TYPES)
         seq, time = payload.get("seq"), payload.get("time")
         if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1:
             raise DecodeError(f"seq is {seq!r}; expected a whole number from 1")
-        # The limit keeps out infinity and whole numbers that no float can hold.
+        # The limit excludes infinity and integers that no float can hold.
         if not isinstance(time, int | float) or isinstance(time, bool) or not abs(time) < 1e300:
             raise DecodeError(f"time is {str(time)[:80]!r}; expected Unix seconds")
         return Record(seq, float(time), event)

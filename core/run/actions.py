@@ -1,4 +1,4 @@
-"""What is done to a whole run: rename, archive, put into the trash, bring back."""
+"""Actions on whole runs: rename, archive, delete into the trash, restore."""
 
 import os
 import re
@@ -15,11 +15,11 @@ from core.run.notes import AnnotationError, Annotations, annotate
 
 TRASH = ".trash"
 _AGAIN = re.compile(r"~\d+$")
-"""What is added to an id where the trash holds a run of that name already."""
+"""Suffix of an id when the trash already has a run of that name."""
 
 
 class ActionError(ValueError):
-    """What was asked for can't be done; one line that says why."""
+    """An action failed; a message of one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Trashed:
 
     path: Path
     id: str
-    """As it was, and will be, in the runs directory."""
+    """Its id in the runs directory, before and after."""
 
 
 def change(folder: RunFolder, **changes: Any) -> Annotations:
-    """Change what a person has added to a run; raises ActionError."""
+    """Change the notes of a run; raises ActionError."""
     try:
         return annotate(folder.notes, **changes)
     except AnnotationError as error:
@@ -42,12 +42,12 @@ def change(folder: RunFolder, **changes: Any) -> Annotations:
 
 
 def trash_dir(runs_dir: Path) -> Path:
-    """Return where deleted runs of a directory go."""
+    """Return the trash folder of a runs directory."""
     return runs_dir / TRASH
 
 
 def delete(folder: RunFolder) -> Trashed:
-    """Move a run into the trash of its directory; raises ActionError, also while it trains."""
+    """Move a run into the trash; raises ActionError, also while the run is training."""
     if is_locked(folder):
         owner = lock_owner(folder)
         raise ActionError(f"{printable(folder.id)} is in use by {owner}: stop it first")
@@ -56,7 +56,7 @@ def delete(folder: RunFolder) -> Trashed:
         trash.mkdir(exist_ok=True)
         target = _free(trash, folder.id)
         folder.path.rename(target)
-        # Its time tells which one came last.
+        # The folder time orders the trash.
         os.utime(target)
     except OSError as error:
         raise ActionError(_cannot("move", folder.path, error)) from None
@@ -64,7 +64,7 @@ def delete(folder: RunFolder) -> Trashed:
 
 
 def in_trash(runs_dir: Path) -> list[Trashed]:
-    """Return the runs of a directory's trash, the last one first."""
+    """Return the runs in the trash, the last deleted first."""
     try:
         paths = [p for p in trash_dir(runs_dir).iterdir() if (p / "events.jsonl").is_file()]
         paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
@@ -74,10 +74,10 @@ def in_trash(runs_dir: Path) -> list[Trashed]:
 
 
 def restore(trashed: Trashed) -> RunFolder:
-    """Bring a run back from the trash; raises ActionError."""
+    """Restore a run from the trash; raises ActionError."""
     target = trashed.path.parent.parent / trashed.id
     if os.path.lexists(target):
-        raise ActionError(f"{printable(trashed.id)} can't come back: another run has its name now")
+        raise ActionError(f"{printable(trashed.id)} cannot be restored: another run has its name")
     try:
         trashed.path.rename(target)
     except OSError as error:
@@ -86,7 +86,7 @@ def restore(trashed: Trashed) -> RunFolder:
 
 
 def empty_trash(runs_dir: Path) -> int:
-    """Delete all runs of the trash for good; returns the bytes that were freed. Raises
+    """Delete all runs in the trash permanently; return the number of bytes freed. Raises
     ActionError."""
     trash = trash_dir(runs_dir)
     size = size_of(trash)
@@ -100,7 +100,7 @@ def empty_trash(runs_dir: Path) -> int:
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files in a folder; what can't be looked at counts nothing."""
+    """Return the total size (bytes) of the files in a folder, ignoring unreadable ones."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -116,7 +116,7 @@ def _free(trash: Path, id: str) -> Path:
         path = trash / (id if number == 1 else f"{id}~{number}")
         if not os.path.lexists(path):
             return path
-    raise FileExistsError(17, "the trash holds a thousand runs of this name", str(trash / id))
+    raise FileExistsError(17, "the trash already has a thousand runs of this name", str(trash / id))
 
 
 def _cannot(do: str, path: Path, error: OSError) -> str:

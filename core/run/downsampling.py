@@ -1,4 +1,4 @@
-"""A curve of bounded size that never loses a spike."""
+"""Downsampled series of bounded size that keeps every spike."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Neighbouring points of a curve: their extremes, and whether one was not finite."""
+    """Neighboring points of a series: their extremes, and whether one was non-finite."""
 
     x: float
     low: float
@@ -16,7 +16,7 @@ class Bucket:
     nonfinite: bool = False
 
     def joined(self, later: "Bucket") -> "Bucket":
-        """Return one bucket for this one and the next."""
+        """Return the union of this bucket and the next one."""
         return Bucket(
             x=later.x,
             low=_extreme(min, self.low, later.low),
@@ -32,19 +32,19 @@ def _extreme(choose: Callable[[float, float], float], a: float, b: float) -> flo
 
 @dataclass
 class Series:
-    """Points (x, y) in order of arrival; past `limit` buckets, neighbours are joined in pairs.
+    """Points (x, y) in order of arrival; beyond `limit` buckets, neighbors are merged in pairs.
 
     The same points always give the same buckets, so a replayed run draws what a live one drew.
     """
 
     limit: int = 2048
     width: int = 1
-    """Points a full bucket holds now."""
+    """Points per full bucket."""
     buckets: list[Bucket] = field(default_factory=list)
     count: int = 0
 
     def add(self, x: float, y: float) -> None:
-        """Append a point; a y that is not finite is kept as a mark."""
+        """Append a point; a non-finite y is kept as a flag."""
         finite = math.isfinite(y)
         value = y if finite else math.nan
         point = Bucket(x, value, value, value, not finite)
@@ -57,7 +57,7 @@ class Series:
             self._halve()
 
     def cut(self, x: float) -> None:
-        """Take away what lies behind `x`."""
+        """Remove all points after `x`."""
         self.buckets = [bucket for bucket in self.buckets if bucket.x <= x]
         self.count = len(self.buckets) * self.width
 

@@ -1,4 +1,4 @@
-"""Early stopping as a value: no tensors, so that a preview and the engine share one rule."""
+"""Early stopping as an immutable value without tensors, shared by engine and previews."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ class EarlyStopping:
     patience: int
     """Epochs without improvement after which the phase ends; at least 1."""
     min_delta: float
-    """By how much the loss must fall below the best one to count, in units of the loss."""
+    """Minimum decrease below the best loss that counts as an improvement."""
     best: float = math.inf
     """The lowest loss that counted as an improvement."""
     bad_epochs: int = 0
-    """Epochs since then."""
+    """Epochs since the last improvement."""
 
     def update(self, loss: float) -> "EarlyStopping":
         """Return the state after an epoch with this validation loss."""
@@ -28,25 +28,25 @@ class EarlyStopping:
         return replace(self, bad_epochs=self.bad_epochs + 1)
 
     def with_patience(self, patience: int) -> "EarlyStopping":
-        """Return the same state with another patience; raises ValueError below 1."""
+        """Return the state with another patience; raises ValueError below 1."""
         if patience < 1:
             raise ValueError(f"patience is {patience}; it must be at least 1 epoch")
         return replace(self, patience=patience)
 
     @property
     def threshold(self) -> float:
-        """The loss that the next epoch must stay below to count as an improvement."""
+        """Return the loss below which the next epoch counts as an improvement."""
         return self.best - self.min_delta
 
     @property
     def exhausted(self) -> bool:
-        """Whether the patience is used up: the verdict at the end of an epoch."""
+        """Return whether the patience is exhausted at the end of an epoch."""
         return self.bad_epochs >= self.patience
 
     def last_epoch(self, epochs_done: int) -> int:
-        """The epoch after which the phase ends if no epoch improves from here on.
+        """Return the epoch after which the phase ends if no epoch improves from now on.
 
-        Never earlier than the epoch after `epochs_done`: a verdict is only given at the end of
-        an epoch, so a patience that is already used up ends the phase with the next one.
+        Never earlier than the epoch after `epochs_done`: early stopping is decided at the end of an
+        epoch, so an exhausted patience ends the phase with the next one.
         """
         return epochs_done + max(1, self.patience - self.bad_epochs)

@@ -1,7 +1,7 @@
-"""How long it will still take, said only once it can be trusted.
+"""Remaining time of a run, given only once it can be trusted.
 
-All durations come from the run's own step clock, never from the wall clock: pauses, a suspended
-laptop and clock jumps don't enter.
+All durations come from the run's step clock, not the wall clock: pauses, a suspended laptop and
+clock jumps have no effect.
 """
 
 from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
@@ -9,12 +9,13 @@ from core.run.state import RunState
 
 _TRUSTED_STEPS = 10
 _TRUSTED_SECONDS = 3.0
-# News comes twice a second at first, or a step late; the rest is for a first batch or a busy host.
+# Progress arrives twice per second at first, or one step late; the rest allows for a first batch or
+# a busy host.
 _QUIET_SECONDS, _QUIET_STEPS = 15.0, 5
 
 
 def epoch_eta(state: RunState) -> float | None:
-    """Seconds until the running epoch ends; None while nobody can know."""
+    """Return the seconds until the current epoch ends; None if unknown."""
     progress, phase = state.progress, state.current
     if progress is None or phase is None or phase.started is None:
         return None
@@ -24,15 +25,15 @@ def epoch_eta(state: RunState) -> float | None:
         return None
     if progress.step < _TRUSTED_STEPS or progress.seconds < _TRUSTED_SECONDS:
         return None
-    # A validation step costs at most a training step: an upper bound for the first epoch.
+    # A validation step takes at most as long as a training step: an upper bound in the first epoch.
     steps_left = progress.steps - progress.step + phase.started.val_steps
     return steps_left * progress.seconds / progress.step
 
 
 def phase_eta(state: RunState) -> float | None:
-    """Seconds until the running phase ends if early stopping doesn't end it sooner.
+    """Return the seconds until the current phase ends without early stopping.
 
-    None until one epoch of this very phase has been measured.
+    None until one epoch of this phase has been measured.
     """
     phase = state.current
     if phase is None or phase.status != "running" or not phase.epochs:
@@ -45,9 +46,9 @@ def phase_eta(state: RunState) -> float | None:
 
 
 def overdue(state: RunState, silence: float) -> bool:
-    """Whether a running run has been silent (s) for longer than its own pace explains.
+    """Return whether a running run has been silent (s) for longer than its own speed explains.
 
-    Unknown, and so False, until a step has been measured.
+    False until a step has been measured.
     """
     running = state.status == "running" and state.progress is not None
     if not running or state.last_time is None:

@@ -13,7 +13,7 @@ from core.run.folder import RunFolder, run_folders
 
 
 def find_run(runs_dir: Path, text: str) -> RunFolder:
-    """Return the run that an id, the beginning of one, or a path names; raises SetupError."""
+    """Return the run with an id, a unique prefix of an id, or a path; raises SetupError."""
     shown = printable(text)
     path = Path(expand_user(text))
     if (path / "events.jsonl").is_file():
@@ -26,12 +26,12 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         )
     if len(fitting) > 1:
         ids = ", ".join(printable(f.id) for f in fitting[:4])
-        raise SetupError(f"{shown!r} fits {len(fitting)} runs ({ids}); give more of the id")
+        raise SetupError(f"{shown!r} matches {len(fitting)} runs ({ids}); give more of the id")
     return fitting[0]
 
 
 def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:
-    """Return the run that an earlier start of an elastic job began, if it got that far."""
+    """Return the run that an earlier start of an elastic job created, if any."""
     for folder in run_folders(runs_dir):
         try:
             with folder.journal.open("rb") as file:
@@ -44,13 +44,13 @@ def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:
 
 
 def is_of_job(past: Iterable[Record], job: str) -> bool:
-    """Whether an elastic job has trained a run last."""
+    """Return whether an elastic job was the last one to train a run."""
     jobs = [r.event.job for r in past if isinstance(r.event, RunStarted | RunResumed)]
     return bool(jobs) and jobs[-1] == job
 
 
 def changes_of_job(past: Iterable[Record], job: str) -> dict[str, Any]:
-    """Return what an elastic job was to change in a run and no checkpoint has yet."""
+    """Return the config changes of an elastic job that no checkpoint contains yet."""
     changes: dict[str, Any] = {}
     for record in past:
         event = record.event

@@ -1,4 +1,4 @@
-"""`history.csv`: one row an epoch, rewritten whole and atomically."""
+"""`history.csv`: one row per epoch, rewritten atomically as a whole."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ COLUMNS = [field.name for field in fields(EpochEnded)]
 
 
 def csv_text(rows: Iterable[EpochEnded]) -> str:
-    """Return epochs as the file has them: a line of column names, then one an epoch."""
+    """Return epochs as CSV: a header, then one row per epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -22,12 +22,13 @@ def csv_text(rows: Iterable[EpochEnded]) -> str:
 
 
 class History:
-    """The epochs of a run, kept in a file that pandas.read_csv opens."""
+    """The epochs of a run, in a file that pandas.read_csv opens."""
 
     def __init__(self, path: Path | None, rows: Iterable[EpochEnded] = ()) -> None:
-        """`rows` are the epochs of a run that goes on. None writes nothing: another rank does."""
+        """`rows` are the epochs of a resumed run. With `file` None nothing is written: rank 0 does
+        it."""
         self.error: OSError | None = None
-        """Why the file lacks rows; None while it is whole."""
+        """Why the file lacks rows; None while it is complete."""
         self._path = path
         self._rows = list(rows)
 
@@ -37,7 +38,7 @@ class History:
         self.write()
 
     def write(self) -> None:
-        """Write the file as a whole; never fails, see `error`."""
+        """Write the whole file; never fails, see `error`."""
         try:
             if self._path is not None:
                 write_text_atomically(self._path, csv_text(self._rows))
@@ -46,5 +47,5 @@ class History:
             self.error = error
 
     def epochs(self, phase: str) -> int:
-        """Return how many epochs of a phase are done."""
+        """Return the number of completed epochs of a phase."""
         return sum(row.phase == phase for row in self._rows)

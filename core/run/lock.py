@@ -11,7 +11,7 @@ from core.run.folder import RunFolder
 
 
 class RunLock:
-    """Exclusive lock of a run while an engine trains it; the kernel releases it with the process."""
+    """Exclusive lock of a run while an engine trains it; the kernel releases it at exit."""
 
     def __init__(self, folder: RunFolder) -> None:
         """Take the lock. Raises BlockingIOError when another engine holds it, and other OSErrors

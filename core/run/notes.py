@@ -1,8 +1,7 @@
-"""What a person adds to a run: a name, tags, a note, a star; kept in `notes.yaml` beside it.
+"""User notes of a run: display name, tags, a note, a star, kept in `notes.yaml` in its folder.
 
-The journal tells what happened and is never written to by a reader; this file is the person's.
-It may be edited by hand. One that can't be understood is left as it is and told of; the next
-change sets it aside under another name.
+Readers never write to the journal; this file belongs to the user and may be edited manually. A file
+that cannot be parsed is left as it is and reported; the next change renames it.
 """
 
 import os
@@ -17,40 +16,40 @@ from core.common.text import printable
 
 LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE, MOST_TAGS = 200, 40, 2000, 50
 _LARGEST = 64 << 10
-_HEADER = "# What was added to this run by hand; edit it as you like.\n"
+_HEADER = "# User notes of this run; may be edited manually.\n"
 
 
 class AnnotationError(ValueError):
-    """Something that can't be kept with a run; one line that says why."""
+    """An invalid value for the notes of a run; a message of one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What a person has added to a run; `checked` has been at all that comes from outside."""
+    """The notes of a run; `checked` validates values from outside."""
 
     name: str = ""
-    """Shown instead of the recorded name; empty = that one."""
+    """Display name; empty = the recorded name."""
     tags: tuple[str, ...] = ()
     note: str = ""
     """One paragraph."""
     starred: bool = False
     archived: bool = False
-    """Left out of the list unless asked for."""
+    """Hidden in the run list unless asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """The file as it was when it was last read."""
+    """The notes file as last read."""
 
     stamp: tuple[int, int, int]
-    """Inode, size and time (ns): each change replaces the file."""
+    """Inode, size and modification time (ns): every change replaces the file."""
     content: Annotations
     problem: str = ""
-    """Why it can't be understood."""
+    """Why the file cannot be parsed."""
 
 
 def look(path: Path, before: Noted | None) -> Noted | None:
-    """Return what the file holds; `before` where it is unchanged, None where there is none."""
+    """Return the content of the file; `before` if it is unchanged, None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -66,25 +65,25 @@ def look(path: Path, before: Noted | None) -> Noted | None:
 
 
 def read(path: Path) -> Annotations:
-    """Return what a file holds; raises AnnotationError when it can't be understood, OSError when
-    it can't be read."""
-    # Not with the module: most runs have no such file, and the list is to be there at once.
+    """Return the content of a file. Raises AnnotationError if it cannot be parsed, OSError if it
+    cannot be read."""
+    # Imported here: most runs have no notes, and the run list must open at once.
     from core.common import strict_yaml as safe_yaml
 
     try:
         tree = safe_yaml.load(read_regular_file(path, _LARGEST).decode())
     except OSError:
         raise
-    except Exception as error:  # as in core.config.load: a scalar with a tag raises nearly anything
+    except Exception as error:  # as in core.config.load: a tag can raise anything
         raise AnnotationError(f"not valid YAML: {printable(str(error))[:120]}") from None
     return _from_tree({} if tree is None else tree)
 
 
 def annotate(path: Path, **changes: Any) -> Annotations:
-    """Change what is kept in a file and return all of it.
+    """Change the notes in a file and return all of them.
 
-    Raises AnnotationError for a value that can't be kept, OSError when the folder can't be
-    written. A file that can't be understood is set aside first.
+    Raises AnnotationError for an invalid value, OSError if the folder is not writable. A file that
+    cannot be parsed is renamed first.
     """
     try:
         before = read(path)
@@ -100,7 +99,7 @@ def annotate(path: Path, **changes: Any) -> Annotations:
 
 
 def checked(content: Annotations) -> Annotations:
-    """Return the same, tidied; raises AnnotationError for what can't be kept."""
+    """Return validated and normalized notes; raises AnnotationError."""
     name, note = _one_paragraph(content.name), _one_paragraph(content.note)
     tags = tuple(dict.fromkeys(_tag(tag) for tag in content.tags))
     _limit("the name", name, LONGEST_NAME)
@@ -111,7 +110,7 @@ def checked(content: Annotations) -> Annotations:
 
 
 def split_tags(text: str) -> tuple[str, ...]:
-    """Return the tags of a text that has them between spaces or commas, `#` before them or not."""
+    """Return the tags in a text, separated by spaces or commas, with or without a leading `#`."""
     return tuple(tag.lstrip("#") for tag in text.replace(",", " ").split() if tag.lstrip("#"))
 
 
@@ -145,21 +144,21 @@ def _from_tree(tree: object) -> Annotations:
 
 
 def _as_kind(key: str, value: object) -> object:
-    """Return the value of a key; a tag or name that YAML reads as a number is text."""
+    """Return the validated value of a key; a tag or name that YAML parses as a number becomes text."""
     if key in ("starred", "archived"):
         if not isinstance(value, bool):
-            raise AnnotationError(f"{key} is true or false")
+            raise AnnotationError(f"{key} must be true or false")
         return value
     if key == "tags":
         if not isinstance(value, list):
-            raise AnnotationError("tags is a list")
+            raise AnnotationError("tags must be a list")
         return tuple(_as_text("tags", item) for item in value)
     return _as_text(key, value)
 
 
 def _as_text(key: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise AnnotationError(f"{key} is text")
+        raise AnnotationError(f"{key} must be text")
     return str(value)
 
 
@@ -173,9 +172,9 @@ def _write(path: Path, content: Annotations) -> None:
 
 
 def _set_aside(path: Path) -> Path:
-    """Give a file that can't be understood another name; nothing that was there is lost."""
+    """Rename a file that cannot be parsed, so that nothing is lost."""
     names: Iterable[Path] = (path.with_name(f"notes-damaged-{n}.yaml") for n in range(1, 1000))
     free = next((name for name in names if not os.path.lexists(name)), None)
     if free is None:
-        raise FileExistsError(17, "a thousand damaged files were set aside already", str(path))
+        raise FileExistsError(17, "there are a thousand damaged files already", str(path))
     return path.rename(free)

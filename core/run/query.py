@@ -1,8 +1,8 @@
-"""A small query over the run list: `status:finished top1>0.95 model:atto sort:-top1`.
+"""Query language of the run list: `status:finished top1>0.95 model:atto sort:-top1`.
 
-Words must all be found in name, id or tags. `key:value` looks into one of a run's texts, `=`,
-`<`, `<=`, `>`, `>=` compare, `-` before a piece turns it round, quotes keep spaces together.
-Keys that are none of a run's own are those of its configuration.
+Plain words must all occur in name, id or tags. `key:value` matches a text field; `=`, `<`, `<=`,
+`>`, `>=` compare; a leading `-` negates a term; quotes keep spaces together. Any key other than the
+fields of a run is a config key.
 """
 
 import math
@@ -60,7 +60,7 @@ _SHOWS_ARCHIVED = ("archived", "any")
 
 
 class QueryError(ValueError):
-    """A query that can't be understood; one line that names the piece and what was expected."""
+    """An invalid query; a message of one line that names the term and what was expected."""
 
     def __init__(self, piece: str, expected: str) -> None:
         super().__init__(f"{printable(piece)[:60]}: {expected}")
@@ -68,30 +68,30 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """By what the list is sorted, and whether the largest comes first."""
+    """Sort key, and whether the largest value comes first."""
 
     key: str
     descending: bool = False
 
     def written(self) -> str:
-        """Return it as a piece of a query."""
+        """Return the order as a term of a query."""
         return f"sort:{'-' if self.descending else ''}{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that was understood; the empty one keeps all runs but the archived ones."""
+    """A parsed query; the empty query shows all runs except archived ones."""
 
     tests: tuple[Test, ...] = ()
     sorts: tuple[Sort, ...] = ()
     archived_too: bool = field(default=False)
 
     def matches(self, run: "RunSummary") -> bool:
-        """Return whether a run is to be shown."""
+        """Return whether a run is shown."""
         return (self.archived_too or not run.archived) and all(test(run) for test in self.tests)
 
     def apply(self, runs: Iterable["RunSummary"]) -> list["RunSummary"]:
-        """Return the runs to be shown in their order; what has no value comes last."""
+        """Return the runs to show, in order; runs without a value come last."""
         kept = [run for run in runs if self.matches(run)]
         for sort in reversed(self.sorts):
             kept = _sorted(kept, sort)
@@ -99,7 +99,7 @@ class Query:
 
 
 def parse(text: str, now: float | None = None) -> Query:
-    """Understand a query; raises QueryError. `now` (Unix s) is what `today` is counted from."""
+    """Parse a query; raises QueryError. `now` (Unix s) defines `today`."""
     now = time.time() if now is None else now
     tests: list[Test] = []
     sorts: list[Sort] = []
@@ -111,7 +111,7 @@ def parse(text: str, now: float | None = None) -> Query:
             continue
         minus, key, sign, value = match[1], match[2].lower(), match[3], _unquoted(match[4])
         if not value:
-            raise QueryError(piece, f"a value is missing behind {sign}")
+            raise QueryError(piece, f"a value is missing after {sign}")
         if key == "sort":
             sorts.append(_sort(piece, sign, value))
             continue
@@ -122,13 +122,13 @@ def parse(text: str, now: float | None = None) -> Query:
 
 
 def sorted_by(text: str, sort: Sort | None) -> str:
-    """Return a query's text with another order."""
+    """Return the text of a query with another sort order."""
     kept = [piece for piece in _pieces(text, strict=False) if not _is_sort(piece)]
     return " ".join([*kept, sort.written()] if sort else kept)
 
 
 def _pieces(text: str, strict: bool = True) -> list[str]:
-    """Split at spaces outside quotes, which stay; unless `strict`, an open one is closed."""
+    """Split at spaces outside quotes and keep the quotes; unless `strict`, close an open quote."""
     pieces, piece, quote = [], "", ""
     for character in text:
         if quote:
@@ -252,7 +252,7 @@ def _as_number(text: str) -> float | None:
 
 
 def _config_key(key: str, piece: str, expected: str) -> str:
-    # Not with the module: a list that nobody filters by configuration needs none of it.
+    # Imported here: only needed to filter by configuration.
     from core.config.load import all_keys
 
     known = all_keys()
@@ -273,7 +273,7 @@ def _sorted(runs: list["RunSummary"], sort: Sort) -> list["RunSummary"]:
     unknown = [run for run in runs if _sort_value(run, sort.key) is None]
     numbers = [item for item in known if not isinstance(item[0], str)]
     texts = [item for item in known if isinstance(item[0], str)]
-    # Numbers before texts: `auto` among batch sizes has no place between them.
+    # Numbers before texts: `auto` among batch sizes cannot be compared with numbers.
     ordered = [
         run
         for part in (numbers, texts)

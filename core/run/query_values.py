@@ -1,4 +1,4 @@
-"""What a run query compares with: numbers, shares, durations and days, as people type them."""
+"""Values in a run query: numbers, fractions, durations and dates, as users type them."""
 
 import math
 import re
@@ -15,19 +15,19 @@ _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 class ValueProblem(ValueError):
-    """A text is no such value; the message says what is expected."""
+    """A text that is not a valid value; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A value as it was typed: from where to where it reaches, and what counts as equal to it."""
+    """A typed value: the interval it covers, and what counts as equal to it."""
 
     low: float
     high: float
     equal: tuple[float, float]
 
     def compare(self, sign: str, value: float) -> bool:
-        """Return whether `value` stands to this in the relation `sign`."""
+        """Return whether `value` is in the relation `sign` to this value."""
         return {
             "<": value < self.low,
             "<=": value <= self.high,
@@ -46,9 +46,9 @@ def _exact(value: float, tolerance: float = 0.0) -> Span:
 
 
 def number(text: str, whole_unit: float = 0.0) -> Span:
-    """Read a number; one equals all that round to it at the digits typed.
+    """Parse a number; all values that round to it at the typed digits are equal to it.
 
-    Without any behind the point, `whole_unit` is what it counts in; 0 = 3 is 3 and nothing beside.
+    `whole_unit` is the unit of a number without decimals; with 0, 3 equals exactly 3.
     """
     if text.lower() in _WORDS:
         return _exact(_WORDS[text.lower()])
@@ -62,7 +62,7 @@ def number(text: str, whole_unit: float = 0.0) -> Span:
 
 
 def share(text: str) -> Span:
-    """Read a fraction from 0 to 1, or a percentage."""
+    """Parse a fraction from 0 to 1, or a percentage."""
     expected = "takes a fraction from 0 to 1 or a percentage, such as 0.95 or 95%"
     try:
         percent = text.endswith("%")
@@ -77,7 +77,7 @@ def share(text: str) -> Span:
 
 
 def duration(text: str) -> Span:
-    """Read seconds, `90`, `5m`, `1h30m` or `1:30:00`."""
+    """Parse seconds: `90`, `5m`, `1h30m` or `1:30:00`."""
     clock = _CLOCK.fullmatch(text)
     if clock:
         hours, minutes, seconds = (int(part or 0) for part in clock.groups())
@@ -94,7 +94,7 @@ def duration(text: str) -> Span:
 
 
 def day(text: str, now: float) -> Span:
-    """Read `today`, `yesterday`, `7d` (as many days ago), a date, or a date with a time."""
+    """Parse `today`, `yesterday`, `7d` (days ago), a date, or a date with a time."""
     expected = "takes a day, such as 2026-11-24, 2026-11-24T13:20, today, yesterday or 7d (ago)"
     try:
         begin, length = _begin_and_length(text.lower(), datetime.fromtimestamp(now))

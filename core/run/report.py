@@ -1,4 +1,4 @@
-"""All that is known of one run, read once: for a summary, and as plain values for programs."""
+"""A complete report of one run, read once: for `show`, and as plain values for programs."""
 
 import json
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from core.run.summary import RunSummary, summarize
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run as it was at one moment."""
+    """A run at one moment."""
 
     folder: RunFolder
     state: RunState
     summary: RunSummary
 
     def to_json(self) -> str:
-        """Return one object of strict JSON: the row of the run list and everything behind it."""
+        """Return one strict JSON object: the row of the run list and all details."""
         state = self.state
         whole: dict[str, Any] = {
             **self.summary.to_dict(),
@@ -34,14 +34,14 @@ class RunReport:
             "model_ready": state.model,
             "phases": [_phase(phase) for phase in state.phases.values()],
             "history": [{"time": p.time, **asdict(p.result)} for p in state.epochs],
-            "markers": state.markers,
+            "marks": state.markers,
         }
         return json.dumps(to_jsonable(whole), allow_nan=False, indent=2)
 
     def to_csv(self) -> str:
         """Return the epochs with the columns of `history.csv`."""
         rows = (point.result for point in self.state.epochs)
-        # A journal from elsewhere may hold anything, and this may be read on a terminal.
+        # A journal from elsewhere may contain anything, and this may be printed on a terminal.
         return csv_text(replace(row, phase=printable(row.phase)) for row in rows)
 
 
@@ -63,8 +63,8 @@ def _phase(phase: PhaseState) -> Mapping[str, Any]:
 
 
 def read_report(folder: RunFolder) -> RunReport:
-    """Read a run, whether or not it still goes on, and write nothing; raises OSError."""
-    # Looked at first: a run that ends while it is read has said so in its journal.
+    """Read a run, finished or live, without writing anything; raises OSError."""
+    # Test the lock first: a run that ends while it is read has recorded its end.
     locked = is_locked(folder)
     reader, state = Snapshot(folder.journal, folder.snapshot).open()
     for record in reader.read():

@@ -1,4 +1,4 @@
-"""Evaluations of a run, kept in its folder: one JSON file each, as `evaluate --json` has them."""
+"""Saved evaluations in a run folder: one JSON file each, as `evaluate --json` prints them."""
 
 import json
 import time
@@ -22,13 +22,13 @@ class KeptEvaluation:
 
     path: Path
     time: float
-    """When it was made, in Unix seconds."""
+    """Unix time (s) of the evaluation."""
     content: dict[str, Any]
-    """Its JSON object; the figures are there and numbers, the rest is as somebody wrote it."""
+    """Its JSON object; known figures are validated as numbers, everything else is untrusted."""
 
 
 def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
-    """Write an evaluation into the run's folder and return its file; raises OSError."""
+    """Save an evaluation in the run folder and return its file; raises OSError."""
     where = folder.path / "evaluations"
     where.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
@@ -44,7 +44,7 @@ def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
 
 
 def _claimed(folder: Path, stem: str) -> Path:
-    """Make an empty file of a name that no other process has, and return it."""
+    """Create an empty file with a name that no other process uses, and return it."""
     for number in count(1):
         path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
         with suppress(FileExistsError):
@@ -54,7 +54,7 @@ def _claimed(folder: Path, stem: str) -> Path:
 
 
 def kept_evaluations(folder: RunFolder) -> list[KeptEvaluation]:
-    """Return the evaluations of a run, the newest first; files that are none are passed over."""
+    """Return the evaluations of a run, newest first; skip files that are not evaluations."""
     try:
         files = sorted((folder.path / "evaluations").glob("*.json"), reverse=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where a run was when: from the x axis of its curves (epochs) to steps and to time."""
+"""Map the x axis of a run (epochs) to steps and to time."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """A place of a run: `x` in epochs over all phases, the global step, seconds since its start."""
+    """A moment of a run: `x` in epochs over all phases, the global step, seconds since the start."""
 
     x: float
     step: float
@@ -16,16 +16,16 @@ class Moment(NamedTuple):
 
 @dataclass
 class Timeline:
-    """Moments in their order; past `limit` every second one is forgotten, the newest one never."""
+    """Moments in order; beyond `limit` every second one is dropped, but never the newest."""
 
     limit: int = 2048
     stride: int = 1
-    """Moments that one of the list stands for."""
+    """Number of recorded moments per kept moment."""
     count: int = 0
     moments: list[Moment] = field(default_factory=list)
 
     def note(self, x: float, step: int, seconds: float) -> None:
-        """Note where the run is now; at the same x the latest word holds."""
+        """Record the current moment; at the same x the last one wins."""
         if self.moments and x <= self.moments[-1].x:
             self.cut(x)
             if self.moments and self.moments[-1].x == x:
@@ -39,15 +39,15 @@ class Timeline:
             self.stride *= 2
 
     def cut(self, x: float) -> None:
-        """Forget what lies behind `x`."""
+        """Remove all moments after `x`."""
         self.moments = [moment for moment in self.moments if moment.x <= x]
 
     def step_at(self, x: float) -> float:
-        """Return the global step at `x`, between two moments in proportion."""
+        """Return the global step at `x`, interpolated linearly."""
         return self._at(x, lambda moment: moment.step)
 
     def seconds_at(self, x: float) -> float:
-        """Return the seconds since the run's start at `x`, between two moments in proportion."""
+        """Return the seconds since the start of the run at `x`, interpolated linearly."""
         return self._at(x, lambda moment: moment.seconds)
 
     def _at(self, x: float, figure: Callable[[Moment], float]) -> float:
@@ -61,11 +61,11 @@ class Timeline:
         return figure(before) + share * (figure(after) - figure(before))
 
     def x_at_step(self, step: float) -> float:
-        """Return the place of a global step."""
+        """Return the x of a global step."""
         return self._place(step, lambda moment: moment.step)
 
     def x_at_seconds(self, seconds: float) -> float:
-        """Return the place where the run was after so many seconds."""
+        """Return the x at a number of seconds since the start."""
         return self._place(seconds, lambda moment: moment.seconds)
 
     def _place(self, value: float, figure: Callable[[Moment], float]) -> float:

@@ -18,10 +18,9 @@ from core.config.load import with_values
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import Inbox
-from core.events.commands import Command, Mailbox, Stop
+from core.events.commands import Command, Mailbox, Stop, applied, refuse_rest, refused
 from core.events.emitter import Emit, Emitter
 from core.events.journal import replay
-from core.events.replies import applied, refuse_rest, refused
 from core.events.types import Record, RunEnded, Warned
 from core.run.folder import RunFolder, create_run
 from core.run.lock import RunLock, lock_owner

@@ -1,4 +1,4 @@
-"""Trains for tests: the real engine on small pictures, in the test's own thread."""
+"""Train the real engine on small images in the thread of the test."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,26 +34,15 @@ SMALL = (
     "phases.head.epochs=2",
     "phases.full.epochs=2",
 )
-# The pictures are too small for a second thread to help; it only waits for the first.
+# The images are too small for a second thread to be of use.
 torch.set_num_threads(1)
 
 OnEvent = Callable[[Event, Engine, Callable[[Any], None]], None]
 
 
-class Relay(Emitter):
-    """Hands every event to a function, in the engine's thread."""
-
-    def __init__(self, to: Callable[[Event], None]) -> None:
-        super().__init__()
-        self._to = to
-
-    def emit(self, event: Event) -> None:
-        self._to(event)
-
-
 @dataclass
 class Trained:
-    """A run that is over."""
+    """A finished run."""
 
     events: list[Event]
     folder: RunFolder
@@ -85,14 +74,18 @@ def train(
     runs_dir: Path,
     on_event: OnEvent | None = None,
     val_results: Sequence[PassResult] = (),
+    change_engine: Callable[[Engine], object] = lambda engine: None,
 ) -> Trained:
-    """Train to the end. `on_event` sees every event at once, in the engine's thread, and may
-    send commands; `val_results` stand in for what the validation passes found."""
+    """Train to the end.
+
+    `on_event` is called with every event in the engine's thread, and may send commands;
+    `val_results` replace those of the validation passes; `change_engine` is called before training.
+    """
     events: list[Event] = []
     mailbox = Mailbox()
     engine: list[Engine] = []
 
-    def emit(event: Event) -> None:
+    def receive(event: Event) -> None:
         events.append(event)
         if on_event and engine:
             on_event(event, engine[0], mailbox.send)
@@ -103,8 +96,11 @@ def train(
     )
     assert plan is not None
     folder = create_run(runs_dir, config.name, 0.0)
-    prepared = prepare_engine(config, plan, folder, Relay(emit), mailbox)
+    emitter = Emitter()
+    emitter.add_callback(receive)
+    prepared = prepare_engine(config, plan, folder, emitter, mailbox)
     engine.append(prepared.engine)
+    change_engine(prepared.engine)
     if val_results:
         _script_validation(prepared.engine, val_results)
     try:
@@ -115,12 +111,12 @@ def train(
 
 
 def scores(*top1: float) -> list[PassResult]:
-    """Validation results with these accuracies; the loss falls as the accuracy rises."""
+    """Return validation results with these accuracies; the loss falls as the accuracy rises."""
     return [PassResult(loss=2.0 - value, top1=value, top5=1.0, count=10) for value in top1]
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether two state dicts agree in every byte."""
+    """Return whether two state dicts have equal tensors."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 

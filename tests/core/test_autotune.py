@@ -11,7 +11,7 @@ from core.events import types as ev
 from core.model.build import build_model
 from core.model.device import Compute
 from core.model.normalize import NormalizedModel
-from core.training.autotune import autotune as choices
+from core.training.autotune import autotune as module
 from tests.core.engine_kit import load, small_config, train
 from tests.make_images import make_images
 
@@ -47,15 +47,15 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(choices, "seconds_per_image", clock)
+    monkeypatch.setattr(module, "seconds_per_image", clock)
     return clock
 
 
-def settle(config: Config, kept: object = None) -> tuple[choices.AutotuneResult, list[ev.Event]]:
+def settle(config: Config, kept: object = None) -> tuple[module.AutotuneResult, list[ev.Event]]:
     model, _ = build_model(config.model, 3, seed=1)
     told: list[ev.Event] = []
     net = NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)
-    return choices.choose(config, net, 200, kept, told.append), told  # type: ignore[arg-type]
+    return module.autotune(config, net, 200, kept, told.append), told  # type: ignore[arg-type]
 
 
 def test_each_phase_computes_in_the_way_that_is_fastest_for_it(photos: Path, clock: Clock) -> None:
@@ -64,8 +64,10 @@ def test_each_phase_computes_in_the_way_that_is_fastest_for_it(photos: Path, clo
     assert not found.computes["full"].bf16
     assert found.batch_size == 8
     texts = [f"{e.what}: {e.value} ({e.reason})" for e in told if isinstance(e, ev.Chosen)]
-    assert texts[0].startswith("computing in phase head: bf16, contiguous (a picture takes fp32")
-    assert texts[1].startswith("computing in phase full: fp32, contiguous (")
+    assert texts[0].startswith(
+        "precision and memory format of phase head: bf16, contiguous (time per image: fp32"
+    )
+    assert texts[1].startswith("precision and memory format of phase full: fp32, contiguous (")
 
 
 def test_the_next_run_of_the_network_here_need_not_measure(photos: Path, clock: Clock) -> None:
@@ -104,7 +106,7 @@ def test_what_is_named_or_must_come_out_the_same_is_not_measured(
 def test_a_run_goes_on_in_the_way_it_began(photos: Path, clock: Clock) -> None:
     began, _ = settle(small_config(photos, *AUTO, "data.batch_size=auto"))
     clock.trials = 0
-    kept = began.plain()
+    kept = began.to_dict()
     kept["batch_size"] = 23
     found, told = settle(small_config(photos, *AUTO, "data.batch_size=auto"), kept)
     assert (found.computes, found.batch_size) == (began.computes, 23)
@@ -136,7 +138,7 @@ def test_a_run_trains_in_two_ways_and_reaches_what_plain_arithmetic_does(
         fast = quickest["full" if training else "head"]
         return {way: 0.1 if way == fast else 1.0 for way in ways}
 
-    monkeypatch.setattr(choices, "seconds_per_image", trial)
+    monkeypatch.setattr(module, "seconds_per_image", trial)
     rows = ("phases.head.epochs=4", "phases.full.epochs=2")
     quick = train(small_config(photos, *AUTO, *rows, "phases.head.views=1"), tmp_path / "quick")
     plain = train(small_config(photos, *rows, "phases.head.views=1"), tmp_path / "plain")
@@ -153,5 +155,6 @@ def test_what_the_trials_find_is_used(photos: Path, tmp_path: Path) -> None:
     )
     trained = train(config, tmp_path)
     told = [event.what for event in trained.of(ev.Chosen)]
-    assert told == ["computing in phase head", "computing in phase full", "data.workers"]
+    ways = [f"precision and memory format of phase {phase}" for phase in ("head", "full")]
+    assert told == [*ways, "data.workers"]
     assert trained.ended.outcome == "finished"

@@ -77,17 +77,16 @@ def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
 
 @pytest.mark.parametrize(("memory", "seconds"), [(4, 0.25), (0, math.inf)])
 def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
-    monkeypatch: pytest.MonkeyPatch, memory: int, seconds: float
+    memory: int, seconds: float
 ) -> None:
     def short_memory(call: object, net: object, way: object, images: torch.Tensor) -> float:
         if len(images) > memory:
             raise torch.cuda.OutOfMemoryError
         return 1.0
 
-    monkeypatch.setattr("core.training.autotune.benchmark._timed", short_memory)
     gpu = Compute(torch.device("meta"), "a GPU", True, True)
     net = NormalizedModel(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
-    assert seconds_per_image(net, [gpu], 32, training=True) == {gpu: seconds}
+    assert seconds_per_image(net, [gpu], 32, True, timer=short_memory) == {gpu: seconds}
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -14,7 +14,7 @@ from core.events import types as ev
 from core.events.journal import replay
 from core.run import history_csv as history
 from core.session.engine_thread import EngineThread
-from core.training import command_handler as steering
+from core.training import command_handler
 from core.training.checkpoints import writer as checkpoint
 from core.training.checkpoints.writer_thread import WriterThread
 from tests.core.engine_kit import load, same, small_config
@@ -28,7 +28,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steering, "_FIRST_GAP_SECONDS", 0.01)
+    monkeypatch.setattr(command_handler, "FIRST_RETRY_SECONDS", 0.01)
 
 
 def full_disk(real: Callable[..., Any], calls: range) -> Callable[..., Any]:

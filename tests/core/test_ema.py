@@ -1,14 +1,16 @@
 """The moving average of the weights: what it is, who sees it, and what it leaves alone."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from core.events import commands as cmd
 from core.events import types as ev
 from core.model.build import copy_weights
-from core.model.ema import ModelEma
+from core.training.engine import Engine
 from core.training.metrics import cross_entropy
 from core.training.train_state import TrainState
 from tests.core.engine_kit import same, scores, small_config, train
@@ -25,35 +27,43 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
+class StepWeights:
+    """Copies the weights after each step of the optimizer."""
+
+    def __init__(self) -> None:
+        self.steps: list[Weights] = []
+
+    def __call__(self, event: ev.Event, engine: Engine, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted):
+            self.model = engine.model
+
+    def record(self, optimizer: object, args: object, kwargs: object) -> None:
+        self.steps.append(copy_weights(self.model))
+
+
 @pytest.fixture
-def after_steps(monkeypatch: pytest.MonkeyPatch) -> list[Weights]:
-    """The weights that each step left to training."""
-    found: list[Weights] = []
-    update = ModelEma.update
-
-    def noting(self: ModelEma, steps: int) -> None:
-        found.append(copy_weights(self._training.model))
-        update(self, steps)
-
-    monkeypatch.setattr(ModelEma, "update", noting)
-    return found
+def after_steps() -> Iterator[StepWeights]:
+    weights = StepWeights()
+    hook = register_optimizer_step_post_hook(weights.record)
+    yield weights
+    hook.remove()
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])
 def test_best_and_the_phases_end_are_the_average(
-    decay: float, photos: Path, tmp_path: Path, after_steps: list[Weights]
+    decay: float, photos: Path, tmp_path: Path, after_steps: StepWeights
 ) -> None:
     config = small_config(photos, *FULL_ONLY, f"phases.full.ema={decay}", "phases.full.lr=0.01")
-    run = train(config, tmp_path, None, scores(0.5, 0.6))
-    average = {name: value.double() for name, value in after_steps[0].items()}
-    for steps, weights in enumerate(after_steps[1:], 2):
+    run = train(config, tmp_path, after_steps, scores(0.5, 0.6))
+    average = {name: value.double() for name, value in after_steps.steps[0].items()}
+    for steps, weights in enumerate(after_steps.steps[1:], 2):
         share = min(decay, 1 - steps ** (-2 / 3))
         for name, value in weights.items():
             average[name] = share * average[name] + (1 - share) * value.double()
     for found in (run.weights("best-full.pt"), copy_weights(run.engine.model)):
         for name, value in average.items():
             assert torch.allclose(found[name].double(), value, atol=1e-6), name
-    assert not same(run.weights("best-full.pt"), after_steps[-1])
+    assert not same(run.weights("best-full.pt"), after_steps.steps[-1])
 
 
 def test_training_goes_on_with_the_weights_themselves(photos: Path, tmp_path: Path) -> None:
@@ -79,23 +89,24 @@ def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None
     assert evaluated and not any(evaluated)
     model = run.engine.model.eval()
     best = run.of(ev.EpochEnded)[run.engine.best.epoch - 1]
-    feed = run.engine.phase_inputs["full"]
-    batch = feed.val.load_now("full", 1, list(range(len(feed.val.dataset))))
+    phase_input = run.engine.phase_inputs["full"]
+    batch = phase_input.val.load_now("full", 1, list(range(len(phase_input.val.dataset))))
     with torch.inference_mode():
-        loss = cross_entropy(model(feed.pixels.normalize(batch.images)), batch.labels)
+        loss = cross_entropy(model(phase_input.image_net.normalize(batch.images)), batch.labels)
     assert loss.item() == pytest.approx(best.val_loss, rel=1e-5)
 
 
 def test_a_phase_that_is_ended_before_a_verdict_has_the_average(
-    photos: Path, tmp_path: Path, after_steps: list[Weights]
+    photos: Path, tmp_path: Path, after_steps: StepWeights
 ) -> None:
-    def act(event: ev.Event, engine: object, send: object) -> None:
+    def act(event: ev.Event, engine: Engine, send: object) -> None:
+        after_steps(event, engine, send)
         if is_first_step(event, "full"):
             assert callable(send)
             send(cmd.EndPhase())
 
     run = train(small_config(photos, *FULL_ONLY), tmp_path, act)
-    assert same(copy_weights(run.engine.model), after_steps[0])
+    assert same(copy_weights(run.engine.model), after_steps.steps[0])
 
 
 def test_going_back_begins_the_average_anew(
@@ -106,8 +117,8 @@ def test_going_back_begins_the_average_anew(
 
     def noting(self: TrainState, factor: float) -> str:
         origin = roll_back(self, factor)
-        assert self.averaged is not None
-        found.append(same(copy_weights(self.model), self.averaged.copy_weights()))
+        assert self.ema is not None
+        found.append(same(copy_weights(self.model), self.ema.copy_weights()))
         return origin
 
     monkeypatch.setattr(TrainState, "roll_back", noting)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from core.events import commands as cmd
 from core.events import types as ev
@@ -74,13 +75,17 @@ def test_phase_head_changes_no_byte_of_the_backbone(
 
 def test_phase_head_keeps_no_graph_of_the_backbone(photos: Path, tmp_path: Path) -> None:
     needs_grad: dict[str, list[bool]] = {"head": [], "full": []}
+    hooks: list[RemovableHandle] = []
 
     def watch(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted):
+            for hook in hooks:
+                hook.remove()
             stages = run_engine(engine).model.get_submodule("stages")
-            stages._forward_hooks.clear()
-            stages.register_forward_hook(
-                lambda _m, _i, out: needs_grad[event.phase].append(out.requires_grad)
+            hooks.append(
+                stages.register_forward_hook(
+                    lambda _m, _i, out: needs_grad[event.phase].append(out.requires_grad)
+                )
             )
 
     train(small_config(photos), tmp_path, watch)
@@ -215,7 +220,7 @@ def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
 
     def watch(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted):
-            log = run_engine(engine).log
+            log = run_engine(engine).step_log
             add = log.add
 
             def spy(number: int, forwarded, figures: torch.Tensor) -> None:
@@ -323,11 +328,11 @@ def test_stop_saves_where_it_stopped(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        (cmd.SetPatience(patience=0), "patience 0 is not from 1"),
-        (cmd.SetPatience(patience=3, phase="full"), "meant for phase full"),
-        (cmd.SetLearningRate(lr=-1.0), "not above 0"),
-        (cmd.SetLearningRate(lr=math.nan), "not above 0"),
-        (cmd.EndPhase(phase="full"), "phase head runs"),
+        (cmd.SetPatience(patience=0), "patience must be 1 to 100,000, not 0"),
+        (cmd.SetPatience(patience=3, phase="full"), "this is for phase full"),
+        (cmd.SetLearningRate(lr=-1.0), "must be above 0"),
+        (cmd.SetLearningRate(lr=math.nan), "must be above 0"),
+        (cmd.EndPhase(phase="full"), "phase head is running"),
         (cmd.Resume(), "not paused"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events.evaluation_parts import CalibrationBin, Confusion
-from core.events.types import Evaluated, Event
+from core.events.types import Evaluated
 from core.training import evaluation_metrics, metrics
 from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import RunningMetrics, cross_entropy
@@ -26,15 +26,13 @@ def told(passed: ForwardResult, looks: list[bool]) -> Evaluated:
     for (logits, labels), look in zip(passed, looks, strict=False):
         places = torch.arange(place, place - len(labels), -1)
         place -= len(labels)
-        found.add_images(cross_entropy(logits, labels), logits, labels, places)
+        found.add_samples(cross_entropy(logits, labels), logits, labels, places)
         plain.add(cross_entropy(logits, labels), logits, labels)
         if look:
             found.result()
     assert repr(found.result()) == repr(plain.result())  # NaN differs from itself
-    events: list[Event] = []
-    found.tell("head", 3, events.append)
-    (event,) = events
-    assert isinstance(event, Evaluated)
+    event = found.take_event("head", 3)
+    assert event is not None
     assert sum(event.correct) == pytest.approx(plain.result().top1 * count)
     return event
 
@@ -111,6 +109,4 @@ def test_logits_that_are_no_numbers_have_no_confidence() -> None:
 
 
 def test_a_pass_without_pictures_tells_nothing() -> None:
-    events: list[Event] = []
-    EvaluationMetrics([]).tell("head", 1, events.append)
-    assert events == []
+    assert EvaluationMetrics([]).take_event("head", 1) is None

@@ -30,7 +30,7 @@ def run_engine(engine: object) -> Engine:
     return engine
 
 
-def pictures_of(engine: object) -> list[str]:
+def images_of(engine: object) -> list[str]:
     return run_engine(engine).phase_inputs["head"].train.dataset.paths
 
 
@@ -78,11 +78,11 @@ def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> No
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            (root / pictures_of(engine)[0]).unlink()
+            (root / images_of(engine)[0]).unlink()
 
     run = train(small_config(root), tmp_path / "runs", remove)
     warned = [w for w in run.of(ev.Warned) if w.code == "unreadable-file"]
-    assert [w.files for w in warned] == [[pictures_of(run.engine)[0]]]
+    assert [w.files for w in warned] == [[images_of(run.engine)[0]]]
     assert run.ended.outcome == "finished"
 
 
@@ -90,14 +90,14 @@ class SmallMemory:
     """Lets the model run out of memory with more than this many pictures at once."""
 
     def __init__(self, pictures: int) -> None:
-        self.pictures = pictures
+        self.images = pictures
 
     def __call__(self, event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
             run_engine(engine).model.register_forward_pre_hook(self._check)
 
     def _check(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        if len(inputs[0]) > self.pictures:
+        if len(inputs[0]) > self.images:
             raise torch.cuda.OutOfMemoryError("injected")
 
 
@@ -105,7 +105,7 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_pa
     plain = train(small_config(photos), tmp_path / "plain")
     short = train(small_config(photos), tmp_path / "short", SmallMemory(3))
     warned = [w for w in short.of(ev.Warned) if w.code == "out-of-memory"]
-    assert ["parts of 4" in w.message or "parts of 2" in w.message for w in warned[:2]] == [
+    assert ["to 4 images" in w.message or "to 2 images" in w.message for w in warned[:2]] == [
         True
     ] * 2
     assert short.ended.outcome == "finished"
@@ -119,7 +119,7 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_pa
 def test_out_of_memory_with_one_picture_is_a_clear_failure(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path, SmallMemory(0))
     assert run.ended.outcome == "failed"
-    assert "too small for a single picture" in run.ended.reason
+    assert "out of memory with a single image" in run.ended.reason
     state = load(run.folder.checkpoints / "last.pt")["train_state"]
     assert (state["phase"], state["epoch"], state["step"]) == ("head", 1, 0)
 
@@ -151,7 +151,7 @@ def test_rollback_goes_back_to_the_beginning_while_there_is_no_best(
     run = train(config, tmp_path, watch)
     assert run.ended.outcome == "finished"
     assert len(rollbacks(run)) == 1
-    assert "the weights it began with, with lr 0.0005" in rollbacks(run)[0]
+    assert "the initial weights of the phase, with lr 0.0005" in rollbacks(run)[0]
     assert same(*before)
 
 

@@ -4,25 +4,31 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.models import register_model
 
 from core.common import cache
-from core.data.loading.dataset import UNAUGMENTED_EPOCH
+from core.config.schema import ModelConfig
+from core.data.loading.dataset import Batch
+from core.data.loading.loader import batched
 from core.events import types as ev
 from core.model.build import build_model, train_mode
 from core.model.normalize import NormalizedModel
 from core.session.engine_thread import EngineThread
+from core.training.engine import Engine
 from core.training.features.frozen_backbone import FrozenBackbone, is_deterministic
-from core.training.features.loader import FeatureLoader
+from core.training.features.loader import FeatureLoader, augmentation_epoch
 from core.training.features.store import FeatureStore
 from tests.core.engine_kit import Trained, same, slow_except, small_config, train
-from tests.core.test_faults import SmallMemory, pictures_of
+from tests.core.test_faults import SmallMemory, images_of
 from tests.core.test_resume import assert_same_end, crash_after, go_on, run
 from tests.make_images import make_images
 
@@ -58,7 +64,7 @@ class Forwards:
     """Counts the pictures that go through the backbone in phase head."""
 
     def __init__(self) -> None:
-        self.pictures = 0
+        self.images = 0
 
     def __call__(self, event: ev.Event, engine, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
@@ -68,7 +74,7 @@ class Forwards:
             self.hook.remove()
 
     def _count(self, module: object, inputs: tuple[torch.Tensor], output: object) -> None:
-        self.pictures += len(inputs[0])
+        self.images += len(inputs[0])
 
 
 def test_a_picture_and_view_goes_through_the_backbone_once(photos: Path, tmp_path: Path) -> None:
@@ -76,14 +82,14 @@ def test_a_picture_and_view_goes_through_the_backbone_once(photos: Path, tmp_pat
     for views, expected in ((1, 24 + 6), (2, 24), (0, 5 * 24)):
         count = Forwards()
         train(config(photos, views), tmp_path / str(views), count)
-        assert count.pictures == expected, views
+        assert count.images == expected, views
 
 
 def test_the_next_run_finds_them_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
     first = train(config(photos, 2), tmp_path / "first")
     count = Forwards()
     second = train(config(photos, 2, "phases.head.lr=0.001"), tmp_path / "second", count)
-    assert count.pictures == 0
+    assert count.images == 0
     assert_same_run(first, second)
 
 
@@ -92,7 +98,7 @@ def test_another_seed_batch_or_size_of_picture_shares_nothing(photos: Path, tmp_
     for number, other in enumerate(("seed=3", "data.batch_size=4", "data.image_size=48")):
         count = Forwards()
         train(config(photos, 1, other), tmp_path / str(number), count)
-        assert count.pictures == 30, other
+        assert count.images == 30, other
 
 
 def test_without_a_cache_on_the_disk_the_run_is_the_same(
@@ -116,34 +122,55 @@ def test_rows_that_rotted_are_computed_again(photos: Path, tmp_path: Path, own_c
         file.write_bytes(data)
     count = Forwards()
     second = train(config(photos, 2), tmp_path / "second", count)
-    assert count.pictures > 0
+    assert count.images > 0
     assert_same_run(first, second)
 
 
-def plain(self: FeatureLoader, phase: str, view: int, batches: list[list[int]]) -> Iterator[object]:
-    """Stands for FeatureLoader._batches: the same pictures, always through the whole network."""
-    yield from self._pictures.batches(phase, UNAUGMENTED_EPOCH if view == 0 else view + 1, batches)
+class UncachedViews:
+    """The batches of a feature loader, but all of them images that pass through the network."""
+
+    def __init__(self, features: FeatureLoader) -> None:
+        self.dataset, self.steps = features.dataset, features.steps
+        self.images, self.views = features.images, features.views
+
+    def epoch(
+        self, phase: str, epoch: int, order: list[int] | None = None, done: int = 0
+    ) -> Iterator[Batch]:
+        indices = order or list(range(len(self.dataset)))
+        batches = batched(indices, self.images.batch_size)[done:]
+        view = (epoch - 1) % self.views
+        return self.images.batches(phase, augmentation_epoch(view), batches)
+
+    def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
+        return iter(())
+
+    def batch_images(self, phase: str, epoch: int, batch: Batch, most: int) -> Batch:
+        return self.images.batch_images(phase, epoch, batch, most)
 
 
-def test_features_give_what_pictures_give(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def cache_nothing(engine: Engine) -> None:
+    head = engine.phase_inputs["head"]
+    sources = {
+        name: UncachedViews(source)
+        for name, source in (("train", head.train), ("val", head.val))
+        if isinstance(source, FeatureLoader)
+    }
+    assert sources
+    engine.phase_inputs = {**engine.phase_inputs, "head": replace(head, **sources)}
+
+
+def test_features_give_the_results_of_images(photos: Path, tmp_path: Path) -> None:
     fast = train(config(photos, 2), tmp_path / "fast")
-    monkeypatch.setattr(FeatureLoader, "_batches", plain)
-    monkeypatch.setattr(FeatureLoader, "missing", lambda *_: iter(()))
-    slow = train(config(photos, 2), tmp_path / "slow")
+    slow = train(config(photos, 2), tmp_path / "slow", change_engine=cache_nothing)
     # The first two epochs compute their features in the very same batches.
     assert losses(fast)[:2] == losses(slow)[:2]
     for a, b in zip(losses(fast), losses(slow), strict=True):
         assert a == pytest.approx(b, rel=1e-5)
 
 
-def test_validation_features_change_no_byte(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_validation_features_change_no_byte(photos: Path, tmp_path: Path) -> None:
     fast = train(config(photos, 0), tmp_path / "fast")
-    monkeypatch.setattr(FeatureLoader, "_batches", plain)
-    assert_same_run(fast, train(config(photos, 0), tmp_path / "slow"))
+    assert_same_run(fast, train(config(photos, 0), tmp_path / "slow", change_engine=cache_nothing))
 
 
 @pytest.mark.parametrize("cleared", [False, True], ids=["with the cache", "without it"])
@@ -173,11 +200,11 @@ def test_a_picture_that_vanishes_is_left_out_of_the_features_too(tmp_path: Path)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            (root / pictures_of(engine)[0]).unlink()
+            (root / images_of(engine)[0]).unlink()
 
     trained = train(config(root, 1), tmp_path / "runs", remove)
     warned = [w for w in trained.of(ev.Warned) if w.code == "unreadable-file"]
-    assert [w.files for w in warned] == [[pictures_of(trained.engine)[0]]]
+    assert [w.files for w in warned] == [[images_of(trained.engine)[0]]]
     assert trained.ended.outcome == "finished"
 
 
@@ -189,32 +216,38 @@ def test_short_memory_while_features_are_computed(photos: Path, tmp_path: Path) 
         assert a == pytest.approx(b, rel=1e-4)
 
 
-class Restless(torch.nn.Module):
-    """Dropout that doesn't heed eval mode."""
+class IgnoresEval(torch.nn.Module):
+    """Dropout that is also active in eval mode."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.dropout(x, 0.5, training=True)
 
 
-def test_a_backbone_that_is_no_function_is_noticed_and_told(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, _ = build_model(small_config(photos).model, 3, seed=1)
+@register_model
+def convnext_random(pretrained: bool = False, **options: object) -> torch.nn.Module:
+    """A timm model whose backbone is not deterministic."""
+    model = timm.create_model("test_convnext", pretrained=pretrained, **options)
+    model.stem.append(IgnoresEval())
+    return model
+
+
+def frozen_backbone(name: str) -> FrozenBackbone:
+    model, _ = build_model(ModelConfig(name=name, pretrained=False), 3, seed=1)
     train_mode(model, frozen=True)
-    pictures = torch.randn(2, 3, 32, 32)
-    assert is_deterministic(
-        FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures
-    )
-    model.stem.append(Restless())
-    assert not is_deterministic(
-        FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)), pictures
-    )
-    monkeypatch.setattr("core.training.setup._model", lambda *_: (model, ""))
-    monkeypatch.setattr("core.training.setup._warn_of_weights", lambda *_: None)
+    return FrozenBackbone(NormalizedModel(model, (0.5,) * 3, (0.25,) * 3))
+
+
+def test_a_backbone_that_is_not_deterministic_is_detected_and_reported(
+    photos: Path, tmp_path: Path
+) -> None:
+    images = torch.randn(2, 3, 32, 32)
+    assert is_deterministic(frozen_backbone("test_convnext"), images)
+    assert not is_deterministic(frozen_backbone("convnext_random"), images)
     count = Forwards()
-    trained = train(config(photos, 1), tmp_path, count)
-    assert count.pictures == 5 * 30
-    assert "gives other features for the same picture" in trained.of(ev.Warned)[0].message
+    random = config(photos, 1, "model.name=convnext_random")
+    trained = train(random, tmp_path, count)
+    assert count.images == 5 * 30
+    assert "the frozen backbone is not deterministic" in trained.of(ev.Warned)[0].message
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(width=32)), max_size=40))

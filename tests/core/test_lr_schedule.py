@@ -46,7 +46,7 @@ def optimizer() -> torch.optim.Optimizer:
 def rates(schedule: LrSchedule, begin: int, end: int) -> list[float]:
     found = []
     for step in range(begin, end):
-        schedule.go_to(step)
+        schedule.set_step(step)
         found.append(schedule.lr)
     return found
 
@@ -56,7 +56,7 @@ def test_without_warm_up_a_plateau_is_torchs_to_the_bit(losses: list[float]) -> 
     ours, plain = LrSchedule(phase("plateau"), optimizer(), STEPS), optimizer()
     torchs = ReduceLROnPlateau(plain, factor=0.5, patience=2)
     for epoch, loss in enumerate(losses, 1):
-        ours.judge(loss, epoch * STEPS)
+        ours.end_epoch(loss, epoch * STEPS)
         torchs.step(loss)
         assert ours.lr == plain.param_groups[0]["lr"]
         assert ours.bad_epochs == torchs.num_bad_epochs
@@ -93,8 +93,8 @@ def test_a_rate_set_by_hand_holds_at_once_and_is_never_exceeded(
     kind: str, warmup: float, step: int, more: int
 ) -> None:
     schedule = LrSchedule(phase(kind, warmup=warmup), optimizer(), STEPS)
-    schedule.go_to(step)
-    schedule.set(0.125, step)
+    schedule.set_step(step)
+    schedule.set_lr(0.125, step)
     assert schedule.lr == 0.125
     after = rates(schedule, step, 60)
     assert all(0 < lr <= 0.125 for lr in after)
@@ -109,21 +109,21 @@ def test_what_is_kept_decides_how_it_goes_on(kind: str, epochs: int, by_hand: bo
     config = phase(kind, warmup=1.5)
     ours = LrSchedule(config, optimizer(), STEPS)
     for epoch in range(1, epochs + 1):
-        ours.judge(1.0, epoch * STEPS)
+        ours.end_epoch(1.0, epoch * STEPS)
     if by_hand:
-        ours.set(0.003, epochs * STEPS)
+        ours.set_lr(0.003, epochs * STEPS)
     other = LrSchedule(config, optimizer(), STEPS)
     other.load_state_dict(ours.state_dict())
     for epoch in range(epochs + 1, 9):
         assert rates(ours, epoch * STEPS, 80) == rates(other, epoch * STEPS, 80)
-        ours.judge(1.0, epoch * STEPS)
-        other.judge(1.0, epoch * STEPS)
+        ours.end_epoch(1.0, epoch * STEPS)
+        other.end_epoch(1.0, epoch * STEPS)
 
 
 def test_a_plateau_in_a_warm_up_lowers_what_it_rises_to() -> None:
     schedule = LrSchedule(phase("plateau", warmup=4), optimizer(), STEPS)
     for epoch in (1, 2, 3, 4):
-        schedule.judge(1.0, epoch * STEPS)
+        schedule.end_epoch(1.0, epoch * STEPS)
     assert rates(schedule, 40, 42) == [LR / 2, LR / 2]
 
 
@@ -135,7 +135,7 @@ def test_a_checkpoint_from_before_there_were_others_goes_on() -> None:
     schedule = LrSchedule(phase("plateau"), mine, STEPS)
     mine.param_groups[0]["lr"] = 0.007  # as the optimizer's state brings it
     schedule.load_state_dict(old.state_dict())
-    schedule.go_to(20)
+    schedule.set_step(20)
     assert (schedule.lr, schedule.bad_epochs) == (0.007, 1)
 
 
@@ -147,12 +147,12 @@ def test_each_group_keeps_its_scale(lr: float, step: int) -> None:
     ]
     both = torch.optim.SGD(groups, lr=LR)
     schedule = LrSchedule(phase("cosine", warmup=1), both, STEPS)
-    schedule.set(lr, step)
-    schedule.go_to(step + 3)
+    schedule.set_lr(lr, step)
+    schedule.set_step(step + 3)
     assert [g["lr"] for g in both.param_groups] == [schedule.lr * s for s in (0.25, 0.5, 1.0)]
     plateau = LrSchedule(phase("plateau"), both, STEPS)
     for epoch in range(1, 9):
-        plateau.judge(1.0, epoch * STEPS)
+        plateau.end_epoch(1.0, epoch * STEPS)
     assert plateau.lr < LR
     assert [g["lr"] for g in both.param_groups] == [plateau.lr * s for s in (0.25, 0.5, 1.0)]
 

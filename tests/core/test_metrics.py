@@ -38,7 +38,7 @@ def test_means_are_those_of_all_pictures_together(
         for (logits, labels), look in zip(passed, looks, strict=False):
             loss = cross_entropy(logits, labels)
             found.add(loss, logits, labels)
-            known.count(loss.item(), logits, labels)
+            known.add_batch(loss.item(), logits, labels)
             if look:
                 found.result()
         for result in (found.result(), known.result()):
@@ -59,9 +59,9 @@ def test_sums_that_were_saved_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = batches([5, 3], 4)
     whole, resumed = RunningMetrics(), RunningMetrics()
     for logits, labels in (first, second):
-        whole.count(1.5, logits, labels)
+        whole.add_batch(1.5, logits, labels)
     begun = RunningMetrics()
-    begun.count(1.5, *first)
+    begun.add_batch(1.5, *first)
     resumed.sums = begun.sums
-    resumed.count(1.5, *second)
+    resumed.add_batch(1.5, *second)
     assert resumed.result() == whole.result()

@@ -125,14 +125,14 @@ def test_the_training_top1_is_told_against_the_pictures_own_labels(
 
     def watch(event: ev.Event, engine, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "full":
-            make = engine.gradients.of
+            make = engine.computer.gradient
 
             def spy(state, batch, seed: int):
                 passed = make(state, batch, seed)
                 seen.append(torch.equal(passed.labels, batch.labels))
                 return passed
 
-            engine.gradients.of = spy
+            engine.computer.gradient = spy
 
     train(small_config(photos, *MIXED, "phases.head.epochs=0"), tmp_path, watch)
     assert seen and all(seen)

@@ -78,9 +78,9 @@ def test_a_damaged_preset_is_an_error_that_names_it(folder: Path) -> None:
     with pytest.raises(ConfigError, match="broken: not valid YAML"):
         load_config("broken")
     for name in ("binary", "away"):
-        with pytest.raises(ConfigError, match=f"preset {name} can't be read"):
+        with pytest.raises(ConfigError, match=f"preset {name} cannot be read"):
             load_config(name)
-        assert "can't be read" in preset_comment(name)
+        assert "cannot be read" in preset_comment(name)
 
 
 def test_animals20_384_differs_in_size_and_in_how_it_computes_alone() -> None:

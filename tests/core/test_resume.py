@@ -35,15 +35,13 @@ def run(
 ) -> RunFolder:
     """Train to the end. `react` sees each event in the engine's thread, so that its command is
     there before the next step, and may answer with a command."""
-    emit = engine._emitter.emit
 
-    def emit_and_react(event: ev.Event) -> None:
-        emit(event)
+    def on_event(event: ev.Event) -> None:
         command = react(event)
         if command is not None:
             engine.send(command)
 
-    engine._emitter.emit = emit_and_react  # type: ignore[method-assign]
+    engine.add_callback(on_event)
     engine.start()
     result = engine.join(120)
     assert result is not None

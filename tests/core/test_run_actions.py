@@ -60,7 +60,7 @@ def test_the_trash_holds_several_runs_of_one_id_and_the_last_comes_first(tmp_pat
     assert [item.id for item in in_trash(tmp_path)] == [first.id, first.id]
     assert in_trash(tmp_path)[0] == second
     restore(second)
-    with pytest.raises(ActionError, match="can't come back"):
+    with pytest.raises(ActionError, match="cannot be restored"):
         restore(first)
 
 

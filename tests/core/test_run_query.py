@@ -148,7 +148,7 @@ def test_what_a_query_finds(text: str, ids: str) -> None:
         ("is:nice", "expected is: with one of starred, archived"),
         ("sort<top1", "expected sort:KEY"),
         ("-sort:top1", "sort:-KEY for the largest first"),
-        ("sort:", "sort:: a value is missing behind :"),
+        ("sort:", "sort:: a value is missing after :"),
         ("sort:beauty", "expected sort: with one of started"),
         ('name:"open', 'the quotation mark " is not closed'),
         ("device<cuda", "< compares numbers"),

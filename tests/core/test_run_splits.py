@@ -138,5 +138,5 @@ def test_split_options_are_refused_for_a_given_split(tmp_path: Path, option: str
     ],
 )
 def test_invalid_values_are_refused_with_what_is_allowed(override: str, allowed: str) -> None:
-    with pytest.raises(ConfigError, match=f"allowed is {allowed}"):
+    with pytest.raises(ConfigError, match=f"expected {allowed}"):
         load_config("default", [override])

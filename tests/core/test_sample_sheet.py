@@ -10,8 +10,9 @@ from PIL import Image
 from core.data.loading.dataset import Batch, SampleKey
 from core.events import types as ev
 from core.training.engine import Engine
+from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.micro_batches import ForwardResult
-from core.training.sample_sheet import MOST, SampleSheetWriter
+from core.training.sample_sheet import MAX_SAMPLES, SampleSheetWriter
 from core.training.train_state import TrainState
 from tests.core.engine_kit import Trained, same, small_config, train
 from tests.make_images import make_images
@@ -48,13 +49,13 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
 
     def watch(event: ev.Event, engine: Engine, send: object) -> None:
         if isinstance(event, ev.PhaseStarted):
-            make = engine.gradients.of
+            make = engine.computer.gradient
 
             def spy(state: TrainState, batch: Batch, seed: int) -> ForwardResult | None:
                 first.setdefault(event.phase, batch)
                 return make(state, batch, seed)
 
-            engine.gradients.of = spy  # type: ignore[method-assign]
+            engine.computer.gradient = spy  # type: ignore[method-assign]
 
     run = train(config, tmp_path, watch)
     saved = run.of(ev.SamplesSaved)
@@ -65,8 +66,8 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
     for event in saved:
         batch = first[event.phase]
         paths = run.engine.phase_inputs["full"].train.dataset.paths
-        assert event.files == [paths[place] for place in batch.indices[:MOST].tolist()]
-        assert event.labels == batch.labels[:MOST].tolist()
+        assert event.files == [paths[place] for place in batch.indices[:MAX_SAMPLES].tolist()]
+        assert event.labels == batch.labels[:MAX_SAMPLES].tolist()
         assert (len(event.files), event.columns, event.side) == (16, 4, 32)
         # In phase head the first view is the plain one.
         key_epoch = 0 if views and event.phase == "head" else 1
@@ -112,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     assert run.of(ev.SamplesSaved) == []
     warned = [e.message for e in run.of(ev.Warned) if e.code == "samples"]
     assert len(warned) == 2
-    assert "No space left on device; training goes on" in warned[0]
+    assert "No space left on device; training continues" in warned[0]
 
 
 def test_nothing_that_trains_depends_on_them(
@@ -121,7 +122,7 @@ def test_nothing_that_trains_depends_on_them(
     config = small_config(photos, "phases.head.views=2")
     seen = train(config, tmp_path / "a")
     monkeypatch.setattr(SampleSheetWriter, "save", lambda *rest: None)
-    monkeypatch.setattr("core.training.engine.EvaluationMetrics.tell", lambda *rest: None)
+    monkeypatch.setattr(EvaluationMetrics, "take_event", lambda *rest: None)
     unseen = train(config, tmp_path / "b")
     assert unseen.of(ev.SamplesSaved) == unseen.of(ev.Evaluated) == []
     for name in ("best.pt", "last.pt"):

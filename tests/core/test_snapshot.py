@@ -209,7 +209,9 @@ def missing_journal(path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [other_journal, shorter_journal, other_end, other_beginning, missing_journal]
 )
-def test_the_snapshot_of_another_journal_is_ignored(run: Path, change: Callable[[Path], None]) -> None:
+def test_the_snapshot_of_another_journal_is_ignored(
+    run: Path, change: Callable[[Path], None]
+) -> None:
     change(run)
     assert reads_from_the_start(run)
 

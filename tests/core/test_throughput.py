@@ -28,7 +28,7 @@ def step(
     meter.data_arrived()
     clock.wait(work)
     meter.step_done(images)
-    meter.saw(loss, loss * 10)
+    meter.add_loss(loss, loss * 10)
 
 
 def test_the_figures_are_those_of_the_steps_since_the_last_telling() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Static
 
 from core.config.schema import Config
@@ -71,6 +72,11 @@ async def press(pilot: Pilot[Exit], *keys: str) -> None:
 def text(pilot: Pilot[Exit], selector: str) -> str:
     """Return the text of a line of the active screen."""
     return str(pilot.app.screen.query_one(selector, Static).render())
+
+
+def screen_strips(app: ConvNextApp) -> list[Strip]:
+    """Return the rows of the screen as rendered. Textual has no public API for them."""
+    return app.screen._compositor.render_strips()
 
 
 def toasts(pilot: Pilot[Exit]) -> str:

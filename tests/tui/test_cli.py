@@ -75,8 +75,8 @@ def test_version(tmp_path: Path) -> None:
     ("arguments", "error"),
     [
         (["--set", "data.bach_size=4"], "did you mean 'data.batch_size'?"),
-        (["--set", "data.batch_size=many"], "data.batch_size was given 'many'; allowed is a whole"),
-        (["--set", "device=tpu"], "device was given 'tpu'; allowed is auto or cpu or cuda or mps"),
+        (["--set", "data.batch_size=many"], "data.batch_size is 'many'; expected a whole"),
+        (["--set", "device=tpu"], "device is 'tpu'; expected auto or cpu or cuda or mps"),
         (["--set", "data.batch_size"], "is not KEY=VALUE"),
         (["--config", "animals"], "did you mean 'animals20'?"),
         (["--set", "model.weights=nothing.pth"], "nothing.pth: no such file"),

@@ -191,7 +191,7 @@ async def test_the_form_is_saved_as_a_preset(starter: Starter) -> None:
         await pilot.press("f6")
         await pilot.press(*"default", "enter")
         await settle(pilot)
-        assert "comes with the program" in str(app.screen.query_one("#hint").render())
+        assert "built-in preset" in str(app.screen.query_one("#hint").render())
         await pilot.press(*(["backspace"] * 7), *"mine", "enter")
         await app.workers.wait_for_complete()
         await settle(pilot)

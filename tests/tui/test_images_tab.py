@@ -1,4 +1,4 @@
-"""The tab of pictures: each key, each way to draw, whatever is on the disk."""
+"""The images tab: all keys, renderers, and states of the files."""
 
 import base64
 import os
@@ -7,18 +7,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
-from textual.widgets._toast import Toast
 
 from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState
+from core.run.state_evaluations import EvaluationState
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
 from tui.tabs.images import ImagesTab
-from tui.viewmodel import image_list as picture_entries
+from tui.viewmodel import image_list
 from tui.viewmodel.images import Loaded
 
 WIDE, NARROW = (140, 38), (80, 17)
@@ -51,33 +52,35 @@ def names(pilot: Pilot[None]) -> list[str]:
 
 
 def drawn(pilot: Pilot[None]) -> str:
-    """The characters that the picture is made of."""
-    picture = pilot.app.query_one(".image")
-    if not picture.display:
+    """Return the characters that the image is drawn with."""
+    image = pilot.app.query_one(".image")
+    if not image.display:
         return ""
-    size = picture.size
-    lines = picture.render_lines(size.region) if size else []
+    size = image.size
+    lines = image.render_lines(size.region) if size else []
     return "".join(segment.text for line in lines for segment in line)
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-async def test_a_mistake_is_shown_with_what_it_is(whole: TabApp, size: tuple[int, int]) -> None:
+async def test_a_misclassified_image_is_shown_with_its_caption(
+    whole: TabApp, size: tuple[int, int]
+) -> None:
     async with whole.run_test(size=size) as pilot:
         await settle(pilot)
         assert text(pilot, "#images-title") == (
-            "mistakes · latest: head, epoch 1 │ e best  v samples of head  w why  y copy"
+            "errors · latest: head, epoch 1 │ e best  v samples, head  w explain  y copy"
         )
-        assert names(pilot)[0] == " 99.0%  ducks taken for birds"
+        assert names(pilot)[0] == " 99.0%  ducks predicted as birds"
         assert text(pilot, "#images-caption").splitlines() == [
-            "ducks, taken for birds, 99.0% sure",
+            "ducks predicted as birds, confidence 99.0%",
             "ducks/0.png",
         ]
         assert set(drawn(pilot)) == {"▀"}
-        picture = pilot.app.query_one(".image").region
-        assert pilot.app.query_one("#images-frame-body").region.contains_region(picture)
+        region = pilot.app.query_one(".image").region
+        assert pilot.app.query_one("#images-frame-body").region.contains_region(region)
 
 
-async def test_keys_and_clicks_go_to_other_pictures(whole: TabApp) -> None:
+async def test_keys_and_clicks_select_other_images(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         for keys, file in (
             (("j",), "ducks/1.png"),
@@ -94,12 +97,12 @@ async def test_keys_and_clicks_go_to_other_pictures(whole: TabApp) -> None:
         assert text(pilot, "#images-caption").endswith("ducks/2.png")
 
 
-async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
+async def test_an_image_that_cannot_be_shown_has_a_reason(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         for keys, problem in (
-            (("end",), "This picture lies outside of its folder: it is not read."),
-            (("up",), "This picture can't be read: not a whole picture that Pillow knows."),
-            (("up",), "This picture can't be read here: there is no such file"),
+            (("end",), "This image is outside its folder and is not read."),
+            (("up",), "This image can't be read: not a whole picture that Pillow knows."),
+            (("up",), "This image can't be read here: there is no such file"),
         ):
             await press(pilot, *keys)
             assert text(pilot, "#images-problem").startswith(problem)
@@ -109,40 +112,38 @@ async def test_what_cannot_be_shown_says_why(whole: TabApp) -> None:
         assert drawn(pilot)
 
 
-async def test_v_shows_samples_all_together_and_one_by_one(whole: TabApp) -> None:
+async def test_v_shows_all_training_samples_then_each(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         await press(pilot, "v")
-        assert text(pilot, "#images-title").startswith(
-            "first training pictures of phase head │ v mist"
-        )
-        assert names(pilot)[:3] == ["all 8 together", "  1  ducks", "  2  ducks"]
+        assert text(pilot, "#images-title").startswith("training samples, head │ v errors")
+        assert names(pilot)[:3] == ["all 8 samples", "  1  ducks", "  2  ducks"]
         sheet = pilot.app.query_one(".image").size
         assert sheet.width > 3 * sheet.height
         await press(pilot, "j")
-        assert "made of ducks/0.png" in text(pilot, "#images-caption")
+        assert "from ducks/0.png" in text(pilot, "#images-caption")
         one = pilot.app.query_one(".image").size
         assert abs(one.width - 2 * one.height) <= 2
         await press(pilot, "v")
-        assert text(pilot, "#images-title").startswith("mistakes · ")
+        assert text(pilot, "#images-title").startswith("errors · ")
 
 
-async def test_samples_are_there_before_the_first_evaluation(tmp_path: Path) -> None:
+async def test_samples_are_shown_before_the_first_evaluation(tmp_path: Path) -> None:
     script = classes.with_images(tmp_path)
     later = script.records[-2:]
     del script.records[-2:]
     shown = app(script, tmp_path)
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        assert names(pilot)[0] == "all 8 together"
+        assert names(pilot)[0] == "all 8 samples"
         shown.model.source.pending = later  # type: ignore[attr-defined]
         await settle(pilot)
-        # Whoever looks at them stays there.
-        assert names(pilot)[0] == "all 8 together"
+        # An open view is not changed.
+        assert names(pilot)[0] == "all 8 samples"
         await press(pilot, "v")
-        assert "ducks taken for birds" in names(pilot)[0]
+        assert "ducks predicted as birds" in names(pilot)[0]
 
 
-async def test_samples_that_are_gone_say_so(tmp_path: Path) -> None:
+async def test_missing_samples_have_a_reason(tmp_path: Path) -> None:
     script = classes.with_images(tmp_path)
     (file,) = (tmp_path / "runs").rglob("head.png")
     file.unlink()
@@ -152,7 +153,7 @@ async def test_samples_that_are_gone_say_so(tmp_path: Path) -> None:
 
 
 def copied(pilot: Pilot[None]) -> tuple[str, str]:
-    return pilot.app.clipboard, "\n".join(str(t.render()) for t in pilot.app.screen.query(Toast))
+    return pilot.app.clipboard, "\n".join(str(t.render()) for t in pilot.app.screen.query("Toast"))
 
 
 async def test_y_copies_the_path(whole: TabApp, tmp_path: Path) -> None:
@@ -160,53 +161,53 @@ async def test_y_copies_the_path(whole: TabApp, tmp_path: Path) -> None:
         await press(pilot, "j", "y")
         path = str(tmp_path / "photos/ducks/1.png")
         assert copied(pilot)[0] == path
-        assert "copied: /" in copied(pilot)[1]
+        assert "Copied /" in copied(pilot)[1]
         await press(pilot, "end", "y")
         assert copied(pilot)[0] == path
-        assert "there is no file to copy the path of" in copied(pilot)[1]
+        assert "there is no file path to copy" in copied(pilot)[1]
 
 
-async def test_a_name_that_is_no_text_can_be_copied(tmp_path: Path) -> None:
+async def test_a_name_that_is_not_utf8_can_be_copied(tmp_path: Path) -> None:
     script = scripted.Script().add(ev.DataReady(root=str(tmp_path), classes=[], train=1, val=1))
     script.add(evaluated([[1]], mistakes=[Mistake("[b]caf\udce9\x1b[2J.png", 5, 0, 0.9)]))
     async with app(script, tmp_path).run_test(size=WIDE, notifications=True) as pilot:
         await press(pilot, "y")
         assert copied(pilot)[0].endswith("[b]caf\ufffd\x1b[2J.png")
-        assert names(pilot) == [" 90.0%  class 5 taken for class 0"]
+        assert names(pilot) == [" 90.0%  class 5 predicted as class 0"]
         assert r"[b]caf\udce9\x1b[2J.png" in text(pilot, "#images-caption")
 
 
-async def test_e_shows_the_mistakes_of_the_best_epoch(tmp_path: Path) -> None:
+async def test_e_shows_the_errors_of_the_best_epoch(tmp_path: Path) -> None:
     script = classes.with_images(tmp_path)
     script.epoch("head", 2, 0.9, 0.1, bad=1).add(evaluated([[1, 0], [0, 1]], epoch=2))
     async with app(script, tmp_path).run_test(size=WIDE) as pilot:
         await settle(pilot)
-        assert "No picture was taken for another class." in text(pilot, "#images-empty")
+        assert "No misclassified images." in text(pilot, "#images-empty")
         assert "v shows training samples." in text(pilot, "#images-empty")
         await press(pilot, "e")
-        assert text(pilot, "#images-title").startswith("mistakes · best: head, epoch 1 │ e latest")
+        assert text(pilot, "#images-title").startswith("errors · best: head, epoch 1 │ e latest")
         assert len(names(pilot)) == 7
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
-        (scripted.preparing(), "Mistakes come with the first validation pass"),
-        (scripted.running(), "This run's journal was written without mistakes."),
+        (scripted.preparing(), "Misclassified images appear after the first validation"),
+        (scripted.running(), "This run's journal has no misclassified images."),
     ],
 )
-async def test_a_run_without_pictures_says_why(
-    script: scripted.Script, said: str, tmp_path: Path
+async def test_a_run_without_images_has_a_reason(
+    script: scripted.Script, message: str, tmp_path: Path
 ) -> None:
     async with app(script, tmp_path).run_test(size=NARROW) as pilot:
         await settle(pilot)
-        assert said in text(pilot, "#images-empty")
+        assert message in text(pilot, "#images-empty")
         await press(pilot, *"veyjk", "home", "end", "up", "down")
-        assert said.split()[-1] in text(pilot, "#images-empty")
+        assert message.split()[-1] in text(pilot, "#images-empty")
 
 
 @pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, (220, 60)])
-async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int], tmp_path: Path) -> None:
+async def test_all_sizes_and_runs_can_be_drawn(size: tuple[int, int], tmp_path: Path) -> None:
     damaged = classes.with_images(tmp_path)
     wrong = ev.SamplesSaved(
         phase="[b]full", epoch=1, path="../x", side=-1, columns=-3, files=["a"], labels=[-1, 7]
@@ -219,7 +220,7 @@ async def test_any_size_and_any_run_can_be_drawn(size: tuple[int, int], tmp_path
             await settle(pilot)
 
 
-async def test_only_the_picture_that_is_looked_at_is_waited_for(
+async def test_only_the_selected_image_is_loaded(
     whole: TabApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, begun, read = threading.Event(), threading.Event(), list[str]()
@@ -230,7 +231,7 @@ async def test_only_the_picture_that_is_looked_at_is_waited_for(
         gate.wait(30)
         return Loaded(None, "is slow")
 
-    monkeypatch.setattr(picture_entries, "load", slow)
+    monkeypatch.setattr(image_list, "load", slow)
     async with whole.run_test(size=WIDE) as pilot:
         while not begun.is_set():
             await pilot.pause(0.01)
@@ -238,36 +239,24 @@ async def test_only_the_picture_that_is_looked_at_is_waited_for(
         gate.set()
         await settle(pilot)
         assert read == ["0.png", "3.png"]
-        assert text(pilot, "#images-problem") == "This picture is slow."
+        assert text(pilot, "#images-problem") == "This image is slow."
 
 
-async def test_kitty_gets_the_picture_in_order_with_everything_else(tmp_path: Path) -> None:
+async def test_kitty_images_are_written_in_order_with_all_other_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[str] = []
+    monkeypatch.setattr(HeadlessDriver, "write", lambda driver, data: sent.append(data))
     shown = app(classes.with_images(tmp_path), tmp_path, "kitty")
     async with shown.run_test(size=WIDE) as pilot:
-        shown._driver = _Driver(shown._driver, sent)  # type: ignore[assignment]
         await settle(pilot)
         await press(pilot, "j")
-        pictures = [part for part in sent if part.startswith("\x1b_G")]
-        data = "".join(re.findall(r"\x1b_G[^;\x1b]*f=100[^;\x1b]*;([^\x1b]*)\x1b", pictures[-1]))
+        images = [part for part in sent if part.startswith("\x1b_G")]
+        data = "".join(re.findall(r"\x1b_G[^;\x1b]*f=100[^;\x1b]*;([^\x1b]*)\x1b", images[-1]))
         assert base64.b64decode(data).startswith(b"\x89PNG")
         assert "\U0010eeee" in drawn(pilot)
         await press(pilot, "end")
         assert "a=d" in "".join(sent).split("\x1b_G")[-1]
-
-
-class _Driver:
-    """Notes what is written, and does it."""
-
-    def __init__(self, driver: object, sent: list[str]) -> None:
-        self._driver, self._sent = driver, sent
-
-    def write(self, data: str) -> None:
-        self._sent.append(data)
-        self._driver.write(data)  # type: ignore[attr-defined]
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._driver, name)
 
 
 async def test_sixels_are_drawn_where_the_terminal_has_them(
@@ -277,14 +266,14 @@ async def test_sixels_are_drawn_where_the_terminal_has_them(
     shown = app(classes.with_images(tmp_path), tmp_path, "sixel")
     async with shown.run_test(size=WIDE) as pilot:
         await settle(pilot)
-        picture = pilot.app.query_one(".image")
-        (child,) = picture.children
+        image = pilot.app.query_one(".image")
+        (child,) = image.children
         lines = child.render_lines(child.size.region)
         assert any("\x1bP" in segment.text for line in lines for segment in line)
         await press(pilot, "v", "j")
 
 
-async def test_another_way_to_draw_is_taken_at_once(whole: TabApp) -> None:
+async def test_a_changed_renderer_is_used_at_once(whole: TabApp) -> None:
     async with whole.run_test(size=WIDE) as pilot:
         await settle(pilot)
         whole.preferences.change("pictures", "kitty")
@@ -294,13 +283,13 @@ async def test_another_way_to_draw_is_taken_at_once(whole: TabApp) -> None:
         assert "\U0010eeee" in drawn(pilot)
 
 
-def test_names_of_samples_are_no_markup() -> None:
+def test_names_of_samples_are_not_markup() -> None:
     saved = ev.SamplesSaved(
         phase="head", epoch=1, path="s.png", side=8, columns=1, files=["a\x1b"], labels=[0]
     )
     data = ev.DataReady(root="r", classes=["[b]\x1b[2J"], train=1, val=1)
-    state = RunState(samples={"head": saved}, data=data)
-    whole, one = picture_entries.samples(state, "head", Path("run"))
+    state = RunState(evaluations=EvaluationState(samples={"head": saved}), data=data)
+    whole, one = image_list.samples(state, "head", Path("run"))
     assert (whole.path, one.path) == (Path("run/s.png"), Path("r/a\x1b"))
     assert one.line == r"  1  [b]\x1b[2J"
     assert os.sep in str(whole.path)

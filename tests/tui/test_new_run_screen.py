@@ -62,9 +62,9 @@ async def test_a_filled_form_starts_a_run(photos: Path, starter: Starter) -> Non
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("data_batch_size", "many", "was given 'many'; allowed is a whole number"),
-        ("phases_head_epochs", "-1", "was given -1; allowed is a whole number from 0"),
-        ("device", "gpu", "was given 'gpu'; allowed is auto or cpu or cuda or mps"),
+        ("data_batch_size", "many", "is 'many'; expected a whole number"),
+        ("phases_head_epochs", "-1", "is -1; expected a whole number from 0"),
+        ("device", "gpu", "is 'gpu'; expected auto or cpu or cuda or mps"),
         ("more", "data.batchsize=3", "did you mean 'data.batch_size'"),
         ("more", "'open", "no closing quotation"),
         ("more", "nonsense", "is not KEY=VALUE"),

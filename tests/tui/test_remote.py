@@ -48,7 +48,7 @@ def test_ctl_sends_commands_and_prints_the_replies(training: Process, tmp_path: 
     assert done.returncode == 0
     assert "patience of head 100000 → 44000" in done.stdout
     refused = run("ctl", id, "resume", "--wait", cwd=tmp_path)
-    assert (refused.returncode, refused.stdout.strip()) == (1, "refused: it is not paused")
+    assert (refused.returncode, refused.stdout.strip()) == (1, "refused: training is not paused")
     wrong = run("ctl", id, "lr", "fast", cwd=tmp_path)
     assert (wrong.returncode, "lr takes a number" in wrong.stderr) == (2, True)
     stopped = run("ctl", id, "stop", "--wait", cwd=tmp_path)
