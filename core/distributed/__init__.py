@@ -1,1 +1,1 @@
-"""Process groups for multi-GPU training."""
+"""Process groups for training on several GPUs."""

@@ -1,8 +1,8 @@
-"""The processes that train one run together, as the engine sees them: here, one alone.
+"""Process group as the engine sees it; `ProcessGroup` itself is the one of a single process.
 
-`core.distributed.torch_process_group` is the multi-process counterpart. The vocabulary is PyTorch's: each
-process is a rank, of a world of `size`. Rank 0 owns the run: it alone has its journal, history,
-checkpoints and lock; the others hold the same TrainState and change it by the same words.
+`core.distributed.torch_process_group` is the multi-process counterpart. Terms are PyTorch's: each
+process is a rank of a world of `size`. Rank 0 owns the run: only it has the journal, history,
+checkpoints and lock. The other ranks hold an identical TrainState and apply the same messages.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,57 +21,56 @@ T = TypeVar("T")
 
 
 class RankUnreachable(RuntimeError):
-    """Another rank can't be reached any more: its process or its machine is gone, or the network
-    hangs."""
+    """Another rank is unreachable: its process or machine is gone, or the network hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepMessage:
-    """What rank 0 says before a step, and all ranks act by."""
+    """Message of rank 0 before a step, which all ranks apply."""
 
     command: Command | None = None
     problem: str | None = None
     """What rank 0 can't write, and why."""
     failure: str = ""
-    """Why a rank can't go on."""
+    """Why a rank can't continue."""
 
 
 class ProcessGroup:
-    """One process, which is all there is: every method does nothing, or what it would do alone."""
+    """Process group of one process: every collective returns the local value."""
 
     rank = 0
     size = 1
     paired_sharding = False
-    """Whether pictures that are mixed with each other are in one share."""
+    """Whether images that are mixed with each other are in the same shard."""
     step_images = 0
-    """Pictures of the step that was last agreed on, over all ranks."""
+    """Images of the last synchronized step, over all ranks."""
 
     @property
     def is_main(self) -> bool:
         """Whether this process owns the run."""
         return self.rank == 0
 
-    def set_paired_sharding(self, wanted: bool) -> None:
-        """Have pictures that are mixed with each other in one share from now on, or not."""
+    def set_paired_sharding(self, enabled: bool) -> None:
+        """From now on keep images that are mixed with each other in the same shard, or don't."""
 
     def local_shard(self, items: Sequence[T]) -> list[T]:
-        """Return this rank's share of a global batch."""
+        """Return this rank's shard of a global batch."""
         return list(items)
 
     def sync_step(
         self, message: StepMessage, images: int = 0, is_due: Callable[[], bool] | None = None
     ) -> StepMessage:
-        """Come together between two steps: returns rank 0's message. `step_images` are those that this
-        rank has for the step; `is_due` tells whether it is time to tell of progress.
+        """Synchronize all ranks between two steps; returns rank 0's message.
 
-        A rank that says a failure has it heard by all.
+        `images` are this rank's images of the next step; `is_due` says whether progress should be
+        reported. A failure of any rank is returned on all of them.
         """
         self.step_images = images
         return message
 
-    def is_due(self, asks: Callable[[], bool]) -> bool:
-        """Whether it is time to tell of progress, by rank 0's clock."""
-        return asks()
+    def is_due(self, local: Callable[[], bool]) -> bool:
+        """Return whether progress should be reported, by rank 0's clock."""
+        return local()
 
     def broadcast_flag(self, value: bool) -> bool:
         """Return rank 0's value."""
@@ -82,47 +81,46 @@ class ProcessGroup:
         return value
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all ranks, in their order."""
+        """Return the values of all ranks, by rank."""
         return [value]
 
     @contextmanager
     def shared_errors(self) -> Iterator[None]:
-        """Let a SetupError of any rank in this block be one of all."""
+        """Raise a SetupError of any rank within this block on all ranks."""
         yield
 
     def wrap_ddp(self, net: Any) -> Any:
-        """Return a network as it is called in training, so that gradients are those of the global
-        batch."""
+        """Return the network to call in training, whose gradients are those of the global batch."""
         return net
 
     def sync_buffers(self, net: Any) -> None:
-        """Let a network's running statistics be the same on all ranks: rank 0's."""
+        """Copy rank 0's running statistics to all ranks."""
 
-    def all_reduce_sum(self, figures: "Tensor") -> "Tensor":
-        """Return the sum of figures (N,) over all ranks, on their device; waits for no GPU."""
-        return figures
+    def all_reduce_sum(self, values: "Tensor") -> "Tensor":
+        """Return the sum of values (N,) over all ranks, on their device; no synchronization."""
+        return values
 
     def gather_events(self) -> "list[Event]":
-        """Return what the other ranks have to tell; rank 0 alone tells it."""
+        """Return the events of the other ranks; empty on any rank but 0."""
         return []
 
     def wait_fraction(self) -> float | None:
-        """Return the share of the time since the last call, 0 to 1, in which this rank waited for
-        the others; None where there are none."""
+        """Return the fraction of time since the last call that this rank waited for the others,
+        0 to 1; None for a single process."""
         return None
 
     def close(self) -> None:
-        """Leave."""
+        """Leave the group."""
 
 
 SINGLE_PROCESS = ProcessGroup()
 
 
 def shard(items: Sequence[T], rank: int, size: int, paired_sharding: bool = False) -> list[T]:
-    """Return a rank's share of a global batch. Each item is in one share.
+    """Return a rank's shard of a global batch. Each item is in exactly one shard.
 
-    With `paired_sharding` it has as many from the beginning as, mirrored, from the end: the first and the
-    last, the second and the last but one… are in the same, as mixup and CutMix pair pictures.
+    With `paired_sharding` an item and its mirror image from the end (first and last, second and
+    last but one, ...) are in the same shard, because mixup and CutMix pair images that way.
     """
     count = len(items)
     if not paired_sharding:

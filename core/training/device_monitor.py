@@ -1,4 +1,4 @@
-"""Looks at the training device and the host, by time and in a thread of its own."""
+"""Device monitor: samples the training device and the host at intervals, in its own thread."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """What PyTorch's allocator knows, in bytes."""
+    """Values of PyTorch's allocator in bytes."""
 
     allocated: int
     reserved: int
@@ -28,22 +28,22 @@ class DeviceMemory:
 
 @dataclass(frozen=True, slots=True)
 class DeviceProbe:
-    """What the engine tells of its device, so that this module needs no torch."""
+    """The engine's device, in a form that doesn't need torch here."""
 
     device: str
     name: str
     uuid: str = ""
-    """As NVML spells it (`GPU-…`); empty for anything but an NVIDIA GPU."""
+    """In NVML's format (`GPU-…`); empty for other devices than NVIDIA GPUs."""
     memory: Callable[[], DeviceMemory] | None = None
     rank: int = 0
     host: str = ""
-    """The machine, where there may be several."""
-    waits: Callable[[], float | None] = lambda: None
-    """The share of the time since the last call that was spent waiting for other ranks."""
+    """Hostname, if there may be several."""
+    wait_fraction: Callable[[], float | None] = lambda: None
+    """Fraction of time since the last call that was spent waiting for other ranks."""
 
 
 class DeviceMonitor:
-    """Emits a DeviceSample every `seconds` until it is closed, less often in a long run."""
+    """Emits a DeviceSample every `seconds` until it is closed; less often in a long run."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class DeviceMonitor:
         seconds: float = SAMPLE_SECONDS,
         run_seconds: float = 0.0,
     ) -> None:
-        """`run_seconds` is what the run has trained in earlier processes."""
+        """`run_seconds` are those that earlier processes have trained this run."""
         self._sampler = DeviceSampler(probe)
         self._emit = emit
         self._seconds = seconds
-        # Pauses count: the device is looked at meanwhile.
+        # Includes pauses, in which the device is sampled as well.
         self._run_began = time.monotonic() - run_seconds
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="device-monitor", daemon=True)
@@ -67,28 +67,28 @@ class DeviceMonitor:
             try:
                 self._emit(self._sampler.sample())
             except OSError:
-                return  # the journal's disk is in trouble; the engine says so itself
+                return  # the engine reports the disk problem itself
             age = time.monotonic() - self._run_began
             if self._closing.wait(gap_in_a_long_run(self._seconds, age)):
                 return
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._closing.set()
         self._thread.join()
 
 
 class DeviceSampler:
-    """Reads the device through NVML where there is one, and the host through psutil."""
+    """Reads the device through NVML, if available, and the host through psutil."""
 
     def __init__(self, probe: DeviceProbe) -> None:
         self._probe = probe
         self._process = psutil.Process()
         self._nvml, self._note = _open_nvml(probe)
-        psutil.cpu_percent()  # the first call only sets the mark that the next one counts from
+        psutil.cpu_percent()  # the first call only starts the interval that the next one measures
 
     def sample(self) -> DeviceSample:
-        """Return a look at device and host; what can't be known is None, never an error."""
+        """Return a sample of device and host. Unknown values are None; this raises no errors."""
         memory, problem = self._memory()
         gpu = self._nvml.read(memory) if self._nvml else _GpuReading()
         host = psutil.virtual_memory()
@@ -108,14 +108,14 @@ class DeviceSampler:
             host_used=host.total - host.available,
             host_total=host.total,
             process_rss=self._resident(),
-            waits=self._probe.waits(),
+            waits=self._probe.wait_fraction(),
             note=problem or gpu.note or self._note,
         )
 
     def _memory(self) -> tuple[DeviceMemory | None, str]:
         try:
             return (self._probe.memory() if self._probe.memory else None), ""
-        except RuntimeError as error:  # a device that has failed; the engine says so itself
+        except RuntimeError as error:  # the engine reports a failed device itself
             return None, " ".join(f"{self._probe.device}: {error}".split())[:200]
 
     def _resident(self) -> int:
@@ -124,7 +124,7 @@ class DeviceSampler:
             try:
                 total += process.memory_info().rss
             except psutil.Error:
-                continue  # a worker that has just ended
+                continue  # a worker that has just exited
         return total
 
 
@@ -137,7 +137,7 @@ class _GpuReading:
 
 
 class _Nvml:
-    """One GPU through NVML; every figure stands alone, so that a broken one hides no other."""
+    """One GPU through NVML. Values are read separately, so that an error hides no other one."""
 
     def __init__(self, uuid: str) -> None:
         import pynvml
@@ -150,46 +150,46 @@ class _Nvml:
         lib, handle = self._lib, self._handle
         problems: list[str] = []
 
-        def ask(what: Callable[[], Any]) -> Any:
+        def query(call: Callable[[], Any]) -> Any:
             try:
-                return what()
-            except Exception as error:  # a driver that goes away shows itself in many ways
+                return call()
+            except Exception as error:  # a failing driver raises many kinds of errors
                 problems.append(f"NVML: {error}")
                 return None
 
-        busy = ask(lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu)
-        heat = ask(lambda: lib.nvmlDeviceGetTemperature(handle, lib.NVML_TEMPERATURE_GPU))
-        used = ask(lambda: lib.nvmlDeviceGetMemoryInfo(handle).used)
-        processes = ask(lambda: lib.nvmlDeviceGetComputeRunningProcesses(handle))
+        busy = query(lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu)
+        heat = query(lambda: lib.nvmlDeviceGetTemperature(handle, lib.NVML_TEMPERATURE_GPU))
+        used = query(lambda: lib.nvmlDeviceGetMemoryInfo(handle).used)
+        processes = query(lambda: lib.nvmlDeviceGetComputeRunningProcesses(handle))
         return _GpuReading(
             utilization=None if busy is None else busy / 100,
             temperature=None if heat is None else float(heat),
-            others=None if used is None else max(0, used - _own(processes or [], memory)),
+            others=None if used is None else max(0, used - _own_bytes(processes or [], memory)),
             note=problems[0] if problems else "",
         )
 
 
-def _own(processes: list[Any], memory: DeviceMemory | None) -> int:
-    mine = [p.usedGpuMemory for p in processes if p.pid == os.getpid()]
-    if mine and mine[0]:
-        return int(mine[0])
-    # In a container the process numbers differ; then the CUDA context counts with the others.
+def _own_bytes(processes: list[Any], memory: DeviceMemory | None) -> int:
+    own = [p.usedGpuMemory for p in processes if p.pid == os.getpid()]
+    if own and own[0]:
+        return int(own[0])
+    # In a container the pids differ; the CUDA context is then counted as memory of others.
     return memory.reserved if memory else 0
 
 
 def _open_nvml(probe: DeviceProbe) -> tuple[_Nvml | None, str]:
     if not probe.uuid:
-        return None, _without_figures(probe)
+        return None, _missing_values(probe)
     try:
         return _Nvml(probe.uuid), ""
-    except Exception as error:  # a missing or broken driver shows itself in many ways
-        return None, f"no utilisation and temperature: {error}"
+    except Exception as error:  # a missing or broken driver raises many kinds of errors
+        return None, f"no utilization and temperature: {error}"
 
 
-def _without_figures(probe: DeviceProbe) -> str:
+def _missing_values(probe: DeviceProbe) -> str:
     if probe.memory is not None:
         return ""
-    return "no GPU in use" if probe.device == "cpu" else f"{probe.device} tells no figures"
+    return "no GPU in use" if probe.device == "cpu" else f"{probe.device} reports no values"
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

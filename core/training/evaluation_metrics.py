@@ -1,4 +1,4 @@
-"""What a validation pass tells of each class, from the logits that its metrics look at anyway."""
+"""Per-class results of an evaluation pass, from the logits that its metrics use anyway."""
 
 from typing import Any
 
@@ -8,83 +8,85 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.distributed.process_group import ProcessGroup
-from core.events.emitter import Emit
 from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 from core.events.types import Evaluated
 from core.training.metrics import PassResult, RunningMetrics, means, summed
 
 BINS = 15
 MAX_CONFUSIONS = 2000
-"""Pairs of classes that are told: up to 45 classes those are all."""
+"""Pairs of classes in an event: all of them up to 45 classes."""
 MAX_MISTAKES = 24
 
-_Numbers = NDArray[Any]
+_Array = NDArray[Any]
 
 
 class EvaluationMetrics(RunningMetrics):
-    """Running metrics that also keep each picture's prediction and its confidence.
+    """Running metrics that also keep the prediction and confidence of each image.
 
-    They stay on the device until they are told, once after the pass.
+    They stay on the device until the end of the pass.
     """
 
     def __init__(self, paths: list[str]) -> None:
-        """`paths` are those of the data set's pictures."""
+        """`paths` are those of the dataset's images."""
         super().__init__()
         self._paths = paths
-        self._places: list[Tensor] = []
+        self._indices: list[Tensor] = []
         self._labels: list[Tensor] = []
         self._predicted: list[Tensor] = []
         self._confidence: list[Tensor] = []
         self._classes = 0
 
-    def add_images(self, mean_loss: Tensor, logits: Tensor, labels: Tensor, places: Tensor) -> None:
-        """Take in a batch as `add` does; `places` (N,) are those in the data set."""
-        self._places.append(places)
+    def add_samples(
+        self, mean_loss: Tensor, logits: Tensor, labels: Tensor, indices: Tensor
+    ) -> None:
+        """Add a batch like `add`; `indices` (N,) are those in the dataset."""
+        self._indices.append(indices)
         self.add(mean_loss, logits, labels)
 
     def global_result(self, group: ProcessGroup) -> PassResult:
-        """Return the means so far over all ranks, which call this together: unlike a training
-        step's, a rank's figures are of its own share."""
+        """Return the means so far over all ranks, which call this together: unlike in a training
+        step, the sums of a rank are those of its own shard."""
         return means(summed(group.gather(self.sums)))
 
     def gather(self, group: ProcessGroup) -> None:
-        """Take in what the other ranks have seen in this pass; this waits for the device."""
+        """Add the results of all other ranks in this pass; synchronizes with the device."""
         if group.size == 1:
             return
-        parts = (self._places, self._labels, self._predicted, self._confidence)
+        columns = (self._indices, self._labels, self._predicted, self._confidence)
         sums = self.sums
-        own = [_together(part) if part else None for part in parts]
-        everyone = group.gather((sums, self._classes, own))
-        self.sums = summed(sums for sums, _, _ in everyone)
-        self._classes = max(classes for _, classes, _ in everyone)
-        for place, part in enumerate(parts):
-            seen = [columns[place] for _, _, columns in everyone]
-            part[:] = [torch.from_numpy(column) for column in seen if column is not None]
+        own = [_to_numpy(column) if column else None for column in columns]
+        gathered = group.gather((sums, self._classes, own))
+        self.sums = summed(sums for sums, _, _ in gathered)
+        self._classes = max(classes for _, classes, _ in gathered)
+        for number, column in enumerate(columns):
+            arrays = [arrays[number] for _, _, arrays in gathered]
+            column[:] = [torch.from_numpy(array) for array in arrays if array is not None]
 
-    def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
-        # The prediction that top-1 counts: with bf16 the highest logits may well be equal.
+    def observe(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
+        """Keep prediction and confidence of evaluated logits."""
+        # Use the prediction that counts for top-1: in bf16 the highest logits may be equal.
         predicted = top[:, :1]
         self._classes = logits.shape[1]
         self._labels.append(labels)
         self._predicted.append(predicted[:, 0])
         self._confidence.append(logits.float().softmax(dim=1).gather(1, predicted)[:, 0])
 
-    def tell(self, phase: str, epoch: int, emit: Emit) -> None:
-        """Tell what the pass has come to, if there was a picture in it, and forget it. This waits
-        for the device."""
-        if self.result().count:
-            emit(self._evaluated(phase, epoch))
-        for parts in (self._places, self._labels, self._predicted, self._confidence):
-            parts.clear()
+    def take_event(self, phase: str, epoch: int) -> Evaluated | None:
+        """Return the event of the pass and clear its results; None without images. Synchronizes
+        with the device."""
+        event = self._event(phase, epoch) if self.result().count else None
+        for column in (self._indices, self._labels, self._predicted, self._confidence):
+            column.clear()
+        return event
 
-    def _evaluated(self, phase: str, epoch: int) -> Evaluated:
-        labels, predicted = _together(self._labels), _together(self._predicted)
-        places, confidence = _together(self._places), _together(self._confidence)
-        right = labels == predicted
-        confusions, left_out = _confusions(labels[~right], predicted[~right], self._classes)
+    def _event(self, phase: str, epoch: int) -> Evaluated:
+        labels, predicted = _to_numpy(self._labels), _to_numpy(self._predicted)
+        indices, confidence = _to_numpy(self._indices), _to_numpy(self._confidence)
+        correct = labels == predicted
+        confusions, left_out = _confusions(labels[~correct], predicted[~correct], self._classes)
         counts = [
             np.bincount(found, minlength=self._classes).tolist()
-            for found in (labels, predicted, labels[right])
+            for found in (labels, predicted, labels[correct])
         ]
         return Evaluated(
             phase=phase,
@@ -94,27 +96,27 @@ class EvaluationMetrics(RunningMetrics):
             correct=counts[2],
             confusions=confusions,
             confusions_left_out=left_out,
-            calibration=_calibration(confidence, right),
+            calibration=_calibration(confidence, correct),
             mistakes=[
                 Mistake(
-                    self._paths[int(places[i])],
+                    self._paths[int(indices[i])],
                     int(labels[i]),
                     int(predicted[i]),
                     round(float(confidence[i]), 6),
                 )
-                for i in _most_confident(confidence, places, ~right)
+                for i in _most_confident(confidence, indices, ~correct)
             ],
         )
 
 
-def _together(parts: list[Tensor]) -> _Numbers:
-    # Also out of inference mode, whose tensors numpy takes like any other.
-    return torch.cat([part.detach() for part in parts]).cpu().numpy()
+def _to_numpy(tensors: list[Tensor]) -> _Array:
+    # Tensors of inference mode can only be converted once they are detached.
+    return torch.cat([tensor.detach() for tensor in tensors]).cpu().numpy()
 
 
-def _confusions(labels: _Numbers, predicted: _Numbers, classes: int) -> tuple[list[Confusion], int]:
-    """Return the most frequent mistakes by pair of classes, and the pictures in all others."""
-    # Pairs and not a whole matrix: that of 20,000 classes would fill gigabytes.
+def _confusions(labels: _Array, predicted: _Array, classes: int) -> tuple[list[Confusion], int]:
+    """Return the most frequent misclassified pairs of classes, and the images in all others."""
+    # Pairs instead of a matrix, which would take gigabytes for 20,000 classes.
     pairs, counts = np.unique(labels * classes + predicted, return_counts=True)
     kept = np.argsort(-counts, kind="stable")[:MAX_CONFUSIONS]
     confusions = [
@@ -124,28 +126,28 @@ def _confusions(labels: _Numbers, predicted: _Numbers, classes: int) -> tuple[li
     return confusions, int(counts.sum() - counts[kept].sum())
 
 
-def _calibration(confidence: _Numbers, right: _Numbers) -> list[CalibrationBin]:
+def _calibration(confidence: _Array, correct: _Array) -> list[CalibrationBin]:
     known = np.isfinite(confidence)
-    confidence, right = confidence[known].astype(np.float64), right[known]
+    confidence, correct = confidence[known].astype(np.float64), correct[known]
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sums = np.bincount(bins, weights=confidence, minlength=BINS)
-    hits = np.bincount(bins[right], minlength=BINS)
+    hits = np.bincount(bins[correct], minlength=BINS)
     return [
         CalibrationBin(int(count), round(float(total), 6), int(hit))
         for count, total, hit in zip(counts, sums, hits, strict=True)
     ]
 
 
-def confidence_bins(confidence: _Numbers) -> _Numbers:
-    """Return the bin (N,), 0 to BINS - 1, of each confidence (N,), 0 to 1: BINS of equal width."""
-    # A bin has its upper edge, as in the paper that `core.analysis.class_metrics` names.
-    bins: _Numbers = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+def confidence_bins(confidence: _Array) -> _Array:
+    """Return the bin (N,), 0 to BINS - 1, of each confidence (N,), 0 to 1; all have equal width."""
+    # A bin includes its upper edge, as in the paper cited in `core.analysis.class_metrics`.
+    bins: _Array = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     return bins
 
 
-def _most_confident(confidence: _Numbers, places: _Numbers, wrong: _Numbers) -> list[int]:
-    """Return where the most confident mistakes are; among equals by place in the data set."""
+def _most_confident(confidence: _Array, indices: _Array, wrong: _Array) -> list[int]:
+    """Return the positions of the most confident mistakes; equal ones by index in the dataset."""
     found = np.flatnonzero(wrong & np.isfinite(confidence))
-    order = np.lexsort((places[found], -confidence[found]))
+    order = np.lexsort((indices[found], -confidence[found]))
     return [int(i) for i in found[order[:MAX_MISTAKES]]]

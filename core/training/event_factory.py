@@ -1,4 +1,4 @@
-"""What the engine tells, made from where it stands: one function an event."""
+"""Build the engine's events from its state, with one function per event."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from core.training.metrics import PassResult
 from core.training.throughput import ThroughputMeter
 from core.training.train_state import Best, TrainState
 
-_FILES_A_WARNING = 64
+_MAX_FILES = 64
 
 
 def phase_started(
     state: TrainState, config: PhaseConfig, steps: int, val_steps: int
 ) -> PhaseStarted:
-    """Return the beginning of the state's phase, with steps of a training and a val pass."""
+    """Return the event for the start of a phase, with the steps of its two passes."""
     return PhaseStarted(
         phase=state.phase,
         epochs=config.epochs,
@@ -39,9 +39,9 @@ def phase_started(
 
 
 def progress(
-    state: TrainState, stage: str, step: int, steps: int, sofar: PassResult, meter: ThroughputMeter
+    state: TrainState, stage: str, step: int, steps: int, result: PassResult, meter: ThroughputMeter
 ) -> Progress:
-    """Return where the running pass stands; the meter begins anew."""
+    """Return the progress of the current pass; resets the meter's rates."""
     return Progress(
         phase=state.phase,
         epoch=state.epoch,
@@ -49,8 +49,8 @@ def progress(
         step=step,
         steps=steps,
         global_step=state.global_step,
-        loss=sofar.loss,
-        top1=sofar.top1,
+        loss=result.loss,
+        top1=result.top1,
         lr=state.lr,
         seconds=state.epoch_seconds,
         **asdict(meter.take()),
@@ -61,12 +61,13 @@ def epoch_ended(
     state: TrainState,
     train: PassResult,
     val: PassResult,
+    *,
     lr: float,
     best: bool,
     phase_best: bool,
     meter: ThroughputMeter,
 ) -> EpochEnded:
-    """Return the verdicts on an epoch: `lr` is what it ended with, the state has the next one."""
+    """Return the results of an epoch; `lr` is its last rate, the state has the next one."""
     return EpochEnded(
         phase=state.phase,
         epoch=state.epoch,
@@ -92,7 +93,7 @@ def epoch_ended(
 
 
 def phase_ended(state: TrainState, reason: str, epochs: int) -> PhaseEnded:
-    """Return the end of the state's phase after this many epochs."""
+    """Return the event for the end of a phase after `epochs` epochs."""
     best = state.phase_best
     return PhaseEnded(
         phase=state.phase,
@@ -108,48 +109,48 @@ def phase_ended(state: TrainState, reason: str, epochs: int) -> PhaseEnded:
 def nonfinite_step(
     state: TrainState, step: int, loss: float, norm: float, files: Sequence[str]
 ) -> Warned:
-    """Return the warning of a step that was not taken, with the files of its batch."""
-    what = f"gradient norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+    """Return the warning of a step without weight update, with the files of its batch."""
+    problem = f"gradient norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
     return Warned(
         code="nonfinite-loss",
         message=(
-            f"{what} at step {step} of {state.phase} epoch {state.epoch}; "
-            f"the step was not taken ({state.nonfinite_steps} in a row)"
+            f"{problem} at step {step} of {state.phase} epoch {state.epoch}; "
+            f"the weights were not updated ({fmt.counted(state.nonfinite_steps, 'step')} in a row)"
         ),
-        files=list(files[:_FILES_A_WARNING]),
+        files=list(files[:_MAX_FILES]),
     )
 
 
-def rolled_back(state: TrainState, steps: int, origin: str) -> Warned:
-    """Return the warning that the phase went back to `origin` after `steps` steps not taken."""
+def rolled_back(state: TrainState, steps: int, weights: str) -> Warned:
+    """Return the warning of a rollback to `weights` after `steps` steps that were not finite."""
     return Warned(
         code="rollback",
         message=(
-            f"{steps} steps in a row could not be taken: phase {state.phase} goes back to "
-            f"{origin}, with lr {fmt.rate(state.lr)}"
+            f"{fmt.counted(steps, 'step')} in a row not finite: phase {state.phase} rolls back to "
+            f"{weights}, with lr {fmt.rate(state.lr)}"
         ),
     )
 
 
 def unreadable_file(path: str, reason: str) -> Warned:
-    """Return the warning of a file that could be read once and can't be any more."""
-    message = "a file can't be read any more and is left out"
+    """Return the warning of a file that has become unreadable during the run."""
+    message = "a file has become unreadable and is left out"
     return Warned(code="unreadable-file", message=message, files=[path], reasons=[reason])
 
 
 def micro_batch_reduced(device: str, size: int) -> Warned:
-    """Return the warning that batches are worked through in parts from now on."""
+    """Return the warning that micro-batches are smaller from now on."""
     return Warned(
         code="out-of-memory",
         message=(
-            f"the memory of {device} is too small: batches are worked through in parts of "
-            f"{size}, the step is done again"
+            f"{device} is out of memory: micro-batches are reduced to "
+            f"{fmt.counted(size, 'image')}, and the step is repeated"
         ),
     )
 
 
 def run_ended(outcome: str, reason: str, best: Best | None, seconds: float) -> RunEnded:
-    """Return the end of the run."""
+    """Return the event for the end of the run."""
     return RunEnded(
         outcome=outcome,
         reason=reason,

@@ -1,4 +1,4 @@
-"""The loss of training; that of validation is plain cross entropy, whatever stands here."""
+"""Training loss. Validation always uses plain cross entropy."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,22 @@ from core.data.loading.dataset import ImageDataset
 
 @dataclass(frozen=True, slots=True)
 class TrainingLoss:
-    """Cross entropy, smoothed and weighted where that is asked for."""
+    """Cross entropy with optional label smoothing and class weights."""
 
     smoothing: float = 0.0
     weights: Tensor | None = None
-    """(classes,), on the device; 1 on average over the training pictures."""
+    """(classes,), on the device; 1 on average over the training images."""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean over the pictures, (), of logits (N, classes), computed in float32.
-        `targets` are labels (N,) or shares of the classes (N, classes)."""
+        """Return the mean loss () over the images of logits (N, classes), computed in float32.
+
+        `targets` are labels (N,) or class probabilities (N, classes).
+        """
         logits = logits.float()
         if self.weights is None:
             return F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
-        # Not torch's weighted mean: it divides by the weights of the batch that just came, and a
-        # batch in parts would be another step.
+        # torch's weighted mean divides by the weights of the batch: the step would then depend on
+        # the division into micro-batches.
         each = F.cross_entropy(
             logits, targets, self.weights, label_smoothing=self.smoothing, reduction="none"
         )
@@ -36,7 +38,7 @@ class TrainingLoss:
 def training_loss(
     config: Config, phase: str, train: ImageDataset, device: torch.device
 ) -> TrainingLoss:
-    """Return the loss that a phase is trained by on these pictures."""
+    """Return the loss of a phase for these training images."""
     weights = None
     if config.data.balance == "loss":
         weights = torch.tensor(class_weights(train.labels, train.classes), device=device)

@@ -1,4 +1,4 @@
-"""The learning rate of a phase: a function of how far the phase has come, and of a base."""
+"""Learning rate schedule of a phase: warm-up, then plateau or cosine."""
 
 import math
 from collections.abc import Mapping
@@ -11,96 +11,96 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from core.config.schema import PhaseConfig
 
 
-def lr_factor(step: int, begin: float, end: int, warms_up: bool, is_cosine: bool) -> float:
-    """Return what the base is multiplied by for the step `step` (from 0) of a phase of `end`
-    steps, whose warm-up ends, or whose base was set, at `begin`.
+def lr_factor(step: int, begin: float, end: int, has_warmup: bool, is_cosine: bool) -> float:
+    """Return the factor of the base learning rate for `step` (from 0) of a phase of `end` steps.
 
-    The warm-up is linear (Goyal et al., 2017); the cosine falls from 1 at `begin` to 0 at `end`
-    (SGDR, Loshchilov and Hutter, 2017).
+    `begin` is the step where the warm-up ends, or where the base was set. The warm-up is linear
+    (Goyal et al., 2017); the cosine falls from 1 at `begin` to 0 at `end` (SGDR, Loshchilov and
+    Hutter, 2017).
     """
-    if warms_up and step < begin:
+    if has_warmup and step < begin:
         return (step + 1) / (begin + 1)
     if not is_cosine or end <= begin:
         return 1.0
-    # The last step's rate stays when nothing comes after it: 0 would be none.
-    gone = (min(step, end - 1) - begin) / (end - begin)
-    return (1 + math.cos(math.pi * max(0.0, gone))) / 2
+    # After the end, keep the rate of the last step: 0 would stop the training.
+    progress = (min(step, end - 1) - begin) / (end - begin)
+    return (1 + math.cos(math.pi * max(0.0, progress))) / 2
 
 
 class LrSchedule:
-    """Sets an optimizer's learning rate: that of each group is the phase's times the group's
-    `lr_scale`, if it has one.
+    """Sets the learning rate of an optimizer: the rate of a parameter group is that of the phase
+    times the group's `lr_scale`, if it has one.
 
-    Neither torch's schedulers nor timm's are used for warm-up and cosine: these go on from what
-    they set last or from a base of their own, and a rate that is changed by hand has no place in
-    either. The plateau is torch's; it judges the base.
+    Warm-up and cosine are neither torch's schedulers nor timm's. Those continue from the rate that
+    they set last or from their own base, and therefore don't support a rate that the user changes.
+    The plateau is torch's ReduceLROnPlateau, applied to the base.
     """
 
     def __init__(self, config: PhaseConfig, optimizer: Optimizer, steps: int) -> None:
-        """`steps` are those of an epoch."""
+        """`steps` is the number of training steps per epoch."""
         self.steps = steps
         self._optimizer = optimizer
         self._warmup = config.warmup_epochs * steps
         self._end = config.epochs * steps
         self.plateau = None if config.scheduler.kind == "cosine" else _plateau(config, optimizer)
         self.base = config.lr
-        """The learning rate but for warm-up and cosine."""
-        self.since: int | None = None
-        """The step of the phase from which a base holds that was set by hand."""
-        self.go_to(0)
+        """The learning rate without warm-up and cosine."""
+        self.base_set_at: int | None = None
+        """Step of the phase in which the user set the base; None if it is the configured one."""
+        self.set_step(0)
 
     @property
     def lr(self) -> float:
-        """The learning rate that the next step uses, in groups whose scale is 1."""
+        """The learning rate of the next step, in groups with scale 1."""
         group = max(self._optimizer.param_groups, key=_scale)
         return float(group["lr"]) / _scale(group)
 
     @property
     def bad_epochs(self) -> int:
-        """Epochs without improvement, as the plateau counts them."""
+        """Epochs without improvement, as counted by the plateau."""
         return self.plateau.num_bad_epochs if self.plateau else 0
 
-    def go_to(self, step: int) -> None:
+    def set_step(self, step: int) -> None:
         """Set the learning rate for a step of the phase, from 0."""
-        begin = self._warmup if self.since is None else self.since
-        warms_up, is_cosine = self.since is None, self.plateau is None
-        self._put(self.base * lr_factor(step, begin, self._end, warms_up, is_cosine))
+        begin = self._warmup if self.base_set_at is None else self.base_set_at
+        has_warmup, is_cosine = self.base_set_at is None, self.plateau is None
+        self._set_groups(self.base * lr_factor(step, begin, self._end, has_warmup, is_cosine))
 
-    def judge(self, loss: float, step: int) -> None:
-        """Take in an epoch's validation loss; `step` of the phase comes next."""
+    def end_epoch(self, val_loss: float, step: int) -> None:
+        """Apply the plateau to an epoch's validation loss; `step` is the next one of the phase."""
         if self.plateau is not None:
-            self._put(self.base)
-            self.plateau.step(loss)
+            self._set_groups(self.base)
+            self.plateau.step(val_loss)
             self.base = self.lr
-            self.go_to(step)
+            self.set_step(step)
 
-    def set(self, lr: float, step: int) -> None:
-        """Let the learning rate be `lr` in a step of the phase, and go on from it: a warm-up is
-        over then, a cosine falls from there."""
-        self.base, self.since = lr, step
-        self.go_to(step)
+    def set_lr(self, lr: float, step: int) -> None:
+        """Set the learning rate from a step of the phase on: this ends a warm-up, and a cosine
+        falls from `lr`."""
+        self.base, self.base_set_at = lr, step
+        self.set_step(step)
 
-    def lower(self, factor: float, step: int) -> None:
-        """Multiply all that is to come, from a step of the phase on."""
+    def scale(self, factor: float, step: int) -> None:
+        """Multiply all learning rates from a step of the phase on."""
         self.base *= factor
-        self.go_to(step)
+        self.set_step(step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what decides how it goes on; the groups' rates are with the optimizer."""
+        """Return the state; the rates of the groups are in the optimizer's."""
         plateau = self.plateau.state_dict() if self.plateau else None
-        return {"base": self.base, "since": self.since, "plateau": plateau}
+        return {"base": self.base, "since": self.base_set_at, "plateau": plateau}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take it over; the optimizer has its state already."""
-        if "base" not in saved:  # as checkpoints had it when there was only a plateau
+        """Load a state, after the optimizer's."""
+        if "base" not in saved:  # checkpoints of early versions have only the plateau
             saved = {"base": self.lr, "since": None, "plateau": saved}
-        self.base, self.since = float(saved["base"]), saved["since"]
+        self.base, self.base_set_at = float(saved["base"]), saved["since"]
         if self.plateau is not None:
             self.plateau.load_state_dict(saved["plateau"])
 
-    def _put(self, lr: float) -> None:
+    def _set_groups(self, lr: float) -> None:
         for group in self._optimizer.param_groups:
-            # A tensor stays the tensor that a capturable optimizer holds on to.
+            # A capturable optimizer keeps a reference to the tensor: update it in place.
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(lr * _scale(group))
             else:

@@ -1,4 +1,4 @@
-"""Loss and accuracy over a pass: a step leaves its figures on the device, they are read later."""
+"""Running loss and accuracy of a pass. Results stay on the device until they are read."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ from core.distributed.process_group import ProcessGroup
 
 TOP_K = 5
 MAX_PENDING_LOGITS = 1 << 22
-"""Logits that may wait on the device before they are looked at: 16 MB of them."""
+"""Logits that may be pending on the device: 16 MB in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """Means over the pictures of a pass; NaN where there were none."""
+    """Means over the images of a pass; NaN without images."""
 
     loss: float
     top1: float
@@ -26,39 +26,38 @@ class PassResult:
 
 
 class RunningMetrics:
-    """Sums of loss and hits over the pictures of one pass, weighted by sample.
+    """Sums of loss and hits over the images of one pass, weighted by sample.
 
-    Logits wait and are looked at together: that costs hardly more than looking at one batch.
+    Logits are kept and evaluated together, which costs hardly more than evaluating one batch.
     """
 
     def __init__(self) -> None:
         self._sums = [0.0, 0.0, 0.0, 0.0]
         self._losses: list[tuple[Tensor, int]] = []
-        self._waiting: list[tuple[Tensor, Tensor]] = []
-        self._values = 0
+        self._pending: list[tuple[Tensor, Tensor]] = []
+        self._pending_logits = 0
 
-    def count(self, mean_loss: float, logits: Tensor, labels: Tensor) -> None:
-        """Take in a batch whose mean loss is known, with its logits (N, classes) and labels (N,)
-        as they lie on the device."""
-        pictures = labels.shape[0]
-        self._sums[0] += mean_loss * pictures
-        self._sums[3] += pictures
-        self._let_wait(logits, labels)
+    def add_batch(self, mean_loss: float, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch with a known mean loss; logits (N, classes) and labels (N,) are on the
+        device."""
+        images = labels.shape[0]
+        self._sums[0] += mean_loss * images
+        self._sums[3] += images
+        self._defer(logits, labels)
 
-    def add_counts(self, mean_loss: float, pictures: float, top1: float, top5: float) -> None:
-        """Take in a batch of which all is known: its mean loss and how many were right."""
-        for place, value in enumerate((mean_loss * pictures, top1, top5, pictures)):
-            self._sums[place] += value
+    def add_counts(self, mean_loss: float, images: float, top1: float, top5: float) -> None:
+        """Add a batch by its mean loss, its number of images, top-1 hits and top-5 hits."""
+        for column, value in enumerate((mean_loss * images, top1, top5, images)):
+            self._sums[column] += value
 
     def add(self, mean_loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Take in a batch of which nobody has read anything yet: its mean loss () too is on the
-        device."""
+        """Add a batch whose mean loss (), logits (N, classes) and labels (N,) are on the device."""
         self._losses.append((mean_loss, labels.shape[0]))
-        self._let_wait(logits, labels)
+        self._defer(logits, labels)
 
     @property
     def sums(self) -> list[float]:
-        """Sum of losses, top-1 hits, top-5 hits, pictures; this waits for the device."""
+        """Sum of losses, top-1 hits, top-5 hits, images; synchronizes with the device."""
         self._settle()
         return list(self._sums)
 
@@ -68,58 +67,57 @@ class RunningMetrics:
         self._sums = list(values)
 
     def result(self) -> PassResult:
-        """Return the means so far; this waits for the device."""
+        """Return the means so far; synchronizes with the device."""
         return means(self.sums)
 
     def global_result(self, group: ProcessGroup) -> PassResult:
         """Return the means so far over all ranks, which call this together."""
         return self.result()
 
-    def _let_wait(self, logits: Tensor, labels: Tensor) -> None:
-        self._waiting.append((logits, labels))
-        self._values += logits.numel()
-        if self._values > MAX_PENDING_LOGITS:
+    def _defer(self, logits: Tensor, labels: Tensor) -> None:
+        self._pending.append((logits, labels))
+        self._pending_logits += logits.numel()
+        if self._pending_logits > MAX_PENDING_LOGITS:
             self._settle()
 
     def _settle(self) -> None:
         losses, self._losses = self._losses, []
-        waiting, self._waiting, self._values = self._waiting, [], 0
+        pending, self._pending, self._pending_logits = self._pending, [], 0
         if losses:
-            read = torch.stack([loss for loss, _ in losses]).tolist()
-            for loss, (_, pictures) in zip(read, losses, strict=True):
-                self._sums[0] += loss * pictures
-                self._sums[3] += pictures
-        if waiting:
-            logits = torch.cat([logits for logits, _ in waiting])
-            labels = torch.cat([labels for _, labels in waiting])
+            values = torch.stack([loss for loss, _ in losses]).tolist()
+            for loss, (_, images) in zip(values, losses, strict=True):
+                self._sums[0] += loss * images
+                self._sums[3] += images
+        if pending:
+            logits = torch.cat([logits for logits, _ in pending])
+            labels = torch.cat([labels for _, labels in pending])
             top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
             found = top == labels[:, None]
-            self._look(logits, labels, top)
+            self.observe(logits, labels, top)
             top1, top5 = torch.stack([found[:, 0].sum(), found.sum()]).tolist()
             self._sums[1] += top1
             self._sums[2] += top5
 
-    def _look(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
-        """Take in what else is of interest, with the classes of the highest logits (N, k); waits
-        for nothing."""
+    def observe(self, logits: Tensor, labels: Tensor, top: Tensor) -> None:
+        """Process evaluated logits, with the classes of the highest ones (N, k), in a subclass;
+        must not synchronize with the device."""
 
 
 def summed(sums: Iterable[Sequence[float]]) -> list[float]:
-    """Return the sums of several ranks as one."""
+    """Return the columnwise totals of the sums of several ranks."""
     return [sum(column) for column in zip(*sums, strict=True)]
 
 
 def means(sums: Sequence[float]) -> PassResult:
-    """Return what sums of losses, top-1 hits, top-5 hits and pictures come to."""
+    """Return the means for sums of losses, top-1 hits, top-5 hits and images."""
     loss, top1, top5, count = sums
     if not count:
         return PassResult(math.nan, math.nan, math.nan, 0)
     return PassResult(loss / count, top1 / count, top5 / count, int(count))
 
 
-def hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return how many of logits (N, classes) are right, (2,): the highest one, one of the highest
-    five; waits for nothing."""
+def count_hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the numbers of top-1 and top-5 hits (2,) of logits (N, classes), on the device."""
     top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices == labels[:, None]
     return torch.stack([top[:, 0].sum(), top.sum()])
 

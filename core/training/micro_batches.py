@@ -1,4 +1,4 @@
-"""A batch through the model in parts, where the device's memory doesn't hold it at once."""
+"""Forward and backward passes of a batch, in micro-batches where memory is short."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,17 +11,18 @@ from torch.nn.parallel import DistributedDataParallel
 
 from core.data.loading.dataset import Batch
 from core.model.device import Compute
-from core.training.features.loader import FrozenBackbone, PhaseInput
-from core.training.metrics import hits
+from core.training.features.frozen_backbone import FrozenBackbone
+from core.training.metrics import count_hits
+from core.training.phase_input import PhaseInput
 
 Net = Callable[[Tensor], Tensor]
 
 
 class ForwardResult(NamedTuple):
-    """A batch that went through the network, on the device."""
+    """Results of a batch's forward pass, on the device."""
 
     loss: Tensor
-    """(), the mean."""
+    """Mean loss, ()."""
     logits: Tensor
     """(N, classes)."""
     labels: Tensor
@@ -30,90 +31,91 @@ class ForwardResult(NamedTuple):
 
 def backward(
     net: Net,
-    feed: PhaseInput,
+    phase_input: PhaseInput,
     batch: Batch,
     size: int,
     seed: int,
     weight: float = 1.0,
 ) -> ForwardResult:
-    """Add up the gradient of a batch's mean loss times `weight`, `size` pictures at a time. Where
-    pictures are mixed, that depends on `seed` and is done before they are parted.
+    """Accumulate the gradient of a batch's mean loss times `weight`, in micro-batches of `size`.
 
-    Where `net` is the feed's as several ranks train it, the gradients of all of them are put
-    together with the last part. Raises torch.cuda.OutOfMemoryError when even the parts are too
-    large.
+    Mixup and CutMix depend on `seed` and apply to the whole batch before it is divided. If `net` is
+    in DistributedDataParallel, gradients are reduced with the last micro-batch. Raises
+    torch.cuda.OutOfMemoryError if a micro-batch doesn't fit in memory.
     """
     count = batch.labels.shape[0]
-    labels = batch.labels.to(feed.compute.device, non_blocking=True)
+    labels = batch.labels.to(phase_input.compute.device, non_blocking=True)
     images, targets = batch.images, labels
-    if feed.mix is not None:
-        images, targets = feed.mix(feed.compute.place_images(images), labels, seed)
+    if phase_input.mixer is not None:
+        images, targets = phase_input.mixer(phase_input.compute.place_images(images), labels, seed)
     if count <= size:
-        return ForwardResult(*_backward_micro_batch(net, feed, images, targets, weight), labels)
-    losses, logits = [], []
-    parts = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
-    for number, (part, wanted) in enumerate(parts, 1):
+        loss, logits = _backward_micro_batch(net, phase_input, images, targets, weight)
+        return ForwardResult(loss, logits, labels)
+    losses, outputs = [], []
+    micro_batches = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
+    for number, (inputs, wanted) in enumerate(micro_batches, 1):
         share = weight * wanted.shape[0] / count
-        with _kept(net, number < len(parts)):
-            loss, output = _backward_micro_batch(net, feed, part, wanted, share)
+        with _no_sync(net, number < len(micro_batches)):
+            loss, logits = _backward_micro_batch(net, phase_input, inputs, wanted, share)
         losses.append(loss)
-        logits.append(output)
-    return ForwardResult(torch.stack(losses).sum(), torch.cat(logits), labels)
+        outputs.append(logits)
+    return ForwardResult(torch.stack(losses).sum(), torch.cat(outputs), labels)
 
 
-def figures(forwarded: ForwardResult | None, ranks: int, device: torch.device) -> Tensor:
-    """Return a rank's part (3,) of a step's mean loss and of the hits of the highest logit and of
-    the highest five: what all of them add up to is that of the global batch."""
+def local_step_sums(forwarded: ForwardResult | None, ranks: int, device: torch.device) -> Tensor:
+    """Return this rank's part (3,) of a step's mean loss, top-1 hits and top-5 hits; the sum over
+    all ranks is that of the global batch."""
     if forwarded is None:
         return torch.zeros(3, device=device)
-    right = hits(forwarded.logits, forwarded.labels)
-    return torch.cat([forwarded.loss.reshape(1) / ranks, right.to(forwarded.loss.dtype)])
+    hits = count_hits(forwarded.logits, forwarded.labels)
+    return torch.cat([forwarded.loss.reshape(1) / ranks, hits.to(forwarded.loss.dtype)])
 
 
-def sync_gradients(net: Net, feed: PhaseInput, side: int) -> None:
-    """Put the gradients of all ranks together that this one has added up alone, or has none of:
-    with those of a picture (`side` pixels square) that counts nothing."""
+def sync_gradients(net: Net, phase_input: PhaseInput, side: int) -> None:
+    """Reduce the gradients that this rank has accumulated locally, or that it has none of.
+
+    DistributedDataParallel reduces in a backward pass: this one is of a blank image (`side` x
+    `side` pixels) with zero weight.
+    """
     module = net.module if isinstance(net, DistributedDataParallel) else net
     if isinstance(module, FrozenBackbone):
         blank = torch.zeros(1, module.classifier.in_features)
     else:
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
-    # A single blank picture is no batch to take statistics of.
+    # BatchNorm can't compute statistics of a single blank image.
     assert isinstance(module, nn.Module)
     norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
     for norm in norms:
         norm.eval()
-    with feed.compute.autocast():
-        output = net(feed.compute.place_images(blank))
+    with phase_input.compute.autocast():
+        output = net(phase_input.compute.place_images(blank))
     (output.float().sum() * 0.0).backward()  # type: ignore[no-untyped-call]
     for norm in norms:
         norm.train()
 
 
-def _kept(net: Net, here: bool) -> AbstractContextManager[object]:
-    """Return the context in which gradients stay on this rank, if they are to."""
-    no_sync = getattr(net, "no_sync", None) if here else None
+def _no_sync(net: Net, enabled: bool) -> AbstractContextManager[object]:
+    """Return DistributedDataParallel's `no_sync` context, in which gradients aren't reduced."""
+    no_sync = getattr(net, "no_sync", None) if enabled else None
     return no_sync() if no_sync else nullcontext()
 
 
 def _backward_micro_batch(
-    net: Net, feed: PhaseInput, images: Tensor, targets: Tensor, share: float
+    net: Net, phase_input: PhaseInput, images: Tensor, targets: Tensor, weight: float
 ) -> tuple[Tensor, Tensor]:
-    with feed.compute.autocast():
-        output = net(feed.compute.place_images(images))
-    loss = feed.loss(output, targets)
-    if share != 1:
-        loss = loss * share
+    with phase_input.compute.autocast():
+        output = net(phase_input.compute.place_images(images))
+    loss = phase_input.loss(output, targets)
+    if weight != 1:
+        loss = loss * weight
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach(), output.detach()
 
 
 @torch.inference_mode()
 def forward(net: Net, compute: Compute, images: Tensor, size: int) -> Tensor:
-    """Return the logits (N, classes) of pictures (N, C, H, W) or features, `size` at a time.
-
-    Raises torch.cuda.OutOfMemoryError when even the parts are too large.
-    """
+    """Return the logits (N, classes) of images (N, C, H, W) or features (N, F), in micro-batches of
+    `size`. Raises torch.cuda.OutOfMemoryError if a micro-batch doesn't fit in memory."""
     with compute.autocast():
-        parts = [net(compute.place_images(part)) for part in torch.split(images, size)]
-    return torch.cat(parts)
+        outputs = [net(compute.place_images(some)) for some in torch.split(images, size)]
+    return torch.cat(outputs)

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: training pictures and their labels mixed in pairs, by timm."""
+"""Mixup and CutMix of training batches, by timm."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,30 +11,31 @@ from torch import Tensor
 from core.common.seeds import derive_seed
 from core.config.schema import FullConfig
 
-Normalise = Callable[[Tensor], Tensor]
+Normalize = Callable[[Tensor], Tensor]
 
 
 class BatchMixer:
-    """Mixes the batches of a phase as timm's `Mixup` does in its mode `batch`: the first picture
-    with the last, the second with the last but one, all in the same ratio.
+    """Mixes a batch like timm's `Mixup` in mode `batch`: the first image with the last, the second
+    with the last but one and so on, all with one ratio.
 
-    mixup: Zhang et al., 2018; CutMix: Yun et al., 2019. With both, each batch gets one of them.
+    mixup: Zhang et al., 2018; CutMix: Yun et al., 2019. If both are enabled, each batch gets one.
     """
 
-    def __init__(self, config: FullConfig, classes: int, normalise: Normalise) -> None:
-        """`normalise` makes of pictures what the network takes, as float32 of their own."""
-        self._normalise = normalise
-        # Smoothing comes with the loss, where it is without mixing too.
+    def __init__(self, config: FullConfig, classes: int, normalize: Normalize) -> None:
+        """`normalize` returns the normalized images in float32, in new memory."""
+        self._normalize = normalize
+        # Label smoothing is part of the loss, which also applies without mixing.
         self._mixup = Mixup(config.mixup, config.cutmix, label_smoothing=0.0, num_classes=classes)
 
     def __call__(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Return pictures (N, C, H, W), normalize, and targets (N, classes) that add up to 1.
-        `images` and `labels` (N,) are left as they are; the mixture depends on `seed` and on the
-        batch alone."""
-        images = self._normalise(images)
+        """Return normalized images (N, C, H, W) and targets (N, classes), which sum to 1.
+
+        `images` and `labels` (N,) are not changed. The result depends only on `seed` and the batch.
+        """
+        images = self._normalize(images)
         middle, is_odd = len(images) // 2, len(images) % 2 == 1
         if is_odd:
-            # timm wants an even batch: the picture in the middle is its own partner.
+            # timm requires an even batch: duplicate the middle image, so that it mixes with itself.
             images = torch.cat([images[: middle + 1], images[middle:]])
             labels = torch.cat([labels[: middle + 1], labels[middle:]])
         with _numpy_seeded(derive_seed(seed, "mix")):
@@ -45,20 +46,19 @@ class BatchMixer:
         return images, targets
 
 
-def make_mixup(config: FullConfig, classes: int, normalise: Normalise) -> BatchMixer | None:
-    """Return what mixes the batches of phase full; None where nothing does."""
-    return BatchMixer(config, classes, normalise) if uses_mixup(config) else None
+def make_mixup(config: FullConfig, classes: int, normalize: Normalize) -> BatchMixer | None:
+    """Return the batch mixer of phase full, or None if mixup and CutMix are off."""
+    return BatchMixer(config, classes, normalize) if uses_mixup(config) else None
 
 
 def uses_mixup(config: FullConfig) -> bool:
-    """Whether phase full mixes pictures."""
+    """Return whether phase full mixes images."""
     return bool(config.mixup or config.cutmix)
 
 
 @contextmanager
 def _numpy_seeded(number: int) -> Iterator[None]:
-    """Let numpy's global stream, from which timm draws, begin at a number, and go on afterwards
-    as if nothing had been drawn."""
+    """Seed numpy's global generator, which timm draws from, and restore its state afterwards."""
     before = np.random.get_state()
     np.random.seed(number & 0xFFFFFFFF)
     try:

@@ -1,7 +1,7 @@
 """Build a phase's optimizer, and take only steps whose loss and gradient are finite."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -31,8 +31,8 @@ def build_optimizer(
     if entry.has_fused:
         options["fused"] = all(parameter.device.type in _FUSED_ON for parameter in parameters)
     module, _, name = entry.factory.partition(":")
-    factory: type[optim.Optimizer] = getattr(import_module(module), name)
-    return factory(groups, lr=config.lr, weight_decay=config.weight_decay, **options)  # type: ignore[call-arg]
+    factory: Callable[..., optim.Optimizer] = getattr(import_module(module), name)
+    return factory(groups, lr=config.lr, weight_decay=config.weight_decay, **options)
 
 
 def _layer_decay_groups(config: FullConfig, model: nn.Module) -> list[dict[str, Any]]:

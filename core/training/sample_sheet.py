@@ -1,4 +1,4 @@
-"""The first pictures of a phase, as the network sees them: a wrong transform shows at once."""
+"""Sample sheet: the first training images of a phase as the network sees them, as one PNG."""
 
 import math
 from pathlib import Path
@@ -13,35 +13,34 @@ from core.data.loading.dataset import Batch, LoaderError
 from core.events.emitter import Emit
 from core.events.types import SamplesSaved, Warned
 from core.model.normalize import NormalizedModel
-from core.training.features.loader import BatchSource
+from core.training.phase_input import BatchSource
 from core.training.train_state import TrainState
 
-MOST = 16
-_QUICKLY = 1  # of PNG's levels of compression
+MAX_SAMPLES = 16
+_COMPRESSION = 1  # PNG level: fast
 
 
 class SampleSheetWriter:
-    """Writes a sheet of pictures for each phase into a run's folder.
+    """Writes the sample sheet of each phase into the run folder.
 
-    Nothing that trains depends on it, and where it can't be written the run goes on.
+    Training doesn't depend on it: if it can't be written, the run continues.
     """
 
     def __init__(self, run: Path | None, net: NormalizedModel, emit: Emit) -> None:
-        """`net` knows how pictures were normalize that are no bytes any more. Without a folder
-        nothing is written: another rank does."""
+        """`net` has the normalization of images in floating point. Without a folder nothing is
+        written: rank 0 does that."""
         self._run = run
         self._net = net
         self._emit = emit
 
     def save(self, state: TrainState, batch: Batch, source: BatchSource) -> None:
-        """Write down the first pictures of the first batch of a phase; other batches are left
-        alone."""
+        """Write the first images of the first batch of a phase; other batches are ignored."""
         is_first = (state.epoch, state.step) == (1, 0)
         if self._run is None or not is_first or not len(batch.labels):
             return
         try:
-            shown = source.batch_images(state.phase, state.epoch, batch, MOST)
-        except LoaderError as error:  # no reason to end: training itself needs none of them now
+            shown = source.batch_images(state.phase, state.epoch, batch, MAX_SAMPLES)
+        except LoaderError as error:  # training with cached features doesn't need the images
             self._emit(Warned(code="samples", message=str(error)))
             return
         if not len(shown.labels):
@@ -53,11 +52,11 @@ class SampleSheetWriter:
             (self._run / path).parent.mkdir(exist_ok=True)
             write_atomically(
                 self._run / path,
-                lambda file: sheet.save(file, format="PNG", compress_level=_QUICKLY),
+                lambda file: sheet.save(file, format="PNG", compress_level=_COMPRESSION),
             )
         except OSError as error:
             reason = os_error_text(error)
-            text = f"the pictures of {path} could not be written: {reason}; training goes on"
+            text = f"{path} can't be written: {reason}; training continues"
             self._emit(Warned(code="samples", message=text))
             return
         self._emit(
@@ -67,13 +66,13 @@ class SampleSheetWriter:
                 path=path,
                 side=shown.images.shape[-1],
                 columns=columns,
-                files=[source.dataset.paths[place] for place in shown.indices.tolist()],
+                files=[source.dataset.paths[index] for index in shown.indices.tolist()],
                 labels=shown.labels.tolist(),
             )
         )
 
     def _as_bytes(self, images: Tensor) -> Tensor:
-        """Return pictures (N, 3, H, W) as bytes, on the CPU."""
+        """Return images (N, 3, H, W) as bytes, on the CPU."""
         if images.dtype != torch.uint8:
             mean, std = (value.to(images.device) for value in (self._net.mean, self._net.std))
             images = (images * std + mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
@@ -81,11 +80,11 @@ class SampleSheetWriter:
 
 
 def _sheet(images: Tensor, columns: int) -> Image.Image:
-    """Return pictures (N, 3, H, W) beside and under each other, as one."""
+    """Return images (N, 3, H, W) in a grid."""
     count, _, height, width = images.shape
     sheet = Image.new("RGB", (columns * width, math.ceil(count / columns) * height))
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
-        picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-        sheet.paste(picture, (column * width, row * height))
+        tile = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+        sheet.paste(tile, (column * width, row * height))
     return sheet

@@ -1,4 +1,4 @@
-"""Where an engine begins: nowhere, or at a checkpoint."""
+"""Start point of a training process: from scratch or from a checkpoint. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from core.events.types import EpochEnded
 
 @dataclass(frozen=True, slots=True)
 class StartPoint:
-    """A checkpoint to go on from, with the epochs that stand; empty for a new run."""
+    """A checkpoint to resume from, with the epochs before it; empty for a new run."""
 
     content: Mapping[str, Any] | None = None
     checkpoint: str = ""
-    """The file's name."""
+    """Name of the file."""
     epochs: list[EpochEnded] = field(default_factory=list)
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Keys that were set anew."""
+    """Config keys that were changed on resume."""
 
 
 FROM_SCRATCH = StartPoint()

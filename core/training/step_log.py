@@ -1,4 +1,4 @@
-"""What training steps came to, looked at now and then: reading a number waits for the device."""
+"""Step log: results of training steps, read in groups because reading synchronizes with the GPU."""
 
 import math
 from collections.abc import Mapping
@@ -9,75 +9,77 @@ from torch import Tensor
 
 from core.config.schema import Config
 from core.events.emitter import Emit
-from core.training import event_factory as reports
-from core.training.features.loader import PhaseInput
+from core.training import event_factory
 from core.training.metrics import MAX_PENDING_LOGITS
 from core.training.micro_batches import ForwardResult
+from core.training.phase_input import PhaseInput
 from core.training.throughput import ThroughputMeter
 from core.training.train_state import MAX_ROLLBACKS, TrainState
 
 
 class _Step(NamedTuple):
     number: int
-    figures: Tensor
-    """Loss, gradient norm and, where `forwarded` doesn't tell, hits of the highest logit and of the
-    highest five: (2,) or (4,), on the device."""
+    values: Tensor
+    """Loss and gradient norm (2,); without `forwarded` also top-1 hits and top-5 hits (4,). On the
+    device."""
     forwarded: ForwardResult | None
-    pictures: int
+    images: int
 
 
 class StepLog:
-    """Keeps the figures of steps on the device until they are looked at, then counts and warns."""
+    """Keeps results of steps on the device until they are read, then counts them and warns."""
 
     def __init__(self, config: Config, phase_inputs: Mapping[str, PhaseInput], emit: Emit) -> None:
         self._config = config
-        self._feeds = phase_inputs
+        self._inputs = phase_inputs
         self._emit = emit
-        self._unseen: list[_Step] = []
-        self._values = 0
+        self._pending: list[_Step] = []
+        self._pending_logits = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits on the device that it is time to look."""
-        return self._values > MAX_PENDING_LOGITS
+        """Whether the pending results take so much device memory that they should be read."""
+        return self._pending_logits > MAX_PENDING_LOGITS
 
-    def add(self, number: int, forwarded: ForwardResult, figures: Tensor) -> None:
-        """Note a step by its loss and gradient norm (2,); it was taken if both are finite."""
-        self._unseen.append(_Step(number, figures, forwarded, len(forwarded.labels)))
-        self._values += forwarded.logits.numel()
+    def add(self, number: int, forwarded: ForwardResult, values: Tensor) -> None:
+        """Add a step by its loss and gradient norm (2,); it was taken if both are finite."""
+        self._pending.append(_Step(number, values, forwarded, len(forwarded.labels)))
+        self._pending_logits += forwarded.logits.numel()
 
-    def add_shared(self, number: int, pictures: int, figures: Tensor) -> None:
-        """Note a step of several ranks by its loss, gradient norm, and hits of the highest logit
-        and of the highest five (4,), over all of its `pictures`."""
-        self._unseen.append(_Step(number, figures, None, pictures))
+    def add_global(self, number: int, images: int, values: Tensor) -> None:
+        """Add a step of several ranks by its loss, gradient norm, top-1 hits and top-5 hits (4,)
+        over all of its `images`."""
+        self._pending.append(_Step(number, values, None, images))
 
-    def look(self, state: TrainState, meter: ThroughputMeter) -> None:
-        """Read the steps since the last look: count those that were taken, warn of the others
-        with the files of their batch."""
-        if not self._unseen:
+    def read(self, state: TrainState, meter: ThroughputMeter) -> None:
+        """Read the pending steps: add finite ones to the metrics, warn of the others."""
+        if not self._pending:
             return
-        unseen, self._unseen, self._values = self._unseen, [], 0
-        for step, (loss, norm, *hits) in zip(unseen, _read(unseen), strict=True):
-            meter.saw(loss, norm)
+        pending, self._pending, self._pending_logits = self._pending, [], 0
+        for step, (loss, norm, *hits) in zip(pending, _values(pending), strict=True):
+            meter.add_loss(loss, norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
                 if step.forwarded is not None:
-                    state.metrics.count(loss, step.forwarded.logits, step.forwarded.labels)
+                    state.metrics.add_batch(loss, step.forwarded.logits, step.forwarded.labels)
                 else:
-                    state.metrics.add_counts(loss, step.pictures, *hits)
+                    state.metrics.add_counts(loss, step.images, *hits)
                 continue
             state.nonfinite_steps += 1
             files = self._files(state, step.number)
-            self._emit(reports.nonfinite_step(state, step.number, loss, norm, files))
+            self._emit(event_factory.nonfinite_step(state, step.number, loss, norm, files))
 
     def _files(self, state: TrainState, number: int) -> list[str]:
-        """Return the files of a step's global batch: other ranks' shares are not at hand here."""
-        feed, size = self._feeds[state.phase], self._config.data.step_images
-        places = feed.order(state.phase, state.epoch)[(number - 1) * size : number * size]
-        return [feed.train.dataset.paths[place] for place in places]
+        """Return the files of a step's global batch, of which this rank has only a shard."""
+        phase_input, size = self._inputs[state.phase], self._config.data.step_images
+        order = phase_input.order(state.phase, state.epoch)
+        return [
+            phase_input.train.dataset.paths[index]
+            for index in order[(number - 1) * size : number * size]
+        ]
 
-    def verdict(self, state: TrainState) -> str:
-        """Once too many steps in a row could not be taken, go back, or return why the run fails."""
+    def check_nonfinite(self, state: TrainState) -> str:
+        """Roll back after too many non-finite steps in a row, or return why the run fails."""
         if not state.nonfinite_steps:
             return ""
         policy = self._config.nonfinite
@@ -85,15 +87,15 @@ class StepLog:
         if state.nonfinite_steps < limit:
             return ""
         if policy == "rollback" and state.rollbacks < MAX_ROLLBACKS:
-            origin = state.roll_back(self._config.phases.get(state.phase).scheduler.factor)
-            self._emit(reports.rolled_back(state, limit, origin))
+            weights = state.roll_back(self._config.phases.get(state.phase).scheduler.factor)
+            self._emit(event_factory.rolled_back(state, limit, weights))
             return ""
         steps = f" in {limit} steps in a row" if limit > 1 else ""
         return f"the loss was not finite{steps}"
 
 
-def _read(steps: list[_Step]) -> list[list[float]]:
-    """Return the steps' figures, waiting for a GPU once and not for each."""
-    if steps[0].figures.is_cuda:
-        return torch.stack([step.figures for step in steps]).tolist()
-    return [step.figures.tolist() for step in steps]
+def _values(steps: list[_Step]) -> list[list[float]]:
+    """Return the values of the steps, with a single synchronization on a GPU."""
+    if steps[0].values.is_cuda:
+        return torch.stack([step.values for step in steps]).tolist()
+    return [step.values.tolist() for step in steps]

@@ -1,18 +1,18 @@
-"""Time that leaves pauses out."""
+"""Stopwatch that excludes pauses."""
 
 import time
 from collections.abc import Callable
 
 
 class Stopwatch:
-    """Counts seconds from its making, except while paused; immune to changes of the clock."""
+    """Measures seconds since its creation, except while paused, with a monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._started = clock()
         self._paused_at: float | None = None
         self.total_paused = 0.0
-        """Seconds of all pauses that are over."""
+        """Seconds of all finished pauses."""
 
     @property
     def seconds(self) -> float:
@@ -21,16 +21,16 @@ class Stopwatch:
         return now - self._started
 
     def add(self, seconds: float) -> None:
-        """Count what an earlier process has counted."""
+        """Add the seconds of an earlier process."""
         self._started -= seconds
 
     def pause(self) -> None:
-        """Stop counting."""
+        """Pause the measurement."""
         if self._paused_at is None:
             self._paused_at = self._clock()
 
     def resume(self) -> float:
-        """Count on; returns how long the pause was."""
+        """Resume the measurement; returns the seconds of the pause."""
         if self._paused_at is None:
             return 0.0
         pause = self._clock() - self._paused_at

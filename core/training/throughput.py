@@ -1,4 +1,4 @@
-"""When to tell of progress, and the figures of the time since the last telling."""
+"""Throughput meter: when progress is due, and the rates since the last report."""
 
 import math
 import time
@@ -10,53 +10,53 @@ from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
 
 @dataclass
 class ThroughputMeter:
-    """Collects what the steps of one pass cost, between two Progress events."""
+    """Accumulates times and losses of a pass's steps between two Progress events."""
 
     clock: Callable[[], float] = time.monotonic
     steps: int = 0
     images: int = 0
     waited: float = 0.0
-    """Seconds spent waiting for data."""
+    """Seconds of data loading time."""
     losses: list[float] = field(default_factory=list)
     grad_norm: float = math.nan
     total_images: int = 0
     total_waited: float = 0.0
     total_seconds: float = 0.0
     _since: float = 0.0
-    _step_began: float = 0.0
+    _wait_began: float = 0.0
 
     def __post_init__(self) -> None:
-        self._since = self._step_began = self.clock()
+        self._since = self._wait_began = self.clock()
 
     def data_arrived(self) -> None:
-        """A batch is here; the time since the last step was spent waiting for it."""
-        self.waited += self.clock() - self._step_began
+        """Count the time since the last step as data loading time."""
+        self.waited += self.clock() - self._wait_began
 
     def step_done(self, images: int) -> None:
-        """A step over `images` pictures is done."""
+        """Count a step over `images` images."""
         self.steps += 1
         self.images += images
 
-    def saw(self, loss: float, grad_norm: float) -> None:
-        """The figures of a training step are known."""
+    def add_loss(self, loss: float, grad_norm: float) -> None:
+        """Add the loss and gradient norm of a training step."""
         self.losses.append(loss)
         self.grad_norm = grad_norm
 
     def next_step(self) -> None:
-        """The wait for the next batch begins; a pause before this is nobody's time."""
-        self._step_began = self.clock()
+        """Start to wait for the next batch; a pause before this call is not counted."""
+        self._wait_began = self.clock()
 
     def skip(self, seconds: float) -> None:
-        """Leave out a pause."""
+        """Exclude a pause."""
         self._since += seconds
 
     def due(self, run_seconds: float) -> bool:
-        """Whether it is time to tell again, in a run that has trained this long."""
+        """Return whether progress is due in a run that has trained for `run_seconds`."""
         gap = gap_in_a_long_run(PROGRESS_SECONDS, run_seconds)
         return self.clock() - self._since >= gap
 
     def take(self) -> "Rates":
-        """Return the figures since the last call and begin anew."""
+        """Return the rates since the last call, and reset them."""
         now = self.clock()
         seconds = max(1e-9, now - self._since)
         rates = Rates(
@@ -76,18 +76,18 @@ class ThroughputMeter:
 
     @property
     def mean_images_per_second(self) -> float:
-        """Pictures a second over the whole pass; NaN before the first `take`."""
+        """Mean throughput of the pass; NaN before the first `take`."""
         return self.total_images / self.total_seconds if self.total_seconds else math.nan
 
     @property
     def mean_data_wait(self) -> float:
-        """Share of the whole pass that was spent waiting for data; NaN before the first `take`."""
+        """Data loading time as a fraction of the pass; NaN before the first `take`."""
         return self.total_waited / self.total_seconds if self.total_seconds else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Figures of the steps between two Progress events, named as there."""
+    """Values of the steps between two Progress events, with the event's field names."""
 
     recent_loss: float
     peak_loss: float

@@ -1,4 +1,4 @@
-"""Everything that decides a run's future: what isn't in here may not influence training."""
+"""Train state: all that determines the rest of a run. Nothing else may influence training."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,25 +15,19 @@ from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
 
 MAX_ROLLBACKS = 3
-"""How often a phase goes back before it fails: lower learning rates haven't helped then."""
+"""Rollbacks of a phase before it fails: by then lower learning rates haven't helped."""
 
-_PLAIN = (
+_SAVED_FIELDS = (
     *("phase", "epoch", "step", "global_step", "validation_pending", "end"),
-    *(
-        "nonfinite_steps",
-        "rollbacks",
-        "part_size",
-        "fingerprint",
-        "epoch_seconds",
-        "phase_seconds",
-        "run_seconds",
-    ),
+    *("nonfinite_steps", "rollbacks", "micro_batch_size", "fingerprint"),
+    *("epoch_seconds", "phase_seconds", "run_seconds"),
 )
+_CHECKPOINT_KEYS = {name: name for name in _SAVED_FIELDS} | {"micro_batch_size": "part_size"}
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The epoch whose weights are the best so far."""
+    """The epoch with the best weights so far."""
 
     phase: str
     epoch: int
@@ -42,7 +36,8 @@ class Best:
     val_loss: float
 
     def beats(self, other: "Best | None") -> bool:
-        """Whether this one is better: higher val_top1, then lower val_loss; NaN never wins."""
+        """Return whether this epoch is better: higher val_top1, then lower val_loss; NaN is never
+        better."""
         if self.val_top1 != self.val_top1:
             return False
         if other is None or self.val_top1 > other.val_top1:
@@ -52,113 +47,114 @@ class Best:
 
 @dataclass
 class TrainState:
-    """Position, weights, optimizer, schedule, stopper and best so far.
+    """Position, weights, optimizer, learning rate schedule, early stopping and best so far.
 
-    Live edits are inside: a changed patience in `stopping`, a changed learning rate in
+    Live changes are included: a changed patience in `stopping`, a changed learning rate in
     `schedule`.
     """
 
     phase: str
     epoch: int
-    """From 1; the epoch that runs."""
+    """The current epoch, from 1."""
     step: int
-    """Training steps done in it."""
+    """Finished training steps of the epoch."""
     global_step: int
-    """Training steps done in the run."""
+    """Finished training steps of the run."""
     validation_pending: bool
-    """Whether the training pass is done and the validation pass is not."""
+    """Whether the training pass of the epoch is finished and its validation pass is not."""
     model: nn.Module
     parameters: list[nn.Parameter]
-    """What trains in this phase."""
+    """The trainable parameters of the phase."""
     optimizer: Optimizer
     schedule: LrSchedule
     stopping: EarlyStopping
     metrics: RunningMetrics
     """Sums over the training pass so far."""
-    part_size: int
-    """Pictures that go through the model at once; smaller than a batch where memory is short."""
+    micro_batch_size: int
+    """Images per forward pass; smaller than a batch where memory is short."""
     best: Best | None
     fingerprint: str
-    """Of the data: content, classes and split."""
-    averaged: ModelEma | None = None
-    """The moving average of the weights, where one is kept."""
+    """Hash of the data: content, classes and split."""
+    ema: ModelEma | None = None
+    """Moving average of the weights, if enabled."""
     nonfinite_steps: int = 0
-    """Steps in a row whose loss or gradient was not finite."""
+    """Consecutive steps with a non-finite loss or gradient."""
     rollbacks: int = 0
-    """How often the phase went back to earlier weights."""
+    """Rollbacks of the phase to earlier weights."""
     phase_best: Best | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    """A true copy of the weights at `phase_best`, averaged if they are, on the CPU."""
+    """Copy of the weights at `phase_best`, of the moving average if enabled, on the CPU."""
     frozen: Mapping[str, Tensor] = field(default_factory=dict)
-    """Copies, on the CPU, of the tensors that don't train in this phase."""
+    """Copies of the tensors that aren't trained in this phase, on the CPU."""
     start_weights: dict[str, Tensor] = field(default_factory=dict)
-    """The same at the phase's beginning, while there is no best and a rollback may need them."""
+    """Copy of the weights at the start of the phase, while a rollback may need them."""
     end: str | None = None
-    """Why the phase is over, by the verdict on its last epoch."""
+    """Why the phase has ended, as decided after its last epoch."""
     epoch_seconds: float = 0.0
-    """Time in this epoch before the process began; the three times decide nothing."""
+    """Seconds of this epoch so far; the three times don't influence training."""
     phase_seconds: float = 0.0
     run_seconds: float = 0.0
 
     @property
     def phase_step(self) -> int:
-        """The place of the next step in the phase, from 0."""
+        """Number of the next step in the phase, from 0."""
         return (self.epoch - 1) * self.schedule.steps + self.step
 
     @property
     def lr(self) -> float:
-        """The learning rate that the next step uses."""
+        """The learning rate of the next step."""
         return self.schedule.lr
 
     def set_lr(self, lr: float) -> None:
-        """Change the learning rate from the next step on; the schedule goes on from it."""
-        self.schedule.set(lr, self.phase_step)
+        """Change the learning rate from the next step on; the schedule continues from it."""
+        self.schedule.set_lr(lr, self.phase_step)
 
     def advance(self) -> None:
-        """Go on to the next step."""
+        """Advance to the next step."""
         self.step += 1
         self.global_step += 1
-        self.schedule.go_to(self.phase_step)
+        self.schedule.set_step(self.phase_step)
 
     def copy_weights(self) -> dict[str, Tensor]:
-        """Return a true copy of all weights, on the CPU."""
+        """Return a copy of all weights, on the CPU."""
         return copy_weights(self.model, self.frozen)
 
     def set_best(self, best: Best) -> None:
-        """Take what was just validated as the phase's best so far."""
+        """Keep the weights that were just validated as the phase's best."""
         self.phase_best, self.start_weights = best, {}
-        self.best_weights = self.averaged.copy_weights() if self.averaged else self.copy_weights()
+        self.best_weights = self.ema.copy_weights() if self.ema else self.copy_weights()
 
     def load_best(self) -> None:
-        """Give the model the phase's best weights; before the first verdict, the average."""
+        """Load the phase's best weights into the model; before the first validation, the moving
+        average."""
         weights = self.best_weights
-        if self.averaged and not weights:
-            weights = self.averaged.copy_weights()
+        if self.ema and not weights:
+            weights = self.ema.copy_weights()
         if weights:
             self.model.load_state_dict(weights)
 
     def roll_back(self, factor: float) -> str:
-        """Go back to the phase's best weights, or its first, with a new optimizer state and the
-        learning rate times `factor`; returns which weights, in words."""
+        """Return to the phase's best or initial weights, with a new optimizer state and the
+        learning rate times `factor`; returns a description of the weights."""
         self.model.load_state_dict(self.best_weights or self.start_weights)
-        if self.averaged:
-            self.averaged.reset()
+        if self.ema:
+            self.ema.reset()
         self.optimizer.state.clear()
-        self.schedule.lower(factor, self.phase_step)
+        self.schedule.scale(factor, self.phase_step)
         self.nonfinite_steps = 0
         self.rollbacks += 1
         best = self.phase_best
-        return f"the weights of epoch {best.epoch}" if best else "the weights it began with"
+        return f"the weights of epoch {best.epoch}" if best else "the initial weights of the phase"
 
     def snapshot(self) -> dict[str, Any]:
-        """Return true copies of all of it, on the CPU, as plain types and tensors."""
+        """Return copies of the weights and of all state, on the CPU, as plain types and tensors."""
         return {
             "model": self.copy_weights(),
             "train_state": {
-                **{name: getattr(self, name) for name in _PLAIN},
+                **{key: getattr(self, name) for name, key in _CHECKPOINT_KEYS.items()},
                 "optimizer": _copied(self.optimizer.state_dict()),
                 "scheduler": _copied(self.schedule.state_dict()),
-                "averaged": self.averaged.copy_weights() if self.averaged else None,
+                "averaged": self.ema.copy_weights() if self.ema else None,
                 "stopping": asdict(self.stopping),
                 "metrics": self.metrics.sums,
                 "phase_best": asdict(self.phase_best) if self.phase_best else None,
@@ -169,13 +165,13 @@ class TrainState:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave under `train_state`; the weights are loaded already."""
-        for name in _PLAIN:
-            setattr(self, name, saved[name])
+        """Load the `train_state` of a `snapshot`, after the weights of the model."""
+        for name, key in _CHECKPOINT_KEYS.items():
+            setattr(self, name, saved[key])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["scheduler"])
-        if self.averaged:
-            self.averaged.load(saved["averaged"])
+        if self.ema:
+            self.ema.load(saved["averaged"])
         self.stopping = EarlyStopping(**saved["stopping"])
         self.metrics.sums = saved["metrics"]
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None
@@ -183,22 +179,22 @@ class TrainState:
         self.best_weights = dict(saved["best_weights"])
         self.start_weights = dict(saved["start_weights"] or self.start_weights)
 
-    def change(self, config: PhaseConfig, keys: Iterable[str]) -> None:
-        """Let keys that were set anew on resume win over what the checkpoint brought."""
-        asked = {key.removeprefix(f"phases.{self.phase}.") for key in keys}
-        if "early_stopping.patience" in asked:
+    def apply_changes(self, config: PhaseConfig, keys: Iterable[str]) -> None:
+        """Apply config keys that were changed on resume; they override the checkpoint."""
+        changed = {key.removeprefix(f"phases.{self.phase}.") for key in keys}
+        if "early_stopping.patience" in changed:
             self.stopping = replace(self.stopping, patience=config.early_stopping.patience)
-        if "early_stopping.min_delta" in asked:
+        if "early_stopping.min_delta" in changed:
             self.stopping = replace(self.stopping, min_delta=config.early_stopping.min_delta)
-        if "lr" in asked:
+        if "lr" in changed:
             self.set_lr(config.lr)
         plateau = self.schedule.plateau
-        if plateau is not None and "scheduler.factor" in asked:
+        if plateau is not None and "scheduler.factor" in changed:
             plateau.factor = config.scheduler.factor
-        if plateau is not None and "scheduler.patience" in asked:
+        if plateau is not None and "scheduler.patience" in changed:
             plateau.patience = config.scheduler.patience
-        # The place in the phase, or the phase's length, may be another one by now.
-        self.schedule.go_to(self.phase_step)
+        # The position in the phase, or its number of epochs, may have changed.
+        self.schedule.set_step(self.phase_step)
 
 
 def _copied(value: Any) -> Any:

@@ -71,7 +71,7 @@ def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
         tried.append(count)
         return 1000 + 10 * count
 
-    assert largest_batch_that_fits(peak, room=1000 + 10 * 205, most=1024) == 200
+    assert largest_batch_that_fits(peak, available=1000 + 10 * 205, most=1024) == 200
     assert tried == [16, 2, 200]
 
 

@@ -34,7 +34,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def phase(kind: str, epochs: int = 6, warmup: float = 0.0) -> PhaseConfig:
-    values = {"scheduler.kind": kind, "warmup_epochs": warmup, "epochs": epochs, "lr": LR}
+    values = {"scheduler.kind": kind, "scheduler.factor": 0.5, "scheduler.patience": 2}
+    values |= {"warmup_epochs": warmup, "epochs": epochs, "lr": LR}
     config = with_values(Config(), {f"phases.full.{key}": v for key, v in values.items()})
     return config.phases.full
 

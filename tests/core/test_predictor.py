@@ -1,4 +1,4 @@
-"""A run's network as a library: load it, give it pictures."""
+"""Predictions of a run's model through the Python API."""
 
 import csv
 import os
@@ -29,14 +29,12 @@ def predictor(trained: Path) -> Predictor:
     return Predictor(load_run(trained), device="cpu")
 
 
-def val_pictures(trained: Path) -> list[tuple[str, str]]:
+def val_images(trained: Path) -> list[tuple[str, str]]:
     with (trained / "split.csv").open(newline="") as file:
         return [(r["path"], r["class"]) for r in csv.DictReader(file) if r["split"] == "val"]
 
 
-def test_probabilities_are_those_of_timm_with_the_checkpoints_own_values(
-    trained: Path, photos: Path, predictor: Predictor
-) -> None:
+def test_probabilities_agree_with_timm(trained: Path, photos: Path, predictor: Predictor) -> None:
     content = torch.load(trained / "checkpoints" / "best.pt", weights_only=True)
     model = timm.create_model("test_convnext", num_classes=3).eval()
     model.load_state_dict(content["model"])
@@ -55,17 +53,17 @@ def test_probabilities_are_those_of_timm_with_the_checkpoints_own_values(
     assert predictor.classes == tuple(content["classes"])
 
 
-def test_the_runs_own_validation_comes_out_again(
+def test_predictions_reproduce_the_runs_validation_accuracy(
     trained: Path, photos: Path, predictor: Predictor
 ) -> None:
-    pictures = val_pictures(trained)
-    labels = [predictor.classes.index(name) for _, name in pictures]
-    found = predictor.predict([photos / path for path, _ in pictures]).argmax(axis=1)
+    images = val_images(trained)
+    labels = [predictor.classes.index(name) for _, name in images]
+    found = predictor.predict([photos / path for path, _ in images]).argmax(axis=1)
     assert (found == labels).mean() == pytest.approx(predictor.run.metrics["val_top1"])
-    assert predictor.run.metrics["val_top1"] > 0.5, "the test's run has learnt nothing"
+    assert predictor.run.metrics["val_top1"] > 0.5, "the model has learned nothing"
 
 
-def test_paths_contents_and_opened_pictures_are_the_same(
+def test_paths_file_contents_and_pil_images_are_equivalent(
     photos: Path, predictor: Predictor
 ) -> None:
     file = photos / "class_1" / "003.png"
@@ -73,16 +71,23 @@ def test_paths_contents_and_opened_pictures_are_the_same(
     assert np.abs(found - found[:1]).max() < 1e-6
 
 
-def test_a_stream_goes_on_after_what_cant_be_read(
+def test_a_stream_continues_after_an_unreadable_image(
     photos: Path, predictor: Predictor, tmp_path: Path
 ) -> None:
     good = str(photos / "class_0" / "000.png")
-    torn = tmp_path / "torn.png"
-    torn.write_bytes(Path(good).read_bytes()[:200])
+    truncated = tmp_path / "truncated.png"
+    truncated.write_bytes(Path(good).read_bytes()[:200])
     os.mkfifo(tmp_path / "pipe.png")
-    given = [good, str(torn), str(tmp_path / "none.png"), str(tmp_path / "pipe.png"), good, "\0"]
+    given = [
+        good,
+        str(truncated),
+        str(tmp_path / "none.png"),
+        str(tmp_path / "pipe.png"),
+        good,
+        "\0",
+    ]
     found = list(predictor.stream(given))
-    assert [one.picture for one in found] == given
+    assert [one.image for one in found] == given
     assert [bool(one.error) for one in found] == [one.probabilities is None for one in found]
     assert [bool(one.error) for one in found] == [False, True, True, True, False, True]
     assert found[2].error == "no such file"
@@ -90,12 +95,12 @@ def test_a_stream_goes_on_after_what_cant_be_read(
         predictor.predict([good, str(tmp_path / "none.png")])
 
 
-def test_no_pictures_give_no_rows(predictor: Predictor) -> None:
+def test_no_images_give_no_rows(predictor: Predictor) -> None:
     assert predictor.predict([]).shape == (0, 3)
 
 
 @pytest.mark.parametrize("checkpoint", ["best-head", "last"])
-def test_other_checkpoints_are_other_weights(
+def test_a_selected_checkpoint_is_loaded(
     checkpoint: str, trained: Path, photos: Path, predictor: Predictor
 ) -> None:
     run = load_run(trained, checkpoint)
@@ -104,7 +109,7 @@ def test_other_checkpoints_are_other_weights(
     assert run.classes == predictor.classes
 
 
-def test_a_damaged_checkpoint_is_named_with_what_else_there_is(
+def test_a_damaged_checkpoint_is_reported_with_the_other_checkpoints(
     trained: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(trained, tmp_path / "copy")
@@ -112,30 +117,32 @@ def test_a_damaged_checkpoint_is_named_with_what_else_there_is(
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(SetupError, match=r"best\.pt doesn't match its checksum.*best-head") as told:
+    with pytest.raises(
+        SetupError, match=r"best\.pt doesn't match its checksum.*best-head"
+    ) as error:
         load_run(copy)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
     assert load_run(copy, "best-head").classes
 
 
 @pytest.mark.parametrize(("run", "checkpoint"), [("nothing", "best"), (None, "no/file.pt")])
-def test_what_is_not_there_is_one_line(run: str | None, checkpoint: str, trained: Path) -> None:
-    with pytest.raises(SetupError, match=r"no run|no such checkpoint") as told:
-        load_run(run or trained, checkpoint)
-    assert "\n" not in str(told.value)
-
-
-def test_a_checkpoint_of_another_run_is_not_taken_for_this_ones(
-    trained: Path, tmp_path: Path
+def test_an_unknown_run_or_checkpoint_is_an_error_of_one_line(
+    run: str | None, checkpoint: str, trained: Path
 ) -> None:
+    with pytest.raises(SetupError, match=r"no run|no such checkpoint") as error:
+        load_run(run or trained, checkpoint)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_run_is_refused(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "other")
     file = tmp_path / "other" / "checkpoints" / "best.pt"
-    with pytest.raises(SetupError, match=r"no checkpoint of run .*; name the run that wrote it"):
+    with pytest.raises(SetupError, match=r"not a checkpoint of run .*; name the run that wrote it"):
         load_run(trained, str(file))
     assert load_run(tmp_path / "other", str(file)).checkpoint == file
 
 
-def test_importing_the_library_loads_no_torch_until_it_is_needed() -> None:
+def test_importing_the_library_does_not_import_torch() -> None:
     code = (
         "import sys, core\n"
         "assert 'torch' not in sys.modules\n"
@@ -152,7 +159,7 @@ def test_importing_the_library_loads_no_torch_until_it_is_needed() -> None:
 
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))
-def test_work_in_threads_keeps_the_order_and_never_runs_far_ahead(
+def test_threads_keep_the_order_and_stay_within_the_limit(
     count: int, ahead: int, threads: int
 ) -> None:
     taken, lock = [0], threading.Lock()

@@ -1,4 +1,4 @@
-"""What a configuration leaves to this program: settled by measuring, told, and then kept."""
+"""Choose the config values that are `auto`, by measurement, and emit what was chosen."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ import torch
 from core.common import format as fmt
 from core.common.cache_file import CacheFile
 from core.common.user_dirs import cache_dir
+from core.config.optimizers import OPTIMIZERS
 from core.config.phases import PHASES
 from core.config.schema import Config
 from core.events.emitter import Emit
@@ -27,36 +28,37 @@ from core.training.autotune.benchmark import (
 )
 
 DEFAULT_BATCH_SIZE = 64
-"""Pictures a step where memory sets no limit: more of them make a CPU no faster."""
-_MOST_PICTURES, _FEWEST_STEPS = 1024, 16
-_ROOM = 0.9
-_OPTIMIZER_STATES = 2
+"""Batch size on a CPU, where memory sets no limit and larger batches are no faster."""
+_MAX_BATCH_SIZE, _MIN_STEPS = 1024, 16
+_USABLE_MEMORY = 0.9
+_MIN_STATE_VALUES = 2
+"""Reserve room for Adam's moments even where the optimizer has less state."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The fastest way to compute a phase."""
+class BenchmarkResult:
+    """Fastest precision and memory format of a phase."""
 
     bf16: bool
     channels_last: bool
     seconds: float
-    """What a picture takes in the network."""
+    """Seconds per image in the network."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AutotuneResult:
-    """How a run computes; part of its checkpoints, as it goes on the same way."""
+    """Values chosen for a run; saved in its checkpoints, so that a resumed run keeps them."""
 
     computes: Mapping[str, Compute]
     """By phase."""
     batch_size: int
     seconds: float = field(default=0.0, compare=False)
-    """What a picture takes in the first phase's network; 0 where nobody has measured."""
+    """Seconds per image in the network of the first phase; 0 if not measured."""
 
-    def plain(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        kept = {
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values that a checkpoint saves."""
+        computes = {
             phase: {
                 "device": compute.device.type,
                 "bf16": compute.bf16,
@@ -64,95 +66,102 @@ class AutotuneResult:
             }
             for phase, compute in self.computes.items()
         }
-        return {"batch_size": self.batch_size, "computes": kept}
+        return {"batch_size": self.batch_size, "computes": computes}
 
 
-def choose(
-    config: Config, net: NormalizedModel, pictures: int, kept: Mapping[str, Any] | None, emit: Emit
+def autotune(
+    config: Config, net: NormalizedModel, images: int, saved: Mapping[str, Any] | None, emit: Emit
 ) -> AutotuneResult:
-    """Settle how each phase computes and how many of the `pictures` a step takes.
+    """Choose precision and memory format of each phase, and the batch size for `images` images.
 
-    `kept` is what a checkpoint has of earlier choices: they stand, but for another device. What
-    was measured is remembered in the cache folder for the next run of the same network here.
-    Raises DeviceError.
+    `saved` are the values of a checkpoint, which are kept unless the device has changed.
+    Measurements are cached for the next run of this network on this machine. Raises DeviceError.
     """
-    ways = compute_options(config)
+    options = compute_options(config)
     planned = config.phases.left()
-    computes, seconds = dict.fromkeys(PHASES, ways[0]), 0.0
+    computes, seconds = dict.fromkeys(PHASES, options[0]), 0.0
     for phase in planned:
-        earlier = _among(ways, kept, phase)
-        is_open = earlier is None and len(ways) > 1
-        computes[phase] = earlier or ways[0]
-        # How fast pictures are wanted decides how many processes read them.
+        earlier = _saved_compute(options, saved, phase)
+        is_open = earlier is None and len(options) > 1
+        computes[phase] = earlier or options[0]
+        # The number of data loader workers depends on the speed of the network.
         is_timed = phase == planned[0] and config.data.workers == "auto"
         if is_open or is_timed:
-            found = _measured(config, net, ways, phase, emit)
+            found = _benchmark(config, net, options, phase, emit)
             seconds = found.seconds if is_timed else seconds
         if is_open:
-            computes[phase] = _way(ways, found.bf16, found.channels_last) or ways[0]
-            what, value = f"computing in phase {phase}", str(computes[phase])
+            computes[phase] = _matching(options, found.bf16, found.channels_last) or options[0]
+            what, value = f"precision and memory format of phase {phase}", str(computes[phase])
             emit(Chosen(what=what, value=value, reason=found.reason))
-    size = int(kept["batch_size"]) if kept else _batch_size(config, net, computes, pictures, emit)
+    size = int(saved["batch_size"]) if saved else _batch_size(config, net, computes, images, emit)
     return AutotuneResult(computes, size, seconds)
 
 
-def _among(ways: list[Compute], kept: Mapping[str, Any] | None, phase: str) -> Compute | None:
-    earlier = kept["computes"].get(phase) if kept else None
-    if earlier is None or earlier["device"] != ways[0].device.type:
+def _saved_compute(
+    options: list[Compute], saved: Mapping[str, Any] | None, phase: str
+) -> Compute | None:
+    earlier = saved["computes"].get(phase) if saved else None
+    if earlier is None or earlier["device"] != options[0].device.type:
         return None
-    return _way(ways, earlier["bf16"], earlier["channels_last"])
+    return _matching(options, earlier["bf16"], earlier["channels_last"])
 
 
-def _way(ways: list[Compute], bf16: bool, channels_last: bool) -> Compute | None:
-    fitting = (way for way in ways if (way.bf16, way.channels_last) == (bf16, channels_last))
-    return next(fitting, None)
+def _matching(options: list[Compute], bf16: bool, channels_last: bool) -> Compute | None:
+    wanted = (bf16, channels_last)
+    return next((one for one in options if (one.bf16, one.channels_last) == wanted), None)
 
 
-def _measured(
-    config: Config, net: NormalizedModel, ways: list[Compute], phase: str, emit: Emit
-) -> Measured:
-    side = config.data.image_size
-    memory = CacheFile(cache_dir() / "measured" / _name(config, ways, phase), Measured, form=1)
-    remembered = memory.read()
-    if remembered is not None:
-        return remembered
-    emit(Preparing(stage=f"measuring how phase {phase} computes fastest"))
-    taken = seconds_per_image(net, ways, side, training=phase == "full")
-    best = fastest(taken)
-    figures = "; ".join(f"{way} {fmt.milliseconds(value)}" for way, value in taken.items())
-    found = Measured(best.bf16, best.channels_last, taken[best], f"a picture takes {figures}")
-    with suppress(OSError):  # a cache folder that can't be made: it is measured again next time
-        memory.path.parent.mkdir(parents=True, exist_ok=True)
-        memory.write(found)
-    return found
+def _benchmark(
+    config: Config, net: NormalizedModel, options: list[Compute], phase: str, emit: Emit
+) -> BenchmarkResult:
+    path = cache_dir() / "measured" / _cache_name(config, options, phase)
+    cached = CacheFile(path, BenchmarkResult, form=1)
+    earlier = cached.read()
+    if earlier is not None:
+        return earlier
+    emit(Preparing(stage=f"benchmarking phase {phase}"))
+    seconds = seconds_per_image(net, options, config.data.image_size, training=phase == "full")
+    best = fastest(seconds)
+    figures = "; ".join(f"{one} {fmt.milliseconds(value)}" for one, value in seconds.items())
+    result = BenchmarkResult(
+        best.bf16, best.channels_last, seconds[best], f"time per image: {figures}"
+    )
+    with suppress(OSError):  # without a writable cache folder, the next run measures again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cached.write(result)
+    return result
 
 
-def _name(config: Config, ways: list[Compute], phase: str) -> str:
+def _cache_name(config: Config, options: list[Compute], phase: str) -> str:
     depends_on = (
-        [platform.node(), platform.processor(), ways[0].name, torch.get_num_threads()],
+        [platform.node(), platform.processor(), options[0].name, torch.get_num_threads()],
         [torch.__version__, config.model.name, config.data.image_size],
-        [phase, *map(str, ways)],
+        [phase, *map(str, options)],
     )
     return hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:32] + ".json"
 
 
 def _batch_size(
-    config: Config, net: NormalizedModel, computes: Mapping[str, Compute], pictures: int, emit: Emit
+    config: Config, net: NormalizedModel, computes: Mapping[str, Compute], images: int, emit: Emit
 ) -> int:
     if config.data.batch_size != "auto":
         return config.data.batch_size
     compute = computes["full"]
     if compute.device.type != "cuda":
-        reason = "without a GPU, memory sets no limit and more makes it no faster"
+        reason = "default without a GPU, where larger batches are no faster"
         emit(Chosen(what="data.batch_size", value=str(DEFAULT_BATCH_SIZE), reason=reason))
         return DEFAULT_BATCH_SIZE
-    emit(Preparing(stage="measuring how many pictures fit into the GPU's memory"))
-    copies = _OPTIMIZER_STATES + (config.phases.full.ema is not None)
+    emit(Preparing(stage="measuring the largest batch that fits in GPU memory"))
+    phase = config.phases.full
+    copies = max(_MIN_STATE_VALUES, OPTIMIZERS[phase.optimizer].state_values)
+    copies += phase.ema is not None
     states = copies * sum(4 * weights.numel() for weights in net.parameters())
     free = torch.cuda.mem_get_info(compute.device)[0] + torch.cuda.memory_reserved(compute.device)
-    room = int(_ROOM * free) - states
-    most = max(1, min(_MOST_PICTURES, pictures // _FEWEST_STEPS))
-    size = largest_batch_that_fits(peak_bytes(net, compute, config.data.image_size), room, most)
-    reason = f"up to {most:,} were of use, and the GPU has {free / 1e9:.1f} GB free"
+    available = int(_USABLE_MEMORY * free) - states
+    most = max(1, min(_MAX_BATCH_SIZE, images // _MIN_STEPS))
+    size = largest_batch_that_fits(
+        peak_bytes(net, compute, config.data.image_size), available, most
+    )
+    reason = f"at most {most:,} are useful; the GPU has {free / 1e9:.1f} GB free"
     emit(Chosen(what="data.batch_size", value=str(size), reason=reason))
     return size

@@ -1,4 +1,4 @@
-"""One checkpoint on the disk: whole, with its checksum beside it, or named as damaged."""
+"""Checkpoint files: written atomically with a checksum file, verified when read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ _BLOCK = 1 << 20
 
 
 class DamagedCheckpoint(ValueError):
-    """A file that can't be trusted; the message names it and says why."""
+    """A damaged checkpoint file; the message has its name and the reason."""
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any], keep: Path | None = None) -> int:
     """Write a checkpoint atomically, with its SHA-256 in `<path>.sha256`; returns its size.
 
-    What stood at `path` goes to `keep`, if given. A crash at any moment leaves a pair of file
-    and checksum that fit. Raises OSError, leaving all files as they were.
+    The previous file at `path` is copied to `keep`, if given. A crash at any moment leaves a file
+    that matches its checksum. Raises OSError and then leaves all files unchanged.
     """
     hashed = hashlib.sha256()
 
     def write(file: BinaryIO) -> None:
-        _save({"format": FORMAT, **content}, _Hashed(file, hashed))
+        _save({"format": FORMAT, **content}, _HashingFile(file, hashed))
 
     def before_replace() -> None:
         if keep is not None and path.exists():
-            _keep_generation(path, keep)
-        # Both the coming and the standing file fit this list, whichever a crash leaves.
+            _keep_previous(path, keep)
+        # List the checksums of the new and the old file, whichever a crash leaves.
         sums = [hashed.hexdigest(), *_sums(path)[:1]]
         text = "".join(f"{value}  {path.name}\n" for value in sums)
         write_text_atomically(_sums_file(path), text)
@@ -40,7 +40,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any], keep: Path | None =
 
 
 def copy_checkpoint(source: Path, target: Path) -> int:
-    """Put a checkpoint also in the place of another; returns its size; raises OSError."""
+    """Copy a checkpoint over another one; returns its size. Raises OSError."""
     sums = [*_sums(source)[:1], *_sums(target)[:1]]
     text = "".join(f"{value}  {target.name}\n" for value in sums)
     write_text_atomically(_sums_file(target), text)
@@ -49,37 +49,37 @@ def copy_checkpoint(source: Path, target: Path) -> int:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Delete a checkpoint and its checksum; raises OSError."""
+    """Delete a checkpoint and its checksum file. Raises OSError."""
     path.unlink(missing_ok=True)
     _sums_file(path).unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content after its checksum was verified; tensors are on the CPU.
+    """Return the content of a checkpoint whose checksum matches; tensors are on the CPU.
 
-    Only tensors and plain types are read (`weights_only`). Raises DamagedCheckpoint, or OSError
-    when the file can't be read at all.
+    Loads only tensors and plain types (`weights_only`). Raises DamagedCheckpoint, or OSError if the
+    file can't be read.
     """
     expected = _sums(path)
     if path.stat().st_size == 0:
         raise DamagedCheckpoint(f"{path.name} is empty")
     if not expected:
-        raise DamagedCheckpoint(f"{path.name} has no checksum beside it")
+        raise DamagedCheckpoint(f"{path.name} has no checksum file")
     if digest(path) not in expected:
-        raise DamagedCheckpoint(f"{path.name} doesn't fit its checksum: cut short or changed")
+        raise DamagedCheckpoint(f"{path.name} doesn't match its checksum: truncated or modified")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # torch's reader raises nearly anything on malformed input
-        raise DamagedCheckpoint(f"{path.name} is no checkpoint: {error}") from None
+        raise DamagedCheckpoint(f"{path.name} is not a checkpoint: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DamagedCheckpoint(f"{path.name} was not written by this program")
     return content
 
 
-class _Hashed:
-    """A file that is hashed as it is written, and that remembers why a write failed."""
+class _HashingFile:
+    """File object that hashes the data it writes and stores the error of a failed write."""
 
     def __init__(self, file: BinaryIO, digest: Any) -> None:
         self._file = file
@@ -99,28 +99,24 @@ class _Hashed:
         self._file.flush()
 
 
-def _save(content: Mapping[str, Any], file: _Hashed) -> None:
+def _save(content: Mapping[str, Any], file: _HashingFile) -> None:
     try:
         torch.save(dict(content), file)  # type: ignore[arg-type]
     except RuntimeError:
-        # torch reports a failed write as an error of its own and loses the reason.
+        # torch raises its own error for a failed write, without the reason.
         if file.error is not None:
             raise file.error from None
         raise
 
 
-def _keep_generation(path: Path, keep: Path) -> None:
-    if _digest_fits(path):
+def _keep_previous(path: Path, keep: Path) -> None:
+    # A damaged file must not replace the intact one before it.
+    if digest(path) in _sums(path):
         copy_checkpoint(path, keep)
 
 
-def _digest_fits(path: Path) -> bool:
-    # A damaged file must not push out the good one before it.
-    return digest(path) in _sums(path)
-
-
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex; raises OSError."""
+    """Return the SHA-256 of a file in hex. Raises OSError."""
     hashed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

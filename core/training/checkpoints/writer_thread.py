@@ -1,54 +1,57 @@
-"""Writing in the background: a slow disk holds up neither the training nor another's turn."""
+"""Background thread for checkpoint writes, so that a slow disk delays no training step."""
 
 import threading
 from collections import deque
 from collections.abc import Callable
 
-Job = Callable[[], None]
+WriteTask = Callable[[], None]
 
 
 class WriterThread:
-    """Runs jobs one after the other in a thread of its own.
+    """Runs write tasks one after the other in its own thread.
 
-    A job that fails with OSError stays first in line and stops the line; `error` says why until
-    `retry` is called. Of several waiting jobs under the same name only the newest is done.
+    A task that raises OSError stays at the head of the queue and stops it; `error` holds the reason
+    until `retry` is called. Of several waiting tasks with the same name, only the newest one runs.
     """
 
     def __init__(self) -> None:
-        self._jobs: deque[tuple[str, Job]] = deque()
+        self._tasks: deque[tuple[str, WriteTask]] = deque()
         self._changed = threading.Condition()
         self._busy = False
         self._closing = False
         self.error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="saver", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="checkpoint-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, name: str, job: Job) -> None:
-        """Put a job in line; takes the place of one of the same name that has not begun."""
+    def submit(self, name: str, task: WriteTask) -> None:
+        """Queue a task; it replaces a waiting one with the same name."""
         with self._changed:
-            waiting = [place for place, (other, _) in enumerate(self._jobs) if other == name]
             first_waiting = 1 if self._busy or self.error else 0
-            places = [place for place in waiting if place >= first_waiting]
-            if places:
-                self._jobs[places[0]] = (name, job)
+            replaced = [
+                place
+                for place, (other, _) in enumerate(self._tasks)
+                if other == name and place >= first_waiting
+            ]
+            if replaced:
+                self._tasks[replaced[0]] = (name, task)
             else:
-                self._jobs.append((name, job))
+                self._tasks.append((name, task))
             self._changed.notify_all()
 
     def retry(self) -> None:
-        """Try the job that failed once more."""
+        """Run the failed task again."""
         with self._changed:
             self.error = None
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is in line or a job has failed; returns whether all is written."""
+        """Wait until the queue is empty or a task has failed; returns whether it is empty."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._jobs or self.error, timeout)
-            return not self._jobs
+            self._changed.wait_for(lambda: not self._tasks or self.error, timeout)
+            return not self._tasks
 
     def close(self) -> None:
-        """End the thread once the line is empty or stuck."""
+        """End the thread once the queue is empty or a task has failed."""
         self.wait()
         with self._changed:
             self._closing = True
@@ -59,24 +62,24 @@ class WriterThread:
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._closing or (bool(self._jobs) and self.error is None)
+                    lambda: self._closing or (bool(self._tasks) and self.error is None)
                 )
                 if self._closing:
                     return
                 self._busy = True
-                job = self._jobs[0][1]
-            error = _outcome(job)
+                task = self._tasks[0][1]
+            error = _run(task)
             with self._changed:
                 self._busy = False
                 self.error = error
                 if error is None:
-                    self._jobs.popleft()
+                    self._tasks.popleft()
                 self._changed.notify_all()
 
 
-def _outcome(job: Job) -> OSError | None:
+def _run(task: WriteTask) -> OSError | None:
     try:
-        job()
+        task()
     except OSError as error:
         return error
     return None

@@ -1,1 +1,1 @@
-"""Cached features of the frozen backbone."""
+"""Cache the features of the frozen backbone."""

@@ -1,4 +1,4 @@
-"""What each phase trains on: pictures, or in phase head the features of a frozen backbone."""
+"""Build the input of each phase: images, or in phase head the features of a frozen backbone."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,17 +18,16 @@ from core.events.types import Warned
 from core.model.build import head_names, train_mode
 from core.model.device import Compute
 from core.model.normalize import NormalizedModel
-from core.training.features.loader import (
-    FeatureLoader,
+from core.training.features.frozen_backbone import (
     FrozenBackbone,
-    PhaseInput,
     is_deterministic,
-    feature_cache_name,
     weights_digest,
 )
-from core.training.features.store import FeatureStore
+from core.training.features.loader import FeatureLoader
+from core.training.features.store import FeatureStore, feature_cache_name
 from core.training.losses import training_loss
 from core.training.mixup import make_mixup
+from core.training.phase_input import PhaseInput
 
 _FEATURE_PACKAGES = ("torch", "torchvision", "timm", "pillow")
 
@@ -40,8 +39,11 @@ def make_phase_inputs(
     computes: Mapping[str, Compute],
     emit: Emit,
 ) -> Mapping[str, PhaseInput]:
-    """Return the feed of each phase. A backbone that isn't a function of its pictures, or a
-    classifier that isn't linear, is fed pictures in phase head too, with a warning."""
+    """Return the input of each phase.
+
+    Phase head trains on images, with a warning, if the backbone isn't deterministic or the
+    classifier isn't linear.
+    """
     train = loaders[0].dataset
     order = EpochOrder(config, train.labels)
 
@@ -49,8 +51,8 @@ def make_phase_inputs(
         loss = training_loss(config, phase, train, computes[phase].device)
         return PhaseInput(net, *loaders, computes[phase], order, loss, net)
 
-    mix = make_mixup(config.phases.full, train.classes, net.normalize)
-    full = replace(image_input("full"), mix=mix)
+    mixer = make_mixup(config.phases.full, train.classes, net.normalize)
+    full = replace(image_input("full"), mixer=mixer)
     if config.compile:
         full = replace(full, net=torch.compile(net))
     return {"head": _head_input(config, net, loaders, image_input("head"), emit), "full": full}
@@ -60,41 +62,38 @@ def _head_input(
     config: Config,
     net: NormalizedModel,
     loaders: tuple[Loader, Loader],
-    pictures: PhaseInput,
+    images: PhaseInput,
     emit: Emit,
 ) -> PhaseInput:
-    compute = pictures.compute
+    compute = images.compute
     if config.phases.head.epochs == 0:
-        return pictures
+        return images
     compute.place_model(net)
-    reason = _why_not(config, net, compute)
-    if reason:
-        text = f"phase head computes its features anew in every epoch: {reason}"
+    obstacle = _obstacle_to_caching(config, net, compute)
+    if obstacle:
+        text = f"phase head can't cache features and computes them in every epoch: {obstacle}"
         emit(Warned(code="features", message=text))
-        return pictures
-    return _feature_input(config, net, loaders, pictures)
+        return images
+    return _feature_input(config, net, loaders, images)
 
 
-def _why_not(config: Config, net: NormalizedModel, compute: Compute) -> str:
+def _obstacle_to_caching(config: Config, net: NormalizedModel, compute: Compute) -> str:
     model = net.model
     if not isinstance(model.get_classifier(), nn.Linear):  # type: ignore[operator]
         return "the classifier of this model isn't a linear layer"
     train_mode(model, frozen=True)
     side = config.data.image_size
     generator = torch.Generator().manual_seed(0)
-    pictures = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
+    images = compute.place_images(torch.randn(2, 3, side, side, generator=generator))
     with compute.autocast():
-        same = is_deterministic(FrozenBackbone(net), pictures)
-    return "" if same else "its frozen backbone gives other features for the same picture"
+        same = is_deterministic(FrozenBackbone(net), images)
+    return "" if same else "the frozen backbone is not deterministic"
 
 
 def _feature_input(
-    config: Config,
-    pixel_net: NormalizedModel,
-    loaders: tuple[Loader, Loader],
-    of_pictures: PhaseInput,
+    config: Config, image_net: NormalizedModel, loaders: tuple[Loader, Loader], images: PhaseInput
 ) -> PhaseInput:
-    model, net, compute = pixel_net.model, FrozenBackbone(pixel_net), of_pictures.compute
+    model, net, compute = image_net.model, FrozenBackbone(image_net), images.compute
     train, val = loaders
     group = train.group
     views = config.phases.head.views
@@ -102,20 +101,20 @@ def _feature_input(
         "weights": weights_digest(model, head_names(model)),
         "model": config.model.name,
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
-        "normalize": (pixel_net.mean.flatten().tolist(), pixel_net.std.flatten().tolist()),
+        "normalize": (image_net.mean.flatten().tolist(), image_net.std.flatten().tolist()),
         "versions": [version(package) for package in _FEATURE_PACKAGES],
-        # A batch in other shares comes out otherwise in the last bits.
+        # Features of a batch in other shards differ in the last bits.
         **({"ranks": group.size, "in_pairs": group.paired_sharding} if group.size > 1 else {}),
     }
 
-    def feature_loader(pictures: Loader, part: str, views: int) -> FeatureLoader:
-        about = {**common, "part": part, "batch_size": pictures.batch_size}
-        open_store = partial(_open_store, config, net, pictures.dataset, about)
-        order = partial(of_pictures.order, "head") if part == "train" else None
-        return FeatureLoader(pictures, net, views, order, open_store, compute.device)
+    def feature_loader(loader: Loader, part: str, views: int) -> FeatureLoader:
+        depends_on = {**common, "part": part, "batch_size": loader.batch_size}
+        open_store = partial(_open_store, config, net, loader.dataset, depends_on)
+        order = partial(images.order, "head") if part == "train" else None
+        return FeatureLoader(loader, net, views, order, open_store, compute.device)
 
     train_source = feature_loader(train, "train", views) if views else train
-    return replace(of_pictures, net=net, train=train_source, val=feature_loader(val, "val", 1))
+    return replace(images, net=net, train=train_source, val=feature_loader(val, "val", 1))
 
 
 def _open_store(
@@ -125,7 +124,7 @@ def _open_store(
     common: Mapping[str, object],
     view: int,
 ) -> FeatureStore:
-    """Open what is kept of one view of a side of the data."""
+    """Open the feature cache of one view of a split."""
     name = feature_cache_name(
         **common,
         view=view,
