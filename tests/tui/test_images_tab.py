@@ -72,7 +72,7 @@ async def test_a_misclassified_image_is_shown_with_its_caption(
         )
         assert names(pilot)[0] == " 99.0%  ducks predicted as birds"
         assert text(pilot, "#images-caption").splitlines() == [
-            "ducks predicted as birds, confidence 99.0%",
+            "ducks predicted as birds (99.0%)",
             "ducks/0.png",
         ]
         assert set(drawn(pilot)) == {"▀"}

@@ -18,7 +18,7 @@ from tui.tabs.base import RunTab
 from tui.terminal import graphics
 from tui.terminal.graphics import PictureView
 from tui.viewmodel import image_list
-from tui.viewmodel.image_list import MISTAKES, Entry
+from tui.viewmodel.image_list import MISCLASSIFIED, Entry
 from tui.viewmodel.images import Loaded
 from tui.widgets.host import host
 
@@ -52,7 +52,8 @@ class ImagesTab(RunTab):
         #images-title { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #images-list, #images-frame { height: 1fr; border: round $foreground 30%; }
         #images-list, #images-frame { border-title-color: $foreground; }
-        #images-list { width: 2fr; max-width: 60; background: $background; padding: 0; }
+        #images-list { width: 2fr; min-width: 38; max-width: 60; }
+        #images-list { background: $background; padding: 0; }
         #images-list { scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #images-frame { width: 3fr; border-subtitle-color: $foreground 60%; }
         #images-frame-body { height: 1fr; align: center middle; overflow: hidden; }
@@ -102,10 +103,10 @@ class ImagesTab(RunTab):
         if not self._view or self._view not in image_list.views(state):
             # Samples are saved first. A view that is already open is not changed.
             samples = list(state.evaluations.samples)
-            self._view = samples[-1] if samples and not state.evaluations.latest else MISTAKES
+            self._view = samples[-1] if samples and not state.evaluations.latest else MISCLASSIFIED
         event = state.evaluations.best if self._best else state.evaluations.latest
-        shown = event if self._view == MISTAKES else state.evaluations.samples.get(self._view)
-        empty = "" if shown else image_list.nothing(state, status, self._view, self._best)
+        shown = event if self._view == MISCLASSIFIED else state.evaluations.samples.get(self._view)
+        empty = "" if shown else image_list.empty_message(state, status, self._view, self._best)
         drawn = (self._view, self._best, empty, len(state.evaluations.samples))
         if self._drawn and self._drawn[0] is shown and self._drawn[1:] == drawn:
             return
@@ -113,16 +114,16 @@ class ImagesTab(RunTab):
         self._take(state, status)
 
     def _take(self, state: RunState, status: str) -> None:
-        mistakes = self._view == MISTAKES
+        errors = self._view == MISCLASSIFIED
         self._entries = (
-            image_list.mistakes(state, self._best)
-            if mistakes
+            image_list.misclassified(state, self._best)
+            if errors
             else image_list.samples(state, self._view, self._folder_of(state))
         )
         self._loaded.clear()
         self.set_class(not self._entries, "-empty")
-        nothing = image_list.nothing(state, status, self._view, self._best)
-        self._empty.update(Content(nothing + self._other_view_hint(state)))
+        message = image_list.empty_message(state, status, self._view, self._best)
+        self._empty.update(Content(message + self._other_view_hint(state)))
         self._title.update(Content(image_list.title(state, self._view, self._best)))
         before = self._names.highlighted
         self._names.clear_options()
@@ -137,7 +138,7 @@ class ImagesTab(RunTab):
         if not others:
             return ""
         return "\nv shows " + (
-            "misclassified images." if others[0] == MISTAKES else "training samples."
+            "misclassified images." if others[0] == MISCLASSIFIED else "training samples."
         )
 
     def _folder_of(self, state: RunState) -> Path:
@@ -202,7 +203,7 @@ class ImagesTab(RunTab):
     def action_best(self) -> None:
         """Show misclassified images of the best epoch, or of the latest one."""
         self._best = not self._best
-        self._view = MISTAKES
+        self._view = MISCLASSIFIED
         self.show(*self._run, slow=True)
 
     def action_move(self, by: int) -> None:

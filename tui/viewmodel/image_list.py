@@ -1,4 +1,4 @@
-"""Which pictures of a run there are to look at, and what is said of each: without a terminal."""
+"""List the misclassified images and training samples of a run, with captions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,66 +14,68 @@ from core.run.state import RunState
 from tui.text.class_metrics import empty_text, epoch_label, other_epoch_hint
 from tui.viewmodel.images import Loaded, load, load_sheet, resolve
 
-MISTAKES = "mistakes"
-_OUTSIDE = "lies outside of its folder: it is not read"
+MISCLASSIFIED = "misclassified"
+_OUTSIDE = "is outside its folder and is not read"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture: its line in the list, what stands below it, and how to come by it."""
+    """An image: its line in the list, its caption, and how to load it."""
 
     line: str
     caption: str
     path: Location | None
-    """What a person may copy."""
+    """File to copy the path of."""
     load: Callable[[], Loaded] = field(compare=False)
 
 
 def views(state: RunState) -> list[str]:
-    """Return what can be looked at: the mistakes, and the samples of each phase."""
-    return [MISTAKES, *state.evaluations.samples]
+    """Return the views: misclassified images, and the training samples of each phase."""
+    return [MISCLASSIFIED, *state.evaluations.samples]
 
 
-def mistakes(state: RunState, best: bool) -> list[Entry]:
-    """Return the most confident mistakes of the latest or the best epoch."""
+def misclassified(state: RunState, best: bool) -> list[Entry]:
+    """Return the most confident errors of the latest or the best epoch."""
     event = state.evaluations.best if best else state.evaluations.latest
-    found = event.mistakes if event else []
-    return [_mistake(state, mistake) for mistake in found]
+    mistakes = event.mistakes if event else []
+    return [_misclassified(state, mistake) for mistake in mistakes]
 
 
 def list_title(state: RunState, view: str, best: bool) -> str:
-    """Return what stands over the list: for mistakes, how many of all it has."""
-    if view != MISTAKES:
-        return "samples"
+    """Return the title of the list; for misclassified images, with the number of errors."""
+    if view != MISCLASSIFIED:
+        return "Training samples"
     event = state.evaluations.best if best else state.evaluations.latest
-    wrong = sum(event.support) - sum(event.correct) if event else 0
+    errors = sum(event.support) - sum(event.correct) if event else 0
     shown = len(event.mistakes) if event else 0
-    return f"surest {shown} of {fmt.count(wrong)}" if shown < wrong else "surest first"
+    if shown < errors:
+        return f"{shown} most confident of {fmt.count(errors)} errors"
+    return "Most confident first"
 
 
-def _mistake(state: RunState, mistake: Mistake) -> Entry:
+def _misclassified(state: RunState, mistake: Mistake) -> Entry:
     truth, predicted = _name(state, mistake.truth), _name(state, mistake.predicted)
-    sure = fmt.percent(mistake.confidence, 1)
-    path = _picture(state, mistake.path)
+    confidence = fmt.percent(mistake.confidence, 1)
+    path = _image(state, mistake.path)
     return Entry(
-        line=f"{sure:>7}  {truth} taken for {predicted}",
-        caption=f"{truth}, taken for {predicted}, {sure} sure\n{printable(mistake.path)}",
+        line=f"{confidence:>6}  {truth} predicted as {predicted}",
+        caption=f"{truth} predicted as {predicted} ({confidence})\n{printable(mistake.path)}",
         path=path,
         load=partial(load, path) if path else partial(Loaded, None, _OUTSIDE),
     )
 
 
 def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
-    """Return the first training pictures of a phase: all together, then each of them."""
+    """Return the first training samples of a phase: all in one sheet, then each alone."""
     event = state.evaluations.samples.get(phase)
     if event is None:
         return []
     sheet = resolve(str(run), event.path)
     count = min(len(event.files), len(event.labels), 64)
     whole = Entry(
-        line=f"all {count} together",
-        caption=f"the first training pictures of phase {printable(phase)}, as the network gets "
-        f"them\n{printable(event.path)}",
+        line=f"all {fmt.counted(count, 'sample')}",
+        caption=f"first training samples of phase {printable(phase)}, as the model receives them\n"
+        f"{printable(event.path)}",
         path=sheet,
         load=partial(load, sheet) if sheet else partial(Loaded, None, _OUTSIDE),
     )
@@ -84,9 +86,9 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Location | None, num
     name, file = _name(state, event.labels[number]), event.files[number]
     return Entry(
         line=f"{number + 1:>3}  {name}",
-        caption=f"{name}, {event.side} × {event.side}, as the network gets it\n"
-        f"made of {printable(file)}",
-        path=_picture(state, file),
+        caption=f"{name}, {event.side} × {event.side}, as the model receives it\n"
+        f"from {printable(file)}",
+        path=_image(state, file),
         load=partial(_cut, sheet, event.side, event.columns, number),
     )
 
@@ -103,31 +105,31 @@ def _name(state: RunState, label: int) -> str:
     return printable(known or f"class {label}")
 
 
-def _picture(state: RunState, path: str) -> Location | None:
+def _image(state: RunState, path: str) -> Location | None:
     return resolve(state.data.root, path) if state.data else None
 
 
 def title(state: RunState, view: str, best: bool) -> str:
-    """Return what is looked at, in words, and the keys that change it."""
+    """Return the title of a view, with the keys that change it."""
     others = views(state)
-    following = others[(others.index(view) + 1) % len(others)] if view in others else MISTAKES
-    keys = ["w why", "y copy"]
+    following = others[(others.index(view) + 1) % len(others)] if view in others else MISCLASSIFIED
+    keys = ["w explain", "y copy"]
     if following != view:
-        name = MISTAKES if following == MISTAKES else f"samples of {printable(following)}"
+        name = "errors" if following == MISCLASSIFIED else f"samples, {printable(following)}"
         keys.insert(0, f"v {name}")
-    if view != MISTAKES:
-        return f"first training pictures of phase {printable(view)} │ {'  '.join(keys)}"
+    if view != MISCLASSIFIED:
+        return f"training samples, {printable(view)} │ {'  '.join(keys)}"
     event = state.evaluations.best if best else state.evaluations.latest
     where = f" · {epoch_label(event, best)}" if event else ""
-    return f"mistakes{where} │ {'  '.join([other_epoch_hint(best), *keys])}"
+    return f"errors{where} │ {'  '.join([other_epoch_hint(best), *keys])}"
 
 
-def nothing(state: RunState, status: str, view: str, best: bool) -> str:
-    """Return why there is no picture, and what to do."""
-    if view != MISTAKES:
-        return "There are no samples of this phase."
+def empty_message(state: RunState, status: str, view: str, best: bool) -> str:
+    """Return why a view has no images."""
+    if view != MISCLASSIFIED:
+        return "No training samples of this phase."
     event = state.evaluations.best if best else state.evaluations.latest
     if event:
-        return "No picture was taken for another class."
-    text = empty_text(state, status, best).replace("Figures by class", "Mistakes")
-    return text.replace("figures by class", "mistakes")
+        return "No misclassified images."
+    text = empty_text(state, status, best).replace("Per-class metrics", "Misclassified images")
+    return text.replace("per-class metrics", "misclassified images")
