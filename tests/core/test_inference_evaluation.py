@@ -1,4 +1,4 @@
-"""An evaluation's figures, against scikit-learn and torchmetrics."""
+"""Evaluation metrics agree with scikit-learn and torchmetrics."""
 
 import math
 from pathlib import Path
@@ -19,10 +19,10 @@ from core import Predictor, load_run
 from core.analysis.class_metrics import Evaluation
 from core.common.errors import SetupError
 from core.inference.bootstrap import (
-    FIGURES,
+    METRICS,
     PerImageResults,
+    confidence_intervals,
     difference_intervals,
-    intervals,
     point_estimates,
 )
 from core.inference.evaluate import PerImageMetrics, evaluate
@@ -32,7 +32,7 @@ from core.training.evaluation_metrics import BINS
 from core.training.metrics import cross_entropy
 
 
-def passed(
+def random_pass(
     count: int, classes: int, seed: int, batch: int
 ) -> tuple[torch.Tensor, torch.Tensor, PerImageMetrics]:
     generator = torch.Generator().manual_seed(seed)
@@ -43,27 +43,27 @@ def passed(
     for first in range(0, count, batch):
         some = slice(first, first + batch)
         loss = cross_entropy(logits[some], labels[some])
-        metrics.add_images(loss, logits[some], labels[some], torch.arange(count)[some])
+        metrics.add_samples(loss, logits[some], labels[some], torch.arange(count)[some])
     return logits, labels, metrics
 
 
 @given(st.integers(1, 200), st.integers(2, 12), st.integers(0, 999), st.integers(1, 64))
 @settings(max_examples=60)
-def test_figures_are_those_of_scikit_learn_and_torchmetrics(
+def test_metrics_agree_with_scikit_learn_and_torchmetrics(
     count: int, classes: int, seed: int, batch: int
 ) -> None:
-    logits, labels, metrics = passed(count, classes, seed, batch)
-    found = point_estimates(metrics.figures())
-    # In double precision, as softmax in single precision may make two classes equal.
+    logits, labels, metrics = random_pass(count, classes, seed, batch)
+    found = point_estimates(metrics.per_image())
+    # In double precision: in single precision softmax may make two classes equal.
     probabilities, guesses = logits.double().softmax(dim=1), logits.argmax(dim=1)
-    there = sorted(set(labels.tolist()))
+    present = sorted(set(labels.tolist()))
     top5 = multiclass_accuracy(logits, labels, classes, "micro", top_k=min(5, classes))
     error = multiclass_calibration_error(probabilities, labels, classes, BINS)
     expected = {
         "top1": sk.accuracy_score(labels, guesses),
         "top5": float(top5),
         "loss": sk.log_loss(labels, probabilities, labels=range(classes)),
-        "macro_f1": sk.f1_score(labels, guesses, labels=there, average="macro", zero_division=0),
+        "macro_f1": sk.f1_score(labels, guesses, labels=present, average="macro", zero_division=0),
         "ece": float(error),
     }
     assert found == pytest.approx(expected, abs=2e-6)
@@ -72,37 +72,38 @@ def test_figures_are_those_of_scikit_learn_and_torchmetrics(
     assert evaluation.calibration_error == pytest.approx(found["ece"], abs=1e-6 * BINS)
 
 
-def made(right: list[bool]) -> PerImageResults:
-    labels = np.zeros(len(right), int)
-    predicted = np.where(right, 0, 1)
-    some = np.full(len(right), 0.5)
-    return PerImageResults(labels, predicted, some, some, np.array(right))
+def results_of(correct: list[bool]) -> PerImageResults:
+    labels = np.zeros(len(correct), int)
+    predicted = np.where(correct, 0, 1)
+    half = np.full(len(correct), 0.5)
+    return PerImageResults(labels, predicted, half, half, np.array(correct))
 
 
-def test_intervals_cover_as_often_as_they_say() -> None:
+def test_intervals_have_their_nominal_coverage() -> None:
     generator = np.random.default_rng(3)
     covered = 0
     for trial in range(100):
-        low, high = intervals(made(list(generator.random(150) < 0.7)), 200, seed=trial)["top1"]
+        results = results_of(list(generator.random(150) < 0.7))
+        low, high = confidence_intervals(results, 200, seed=trial)["top1"]
         covered += low <= 0.7 <= high
     assert 88 <= covered <= 100
 
 
-def test_intervals_depend_on_their_seed_alone() -> None:
-    pictures = made([True] * 30 + [False] * 20)
-    assert intervals(pictures, 50, seed=1) == intervals(pictures, 50, seed=1)
-    assert intervals(pictures, 50, seed=1) != intervals(pictures, 50, seed=2)
-    low, high = intervals(pictures)["top1"]
+def test_intervals_are_reproducible_by_seed() -> None:
+    results = results_of([True] * 30 + [False] * 20)
+    assert confidence_intervals(results, 50, seed=1) == confidence_intervals(results, 50, seed=1)
+    assert confidence_intervals(results, 50, seed=1) != confidence_intervals(results, 50, seed=2)
+    low, high = confidence_intervals(results)["top1"]
     assert low < 0.6 < high and high - low == pytest.approx(
         2 * 1.96 * math.sqrt(0.24 / 50), rel=0.2
     )
 
 
-def test_a_difference_is_judged_on_the_same_pictures() -> None:
-    one = made([True] * 60 + [False] * 40)
-    assert set(difference_intervals(one, one).values()) == {(0.0, 0.0)}
-    better = made([True] * 80 + [False] * 20)
-    low, high = difference_intervals(one, better)["top1"]
+def test_difference_intervals_are_paired() -> None:
+    baseline = results_of([True] * 60 + [False] * 40)
+    assert set(difference_intervals(baseline, baseline).values()) == {(0.0, 0.0)}
+    better = results_of([True] * 80 + [False] * 20)
+    low, high = difference_intervals(baseline, better)["top1"]
     assert 0.1 < low < 0.2 < high < 0.3
 
 
@@ -111,96 +112,94 @@ def predictor(trained: Path) -> Predictor:
     return Predictor(load_run(trained), device="cpu")
 
 
-def test_an_evaluation_agrees_with_the_predictions(photos: Path, predictor: Predictor) -> None:
-    pictures = list_labeled_images(photos, predictor.classes)
-    result = evaluate(predictor, pictures)
-    probabilities = predictor.predict(pictures.paths)
+def test_evaluation_agrees_with_predictions(photos: Path, predictor: Predictor) -> None:
+    images = list_labeled_images(photos, predictor.classes)
+    result = evaluate(predictor, images)
+    probabilities = predictor.predict(images.paths)
     guesses = probabilities.argmax(axis=1)
     assert result.predicted == guesses.tolist()
-    assert result.figures["top1"] == sk.accuracy_score(pictures.labels, guesses)
-    assert result.matrix == sk.confusion_matrix(pictures.labels, guesses).tolist()
-    told = result.to_plain()["per_class"]
-    expected = sk.precision_recall_fscore_support(pictures.labels, guesses, zero_division=np.nan)
-    for label, row in enumerate(told):
+    assert result.metrics["top1"] == sk.accuracy_score(images.labels, guesses)
+    assert result.matrix == sk.confusion_matrix(images.labels, guesses).tolist()
+    per_class = result.to_dict()["per_class"]
+    expected = sk.precision_recall_fscore_support(images.labels, guesses, zero_division=np.nan)
+    for label, row in enumerate(per_class):
         assert row["recall"] == pytest.approx(expected[1][label])
         assert row["support"] == expected[3][label]
 
 
-def test_flip_is_the_mean_of_a_picture_and_its_mirror_image(
-    photos: Path, predictor: Predictor
-) -> None:
-    pictures = list_labeled_images(photos, predictor.classes)
-    result = evaluate(predictor, pictures, tta="flip")
-    images = torch.stack([predictor.transform(Image.open(path)) for path in pictures.paths])
-    both = [predictor.logits(one).double().softmax(dim=1) for one in (images, images.flip(3))]
+def test_flip_averages_an_image_and_its_mirror_image(photos: Path, predictor: Predictor) -> None:
+    images = list_labeled_images(photos, predictor.classes)
+    result = evaluate(predictor, images, tta="flip")
+    inputs = torch.stack([predictor.transform(Image.open(path)) for path in images.paths])
+    both = [predictor.logits(one).double().softmax(dim=1) for one in (inputs, inputs.flip(3))]
     assert result.tta is not None
-    expected = sk.log_loss(pictures.labels, (both[0] + both[1]) / 2)
-    assert result.tta.figures["loss"] == pytest.approx(expected, rel=1e-4)
-    plain = result.figures["loss"]
+    expected = sk.log_loss(images.labels, (both[0] + both[1]) / 2)
+    assert result.tta.metrics["loss"] == pytest.approx(expected, rel=1e-4)
+    plain = result.metrics["loss"]
     assert result.tta.differences["loss"] == pytest.approx(expected - plain, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["five-crop", "multi-scale"])
-def test_other_views_leave_the_plain_figures_as_they_are(
+def test_tta_does_not_change_the_plain_metrics(
     kind: str, photos: Path, predictor: Predictor
 ) -> None:
-    pictures = list_labeled_images(photos, predictor.classes)
-    plain, with_views = evaluate(predictor, pictures), evaluate(predictor, pictures, kind)
-    assert with_views.figures == plain.figures
+    images = list_labeled_images(photos, predictor.classes)
+    plain, with_views = evaluate(predictor, images), evaluate(predictor, images, kind)
+    assert with_views.metrics == plain.metrics
     assert with_views.tta is not None
-    assert with_views.tta.figures != plain.figures
-    assert with_views.tta.figures.keys() == FIGURES.keys()
+    assert with_views.tta.metrics != plain.metrics
+    assert with_views.tta.metrics.keys() == METRICS.keys()
 
 
-def test_what_cant_be_read_is_named_and_left_out(
+def test_unreadable_images_are_reported_and_left_out(
     photos: Path, predictor: Predictor, tmp_path: Path
 ) -> None:
     for label in range(2):
         folder = tmp_path / f"class_{label}"
         folder.mkdir()
         (folder / "good.png").write_bytes((photos / f"class_{label}" / "000.png").read_bytes())
-    (tmp_path / "class_0" / "torn.png").write_bytes(b"\x89PNG")
+    (tmp_path / "class_0" / "truncated.png").write_bytes(b"\x89PNG")
     result = evaluate(predictor, list_labeled_images(tmp_path, predictor.classes))
     assert result.labels == [0, 1]
     ((path, error),) = result.unreadable
-    assert path.endswith("torn.png") and error
+    assert path.endswith("truncated.png") and error
     for file in tmp_path.glob("*/good.png"):
         file.write_bytes(b"")
-    with pytest.raises(SetupError, match="no picture in it can be read"):
+    with pytest.raises(SetupError, match="no image in it can be read"):
         evaluate(predictor, list_labeled_images(tmp_path, predictor.classes))
 
 
-def test_parts_are_found_by_their_names(tmp_path: Path) -> None:
+def test_split_folders_are_found_by_name(tmp_path: Path) -> None:
     for name in ("train/a", "validation/a", "test/b"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / f"{name[0]}.png").touch()
     names = {
-        part: [Path(path).name for path in list_labeled_images(tmp_path, ["a", "b"], part).paths]
-        for part in (None, "val", "train")
+        split: [Path(path).name for path in list_labeled_images(tmp_path, ["a", "b"], split).paths]
+        for split in (None, "val", "train")
     }
     assert names == {None: ["t.png"], "val": ["v.png"], "train": ["t.png"]}
     assert list_labeled_images(tmp_path / "test", ["a", "b"]).labels == [1]
 
 
 @pytest.mark.parametrize(
-    ("classes", "part", "message"),
+    ("classes", "split", "message"),
     [
-        (["x"], None, r"neither a folder of one of the run's classes"),
-        (["a"], None, "no class of this run: b; the run's classes are a"),
+        (["x"], None, r"contains neither a folder of one of the run's classes"),
+        (["a"], None, "not classes of this run: b; the run's classes are a"),
         (["a", "b"], "test", "has no folder test/"),
     ],
 )
-def test_a_folder_of_other_classes_is_refused(
-    classes: list[str], part: str | None, message: str, tmp_path: Path
+def test_folders_that_are_not_classes_are_refused(
+    classes: list[str], split: str | None, message: str, tmp_path: Path
 ) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").touch()
     with pytest.raises(SetupError, match=message):
-        list_labeled_images(tmp_path, classes, part)
+        list_labeled_images(tmp_path, classes, split)
 
 
-def test_a_report_needs_nothing_and_trusts_no_name(
+def test_html_report_is_self_contained_and_escapes_names(
     photos: Path, predictor: Predictor, tmp_path: Path
 ) -> None:
     wrong = tmp_path / "class_1"

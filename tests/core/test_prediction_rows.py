@@ -1,4 +1,4 @@
-"""Files of predictions: what is written is read again, and gone on with wherever it was cut."""
+"""Files of predictions are parsed again, and resumed wherever they were truncated."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from core.inference.predict import ReservoirSample, write_submission
 from core.inference.prediction_rows import CsvFormat, JsonlFormat, PredictionRow, RowFormat
 from core.inference.resumable_output import ResumableOutput, metadata_file
 
-ABOUT = {"sha256": "a" * 64, "precision": "fp32"}
+METADATA = {"sha256": "a" * 64, "precision": "fp32"}
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 odd_paths = st.text(st.sampled_from('ab/ ",\n\r;é写\udcff'), min_size=1, max_size=8)
 shares = st.integers(0, 10**6).map(lambda n: n / 10**6)
@@ -35,7 +35,7 @@ def plain(row: PredictionRow) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("kind", [CsvFormat, JsonlFormat])
 @given(found=st.lists(rows(2), min_size=1, max_size=6), data=st.data())
-def test_cut_anywhere_a_file_goes_on_to_the_same_bytes(
+def test_a_file_truncated_anywhere_is_resumed_to_the_same_bytes(
     kind: type[RowFormat],
     found: list[PredictionRow],
     data: st.DataObject,
@@ -44,37 +44,40 @@ def test_cut_anywhere_a_file_goes_on_to_the_same_bytes(
     folder = tmp_path_factory.mktemp("out")
     form, paths = kind(2), [row.path for row in found]
 
-    def go_on(file: Path) -> list[PredictionRow]:
-        out = ResumableOutput(file, form, ABOUT)
-        done, left = out.after_done(paths)
+    def resume(file: Path) -> list[PredictionRow]:
+        out = ResumableOutput(file, form, METADATA)
+        done, remaining = out.resume(paths)
         before = list(done)
-        rest = list(left)
+        rest = list(remaining)
         assert [row.path for row in before] + rest == paths
         out.append(row for row in found[len(before) :])
         out.close()
         return before
 
-    assert go_on(folder / "whole") == []
+    assert resume(folder / "whole") == []
     whole = (folder / "whole").read_bytes()
     cut = folder / "cut"
     cut.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
     metadata_file(cut).write_bytes(metadata_file(folder / "whole").read_bytes())
-    before = go_on(cut)
+    before = resume(cut)
     assert [plain(row) for row in before] == [plain(row) for row in found[: len(before)]]
     assert cut.read_bytes() == whole
 
 
-def test_csv_is_what_the_csv_module_reads(tmp_path: Path) -> None:
+def test_rows_are_read_by_csv_and_json(tmp_path: Path) -> None:
     form = CsvFormat(2)
-    found = [PredictionRow('a "b",\n.jpg', (("cats", 0.75), ("dogs", 0.25))), PredictionRow("c", (), "no such file")]
-    text = (form.head + b"".join(map(form.line, found))).decode()
+    found = [
+        PredictionRow('a "b",\n.jpg', (("cats", 0.75), ("dogs", 0.25))),
+        PredictionRow("c", (), "no such file"),
+    ]
+    text = (form.header + b"".join(map(form.encode, found))).decode()
     first, second = csv.DictReader(io.StringIO(text, newline=""))
     assert first["path"] == 'a "b",\n.jpg'
     assert (first["label"], float(first["confidence"]), first["error"]) == ("cats", 0.75, "")
     assert (first["label_2"], float(first["confidence_2"])) == ("dogs", 0.25)
     assert (second["label"], second["confidence"], second["error"]) == ("", "", "no such file")
-    told = json.loads(JsonlFormat(2).line(found[1]))
-    assert told == {
+    parsed = json.loads(JsonlFormat(2).encode(found[1]))
+    assert parsed == {
         "path": "c",
         "label": "",
         "confidence": None,
@@ -84,8 +87,8 @@ def test_csv_is_what_the_csv_module_reads(tmp_path: Path) -> None:
 
 
 def written(folder: Path) -> Path:
-    out = ResumableOutput(folder / "p.csv", CsvFormat(1), ABOUT)
-    done, _ = out.after_done([])
+    out = ResumableOutput(folder / "p.csv", CsvFormat(1), METADATA)
+    done, _ = out.resume([])
     assert list(done) == []
     out.append([PredictionRow("a", (("cats", 1.0),)), PredictionRow("b", (("dogs", 0.5),))])
     out.close()
@@ -94,70 +97,73 @@ def written(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("paths", "message"),
-    [(["a", "x"], "row 2 is b, where the pictures now have x"), (["a"], "now have none")],
+    [(["a", "x"], "row 2 is b, but that image is now x"), (["a"], "that image is now none")],
 )
-def test_other_pictures_are_noticed(paths: list[str], message: str, tmp_path: Path) -> None:
-    out = ResumableOutput(written(tmp_path), CsvFormat(1), ABOUT)
+def test_other_images_are_detected(paths: list[str], message: str, tmp_path: Path) -> None:
+    out = ResumableOutput(written(tmp_path), CsvFormat(1), METADATA)
     with pytest.raises(SetupError, match=message):
-        list(out.after_done(paths)[0])
+        list(out.resume(paths)[0])
     out.close()
 
 
 @pytest.mark.parametrize(
-    ("form", "about", "message"),
+    ("form", "metadata", "message"),
     [
-        (CsvFormat(1), {**ABOUT, "sha256": "b"}, "was written with the weights aaaaaaaaaaaaaaaa;"),
-        (CsvFormat(1), {**ABOUT, "precision": "bf16"}, "was written with --precision fp32;"),
-        (CsvFormat(2), ABOUT, "was written with --top 1;"),
-        (JsonlFormat(1), ABOUT, "was written with the form csv;"),
+        (CsvFormat(1), {**METADATA, "sha256": "b"}, "was written with weights aaaaaaaaaaaaaaaa;"),
+        (CsvFormat(1), {**METADATA, "precision": "bf16"}, "was written with --precision fp32;"),
+        (CsvFormat(2), METADATA, "was written with --top 1;"),
+        (JsonlFormat(1), METADATA, "was written with format csv;"),
     ],
 )
-def test_other_weights_and_options_never_share_a_file(
-    form: RowFormat, about: dict[str, str], message: str, tmp_path: Path
+def test_other_weights_or_options_are_refused(
+    form: RowFormat, metadata: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     file = written(tmp_path)
     before = file.read_bytes()
     with pytest.raises(SetupError, match=message):
-        ResumableOutput(file, form, about)
+        ResumableOutput(file, form, metadata)
     assert file.read_bytes() == before
-    out = ResumableOutput(file, form, about, overwrite=True)
-    assert list(out.after_done(["z"])[0]) == []
+    out = ResumableOutput(file, form, metadata, overwrite=True)
+    assert list(out.resume(["z"])[0]) == []
     out.close()
 
 
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("my,own\n")
-    with pytest.raises(SetupError, match="not a file of this command's"):
-        ResumableOutput(tmp_path / "p.csv", CsvFormat(1), ABOUT)
+    with pytest.raises(SetupError, match="was not written by this command"):
+        ResumableOutput(tmp_path / "p.csv", CsvFormat(1), METADATA)
     assert (tmp_path / "p.csv").read_text() == "my,own\n"
 
 
-def test_two_processes_never_write_the_same_file(tmp_path: Path) -> None:
+def test_a_file_is_locked_while_it_is_written(tmp_path: Path) -> None:
     file = written(tmp_path)
-    held = ResumableOutput(file, CsvFormat(1), ABOUT)
+    held = ResumableOutput(file, CsvFormat(1), METADATA)
     with pytest.raises(SetupError, match="being written by another process"):
-        ResumableOutput(file, CsvFormat(1), ABOUT)
+        ResumableOutput(file, CsvFormat(1), METADATA)
     held.close()
-    ResumableOutput(file, CsvFormat(1), ABOUT).close()
+    ResumableOutput(file, CsvFormat(1), METADATA).close()
 
 
-def test_a_submission_has_names_and_classes(tmp_path: Path) -> None:
-    found = [PredictionRow("x/0001.jpg", (("cats", 0.75),)), PredictionRow("y/0002.tar.png", (), "torn")]
+def test_a_submission_has_file_names_and_classes(tmp_path: Path) -> None:
+    found = [
+        PredictionRow("x/0001.jpg", (("cats", 0.75),)),
+        PredictionRow("y/0002.tar.png", (), "truncated"),
+    ]
     write_submission(found, tmp_path / "s.csv")
     assert (tmp_path / "s.csv").read_text() == "ID,Label\n0001,cats\n0002.tar,\n"
 
 
 @given(st.integers(0, 60), st.integers(1, 8))
-def test_a_sample_has_rows_of_the_stream_each_once(count: int, most: int) -> None:
-    sample = ReservoirSample(most)
+def test_a_sample_has_distinct_rows_of_the_stream(count: int, size: int) -> None:
+    sample = ReservoirSample(size)
     for number in range(count):
         sample.add(PredictionRow(str(number)))
     kept = [row.path for row in sample.rows]
-    assert len(kept) == len(set(kept)) == min(most, count)
+    assert len(kept) == len(set(kept)) == min(size, count)
     assert set(kept) <= {str(number) for number in range(count)}
 
 
-def test_a_sample_is_not_only_of_the_beginning() -> None:
+def test_a_sample_covers_the_whole_stream() -> None:
     sample = ReservoirSample(10)
     for number in range(1000):
         sample.add(PredictionRow(str(number)))
@@ -185,22 +191,22 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (["*/*.jpg"], ["a/x.jpg", "b/2.jpg"]),
     ],
 )
-def test_arguments_are_files_folders_and_patterns(
+def test_arguments_are_files_folders_or_patterns(
     arguments: list[str], expected: list[str], tree: Path
 ) -> None:
     assert list(image_paths(arguments)) == expected
 
 
 @pytest.mark.parametrize("argument", [".c/none*", "empty"])
-def test_what_holds_no_picture_is_told_before_anything_is_done(argument: str, tree: Path) -> None:
+def test_an_argument_without_images_is_refused_at_once(argument: str, tree: Path) -> None:
     (tree / "empty").mkdir()
-    with pytest.raises(SetupError, match=r"no (picture|file)"):
+    with pytest.raises(SetupError, match=r"no (image|file)"):
         image_paths(["b", argument])
 
 
-def test_a_name_that_is_no_text_is_kept(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_preserved(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.jpg")
     (tmp_path / name).touch()
     (found,) = image_paths([str(tmp_path)])
     for form in (CsvFormat(1), JsonlFormat(1)):
-        assert form.parse(form.line(PredictionRow(found))).path == found
+        assert form.parse(form.encode(PredictionRow(found))).path == found

@@ -99,7 +99,7 @@ def test_paths_from_standard_input_and_lines_of_text(
     [
         (["nothing", "a.png"], "no run 'nothing'"),
         (["RUN", "a.png", "--out", "p.txt"], "must end in .csv or .jsonl"),
-        (["RUN", "none*.png"], "no file fits this pattern"),
+        (["RUN", "none*.png"], "no file matches this pattern"),
         (["RUN", "a.png", "--submission", "s.csv"], "--submission needs --out FILE"),
         (
             ["RUN", "a.png", "--out", "p.csv", "--submission", "./p.csv"],

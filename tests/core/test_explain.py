@@ -1,4 +1,4 @@
-"""What speaks for a prediction: by networks of which one knows what they look at."""
+"""Explanations of models whose relevant image regions are known."""
 
 import sys
 from dataclasses import replace
@@ -19,8 +19,8 @@ from core.inference.explain import explain
 from core.inference.explanation import Explanation, HeatMap, draw, overlay
 
 
-class LooksAtACorner(nn.Module):
-    """The middle class's logit is the brightness of the upper left quarter alone."""
+class CornerModel(nn.Module):
+    """Model whose class_1 logit depends only on the brightness of the upper left quarter."""
 
     feature_info = ({"module": "stage"},)
 
@@ -34,17 +34,17 @@ class LooksAtACorner(nn.Module):
         return self.fc
 
     def forward(self, images: Tensor) -> Tensor:
-        found = self.stage(images)
-        half = found.shape[2] // 2
-        bright = found[:, :1, :half, :half].mean(dim=(1, 2, 3))
-        nothing = torch.zeros_like(bright)
-        return torch.stack([nothing, 2 * bright, nothing], dim=1)
+        features = self.stage(images)
+        half = features.shape[2] // 2
+        brightness = features[:, :1, :half, :half].mean(dim=(1, 2, 3))
+        zeros = torch.zeros_like(brightness)
+        return torch.stack([zeros, 2 * brightness, zeros], dim=1)
 
 
 @pytest.fixture(scope="module")
 def corner(trained: Path) -> Predictor:
     run = load_run(trained)
-    net = LooksAtACorner().eval().requires_grad_(False)
+    net = CornerModel().eval().requires_grad_(False)
     return Predictor(replace(run, model=net), device="cpu")
 
 
@@ -54,18 +54,18 @@ def white(tmp_path: Path) -> str:
     return str(tmp_path / "white.png")
 
 
-def one(predictor: Predictor, path: str, **options: Any) -> Explanation:
-    (found,) = explain(predictor, [path], **options)
-    assert isinstance(found, Explanation)
-    return found
+def explain_one(predictor: Predictor, path: str, **options: Any) -> Explanation:
+    (explanation,) = explain(predictor, [path], **options)
+    assert isinstance(explanation, Explanation)
+    return explanation
 
 
-def test_occlusion_finds_the_only_place_that_matters(corner: Predictor, white: str) -> None:
-    found = one(corner, white, occlusion=True)
+def test_occlusion_finds_the_only_relevant_region(corner: Predictor, white: str) -> None:
+    found = explain_one(corner, white, occlusion=True)
     heat = found.maps[1].heat
     assert found.target == "class_1"
     assert heat.max() == 1.0
-    reach = 16 + 32 // 7  # a window that begins inside may end outside
+    reach = 16 + 32 // 7  # a window that starts inside may end outside
     assert heat[reach:].max() == heat[:, reach:].max() == 0
     assert heat[:16, :16].min() > 0
     assert 0 < found.maps[1].strongest < found.row.confidence
@@ -78,7 +78,7 @@ def test_grad_cam_is_the_activation_weighted_by_its_mean_gradient(
     predictor = Predictor(run, device="cpu")
     path = str(photos / "class_2" / "004.png")
     for stage in (2, 4):
-        found = one(predictor, path, stage=stage, target="class_2")
+        found = explain_one(predictor, path, stage=stage, target="class_2")
         kept: list[Tensor] = []
 
         def keep(module: nn.Module, given: Any, output: Tensor, kept: list[Tensor] = kept) -> None:
@@ -100,19 +100,19 @@ def test_grad_cam_is_the_activation_weighted_by_its_mean_gradient(
         assert np.abs(found.maps[0].heat - expected).max() < 1e-4
 
 
-def test_explaining_changes_no_prediction_and_keeps_no_gradient(
+def test_explaining_changes_no_prediction_and_leaves_no_gradient(
     trained: Path, photos: Path
 ) -> None:
     predictor = Predictor(load_run(trained), device="cpu")
     path = str(photos / "class_0" / "000.png")
     before = predictor.predict([path])
-    found = one(predictor, path, occlusion=True)
+    found = explain_one(predictor, path, occlusion=True)
     assert found.row.confidence == pytest.approx(before.max())
     assert np.array_equal(predictor.predict([path]), before)
     assert all(parameter.grad is None for parameter in predictor.run.model.parameters())
 
 
-def test_what_cant_be_read_is_a_row_with_its_error(corner: Predictor, white: str) -> None:
+def test_an_unreadable_image_is_a_row_with_its_error(corner: Predictor, white: str) -> None:
     first, second = explain(corner, ["none.png", white])
     assert not isinstance(first, Explanation)
     assert first.error == "no such file"
@@ -122,14 +122,14 @@ def test_what_cant_be_read_is_a_row_with_its_error(corner: Predictor, white: str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stage": 2}, "--stage 2: this network has stages 1 to 1"),
+        ({"stage": 2}, "--stage 2: this model has stages 1 to 1"),
         (
             {"target": "x\x1b"},
-            r"--class x\x1b is no class of this run; its classes are: class_0",
+            r"--class x\x1b is not a class of this run; its classes are: class_0",
         ),
     ],
 )
-def test_a_stage_or_class_that_is_not_there_is_told_at_once(
+def test_an_unknown_stage_or_class_is_reported_before_the_first_image(
     options: dict[str, Any], message: str, corner: Predictor
 ) -> None:
     with pytest.raises(SetupError) as refusal:
@@ -137,7 +137,7 @@ def test_a_stage_or_class_that_is_not_there_is_told_at_once(
     assert message in str(refusal.value)
 
 
-def test_without_the_library_it_says_what_to_install(
+def test_a_missing_captum_names_the_extra_to_install(
     corner: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "captum", None)
@@ -145,25 +145,25 @@ def test_without_the_library_it_says_what_to_install(
         explain(corner, [])
 
 
-def made(*heats: np.ndarray) -> Explanation:
+def explanation_of(*heats: np.ndarray) -> Explanation:
     maps = [HeatMap("m", heat.astype(np.float32), 1.0) for heat in heats]
     return Explanation(None, "a", Image.new("RGB", (4, 4)), maps)  # type: ignore[arg-type]
 
 
-def test_agreement_is_spearmans_with_ties() -> None:
+def test_agreement_is_spearmans_correlation_with_ties() -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):
         one, other = generator.integers(0, 5, (2, 6, 6)) / 5
         expected = spearmanr(one.ravel(), other.ravel()).statistic
-        assert made(one, other).agreement == pytest.approx(expected)
-    assert made(one, np.zeros((6, 6))).agreement is None
-    assert made(one).agreement is None
+        assert explanation_of(one, other).agreement == pytest.approx(expected)
+    assert explanation_of(one, np.zeros((6, 6))).agreement is None
+    assert explanation_of(one).agreement is None
 
 
-def test_without_heat_the_picture_stays_as_it_is(corner: Predictor, white: str) -> None:
-    picture = Image.effect_noise((8, 8), 60).convert("RGB")
+def test_an_overlay_without_heat_equals_the_image(corner: Predictor, white: str) -> None:
+    image = Image.effect_noise((8, 8), 60).convert("RGB")
     cold, hot = np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)
-    assert overlay(picture, cold).tobytes() == picture.tobytes()
-    assert overlay(picture, hot).tobytes() != picture.tobytes()
-    alone, both = (draw(one(corner, white, occlusion=more)).size for more in (False, True))
+    assert overlay(image, cold).tobytes() == image.tobytes()
+    assert overlay(image, hot).tobytes() != image.tobytes()
+    alone, both = (draw(explain_one(corner, white, occlusion=more)).size for more in (False, True))
     assert both[0] > alone[0] and both[1] == alone[1]
