@@ -61,10 +61,11 @@ import fcntl, os, pty, struct, sys, termios
 main, terminal = pty.openpty()
 fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 720, 432))
 sys.__stdout__ = os.fdopen(terminal, "w")
-from tui import graphics
+from tui.terminal import graphics
+from tui.widgets.image_factory import make_image_widget
 assert graphics.cell_pixels() == (9, 18)
 for kind in ("half-blocks", "kitty", "sixel"):
-    graphics.make_picture(kind)
+    make_image_widget(kind)
 assert sys.__stdout__.fileno() == terminal
 from textual_image._terminal import get_cell_size
 assert get_cell_size() == (9, 18)

@@ -1,4 +1,4 @@
-"""The charts' colours: Okabe and Ito's, told apart with every kind of colour vision."""
+"""Chart colors: the Okabe-Ito palette, distinguishable with all kinds of color vision."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from textual.app import App
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours by what they stand for; each has a sign beside it wherever it is used."""
+    """Colors by meaning; each is paired with a symbol wherever it is used."""
 
-    train: Colour
-    val: Colour
-    best: Colour
-    bad: Colour
-    mark: Colour
-    faint: Colour
+    train: Color
+    val: Color
+    best: Color
+    bad: Color
+    mark: Color
+    faint: Color
     """Raw points behind a smoothed line."""
-    star: Colour
-    """Runs that a person has starred."""
-    runs: tuple[Colour, ...]
-    """Runs that are compared."""
+    star: Color
+    """Starred runs."""
+    runs: tuple[Color, ...]
+    """Compared runs."""
 
 
 DARK = Palette(
@@ -66,13 +66,13 @@ LIGHT = Palette(
 )
 
 
-def rgb(colour: Colour) -> str:
-    """Return a colour as rich and Textual write it."""
+def rgb(colour: Color) -> str:
+    """Return a color as rich and Textual write it."""
     return f"rgb({colour[0]},{colour[1]},{colour[2]})"
 
 
-# Where a terminal has sixteen colours the nearest is taken: on white, cyan and yellow, which can
-# hardly be seen there, for blue and orange.
+# With sixteen colors the terminal picks the nearest: on white, cyan and yellow are barely visible,
+# so blue and orange are used.
 _FEW_ON_LIGHT = replace(
     LIGHT,
     train=(0, 0, 170),
@@ -94,13 +94,13 @@ _FEW_ON_LIGHT = replace(
 
 
 def palette_for(dark: bool, few: bool = False) -> Palette:
-    """Return the colours that stand out from a dark or a light background; `few` where the
-    terminal has only sixteen."""
+    """Return colors that contrast with a dark or light background; `few` if the terminal has only
+    sixteen."""
     if dark:
         return DARK
     return _FEW_ON_LIGHT if few else LIGHT
 
 
 def palette_of(app: "App[Any]") -> Palette:
-    """Return the colours for an app's theme and terminal."""
+    """Return the colors for the theme and the terminal of an app."""
     return palette_for(app.current_theme.dark, app.console.color_system == "standard")

@@ -1,4 +1,4 @@
-"""What the app remembers of the person who uses it."""
+"""User preferences of the running app."""
 
 import threading
 
@@ -6,9 +6,9 @@ from core.common.errors import SetupError, os_error_text
 from tui.preferences.settings import Settings, SettingsFile, changed
 
 
-def remembered(theme: str | None, read_only: bool) -> "Preferences":
-    """Return the person's settings, with another theme where one is asked for, which is kept but
-    by a process that may not write; raises SetupError for a theme that there isn't."""
+def load_preferences(theme: str | None, read_only: bool) -> "Preferences":
+    """Return the user's preferences. `theme` replaces the saved theme and is saved unless the
+    process is read-only. Raises SetupError for an unknown theme."""
     from textual.theme import BUILTIN_THEMES
 
     from tui.preferences.themes import THEMES
@@ -24,19 +24,19 @@ def remembered(theme: str | None, read_only: bool) -> "Preferences":
 
 
 class Preferences:
-    """The settings of this session, kept in a file where there is one."""
+    """The settings of this session, saved in a file if there is one."""
 
     def __init__(self, settings: Settings | None = None, file: SettingsFile | None = None) -> None:
-        """Without a file nothing outlives the session."""
+        """Without a file nothing is saved."""
         self.settings = settings or Settings()
-        self.trouble = file.trouble if file else ""
-        """What is wrong with the file, for the person; empty while all is well."""
+        self.error = file.error if file else ""
+        """Problem with the file, shown to the user; empty if there is none."""
         self._file = file
         self._lock = threading.Lock()
 
     def change(self, name: str, value: str) -> None:
-        """Change a setting and keep it, in a thread: the home folder may be slow. A value that it
-        can't have changes nothing."""
+        """Change a setting and save it in a thread, because the home folder may be slow. An invalid
+        value changes nothing."""
         try:
             settings = changed(self.settings, name, value)
         except SetupError:
@@ -48,8 +48,8 @@ class Preferences:
 
     def _write(self) -> None:
         assert self._file is not None
-        with self._lock:  # one after the other, each with what holds by then
+        with self._lock:  # one after the other, each with the values current at that time
             try:
                 self._file.write(self.settings)
             except OSError as error:
-                self.trouble = f"settings can't be kept: {os_error_text(error)}"
+                self.error = f"settings can't be kept: {os_error_text(error)}"

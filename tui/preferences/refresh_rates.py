@@ -1,30 +1,30 @@
-"""How often the screen is brought up to date: a slow link gets less."""
+"""Refresh rates of the screen: fewer updates over a slow connection."""
 
 import os
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """Seconds between two looks at the run, and how many of them go by until charts are drawn."""
+class RefreshRates:
+    """Seconds between updates, and the number of updates per redraw of the charts."""
 
     tick: float
-    ticks_a_chart: int
+    ticks_per_chart: int
 
-    def ticks_in(self, seconds: float) -> int:
-        """Return how many looks there are in this time, at least one."""
+    def ticks_per(self, seconds: float) -> int:
+        """Return the number of updates in this time, at least one."""
         return max(1, round(seconds / self.tick))
 
 
 BANDWIDTHS = {
-    "full": Rates(tick=0.25, ticks_a_chart=4),
-    "half": Rates(tick=0.5, ticks_a_chart=4),
-    "low": Rates(tick=1.0, ticks_a_chart=10),
+    "full": RefreshRates(tick=0.25, ticks_per_chart=4),
+    "half": RefreshRates(tick=0.5, ticks_per_chart=4),
+    "low": RefreshRates(tick=1.0, ticks_per_chart=10),
 }
 
 
-def rates_for(bandwidth: str) -> Rates:
-    """Return the rates by name; `auto` is half of them over SSH, all of them elsewhere."""
+def refresh_rates_for(bandwidth: str) -> RefreshRates:
+    """Return the rates by name; `auto` is half over SSH, full elsewhere."""
     if bandwidth == "auto":
         bandwidth = "half" if os.environ.get("SSH_CONNECTION") else "full"
     return BANDWIDTHS[bandwidth]

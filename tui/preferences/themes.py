@@ -1,4 +1,4 @@
-"""The app's own themes, in the colours of its charts."""
+"""The app's themes, in the colors of its charts."""
 
 from textual.theme import Theme
 
@@ -30,7 +30,7 @@ THEMES = (
         surface="#f0f3f6",
         panel="#dde4ea",
         dark=False,
-        # Not the accent: where there are sixteen colours only, that becomes yellow on white.
+        # Not the accent: with sixteen colors it becomes yellow on white.
         variables={"footer-key-foreground": "#005a8c"},
     ),
 )

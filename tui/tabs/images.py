@@ -16,11 +16,12 @@ from core.common.text import printable
 from core.run.state import RunState
 from tui.tabs.base import RunTab
 from tui.terminal import graphics
-from tui.terminal.graphics import PictureView
 from tui.viewmodel import image_list
 from tui.viewmodel.image_list import MISCLASSIFIED, Entry
-from tui.viewmodel.images import Loaded
+from tui.viewmodel.images import LoadedImage
 from tui.widgets.host import host
+from tui.widgets.image_base import ImageWidget
+from tui.widgets.image_factory import make_image_widget
 
 _CACHED = 12
 """Images that are kept in memory."""
@@ -80,8 +81,8 @@ class ImagesTab(RunTab):
         self._loading = False
         self._explained: Entry | None = None
         """Image whose heatmap is shown, or is being computed."""
-        self._loaded: dict[Entry, Loaded] = {}
-        self._image: PictureView | None = None
+        self._loaded: dict[Entry, LoadedImage] = {}
+        self._image: ImageWidget | None = None
         # Held, not queried: a tick may still arrive while the tab is unmounted.
         self._title = Static(id="images-title", markup=False)
         self._empty = Static(id="images-empty", markup=False)
@@ -171,14 +172,14 @@ class ImagesTab(RunTab):
         finally:
             self._loading = False
 
-    def _put(self, loaded: Loaded) -> None:
+    def _put(self, loaded: LoadedImage) -> None:
         """Show an image, or why there is none."""
         self._problem.display = loaded.image is None
         self._problem.update(Content(f"This image {printable(loaded.problem)}."))
         if self._image is None:
             setting = host(self).preferences.settings.pictures
             kind = graphics.usable(graphics.choose(os.environ, setting))
-            self._image = graphics.make_picture(kind)
+            self._image = make_image_widget(kind)
             self._image.add_class("image")
             self._frame_body.mount(self._image)
         self._image.display = loaded.image is not None

@@ -1,7 +1,8 @@
-"""The same picture in fewer bytes: what Textual writes, without what the terminal knows already.
+"""Reduce the bytes that Textual writes by dropping redundant SGR sequences; the screen is
+identical.
 
-Textual gives each piece of a line its whole style and takes it back behind it: seven bytes of ten
-are colours. Here only what differs from the piece before is sent.
+Textual sets the whole style before each segment and resets it afterwards: seven of ten bytes are
+colors. Here only differences from the previous segment are sent.
 """
 
 import re
@@ -14,7 +15,7 @@ _TOKEN = re.compile(
     r"|(?P<place>\x1b\[\d+;\d+H)"
     r"|(?P<line>\r\n)"
     r"|(?P<text>[^\x1b\r]+)"
-    # Strings (DCS, SOS, PM, APC) hold pictures: whole, whatever is in them.
+    # Strings (DCS, SOS, PM, APC) hold images: kept whole.
     r"|(?P<other>\x1b[PX^_].*?\x1b\\|\x1b\[[0-?]*[ -/]*[@-~]"
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()]?.|.)",
     re.DOTALL,
@@ -32,10 +33,10 @@ class _Style(NamedTuple):
 _PLAIN = _Style()
 
 
-def thrifty(text: str) -> str:
-    """Return terminal output that draws the same; it begins and ends in the plain style.
+def optimize_sgr(text: str) -> str:
+    """Return terminal output that draws the same; it starts and ends in the default style.
 
-    Output with styles of a kind that Textual doesn't write, or left open, comes back as it is.
+    Output with styles that Textual does not write, or that stay open, is returned unchanged.
     """
     try:
         return "".join(_fewer(text))
@@ -64,7 +65,7 @@ def _fewer(text: str) -> Iterator[str]:
 
 
 def _enough(wanted: _Style, there: _Style, text: str) -> _Style:
-    """Return the style to write a text in: blanks show their paper only."""
+    """Return the style in which to write a text: for blanks only the background matters."""
     if not text.strip(" ") and (wanted.added | there.added) <= _UNSEEN_ON_BLANKS:
         return there._replace(paper=wanted.paper)
     return wanted
@@ -72,7 +73,7 @@ def _enough(wanted: _Style, there: _Style, text: str) -> _Style:
 
 @lru_cache(maxsize=4096)
 def _styled(style: _Style, codes: str) -> _Style:
-    """Return a style after an SGR sequence; raises ValueError for codes that are not known."""
+    """Return a style after an SGR sequence; raises ValueError for unknown codes."""
     numbers = iter(codes.split(";"))
     for code in numbers:
         if code in ("", "0"):

@@ -1,4 +1,4 @@
-"""The terminal as the app's own: what native code and workers print never reaches the screen."""
+"""Keep the terminal for the app: output of native code and workers never reaches the screen."""
 
 import io
 import os
@@ -14,14 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tui.terminal.sgr_optimizer import thrifty
+from tui.terminal.sgr_optimizer import optimize_sgr
 
 _OUTPUTS = (1, 2)
 _PATIENT_SECONDS = 0.5
 
 
-# Out of everything that Textual switches on: alternate screen, hidden cursor, mouse, focus, paste,
-# kitty's keyboard, size reports, no line wrap.
+# Leave every mode that Textual enters: alternate screen, hidden cursor, mouse, focus, paste, kitty
+# keyboard, size reports, no line wrap.
 _PLAIN_SCREEN = (
     b"\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
 )
@@ -29,12 +29,12 @@ _PLAIN_SCREEN += b"\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[?2048l\x1b[?7h"
 
 
 class _Screen(io.TextIOWrapper):
-    """The terminal that Textual writes to, in fewer bytes. One that can't be written to any more
-    has hung up, also where no SIGHUP tells so; the writing thread must not die of it."""
+    """The terminal stream for Textual, with fewer bytes. If writing fails the terminal has hung up,
+    even without SIGHUP; the writing thread must survive it."""
 
     def write(self, text: str) -> int:
         try:
-            super().write(thrifty(text))
+            super().write(optimize_sgr(text))
         except OSError:
             os.kill(os.getpid(), signal.SIGHUP)
         return len(text)
@@ -47,21 +47,21 @@ class _Screen(io.TextIOWrapper):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnTerminal:
-    """What the app has of its terminal."""
+class ExclusiveTerminal:
+    """The app's copies of the terminal streams."""
 
     stray: Path
-    """Where stray output goes while there is no run; gone afterwards if nothing was written."""
+    """File for stray output without a run; deleted at the end if it is empty."""
     give_back: Callable[[], None]
-    """Bring the terminal back at once, for a process that ends without leaving the app."""
+    """Restore the terminal immediately, for a process that exits without closing the app."""
 
 
 @contextmanager
-def own_terminal() -> Iterator[OwnTerminal]:
-    """Give the app copies of the terminal, and let descriptors 1 and 2 lead to a file meanwhile.
+def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
+    """Give the app copies of the terminal, and redirect descriptors 1 and 2 to a file meanwhile.
 
-    Textual draws on `sys.__stderr__` and asks `sys.__stdout__` for the size; libraries in C,
-    loader workers and the CUDA runtime write to the bare numbers.
+    Textual draws on `sys.__stderr__` and reads the size from `sys.__stdout__`; C libraries, loader
+    workers and the CUDA runtime write to the descriptors.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -74,7 +74,7 @@ def own_terminal() -> Iterator[OwnTerminal]:
     stray = Path(name)
     redirect_output(stray)
     try:
-        yield OwnTerminal(stray, partial(_give_back, kept[-1], _attributes()))
+        yield ExclusiveTerminal(stray, partial(_give_back, kept[-1], _attributes()))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -96,7 +96,7 @@ def _attributes() -> list[Any] | None:
 
 
 def show_cursor() -> None:
-    """Bring back the cursor that bars hide, for a process that ends without taking them away."""
+    """Show the cursor that progress bars hide, for a process that exits without closing them."""
     if os.isatty(1):
         _write_at_once(1, b"\x1b[?25h")
 
@@ -109,15 +109,15 @@ def _give_back(terminal: int, attributes: list[Any] | None) -> None:
 
 
 def _write_at_once(terminal: int, data: bytes) -> None:
-    # A slow terminal still has a screenful before it; one that takes nothing any more (held by
-    # ctrl+s) must not keep the process.
+    # A slow terminal may still have a screenful to draw; a stopped one (ctrl+s) must not keep the
+    # process alive.
     if select.select([], [terminal], [], _PATIENT_SECONDS)[1]:
         with suppress(OSError):
             os.write(terminal, data)
 
 
 def redirect_output(path: Path) -> None:
-    """Let everything that is written to descriptors 1 and 2 be appended to a file."""
+    """Append everything that is written to descriptors 1 and 2 to a file."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     for number in _OUTPUTS:
         os.dup2(file, number)
@@ -125,7 +125,7 @@ def redirect_output(path: Path) -> None:
 
 
 def detach_terminal() -> None:
-    """Let the app's writes to a terminal that is gone succeed: it waits for them when it ends."""
+    """Let the app's writes to a lost terminal succeed: it waits for them when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and stream.fileno() not in _OUTPUTS:
@@ -134,7 +134,7 @@ def detach_terminal() -> None:
 
 
 def _close(number: int) -> None:
-    # Not through the stream: it would write what it still holds to a terminal that may be gone.
+    # Not through the stream: it would flush its buffer to a terminal that may be lost.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)

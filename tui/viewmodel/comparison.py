@@ -1,4 +1,4 @@
-"""Some runs read side by side, as far as their journals have come."""
+"""Runs of a comparison, read side by side and kept up to date."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from tui.viewmodel.run_source import JournalSource, RunModel
 
 
 class Comparison:
-    """Follows runs of this or any other process. Reading may take a moment: not for the loop."""
+    """Follow runs of this or other processes. Reading may take a moment: not for the event loop."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
@@ -21,7 +21,7 @@ class Comparison:
         self._taken: list[tuple[object, ComparedRun]] = []
 
     def read(self) -> tuple[ComparedRun, ...]:
-        """Return the runs as they are now."""
+        """Return the current state of the runs."""
         if not self._models:
             self._models = [RunModel(JournalSource(path), path) for path in self._paths]
             self._taken = [(None, self._take(number)) for number in range(len(self._paths))]
@@ -36,8 +36,8 @@ class Comparison:
         return tuple(run for _, run in self._taken)
 
     @property
-    def trouble(self) -> str:
-        """Which runs can't be read, and why; empty while all is well."""
+    def error(self) -> str:
+        """Unreadable runs and the reasons; empty if there are none."""
         pairs = zip(self._paths, self._models, strict=False)
         return "; ".join(
             f"{printable(path.name)} can't be read: {printable(model.error)}"

@@ -12,7 +12,7 @@ from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState
 from tui.text.class_metrics import empty_text, epoch_label, other_epoch_hint
-from tui.viewmodel.images import Loaded, load, load_sheet, resolve
+from tui.viewmodel.images import LoadedImage, load, load_sheet, resolve
 
 MISCLASSIFIED = "misclassified"
 _OUTSIDE = "is outside its folder and is not read"
@@ -26,7 +26,7 @@ class Entry:
     caption: str
     path: Location | None
     """File to copy the path of."""
-    load: Callable[[], Loaded] = field(compare=False)
+    load: Callable[[], LoadedImage] = field(compare=False)
 
 
 def views(state: RunState) -> list[str]:
@@ -61,7 +61,7 @@ def _misclassified(state: RunState, mistake: Mistake) -> Entry:
         line=f"{confidence:>6}  {truth} predicted as {predicted}",
         caption=f"{truth} predicted as {predicted} ({confidence})\n{printable(mistake.path)}",
         path=path,
-        load=partial(load, path) if path else partial(Loaded, None, _OUTSIDE),
+        load=partial(load, path) if path else partial(LoadedImage, None, _OUTSIDE),
     )
 
 
@@ -77,7 +77,7 @@ def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
         caption=f"first training samples of phase {printable(phase)}, as the model receives them\n"
         f"{printable(event.path)}",
         path=sheet,
-        load=partial(load, sheet) if sheet else partial(Loaded, None, _OUTSIDE),
+        load=partial(load, sheet) if sheet else partial(LoadedImage, None, _OUTSIDE),
     )
     return [whole, *(_sample(state, event, sheet, number) for number in range(count))]
 
@@ -93,9 +93,9 @@ def _sample(state: RunState, event: ev.SamplesSaved, sheet: Location | None, num
     )
 
 
-def _cut(sheet: Location | None, side: int, columns: int, number: int) -> Loaded:
+def _cut(sheet: Location | None, side: int, columns: int, number: int) -> LoadedImage:
     if sheet is None:
-        return Loaded(None, _OUTSIDE)
+        return LoadedImage(None, _OUTSIDE)
     return load_sheet(sheet, side, columns, number + 1)[number]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a run for the screen: read in a thread, bounded, never trusted."""
+"""Images of a run for the screen: decoded in a thread, bounded, never trusted."""
 
 import os
 import stat
@@ -10,69 +10,69 @@ from core.common.errors import DataError, os_error_text
 from core.data.source import Location
 from core.data.sources import parse_location, source_of
 
-# Pillow is imported where a picture is read: in a thread, and not before someone wants to see one.
+# Pillow is imported where an image is decoded: in a thread, and only when needed.
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _LARGEST_FILE = 64 << 20
 _LARGEST_PIXELS = 50_000_000
 SIDE = 640
-"""Pixels a side that a terminal makes any use of."""
+"""Maximum side (pixels) that a terminal can show."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A picture of at most `SIDE` pixels a side, or the reason why there is none."""
+class LoadedImage:
+    """An image of at most `SIDE` pixels per side, or the reason why there is none."""
 
     image: "Image | None"
     problem: str = ""
 
 
-def load(file: Location) -> Loaded:
-    """Read a picture that may be damaged, huge or gone. Takes a moment; never fails."""
+def load(file: Location) -> LoadedImage:
+    """Decode an image that may be damaged, huge or missing. Takes a moment; never fails."""
     data = _bytes(file)
     if isinstance(data, str):
-        return Loaded(None, data)
+        return LoadedImage(None, data)
     from core.data.decode import UnreadableImage, read_rgb
 
     try:
         too_large = _too_large(data)
         if too_large:
-            return Loaded(None, too_large)
+            return LoadedImage(None, too_large)
         image = read_rgb(data, draft=SIDE)
         image.thumbnail((SIDE, SIDE))
     except UnreadableImage as error:
-        return Loaded(None, f"can't be read: {error}")
-    return Loaded(image)
+        return LoadedImage(None, f"can't be read: {error}")
+    return LoadedImage(image)
 
 
-def load_sheet(file: Location, side: int, columns: int, count: int) -> list[Loaded]:
-    """Read a sheet of samples and cut it into its pictures, each `side` pixels wide and high."""
+def load_sheet(file: Location, side: int, columns: int, count: int) -> list[LoadedImage]:
+    """Decode a sample sheet and cut it into its images, each `side` pixels wide and high."""
     data = _bytes(file)
     if isinstance(data, str):
-        return [Loaded(None, data)] * count
+        return [LoadedImage(None, data)] * count
     from core.data.decode import UnreadableImage, read_rgb
 
     try:
         too_large = _too_large(data)
         if too_large:
-            return [Loaded(None, too_large)] * count
+            return [LoadedImage(None, too_large)] * count
         sheet = read_rgb(data)
     except UnreadableImage as error:
-        return [Loaded(None, f"can't be read: {error}")] * count
+        return [LoadedImage(None, f"can't be read: {error}")] * count
     return [_cut(sheet, side, columns, number) for number in range(count)]
 
 
-def _cut(sheet: "Image", side: int, columns: int, number: int) -> Loaded:
+def _cut(sheet: "Image", side: int, columns: int, number: int) -> LoadedImage:
     row, column = divmod(number, max(1, columns))
     box = (column * side, row * side, (column + 1) * side, (row + 1) * side)
     if side < 1 or box[2] > sheet.width or box[3] > sheet.height:
-        return Loaded(None, "isn't on its sheet")
-    return Loaded(sheet.crop(box))
+        return LoadedImage(None, "isn't on its sheet")
+    return LoadedImage(sheet.crop(box))
 
 
 def _too_large(data: bytes) -> str:
-    """Return why a picture is not decoded: its size stands in its head."""
+    """Return why an image is not decoded, judging by the size in its header."""
     import io
 
     from PIL import Image
@@ -90,7 +90,7 @@ def _too_large(data: bytes) -> str:
 
 
 def _bytes(file: Location) -> bytes | str:
-    """Return what a file holds, or the reason why it isn't read; waits for no pipe."""
+    """Return the content of a file, or the reason why it is not read; does not block on pipes."""
     if not isinstance(file, Path):
         try:
             return source_of(file).read(file, _LARGEST_FILE, retry=False)
@@ -117,8 +117,8 @@ def _bytes(file: Location) -> bytes | str:
 
 
 def resolve(root: str, path: str) -> Location | None:
-    """Return where a picture of the data is, or None for a path that leads out of its folder, as
-    only a damaged journal has one."""
+    """Return the location of an image in the data root, or None for a path that leads out of it, as
+    only a damaged journal has."""
     parts = Path(path).parts
     if not path or Path(path).is_absolute() or ".." in parts:
         return None

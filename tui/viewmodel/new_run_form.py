@@ -1,4 +1,4 @@
-"""The form for a new run without its widgets: fields, and from typed text to a configuration."""
+"""The new-run form without widgets: fields, and from typed text to a configuration."""
 
 import shlex
 from collections.abc import Mapping
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from core.common.nested import flatten
 from core.common.text import printable
 from core.config import load as config_io
+from core.config.devices import DEVICES
 from core.config.schema import Config
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """A line of the form; what is left empty keeps the preset's value."""
+    """A field of the form; an empty field keeps the preset's value."""
 
     key: str
     label: str
@@ -23,7 +24,7 @@ DATA = "data.root"
 MORE = "more"
 FOLDER_REQUIRED = "an image folder is required"
 START = "start"
-"""Where a message stands that belongs to no field."""
+"""Location of messages that belong to no field."""
 
 FIELDS = (
     FormField(DATA, "Data folder", "with one subfolder per class"),
@@ -34,22 +35,22 @@ FIELDS = (
     FormField("data.batch_size", "Batch size", "images per step"),
     FormField("phases.head.epochs", "Head epochs", "maximum; 0 skips the phase"),
     FormField("phases.full.epochs", "Full epochs", "maximum; 0 skips the phase"),
-    FormField("device", "Device", "auto, cpu, cuda or mps"),
+    FormField("device", "Device", ", ".join(DEVICES)),
     FormField(MORE, "Other settings", "KEY=VALUE, separated by spaces"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A past run whose configuration a new one begins with."""
+    """A past run whose configuration is duplicated."""
 
     name: str
-    """What the list calls it."""
+    """Its display name."""
     config: Config
 
 
 class FormError(ValueError):
-    """Something typed can't be used; `key` says beside which field the message belongs."""
+    """Invalid input; `key` is the field to which the message belongs."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -57,7 +58,7 @@ class FormError(ValueError):
 
 
 def placeholders(preset: str, base: Base | None = None) -> dict[str, str]:
-    """Return what each field stands for while it is empty."""
+    """Return the value that each field has while it is empty."""
     config = base.config if base else config_io.load_config(preset)
     flat = flatten(config.model_dump())
     shown = {f.key: flat.get(f.key) for f in FIELDS}
@@ -67,7 +68,7 @@ def placeholders(preset: str, base: Base | None = None) -> dict[str, str]:
 def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None = None) -> Config:
     """Return the configuration that the form describes; raises FormError.
 
-    With a `base` all that is not typed is as in that run, the preset counts for nothing.
+    With a `base` every empty field is as in that run, and the preset is ignored.
     """
     data = typed.get(DATA, "").strip()
     if not demo and not data and not (base and base.config.data.root):
@@ -76,13 +77,12 @@ def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None =
 
 
 def described(preset: str, typed: Mapping[str, str], base: Base | None = None) -> Config:
-    """Return the configuration as far as it is described, a folder or not; raises FormError for
-    what can't be used."""
+    """Return the configuration described so far, with or without a data folder; raises FormError."""
     return _described(preset, typed, is_demo_form(preset, typed, base), base)
 
 
 def is_demo_form(preset: str, typed: Mapping[str, str], base: Base | None) -> bool:
-    """Whether starting the form trains on the built-in pictures."""
+    """Return whether the form starts a run on the built-in images."""
     return base is None and preset == "demo" and not typed.get(DATA, "").strip()
 
 
@@ -91,7 +91,7 @@ def _described(preset: str, typed: Mapping[str, str], demo: bool, base: Base | N
     overrides = [*_typed(typed), *_more(typed.get(MORE, ""))]
     try:
         if demo:
-            from core.demo.config import demo_config  # it makes the form wait if it is read earlier
+            from core.demo.config import demo_config  # importing it earlier would delay the form
 
             return demo_config(overrides)
         values = {DATA: data} if data else {}
@@ -122,7 +122,8 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
 
 
 def check_data(text: str) -> str:
-    """Return why a folder can't be trained on, or nothing; reads folders, so off the loop."""
+    """Return why a folder cannot be trained on, or an empty string; reads folders, so not in the
+    event loop."""
     from core.common.errors import DataError
     from core.common.location import absolute_location
     from core.data.image_folder import check_root

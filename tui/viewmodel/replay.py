@@ -1,4 +1,4 @@
-"""A past run played again: its records come when they came then, only faster."""
+"""Replay of a past run: its records arrive in their original order and timing, only faster."""
 
 import math
 from collections import deque
@@ -14,16 +14,16 @@ from core.run.state import RunState
 from tui.viewmodel.run_source import RunModel
 
 SPEEDS = (1.0, 10.0, 60.0, 600.0, 3600.0, math.inf)
-"""How much faster than it was; the last one is as fast as the journal can be read."""
+"""Playback speeds; the last one is as fast as the journal can be read."""
 FIRST_SPEED = 60.0
 _RECORDS_A_READ = 2000
 _BYTES_A_READ = 1 << 20
 _LONGEST_REST = 10.0
-"""Seconds of then that a pause, or the time between a stop and going on, is played as."""
+"""Seconds of recorded time to which a pause, or the time between stop and resume, is shortened."""
 
 
 class ReplaySource:
-    """Plays a journal by the clock it is given; it can only be watched."""
+    """Play back a journal by a given clock; read-only."""
 
     skipped_lines = 0
     read_only_reason = "this is a replay; nothing is at work here"
@@ -37,53 +37,53 @@ class ReplaySource:
         self._speed = FIRST_SPEED
         self._looked_at = clock()
         self._played: float | None = None
-        """Up to which time of then the run was played; None before its first record."""
+        """Recorded time up to which the run was played; None before its first record."""
 
     @property
     def speed(self) -> float:
-        """How much faster than it was."""
+        """Playback speed."""
         return self._speed
 
     @property
     def at_end(self) -> bool:
-        """Whether all that the journal has was played."""
+        """Whether the whole journal was played."""
         return self._reader.at_end and not self._next
 
     @property
     def position(self) -> float | None:
-        """The time of then (Unix s) that is being shown."""
+        """Return the recorded time (Unix s) that is shown."""
         return self._played
 
     def start(self) -> RunState:
-        """From the beginning."""
+        """Return an empty state: a replay starts at the beginning."""
         return RunState()
 
     def keep(self, state: RunState) -> None:
-        """There is nothing to note: it begins anew each time."""
+        """Do nothing: there is nothing to save."""
 
     @property
     def live(self) -> bool:
-        """Whether more is to come."""
+        """Return whether more records will come."""
         return not self.at_end or is_locked(self.folder)
 
     @property
     def send(self) -> Send | None:
-        """Nobody is there to be asked."""
+        """Return None: a replay takes no commands."""
         return None
 
     def change_speed(self, steps: int) -> None:
-        """Play faster or slower by so many of the known speeds."""
+        """Change the speed by a number of steps."""
         self._advance()
         place = SPEEDS.index(self._speed) + steps
         self._speed = SPEEDS[max(0, min(len(SPEEDS) - 1, place))]
 
     def pause(self) -> None:
-        """Hold the picture, or go on."""
+        """Pause or resume the replay."""
         self._advance()
         self.paused = not self.paused
 
     def read(self) -> Iterator[Record]:
-        """Yield the records whose time has come; raises OSError when they can't be read."""
+        """Yield the records that are due; raises OSError if they cannot be read."""
         self._advance()
         if self.paused:
             return
@@ -105,7 +105,7 @@ class ReplaySource:
         return record.time <= self._played
 
     def _advance(self) -> None:
-        """Let the time of then go on by what has passed on the clock."""
+        """Advance the recorded time by the time passed on the clock."""
         now = self._clock()
         passed = max(0.0, now - self._looked_at)
         self._looked_at = now
@@ -115,7 +115,7 @@ class ReplaySource:
 
 
 class ReplayModel(RunModel):
-    """A run as it was when the replay's time was now."""
+    """A run at the time that the replay shows."""
 
     source: ReplaySource
 
@@ -123,18 +123,18 @@ class ReplayModel(RunModel):
         super().__init__(ReplaySource(path, clock), path)
 
     @property
-    def silence(self) -> float:
-        """A replay keeps nobody waiting for an engine."""
+    def seconds_since_update(self) -> float:
+        """Return 0: a replay waits for no engine."""
         return 0.0
 
     @property
     def training(self) -> bool:
-        """Nothing is at work."""
+        """Return False: no engine is running."""
         return False
 
     @property
     def words(self) -> str:
-        """How it is played, for the first line."""
+        """Return the playback status for the first line."""
         if self.source.at_end:
             return "replay, at its end"
         speed = self.source.speed

@@ -1,4 +1,4 @@
-"""Where a view gets a run's records from, and the way back for commands."""
+"""Sources of a run's records, and the way back for commands."""
 
 import os
 import threading
@@ -20,59 +20,59 @@ from core.run.snapshot import Snapshot
 from core.run.state import RunState
 from core.run.summary import effective_status
 
-# Each bound is about a tenth of a second's work: the screen stays alive while it catches up.
+# Each limit is about a tenth of a second of work: the screen stays responsive while catching up.
 _RECORDS_A_READ = 5000
 _BYTES_A_READ = 1 << 20
 
 
 class RunSource(Protocol):
-    """One run as a stream of records. Nothing here blocks for longer than a bounded read."""
+    """A run as a stream of records. No call blocks for longer than a bounded read."""
 
     def start(self) -> RunState:
-        """Return the state that the first record is to be applied to."""
+        """Return the state to apply the first record to."""
 
     def read(self) -> Iterable[Record]:
-        """Return what is new since the last call, a bounded amount."""
+        """Return the records since the last call, a bounded number."""
 
     def keep(self, state: RunState) -> None:
-        """Note what all records so far have come to, where that spares work the next time."""
+        """Save the state folded so far, if that saves work the next time."""
 
     @property
     def live(self) -> bool:
-        """Whether an engine is at work at the other end, so that more may come."""
+        """Return whether an engine is running, so that more records may come."""
 
     @property
     def send(self) -> Send | None:
-        """How to ask the engine for something; None for a run that can only be watched."""
+        """Function that sends a command; None for a read-only run."""
 
     @property
     def read_only_reason(self) -> str:
-        """Why `send` is None, for the person; empty otherwise."""
+        """Why `send` is None, as a message; empty otherwise."""
 
     @property
     def skipped_lines(self) -> int:
-        """Lines of the journal that could not be read."""
+        """Return the unreadable lines of the journal."""
 
 
 class Engine(Protocol):
-    """What this module needs of `core.session.engine_thread.EngineThread`."""
+    """The part of `core.session.engine_thread.EngineThread` that this module uses."""
 
     def subscribe(self) -> "SimpleQueue[Record]":
-        """Return a queue that gets every record from the first one on."""
+        """Return a queue that gets every record from the first one."""
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
-        """Give this queue nothing any more."""
+        """Stop filling this queue."""
 
     def send(self, command: Command) -> None:
-        """Leave a command for the engine."""
+        """Send a command to the engine."""
 
     @property
     def alive(self) -> bool:
-        """Whether the engine's thread is still at work."""
+        """Return whether the engine thread is running."""
 
 
 class EngineSource:
-    """The run that this very process trains."""
+    """The run that this process trains."""
 
     read_only_reason = ""
     skipped_lines = 0
@@ -82,11 +82,11 @@ class EngineSource:
         self._queue = engine.subscribe()
 
     def start(self) -> RunState:
-        """The queue begins with the run."""
+        """Return an empty state: the queue starts with the run."""
         return RunState()
 
     def read(self) -> Iterator[Record]:
-        """Yield what the engine has emitted since the last call."""
+        """Yield the records that the engine emitted since the last call."""
         for _ in range(_RECORDS_A_READ):
             try:
                 yield self._queue.get_nowait()
@@ -94,43 +94,43 @@ class EngineSource:
                 return
 
     def keep(self, state: RunState) -> None:
-        """The engine writes the journal; nothing else is needed."""
+        """Do nothing: the engine writes the journal."""
 
     def close(self) -> None:
-        """Nobody reads any more, though the engine may go on."""
+        """Stop reading; the engine may continue."""
         self._engine.unsubscribe(self._queue)
 
     @property
     def live(self) -> bool:
-        """Whether the engine's thread is still at work."""
+        """Return whether the engine thread is running."""
         return self._engine.alive
 
     @property
     def send(self) -> Send:
-        """Commands go straight to the engine's mailbox."""
+        """Return the function that puts commands into the engine's mailbox."""
         return self._engine.send
 
 
 class JournalSource:
-    """A run on the disk: a past one, or one that another process trains."""
+    """A run on disk: a past one, or one that another process trains."""
 
     def __init__(self, path: Path, read_only_reason: str = "") -> None:
-        """`read_only_reason` is why this process may not ask for anything, if it may not."""
+        """`read_only_reason` is why this process must not send commands, if so."""
         self.folder = RunFolder(path)
         self._read_only_reason = read_only_reason
         self._snapshot = Snapshot(self.folder.journal, self.folder.snapshot)
         self._reader, self._state = self._snapshot.open()
 
     def start(self) -> RunState:
-        """What the journal told up to the bookmark in the run's folder."""
+        """Return the state from the snapshot in the run folder."""
         return self._state
 
     def read(self) -> Iterator[Record]:
-        """Yield the journal's new records; raises OSError when it can't be read."""
+        """Yield the new records of the journal; raises OSError if it cannot be read."""
         return self._reader.read(_BYTES_A_READ)
 
     def keep(self, state: RunState) -> None:
-        """Move the bookmark now and then, in a thread: the disk may be slow."""
+        """Save a snapshot now and then, in a thread: the disk may be slow."""
         if self._read_only_reason:
             return
         write = self._snapshot.save(self._reader, state)
@@ -139,12 +139,12 @@ class JournalSource:
 
     @property
     def live(self) -> bool:
-        """Whether an engine holds the run's lock."""
+        """Return whether an engine holds the lock of the run."""
         return is_locked(self.folder)
 
     @property
     def send(self) -> Send | None:
-        """Commands go to the engine's process through `commands.jsonl`."""
+        """Return the function that appends commands to `commands.jsonl`."""
         if self._read_only_reason or not self._writable:
             return None
         return partial(append_command, self.folder.commands)
@@ -156,7 +156,7 @@ class JournalSource:
 
     @property
     def read_only_reason(self) -> str:
-        """A run can be steered by whoever may write in its folder."""
+        """Return why the run folder is not writable; empty if it is."""
         if self._read_only_reason:
             return self._read_only_reason
         if self._writable:
@@ -165,22 +165,22 @@ class JournalSource:
 
     @property
     def skipped_lines(self) -> int:
-        """Lines of the journal that could not be read."""
+        """Return the unreadable lines of the journal."""
         return self._reader.skipped.count
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
-    """A run that this process has just started: where its records come from, and its folder."""
+class LaunchedRun:
+    """A run that this process has just started: the source of its records, and its folder."""
 
     source: RunSource
     path: Path | None = None
     shown: Callable[[], object] = lambda: None
-    """To be called when the run is on the screen: its engine lets that be drawn first."""
+    """Call it when the run is on the screen: the engine lets the first frame be drawn."""
 
 
 class RunModel:
-    """A run as the screens see it: its folded state, kept up to date by `pump`."""
+    """A run as screens see it: its folded state, kept up to date by `pump`."""
 
     def __init__(
         self,
@@ -194,10 +194,10 @@ class RunModel:
         self._news_at = clock()
         self.state = source.start()
         self.error = ""
-        """Why the journal can't be read any more; empty while all is well."""
+        """Why the journal cannot be read any more; empty if it can."""
 
     def pump(self) -> bool:
-        """Take in what is new; returns whether anything was."""
+        """Apply new records; return whether there were any."""
         before, news = self.state.seq, self.state.activity_seq
         try:
             for record in self.source.read():
@@ -211,30 +211,30 @@ class RunModel:
         return self.state.seq != before
 
     @property
-    def silence(self) -> float:
-        """Seconds since this process has last heard of work: by its own clock, as another
-        host's may differ."""
+    def seconds_since_update(self) -> float:
+        """Return the seconds since the last activity of the run, by this process's clock, because
+        another host's clock may differ."""
         return self._clock() - self._news_at
 
     @property
     def status(self) -> str:
-        """The state's status, or `interrupted` when the engine is gone without a word."""
+        """Return the status, or `interrupted` if the process exited without recording an end."""
         return effective_status(self.state, self.source.live)
 
     @property
     def training(self) -> bool:
-        """Whether an engine is at work on this run."""
+        """Return whether an engine is training this run."""
         return self.source.live and not self.state.over
 
     @property
     def read_only(self) -> str:
-        """Why nothing can be asked of this run; empty where it can be steered."""
+        """Return why commands cannot be sent; empty if they can."""
         if self.source.send is None:
             return self.source.read_only_reason
         return "" if self.training else "this run is over"
 
     def send(self, command: Command) -> bool:
-        """Ask the engine for something; returns False where the run can only be watched."""
+        """Send a command to the engine; return False for a read-only run."""
         send = self.source.send
         if send is None or self.state.over or not self.source.live:
             return False

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.common.text import printable
 from tui.text.class_metrics import percent_cell
 
@@ -48,12 +48,12 @@ class ConfusionMap(ScrollView, can_focus=False):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._evaluation: Evaluation | None = None
+        self._evaluation: ClassificationReport | None = None
         self._order: Sequence[int] = ()
         self._cursor = (0, 0)
 
     def show(
-        self, evaluation: Evaluation | None, order: Sequence[int], cursor: tuple[int, int]
+        self, evaluation: ClassificationReport | None, order: Sequence[int], cursor: tuple[int, int]
     ) -> None:
         """Draw an evaluation with its classes in an order (labels); the cursor is (row, column)."""
         self._evaluation, self._order, self._cursor = evaluation, order, cursor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from textual.message_pump import MessagePump
 
 from tui.preferences.preferences import Preferences
-from tui.preferences.refresh_rates import Rates
+from tui.preferences.refresh_rates import RefreshRates
 
 if TYPE_CHECKING:
     from core.config.schema import Config
@@ -31,7 +31,7 @@ class Host(Protocol):
     """Services of the app. `tui.app.ConvNextApp` implements it."""
 
     preferences: Preferences
-    rates: Rates
+    rates: RefreshRates
     """How often screens and charts are refreshed."""
     clock: Callable[[], float]
     runs_dir: Path

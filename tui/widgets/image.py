@@ -1,5 +1,5 @@
-"""A picture on the terminal, by a library. Only `tui.terminal.graphics` may import this: the
-library asks the terminal when it is imported."""
+"""Image widgets, from textual-image. Import only through `tui.widgets.image_factory`: the library
+queries the terminal when it is imported."""
 
 import io
 import sys
@@ -11,48 +11,48 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual_image.widget import HalfcellImage, SixelImage, TGPImage
 
-from tui.terminal.graphics import PictureView
+from tui.widgets.image_base import ImageWidget
 
 if TYPE_CHECKING:
     from textual.app import App
 
 
-class HalfBlocks(HalfcellImage, PictureView, Renderable=HalfcellImage._Renderable):
-    """Two pixels a cell, in any terminal that has colours."""
+class HalfBlocks(HalfcellImage, ImageWidget, Renderable=HalfcellImage._Renderable):
+    """Two pixels per cell, for any color terminal."""
 
     def put(self, image: Any) -> None:
-        """Show another picture, or none."""
+        """Show another image, or none."""
         self.image = image
 
 
-class Sixels(SixelImage, PictureView, Renderable=SixelImage._Renderable):
-    """Real pixels, where the terminal has sixels."""
+class Sixels(SixelImage, ImageWidget, Renderable=SixelImage._Renderable):
+    """Real pixels, for terminals with sixels."""
 
     def put(self, image: Any) -> None:
-        """Show another picture, or none."""
+        """Show another image, or none."""
         self.image = image
 
 
-class KittyPicture(TGPImage, PictureView, Renderable=TGPImage._Renderable):
-    """Real pixels, where the terminal knows kitty's protocol.
+class KittyImage(TGPImage, ImageWidget, Renderable=TGPImage._Renderable):
+    """Real pixels, for terminals with kitty's graphics protocol.
 
-    The library sends pictures to kitty past the app. From another thread than the one that
-    writes frames they would end up in the middle of one, and a slow terminal would stop the app:
-    so they are caught and go the way of everything else.
+    The library writes images to the terminal directly. From a thread other than the one that writes
+    frames they could end up inside a frame, and a slow terminal would block the app: so they are
+    captured and sent through the app's driver.
     """
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw the placeholders, after the picture was sent."""
+        """Draw the placeholders after sending the image."""
         with _caught(self.app):
             return super().render_lines(crop)
 
     def put(self, image: Any) -> None:
-        """Show another picture, or none; the one before is deleted from the terminal."""
+        """Show another image, or none; delete the previous one from the terminal."""
         with _caught(self.app):
             self.image = image
 
     def on_unmount(self) -> None:
-        """Leave nothing in the terminal's memory."""
+        """Free the image in the terminal's memory."""
         self.put(None)
 
 
@@ -68,4 +68,4 @@ def _caught(app: "App[object]") -> Iterator[None]:
             app._driver.write(caught.getvalue())
 
 
-CLASSES: dict[str, Any] = {"half-blocks": HalfBlocks, "kitty": KittyPicture, "sixel": Sixels}
+CLASSES: dict[str, Any] = {"half-blocks": HalfBlocks, "kitty": KittyImage, "sixel": Sixels}

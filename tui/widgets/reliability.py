@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from core.analysis.class_metrics import Reliability
+from core.analysis.class_metrics import CalibrationBar
 from tui.preferences.palettes import DARK, Palette, rgb
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -14,7 +14,7 @@ _AXIS = 5
 LEGEND = f"█ accuracy   {_MARK} confidence"
 
 
-def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette = DARK) -> Text:
+def draw(bars: Sequence[CalibrationBar], width: int, height: int, palette: Palette = DARK) -> Text:
     """Return the diagram with axes as `height` lines of at most `width` cells; without bars if
     that is too small."""
     column = min(7, (width - _AXIS) // max(1, len(bars)))
@@ -25,7 +25,9 @@ def draw(bars: Sequence[Reliability], width: int, height: int, palette: Palette 
     return Text("\n", no_wrap=True).join([*lines, _axis(bars, column)])
 
 
-def _row(bars: Sequence[Reliability], row: int, rows: int, column: int, palette: Palette) -> Text:
+def _row(
+    bars: Sequence[CalibrationBar], row: int, rows: int, column: int, palette: Palette
+) -> Text:
     """Return a row of the diagram, counted from the top."""
     label = {0: "100%", rows // 2: " 50%" if rows >= 5 and rows % 2 else ""}.get(row, "")
     line = Text(f"{label:>{_AXIS}}", style="dim", no_wrap=True)
@@ -48,7 +50,7 @@ def _row_of(share: float, rows: int) -> int:
     return min(rows - 1, max(0, math.ceil(share * rows) - 1))
 
 
-def _axis(bars: Sequence[Reliability], column: int) -> Text:
+def _axis(bars: Sequence[CalibrationBar], column: int) -> Text:
     """Return the confidence axis with as many labels as fit."""
     line = ""
     for number, bar in enumerate(bars):
