@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from core.common.color import is_color
+from core.config.devices import Device
 from core.config.optimizers import OPTIMIZERS
 from core.config.phases import FULL, HEAD, PHASES
 
@@ -271,7 +272,7 @@ class Config(_Section):
     """Display name of the run; if left at `run`, the name of the data folder is used."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1029
     """Seed of the split, the image order, augmentation and the new classifier head."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     """Training device; auto tries CUDA, then Apple's MPS, then the CPU."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Autocast type; auto = bf16 on CUDA devices that support it, on CPUs where it measures clearly

@@ -1,1 +1,1 @@
-"""Build, load and place a timm model."""
+"""Build a timm model, load its weights, place it on a device."""

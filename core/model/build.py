@@ -1,4 +1,4 @@
-"""The network: made by timm, its weights loaded, its backbone frozen and thawed."""
+"""Build timm models, load weights, freeze and unfreeze the backbone."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -19,20 +19,20 @@ from core.model.hf_weight_names import reshaped, timm_names
 
 
 class ModelError(SetupError):
-    """A model or its weights that can't be had; one line that says what to do."""
+    """A model that can't be built or loaded; one line with the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsReport:
-    """Where a model's weights come from, and which tensors did not."""
+    """Source of a model's weights, and the tensors that were not loaded."""
 
     source: str
     missing: list[str] = field(default_factory=list)
-    """Tensors of the backbone that the file doesn't hold (or holds in another shape)."""
+    """Backbone tensors that the file lacks or has in another shape."""
     unused: list[str] = field(default_factory=list)
-    """Tensors of the file that the model has no place for at all."""
+    """Tensors of the file that the model doesn't have."""
     new_head: list[str] = field(default_factory=list)
-    """Tensors of the classifier, which the file lacks or holds for other classes."""
+    """Classifier tensors that the file lacks or has for another number of classes."""
 
     def __str__(self) -> str:
         new = f", new classifier ({', '.join(self.new_head)})" if self.new_head else ""
@@ -40,19 +40,21 @@ class WeightsReport:
 
 
 def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module, WeightsReport]:
-    """Make a timm model with a new classifier for `classes` classes.
+    """Build a timm model with a new classifier for `classes` classes.
 
-    What is initialised at random depends on `seed` alone. Raises ModelError.
+    Random initial weights depend on `seed` alone. Raises ModelError.
     """
     pretrained = config.pretrained and config.weights is None
     check_name(config.name)
     torch.manual_seed(derive_seed(seed, "init"))
     try:
         model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
-    except Exception as error:  # anything from a missing network to a wrong pretrained tag
+    except Exception as error:  # anything from a lost connection to a wrong pretrained tag
         raise _creation_error(config, pretrained, error) from error
     if not trainable_head(model):
-        raise ModelError(f"model.name={config.name}: timm knows no classifier in it to train")
+        raise ModelError(
+            f"model.name={printable(config.name)}: the model has no trainable classifier"
+        )
     if config.weights is not None:
         return model, load_weights(model, Path(config.weights))
     source = "timm's pretrained weights" if pretrained else "random weights"
@@ -62,47 +64,47 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
 def load_weights(model: nn.Module, file: Path) -> WeightsReport:
     """Load a local `.safetensors`, `.pth` or `.pt` file into the model.
 
-    Its tensors have timm's names, or those of a ConvNeXt in Hugging Face's transformers. The
-    classifier is left out where its shape differs. Only tensors are read (`weights_only`).
-    Raises ModelError when the file can't be read or has nothing for this model.
+    Tensor names are those of timm, or of a ConvNeXt in Hugging Face's transformers. A classifier
+    of another shape is not loaded. Only tensors are unpickled (`weights_only`). Raises ModelError
+    if the file can't be read or has no weights for this model.
     """
     shown = printable(str(file))
     try:
-        found = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
+        content = load_state_dict(str(file), use_ema=False, device="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"model.weights={shown}: no such file") from None
     except OSError as error:
         raise ModelError(f"model.weights={shown}: {_one_line(error)}") from error
-    except Exception as error:  # the readers raise nearly anything on malformed input
+    except Exception as error:  # malformed input raises nearly any exception
         raise ModelError(
-            f"model.weights={shown} is no weights file that can be read safely: {_one_line(error)}"
+            f"model.weights={shown} can't be read as a weights file: {_one_line(error)}"
         ) from error
-    fitting, unused = _fitting(model, _tensors(found))
-    if not fitting.keys() - head_names(model):
-        raise ModelError(f"model.weights={shown} holds no weights for this model; set model.name")
-    model.load_state_dict(fitting, strict=False)
-    lacking = [name for name in model.state_dict() if name not in fitting]
+    matching, unused = _match(model, _tensors(content))
+    if not matching.keys() - head_names(model):
+        raise ModelError(f"model.weights={shown} has no weights for this model; set model.name")
+    model.load_state_dict(matching, strict=False)
+    not_loaded = [name for name in model.state_dict() if name not in matching]
     head = head_names(model)
     return WeightsReport(
         file.name,
-        missing=[name for name in lacking if name not in head],
+        missing=[name for name in not_loaded if name not in head],
         unused=unused,
-        new_head=[name for name in lacking if name in head],
+        new_head=[name for name in not_loaded if name in head],
     )
 
 
 def model_data_config(model: nn.Module) -> dict[str, object]:
-    """Return mean, std, interpolation and crop that the model was trained with."""
+    """Return mean, std, interpolation and crop of the model's pretrained configuration."""
     return dict(resolve_data_config({}, model=model))
 
 
 def trainable_head(model: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of the classifier alone: what trains in phase `head`."""
+    """Return the parameters of the classifier, the only trainable ones in phase `head`."""
     return list(model.get_classifier().parameters())  # type: ignore[operator]
 
 
 def freeze_backbone(model: nn.Module) -> list[nn.Parameter]:
-    """Let nothing but the classifier take gradients; returns what trains."""
+    """Freeze all parameters except the classifier's; return the trainable ones."""
     model.requires_grad_(False)
     head = trainable_head(model)
     for parameter in head:
@@ -111,15 +113,15 @@ def freeze_backbone(model: nn.Module) -> list[nn.Parameter]:
 
 
 def unfreeze(model: nn.Module) -> list[nn.Parameter]:
-    """Let everything take gradients; returns what trains."""
+    """Unfreeze all parameters and return them."""
     model.requires_grad_(True)
     return list(model.parameters())
 
 
 def train_mode(model: nn.Module, frozen: bool) -> None:
-    """Set train mode, but keep a frozen backbone in eval.
+    """Set train mode, but keep a frozen backbone in eval mode.
 
-    `model.train()` alone would let the frozen part's BatchNorm statistics and dropout move.
+    `model.train()` alone would update BatchNorm statistics and enable dropout in the backbone.
     """
     model.train(not frozen)
     if frozen:
@@ -127,10 +129,10 @@ def train_mode(model: nn.Module, frozen: bool) -> None:
 
 
 def copy_weights(model: nn.Module, known: Mapping[str, Tensor] = {}) -> dict[str, Tensor]:
-    """Return a true copy of all weights and buffers, on the CPU.
+    """Return a copy of all weights and buffers, on the CPU.
 
-    `state_dict()` alone holds references: a 'best' kept that way follows the training. `known`
-    are copies of tensors that have not changed since: they are taken as they are.
+    `state_dict()` holds references, which training keeps changing. `known` are earlier copies of
+    tensors that have not changed since; they are reused.
     """
     return {
         name: known[name] if name in known else value.detach().to("cpu", copy=True)
@@ -139,34 +141,34 @@ def copy_weights(model: nn.Module, known: Mapping[str, Tensor] = {}) -> dict[str
 
 
 def copy_frozen(model: nn.Module) -> dict[str, Tensor]:
-    """Return a copy, on the CPU, of what a frozen backbone can't change: all but the classifier."""
+    """Return a copy, on the CPU, of all weights and buffers of a frozen backbone."""
     head = head_names(model)
     copies = copy_weights(model)
     return {name: value for name, value in copies.items() if name not in head}
 
 
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
-    """Return the number of values in these parameters."""
+    """Return the total number of values of these parameters."""
     return sum(parameter.numel() for parameter in parameters)
 
 
 def check_name(name: str) -> None:
-    """Raise ModelError, with names that are near, for a model that timm doesn't know."""
+    """Raise ModelError, with similar names, for a model that timm doesn't know."""
     if ":" in name or timm.is_model(name):
         return
     known = timm.list_models()
     close = difflib.get_close_matches(name.split(".")[0], known, n=3, cutoff=0.6)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise ModelError(f"model.name={printable(name)} is no model that timm knows{hint}")
+    raise ModelError(f"model.name={printable(name)} is not a timm model{hint}")
 
 
 def _creation_error(config: ModelConfig, pretrained: bool, error: Exception) -> ModelError:
     if not pretrained:
         return ModelError(f"model.name={printable(config.name)}: {_one_line(error)}")
     return ModelError(
-        f"the pretrained weights of {printable(config.name)} can't be had "
-        f"({type(error).__name__}: {_one_line(error)[:160]}); without a network set "
-        "model.weights=FILE, a smaller model.name, or model.pretrained=false"
+        f"the pretrained weights of {printable(config.name)} are not available: "
+        f"{_one_line(error)[:160]}; without a network connection set model.weights=FILE, a cached "
+        "model.name, or model.pretrained=false"
     )
 
 
@@ -174,25 +176,25 @@ def _one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split()))[:300]
 
 
-def _tensors(found: dict[str, object]) -> dict[str, Tensor]:
-    # FileCheckpointWriter of this program and of others wrap the weights.
+def _tensors(content: dict[str, object]) -> dict[str, Tensor]:
+    # Checkpoints of this and of other programs contain the weights under one of these keys.
     for wrapper in ("model", "state_dict"):
-        inner = found.get(wrapper)
+        inner = content.get(wrapper)
         if isinstance(inner, dict):
-            found = inner
+            content = inner
     return timm_names(
-        {k.removeprefix("module."): v for k, v in found.items() if isinstance(v, Tensor)}
+        {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
     )
 
 
-def _fitting(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+def _match(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     own = model.state_dict()
     shaped = {n: reshaped(v, own[n]) if n in own else v for n, v in tensors.items()}
-    fitting = {n: v for n, v in shaped.items() if n in own and own[n].shape == v.shape}
-    return fitting, [name for name in tensors if name not in own]
+    matching = {n: v for n, v in shaped.items() if n in own and own[n].shape == v.shape}
+    return matching, [name for name in tensors if name not in own]
 
 
 def head_names(model: nn.Module) -> set[str]:
-    """Return the names of the classifier's parameters."""
+    """Return the parameter names of the classifier."""
     head = {id(parameter) for parameter in trainable_head(model)}
     return {name for name, parameter in model.named_parameters() if id(parameter) in head}

@@ -1,4 +1,4 @@
-"""Which device, number format and memory layout a run computes with."""
+"""Choose the device, precision and memory format of a run."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -12,12 +12,12 @@ from core.config.schema import Config
 
 
 class DeviceError(SetupError):
-    """A device that was asked for by name and isn't there."""
+    """A requested device that is not available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """The device with how to compute on it."""
+    """A device with the precision and memory format to use on it."""
 
     device: torch.device
     name: str
@@ -25,30 +25,30 @@ class Compute:
     channels_last: bool
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context of the forward pass."""
+        """Return the autocast context of the forward pass."""
         if not self.bf16:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def place_model(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, in the layout that is used there."""
+        """Move a model to the device, in its memory format."""
         if self.channels_last:
             return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
         return model.to(self.device)
 
     def place_images(self, images: Tensor) -> Tensor:
-        """Move pictures (N, C, H, W) to the device, in the layout that is used there; features
-        (N, F) as they are."""
+        """Move images (N, C, H, W) to the device, in its memory format; features (N, F) are only
+        moved."""
         if images.dim() != 4:
             return images.to(self.device, non_blocking=True)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.to(self.device, non_blocking=True, memory_format=layout)
 
     def seed(self, number: int) -> None:
-        """Set the generators that a forward pass draws from.
+        """Seed the generators that a forward pass uses.
 
-        Not by torch.manual_seed: that also looks for every other kind of device, which takes
-        longer than a small step.
+        Not with torch.manual_seed, which also seeds every other kind of device and takes longer
+        than a short step.
         """
         torch.default_generator.manual_seed(number)
         if self.device.type == "cuda":
@@ -62,58 +62,64 @@ class Compute:
 
 
 def compute_options(config: Config) -> list[Compute]:
-    """Return what `device`, `precision` and `memory_format` allow on this machine, the usual way
-    first. Where several are left, which one is fastest is for measuring.
+    """Return the combinations that `device`, `precision` and `memory_format` allow on this machine,
+    the default first. If there are several, a benchmark chooses the fastest.
 
-    Raises DeviceError when a device is asked for that torch can't use here.
+    Raises DeviceError if the requested device is not available.
     """
     device = torch.device(_device_type(config.device))
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else device.type
-    precisions = {"fp32": [False], "bf16": [True], "auto": _usual_precisions(device)}
-    layouts = {"contiguous": [False], "channels_last": [True], "auto": _usual_layouts(device)}
-    ways = [
+    precisions = {"fp32": [False], "bf16": [True], "auto": _auto_precisions(device)}
+    memory_formats = {
+        "contiguous": [False],
+        "channels_last": [True],
+        "auto": _auto_memory_formats(device),
+    }
+    options = [
         Compute(device, name, bf16, channels_last)
         for bf16 in precisions[config.precision]
-        for channels_last in layouts[config.memory_format]
+        for channels_last in memory_formats[config.memory_format]
     ]
-    # What is chosen by the clock may be chosen otherwise the next time.
-    return ways[:1] if config.deterministic else ways
+    # A choice by measured time may differ the next time.
+    return options[:1] if config.deterministic else options
 
 
-def _usual_precisions(device: torch.device) -> list[bool]:
+def _auto_precisions(device: torch.device) -> list[bool]:
     if device.type == "cuda":
         return [torch.cuda.is_bf16_supported()]
     return [False, True] if device.type == "cpu" else [False]
 
 
-def _usual_layouts(device: torch.device) -> list[bool]:
+def _auto_memory_formats(device: torch.device) -> list[bool]:
     return {"cuda": [True, False], "cpu": [False, True]}.get(device.type, [False])
 
 
-def set_deterministic(wanted: bool) -> None:
-    """Let torch use only algorithms that give the same bits every time, or the fastest ones.
+def set_deterministic(enabled: bool) -> None:
+    """Make torch use only deterministic algorithms, or the fastest ones.
 
-    Follows torch's notes on reproducibility. An operation that has no such algorithm then raises
-    RuntimeError with its name.
+    Follows torch's notes on reproducibility. In deterministic mode an operation without a
+    deterministic algorithm raises RuntimeError with its name.
     """
-    if wanted:
-        # cuBLAS reads it when the process first uses it.
+    if enabled:
+        # cuBLAS reads this variable on its first use in the process.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
-    torch.backends.cudnn.deterministic = wanted
-    torch.backends.cudnn.benchmark = not wanted
+    torch.use_deterministic_algorithms(enabled)
+    torch.backends.cudnn.deterministic = enabled
+    torch.backends.cudnn.benchmark = not enabled
 
 
-def _device_type(wanted: str) -> str:
-    usable = {
+def _device_type(requested: str) -> str:
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if wanted == "auto":
-        return next(name for name, works in usable.items() if works)
-    if not usable[wanted]:
-        here = " and ".join(name for name, works in usable.items() if works)
-        raise DeviceError(f"device={wanted}: torch can't use it on this machine, only {here}")
-    return wanted
+    if requested == "auto":
+        return next(name for name, usable in available.items() if usable)
+    if not available[requested]:
+        names = " and ".join(name for name, usable in available.items() if usable)
+        raise DeviceError(
+            f"device={requested} is not available to torch on this machine, only {names}"
+        )
+    return requested

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which is what validation sees and a phase ends with."""
+"""Exponential moving average (EMA) of the weights, used for validation and as a phase's result."""
 
 from collections.abc import Mapping
 
@@ -12,42 +12,42 @@ from core.model.normalize import NormalizedModel
 
 
 class ModelEma:
-    """An exponential moving average of all weights and buffers, by timm's `ModelEmaV3`.
+    """Exponential moving average of all weights and buffers, timm's `ModelEmaV3`.
 
-    Its decay grows to the one asked for, as a phase that begins with good weights takes few steps:
-    after n of them it is at most 1 - n^(-2/3).
+    The decay warms up, because fine-tuning takes few steps: after n steps it is at most
+    1 - n^(-2/3).
     """
 
     def __init__(self, net: NormalizedModel, decay: float, compiled: bool = False) -> None:
-        """The average begins with the weights as they are, on their device."""
-        self._training = net
-        self._average = ModelEmaV3(net, decay=decay, use_warmup=True)
-        self.net = torch.compile(self._average.module) if compiled else self._average.module
-        """From pictures (N, C, H, W) to logits (N, classes), by the averaged weights."""
+        """Start from the current weights, on their device."""
+        self._net = net
+        self._ema = ModelEmaV3(net, decay=decay, use_warmup=True)
+        self.net = torch.compile(self._ema.module) if compiled else self._ema.module
+        """From images (N, C, H, W) to logits (N, classes), with the averaged weights."""
 
     @property
     def model(self) -> nn.Module:
         """The averaged model."""
-        return self._average.module.model  # type: ignore[no-any-return]
+        return self._ema.module.model  # type: ignore[no-any-return]
 
     def update(self, steps: int) -> None:
-        """Take in the weights after the phase's so many steps; waits for nothing."""
-        self._average.update(self._training, step=steps)
+        """Update the average after `steps` steps of the phase; does not synchronize the device."""
+        self._ema.update(self._net, step=steps)
 
     def reset(self) -> None:
-        """Begin anew with the weights as they are."""
-        self._average.set(self._training)
+        """Restart from the current weights."""
+        self._ema.set(self._net)
 
     def copy_weights(self) -> dict[str, Tensor]:
-        """Return a true copy of the averaged weights, on the CPU."""
+        """Return a copy of the averaged weights, on the CPU."""
         return copy_weights(self.model)
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over an average that was copied."""
+        """Load averaged weights from `copy_weights`."""
         self.model.load_state_dict(weights)
 
 
 def make_ema(config: Config, phase: str, net: NormalizedModel) -> ModelEma | None:
-    """Return the average that a phase keeps of a network's weights, if it keeps one."""
+    """Return the EMA of a phase's weights, or None if the phase has none."""
     decay = config.phases.full.ema if phase == "full" else None
     return None if decay is None else ModelEma(net, decay, config.compile)

@@ -1,8 +1,7 @@
-"""Other libraries' names for a ConvNeXt's tensors, as timm's.
+"""Convert ConvNeXt tensor names of Hugging Face's transformers to those of timm.
 
-The names are those of `ConvNextForImageClassification` and `ConvNextV2ForImageClassification` in
-Hugging Face's transformers (`facebook/convnext-*`, `facebook/convnextv2-*`), and of timm's
-`convnext.py`.
+From those of `ConvNextForImageClassification` and `ConvNextV2ForImageClassification`
+(`facebook/convnext-*`, `facebook/convnextv2-*`) to those of timm's `convnext.py`.
 """
 
 import re
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 _PREFIX = re.compile(r"(convnext(v2)?\.)?(?=(embeddings|encoder|layernorm)\.)")
-_MARK = re.compile(r"(convnext(v2)?\.)?embeddings\.patch_embeddings\.weight")
+_TRANSFORMERS_NAME = re.compile(r"(convnext(v2)?\.)?embeddings\.patch_embeddings\.weight")
 _RULES = (
     (re.compile(r"embeddings\.patch_embeddings\."), "stem.0."),
     (re.compile(r"embeddings\.layernorm\."), "stem.1."),
@@ -31,33 +30,33 @@ _IN_BLOCK = (
 
 
 def timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights of transformers with timm's names; others as they are."""
-    if not any(_MARK.fullmatch(name) for name in tensors):
+    """Return weights of transformers under timm's names; other weights unchanged."""
+    if not any(_TRANSFORMERS_NAME.fullmatch(name) for name in tensors):
         return dict(tensors)
     return {_timm_name(name): value for name, value in tensors.items()}
 
 
 def _timm_name(name: str) -> str:
-    bare = _PREFIX.sub("", name, count=1)
-    for pattern, ours in _RULES:
-        if pattern.match(bare):
-            found = pattern.sub(ours, bare, count=1)
-            return _in_block(found) if found.startswith("stages.") else found
+    stripped = _PREFIX.sub("", name, count=1)
+    for pattern, replacement in _RULES:
+        if pattern.match(stripped):
+            renamed = pattern.sub(replacement, stripped, count=1)
+            return _rename_in_block(renamed) if renamed.startswith("stages.") else renamed
     return name
 
 
-def _in_block(name: str) -> str:
-    for theirs, ours in _IN_BLOCK:
-        name = name.replace(theirs, ours)
+def _rename_in_block(name: str) -> str:
+    for old, new in _IN_BLOCK:
+        name = name.replace(old, new)
     return name
 
 
 def reshaped(value: Tensor, like: Tensor) -> Tensor:
-    """Return a tensor in the shape of another that holds the same values otherwise.
+    """Return `value` in the shape of `like`, if they differ only in dimensions of size one.
 
-    Only dimensions of size one differ between the libraries: a linear layer's weights (O, I) are
-    those of a 1x1 convolution (O, I, 1, 1), as in timm's smaller models; transformers' response
-    normalisation has (1, 1, 1, C) for (C,).
+    The libraries differ in these: the weights (O, I) of a linear layer are those of a 1x1
+    convolution (O, I, 1, 1), as in timm's smaller models; global response normalization in
+    transformers has (1, 1, 1, C) instead of (C,).
     """
     same = [n for n in value.shape if n != 1] == [n for n in like.shape if n != 1]
     return value.reshape(like.shape) if same else value

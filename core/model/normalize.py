@@ -1,4 +1,4 @@
-"""From the bytes of pictures to what a network takes, on the network's own device."""
+"""Normalize uint8 images on the model's device."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 
 class NormalizedModel(nn.Module):
-    """A network that takes pictures as bytes and normalises them itself.
+    """Model that normalizes uint8 images before the forward pass.
 
-    Bytes are a quarter of what would otherwise be copied between processes and to the device. The
-    arithmetic is that of torchvision's ToTensor and Normalize, in the same order.
+    uint8 images are a quarter of the size of float32 to copy between processes and to the device.
+    Arithmetic and order of operations are those of torchvision's ToTensor and Normalize.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-        """`mean` and `std` are those of the model's channels, for pictures from 0 to 1."""
+        """`mean` and `std` are per channel, of values from 0 to 1."""
         super().__init__()
         self.model = model
         device = next(model.parameters()).device
@@ -25,15 +25,14 @@ class NormalizedModel(nn.Module):
             self.register_buffer(name, torch.tensor(values, device=device)[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (N, classes) of pictures (N, C, H, W): uint8, or float32 that is
-        normalize already."""
+        """Return the logits (N, classes) of images (N, C, H, W): uint8, or normalized float32."""
         if images.dtype == torch.uint8:
             images = self.normalize(images)
         return self.model(images)  # type: ignore[no-any-return]
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Return pictures (N, C, H, W) as the model takes them, float32 and in memory of their
-        own: uint8, or float32 that is normalize already."""
+        """Return images (N, C, H, W), uint8 or already normalized float32, as normalized float32
+        in new memory."""
         if images.dtype != torch.uint8:
             return images.clone()
         return images.float().div_(255).sub_(self.mean).div_(self.std)

@@ -1,4 +1,4 @@
-"""Training as a function."""
+"""`core.fit` trains a run in the calling process."""
 
 import subprocess
 import sys
@@ -17,29 +17,29 @@ from tests.tools.processes import fork_server
 from tests.tui.command import environment
 
 
-def test_a_run_goes_to_its_end_and_is_told_to_the_caller(photos: Path, tmp_path: Path) -> None:
-    told: list[ev.Event] = []
+def test_a_run_finishes_and_its_events_reach_the_caller(photos: Path, tmp_path: Path) -> None:
+    events: list[ev.Event] = []
     run = fit(
         overrides=[*SMALL, "phases.full.epochs=0"],
         values={"data.root": str(photos)},
         runs_dir=tmp_path,
-        on_event=told.append,
+        on_event=events.append,
     )
     assert run.outcome == "finished"
     assert run.folder.parent == tmp_path
     written, _ = replay(run.folder / "events.jsonl")
-    assert [repr(record.event) for record in written] == [repr(event) for event in told]
+    assert [repr(record.event) for record in written] == [repr(event) for event in events]
     assert run.summary.best_val_top1 == load_run(run).metrics["val_top1"]
     assert not is_locked(RunFolder(run.folder))
 
 
-def test_what_cant_begin_leaves_nothing_behind(tmp_path: Path, photos: Path) -> None:
-    with pytest.raises(SetupError, match="no model that timm knows"):
+def test_a_run_that_cannot_start_leaves_no_files(tmp_path: Path, photos: Path) -> None:
+    with pytest.raises(SetupError, match="is not a timm model"):
         fit(small_config(photos, "model.name=convnext_none"), runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_that_fails_says_why_and_where(tmp_path: Path, photos: Path) -> None:
+def test_a_failed_run_reports_the_reason_and_its_folder(tmp_path: Path, photos: Path) -> None:
     config = small_config(photos, "phases.head.lr=1e30", "nonfinite=stop", "clip_grad_norm=null")
     with pytest.raises(TrainingFailed, match="not finite") as failure:
         fit(config, runs_dir=tmp_path)
@@ -47,7 +47,7 @@ def test_a_run_that_fails_says_why_and_where(tmp_path: Path, photos: Path) -> No
     assert (failure.value.folder / "events.jsonl").exists()
 
 
-def test_an_exception_of_the_caller_stops_the_run_with_a_checkpoint(
+def test_an_exception_of_the_callback_stops_the_run_with_a_checkpoint(
     tmp_path: Path, photos: Path
 ) -> None:
     def interrupt(event: ev.Event) -> None:
@@ -64,7 +64,7 @@ def test_an_exception_of_the_caller_stops_the_run_with_a_checkpoint(
 
 @pytest.mark.parametrize("is_new", slow_except([False, True], False))
 @pytest.mark.parametrize("from_stdin", [False, True])
-def test_a_script_without_a_guard_trains_once_with_workers(
+def test_a_script_without_a_main_guard_trains_once_with_workers(
     from_stdin: bool, is_new: bool, photos: Path, tmp_path: Path
 ) -> None:
     script = (

@@ -1,4 +1,4 @@
-"""Weights with the names of Hugging Face's transformers."""
+"""Weights under the tensor names of Hugging Face's transformers."""
 
 from pathlib import Path
 
@@ -59,11 +59,11 @@ def as_transformers(model: torch.nn.Module, prefix: str) -> dict[str, Tensor]:
         ("test_convnext", "convnext."),
         ("test_convnext", ""),
         ("convnext_atto", "convnext."),  # its MLPs are 1x1 convolutions
-        ("convnextv2_atto", "convnextv2."),  # global response normalisation, no layer scale
+        ("convnextv2_atto", "convnextv2."),  # global response normalization, no layer scale
     ],
 )
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_checkpoint_of_transformers_is_the_same_network(
+def test_a_checkpoint_of_transformers_loads_completely(
     name: str, prefix: str, suffix: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(3)
@@ -81,7 +81,7 @@ def test_a_checkpoint_of_transformers_is_the_same_network(
     assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
 
 
-def test_its_classifier_is_left_out_for_other_classes(tmp_path: Path) -> None:
+def test_its_classifier_is_not_loaded_for_other_classes(tmp_path: Path) -> None:
     original = timm.create_model("test_convnext", num_classes=5)
     file = tmp_path / "model.safetensors"
     safetensors.torch.save_file(as_transformers(original, "convnext."), file)
@@ -93,13 +93,13 @@ def test_its_classifier_is_left_out_for_other_classes(tmp_path: Path) -> None:
     assert torch.equal(stem, original.state_dict()["stem.0.weight"])
 
 
-def test_names_of_timm_and_of_others_stay_as_they_are() -> None:
+def test_names_of_timm_and_of_other_libraries_are_unchanged() -> None:
     one = torch.zeros(1)
     names = ["stem.0.weight", "encoder.stages.0.layers.0.dwconv.weight", "classifier.weight"]
     assert timm_names(dict.fromkeys(names, one)).keys() == set(names)
 
 
-def test_only_dimensions_of_size_one_are_added_or_left_out() -> None:
+def test_only_dimensions_of_size_one_are_added_or_removed() -> None:
     value = torch.arange(6).reshape(2, 3)
     assert torch.equal(reshaped(value, torch.zeros(2, 3, 1, 1))[:, :, 0, 0], value)
     for other in (torch.zeros(3, 2), torch.zeros(6), torch.zeros(2, 3, 2)):

@@ -1,4 +1,4 @@
-"""The network: names, weights from a file, and what is frozen."""
+"""Building models, loading weights, freezing the backbone."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def weights_file(path: Path, classes: int = 7, drop: str = "", add: str = "") ->
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "w.pt"])
-def test_weights_are_loaded_but_for_a_classifier_of_other_classes(
+def test_weights_are_loaded_except_a_classifier_of_other_classes(
     name: str, tmp_path: Path
 ) -> None:
     file = weights_file(tmp_path / name)
@@ -52,20 +52,20 @@ def test_weights_are_loaded_but_for_a_classifier_of_other_classes(
         assert torch.equal(value, original[tensor]) != tensor.startswith("head.fc."), tensor
 
 
-def test_a_classifier_that_fits_is_loaded_too(tmp_path: Path) -> None:
+def test_a_matching_classifier_is_loaded_too(tmp_path: Path) -> None:
     file = weights_file(tmp_path / "w.pth", classes=3)
     model, report = build_model(plain(weights=str(file)), 3, seed=1)
     assert str(report) == "w.pth"
     assert torch.equal(model.state_dict()["head.fc.bias"], torch.load(file)["head.fc.bias"])
 
 
-def test_what_is_missing_and_what_has_no_place_is_named(tmp_path: Path) -> None:
+def test_missing_and_unused_tensors_are_reported(tmp_path: Path) -> None:
     file = weights_file(tmp_path / "w.pth", drop="stem.0.weight", add="extra.bias")
     _, report = build_model(plain(weights=str(file)), 3, seed=1)
     assert (report.missing, report.unused) == (["stem.0.weight"], ["extra.bias"])
 
 
-def test_weights_of_this_programs_checkpoints_are_unwrapped(tmp_path: Path) -> None:
+def test_weights_in_a_checkpoint_are_unwrapped(tmp_path: Path) -> None:
     state = torch.load(weights_file(tmp_path / "w.pth"))
     torch.save(
         {"model": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "c.pt"
@@ -76,7 +76,7 @@ def test_weights_of_this_programs_checkpoints_are_unwrapped(tmp_path: Path) -> N
 
 
 class Evil:
-    """Runs a command when it is unpickled without care."""
+    """Runs a command when it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -85,9 +85,9 @@ class Evil:
         return (Path.touch, (self.target,))
 
 
-def test_a_weights_file_made_with_malice_runs_nothing(tmp_path: Path) -> None:
+def test_a_malicious_weights_file_runs_nothing(tmp_path: Path) -> None:
     torch.save({"model": Evil(tmp_path / "owned")}, tmp_path / "w.pth")
-    with pytest.raises(ModelError, match="no weights file that can be read safely"):
+    with pytest.raises(ModelError, match="can't be read as a weights file"):
         build_model(plain(weights=str(tmp_path / "w.pth")), 3, seed=1)
     assert not (tmp_path / "owned").exists()
 
@@ -96,7 +96,7 @@ def test_a_weights_file_made_with_malice_runs_nothing(tmp_path: Path) -> None:
     ("content", "message"),
     [(None, "no such file"), (b"", "w.pth"), (b"junk", "w.pth")],
 )
-def test_a_file_that_is_none_is_refused_in_one_line(
+def test_an_invalid_weights_file_is_an_error_of_one_line(
     content: bytes | None, message: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "w.pth"
@@ -107,18 +107,18 @@ def test_a_file_that_is_none_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "w.pth")
-    with pytest.raises(ModelError, match=r"holds no weights for this model; set model\.name"):
+    with pytest.raises(ModelError, match=r"has no weights for this model; set model\.name"):
         build_model(plain(weights=str(tmp_path / "w.pth")), 3, seed=1)
 
 
-def test_a_name_that_timm_does_not_know_has_a_suggestion() -> None:
+def test_an_unknown_model_name_gets_suggestions() -> None:
     with pytest.raises(ModelError, match="did you mean convnext_tiny"):
         build_model(plain(name="convnext_tny"), 3, seed=1)
 
 
-def test_pretrained_weights_without_a_network_say_what_to_do(
+def test_unavailable_pretrained_weights_name_the_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -127,10 +127,10 @@ def test_pretrained_weights_without_a_network_say_what_to_do(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError) as refusal:
         build_model(ModelConfig(name="convnext_atto.d2_in1k"), 3, seed=1)
-    words = str(refusal.value)
-    for advice in ("model.weights=FILE", "a smaller model.name", "model.pretrained=false"):
-        assert advice in words
-    assert "\n" not in words
+    message = str(refusal.value)
+    for advice in ("model.weights=FILE", "a cached model.name", "model.pretrained=false"):
+        assert advice in message
+    assert "\n" not in message
 
 
 def test_the_new_classifier_depends_on_the_seed_alone() -> None:
@@ -144,13 +144,13 @@ def test_the_new_classifier_depends_on_the_seed_alone() -> None:
     assert not torch.equal(a_fc, c_fc)
 
 
-def test_frozen_means_the_classifier_alone_trains_and_the_rest_is_in_eval() -> None:
+def test_a_frozen_backbone_is_in_eval_mode_and_only_the_classifier_trains() -> None:
     model, _ = build_model(plain(), 3, seed=1)
-    trains = freeze_backbone(model)
+    trainable = freeze_backbone(model)
     train_mode(model, frozen=True)
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     assert names == ["head.fc.weight", "head.fc.bias"]
-    assert len(trains) == 2
+    assert len(trainable) == 2
     assert [name for name, module in model.named_modules() if module.training] == ["head.fc"]
     assert len(unfreeze(model)) == len(list(model.parameters()))
     train_mode(model, frozen=False)

@@ -12,7 +12,7 @@ from core.forecast.device_memory import DeviceMemory
 from core.forecast.forecast import DataSummary
 from core.forecast.model_info import ModelInfo
 from core.forecast.throughput_history import ThroughputHistory
-from tests.core.test_outlook import folder
+from tests.core.test_forecast import folder
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
 from tui.preferences.palettes import DARK

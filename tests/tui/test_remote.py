@@ -141,4 +141,4 @@ def test_detach_starts_a_run_without_a_terminal(photos: Path, tmp_path: Path) ->
 def test_detach_reports_why_a_run_can_not_start(photos: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(photos), *SMALL, "--set", "model.name=no_such_net"]
     done = run("--detach", *arguments, cwd=tmp_path)
-    assert (done.returncode, "no model that timm knows" in done.stderr) == (2, True)
+    assert (done.returncode, "is not a timm model" in done.stderr) == (2, True)

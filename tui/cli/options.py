@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from core.config.devices import DEVICES
+
 DEFAULT_RUNS_DIR = "runs"
-DEVICES = ("auto", "cpu", "cuda", "mps")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
