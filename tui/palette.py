@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
-from tui.preferences.settings import CHOICES, MEANINGS
+from tui.preferences.settings import CHOICES, DESCRIPTIONS
 from tui.widgets.host import host
 
 
@@ -33,7 +33,7 @@ def palette_commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCo
     for name, values in CHOICES.items():
         for value in values:
             yield SystemCommand(
-                f"Set {name} = {value}", MEANINGS[name], partial(set_preference, name, value)
+                f"Set {name} = {value}", DESCRIPTIONS[name], partial(set_preference, name, value)
             )
 
 
