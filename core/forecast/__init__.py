@@ -1,1 +1,1 @@
-"""Predict model size, memory and time of a configuration."""
+"""Forecast model size, memory and training time of a configuration."""

@@ -1,4 +1,4 @@
-"""How much memory the device has that a run would train on, known without torch."""
+"""Read the memory of the training device without importing torch."""
 
 import contextlib
 import sys
@@ -17,15 +17,16 @@ class DeviceMemory:
 
 
 def device_memory(device: str) -> DeviceMemory | None:
-    """Return the memory of `auto`, `cpu`, `cuda` or `mps`; None where nothing can be known of it.
+    """Return the memory of the device `auto`, `cpu`, `cuda` or `mps`; None if it is unknown.
 
-    Of several GPUs it is the one with the least free, as torch may number them otherwise.
+    Of several GPUs it is the one with the least free memory, because torch may number them in
+    another order.
     """
     gpu = _gpu() if device in ("auto", "cuda") else None
     if gpu is not None or device == "cuda":
         return gpu
     host = psutil.virtual_memory()
-    # Apple's GPUs use the host's memory.
+    # Apple GPUs use the host's memory.
     name = "RAM, shared with the GPU" if device == "mps" or sys.platform == "darwin" else "RAM"
     return DeviceMemory(name, host.total, host.available)
 
@@ -33,7 +34,7 @@ def device_memory(device: str) -> DeviceMemory | None:
 def _gpu() -> DeviceMemory | None:
     import pynvml
 
-    # A missing or broken driver shows itself in many ways.
+    # A missing or broken driver raises many kinds of errors.
     with contextlib.suppress(Exception):
         pynvml.nvmlInit()
         try:
@@ -41,14 +42,14 @@ def _gpu() -> DeviceMemory | None:
                 pynvml.nvmlDeviceGetHandleByIndex(index)
                 for index in range(pynvml.nvmlDeviceGetCount())
             ]
-            rooms = [_of(handle) for handle in handles]
+            memories = [_memory_of(handle) for handle in handles]
         finally:
             pynvml.nvmlShutdown()
-        return min(rooms, key=lambda room: room.free, default=None)
+        return min(memories, key=lambda memory: memory.free, default=None)
     return None
 
 
-def _of(handle: object) -> DeviceMemory:
+def _memory_of(handle: object) -> DeviceMemory:
     import pynvml
 
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)

@@ -1,4 +1,4 @@
-"""What a configuration would come to, said before anything is trained: pictures, memory, time."""
+"""Forecast images per split, memory and training time of a configuration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,42 +13,43 @@ from core.forecast.model_info import ModelInfo
 from core.forecast.throughput_history import ThroughputHistory
 
 _TRANSIENT = 1.2
-"""Peak memory of a training step over what it keeps for the backward pass: 1.13 to 1.17 measured
-with ConvNeXt atto and tiny."""
+"""Ratio of a training step's peak memory to the activations saved for the backward pass: 1.13 to
+1.17 measured with ConvNeXt atto and tiny."""
 _FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DataSummary:
-    """The pictures of a folder by their names, each class on its sides of the split."""
+    """Number of images per class and split, by file name."""
 
     train: dict[str, int]
-    """Pictures of each class."""
+    """Training images per class."""
     val: dict[str, int]
+    """Validation images per class."""
     by_folders: bool
-    """Whether folders decide about the sides."""
+    """Whether the folders `train` and `val` define the split."""
     problems: list[str] = field(default_factory=list)
-    """What a person should know before training, a line each."""
+    """Problems to fix before training, one line each."""
     test: dict[str, int] = field(default_factory=dict)
-    """What is kept out of training."""
+    """Test images per class, which training doesn't use."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures of each class, both sides."""
+        """Images per class, of all splits."""
         return {
             name: count + self.val.get(name, 0) + self.test.get(name, 0)
             for name, count in self.train.items()
         }
 
     @property
-    def pictures(self) -> int:
-        """All of them."""
+    def images(self) -> int:
+        """Number of images."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds that each phase takes at most; 0 for one that is left out."""
+    """Maximum duration of each phase in seconds; 0 for a skipped phase."""
 
     head: float
     full: float
@@ -60,9 +61,10 @@ def summarize_data(
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,
 ) -> DataSummary | None:
-    """Count a folder's pictures, without opening one, and say how they would be split.
+    """Count the images of a folder and of its splits, without opening them.
 
-    Raises DataError, as training would; returns None when `cancelled` turned true.
+    Raises DataError for a folder that training would refuse; returns None once `cancelled` is
+    true.
     """
     counts = count_images(root, cancelled)
     if counts is None:
@@ -74,39 +76,39 @@ def summarize_data(
     if by_folders:
         train, val = counts["train"], counts["val"]
     else:
-        (whole,) = counts.values()
-        for name, count in whole.items():
+        (unsplit,) = counts.values()
+        for name, count in unsplit.items():
             train[name], val[name], test[name] = split_counts(count, val_fraction, test_fraction)
-    outlook = DataSummary(train, val, by_folders, test=test)
-    outlook.problems.extend(_problems(outlook))
-    return outlook
+    summary = DataSummary(train, val, by_folders, test=test)
+    summary.problems.extend(_problems(summary))
+    return summary
 
 
 def _problems(data: DataSummary) -> list[str]:
     counts = data.counts
     problems = []
-    alone = [name for name, count in counts.items() if count < 2]
-    if alone and not data.by_folders:
-        problems.append(f"{classes_have(alone)} one picture only; being split takes 2")
+    single = [name for name, count in counts.items() if count < 2]
+    if single and not data.by_folders:
+        problems.append(f"{classes_have(single)} only one image; a split needs at least 2")
     return [*problems, *class_warnings(counts, data.train)]
 
 
-def step_bytes(config: Config, facts: ModelInfo, classes: int) -> float | None:
-    """Return about how many bytes a training step of phase `full` takes at most, in fp32; None
-    where the phase is left out or the batch is made to fit by itself."""
+def step_bytes(config: Config, info: ModelInfo, classes: int) -> float | None:
+    """Return the approximate peak memory of a training step of phase `full` in bytes, in fp32; None
+    if the phase is skipped or the batch size is chosen automatically."""
     size = config.data.micro_batch_size or config.data.batch_size
     phase = config.phases.full
     if phase.epochs == 0 or size == "auto":
         return None
-    # The weights, their gradients, the optimizer's, their average.
+    # Weights, gradients, optimizer state, EMA.
     copies = 2 + OPTIMIZERS[phase.optimizer].state_values + (phase.ema is not None)
-    held = facts.parameters_for(classes) * _FLOAT_BYTES * copies
-    return held + _TRANSIENT * facts.activation_bytes * size
+    static = info.parameters_for(classes) * _FLOAT_BYTES * copies
+    return static + _TRANSIENT * info.activation_bytes * size
 
 
-def duration(config: Config, data: DataSummary, pace: ThroughputHistory) -> Duration:
-    """Return the time that the phases take at most, if it goes as fast as it did then."""
+def duration(config: Config, data: DataSummary, throughput: ThroughputHistory) -> Duration:
+    """Return the maximum duration of the phases at the throughput of an earlier run."""
     head, full = config.phases.head.epochs, config.phases.full.epochs
-    first = pace.head_first if head else 0.0
-    per_picture = first + max(0, head - 1) * pace.head_next
-    return Duration(per_picture * data.pictures, full * pace.full * data.pictures)
+    first = throughput.head_first if head else 0.0
+    per_image = first + max(0, head - 1) * throughput.head_next
+    return Duration(per_image * data.images, full * throughput.full * data.images)

@@ -1,7 +1,7 @@
-"""What a network is like before it is built: size, what training keeps, where weights come from.
+"""Get a timm model's size, activation memory and pretrained weights without building it here.
 
-That takes torch and seconds, so a separate process does it (`core.forecast.model_probe`) and the
-result is cached.
+This needs torch and takes seconds, so it runs in a separate process (`core.forecast.model_probe`),
+and the result is cached.
 """
 
 import json
@@ -12,86 +12,93 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core.common.cache_file import CacheFile
+from core.common.errors import os_error_text
 from core.common.subprocesses import run_module
 from core.common.user_dirs import cache_dir
 from core.config.schema import ModelConfig
 
-_SECONDS = 120.0
-_MOST = 200
+_TIMEOUT_SECONDS = 120.0
+_MAX_CACHED = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A network for pictures of one size. Where `problem` says something, nothing else counts."""
+    """Properties of a model at one image size; if `problem` is set, nothing else is valid."""
 
     parameters: int = 0
-    """Of the network with a classifier for one class."""
+    """Number of parameters with a classifier for one class."""
     features: int = 0
-    """Values that its classifier looks at."""
+    """Input features of the classifier."""
     activation_bytes: int = 0
-    """What training all of it keeps of a picture for the backward pass, in fp32."""
+    """Activations saved for the backward pass per image, when all layers train in fp32."""
     hub_id: str = ""
-    """Repository of its pretrained weights on the Hugging Face Hub."""
+    """Hugging Face Hub repository of the pretrained weights."""
     url: str = ""
-    """Address of its pretrained weights elsewhere."""
+    """URL of pretrained weights that are not on the Hub."""
     problem: str = ""
-    """Why there is no such network; one line that says what to do."""
+    """Why the model is not available; one line with the reason and a remedy."""
 
     def parameters_for(self, classes: int) -> int:
-        """Return the number of parameters with a classifier for so many classes."""
+        """Return the number of parameters with a classifier for `classes` classes."""
         return self.parameters + (classes - 1) * (self.features + 1)
 
 
 async def model_info(name: str, image_size: int) -> ModelInfo:
-    """Return what a timm model is like for pictures of `image_size` pixels a side.
+    """Return the properties of a timm model for square images of `image_size` pixels.
 
-    Never fails: what went wrong is in `problem`. Cancelled, it takes its process along.
+    Never raises: an error is in `problem`. Cancellation also ends the process.
     """
     key = f"{name} {image_size} timm {version('timm')}"
-    known = _kept().read() or {}
-    if key in known:
-        return known[key]
-    facts = await _probe(name, image_size)
-    if not facts.problem:
-        _kept().write({**dict(list(known.items())[-_MOST:]), key: facts})
-    return facts
+    cached = _cache().read() or {}
+    if key in cached:
+        return cached[key]
+    info = await _probe(name, image_size)
+    if not info.problem:
+        _cache().write({**dict(list(cached.items())[-_MAX_CACHED:]), key: info})
+    return info
 
 
 @cache
-def _kept() -> CacheFile[dict[str, ModelInfo]]:
+def _cache() -> CacheFile[dict[str, ModelInfo]]:
     return CacheFile(cache_dir() / "models.json", dict[str, ModelInfo], form=1)
 
 
 async def _probe(name: str, image_size: int) -> ModelInfo:
     try:
-        _, said, _ = await run_module(
-            "core.forecast.model_probe", name, str(image_size), seconds=_SECONDS
+        _, output, _ = await run_module(
+            "core.forecast.model_probe", name, str(image_size), seconds=_TIMEOUT_SECONDS
         )
-        return ModelInfo(**json.loads(said))
-    except (OSError, ValueError, TypeError, TimeoutError) as error:
-        return ModelInfo(problem=f"the model could not be looked at ({type(error).__name__})")
+        return ModelInfo(**json.loads(output))
+    except TimeoutError:
+        reason = f"no result after {_TIMEOUT_SECONDS:.0f} s"
+    except OSError as error:
+        reason = os_error_text(error)
+    except (ValueError, TypeError):
+        reason = "the process that builds it failed"
+    return ModelInfo(problem=f"the model could not be inspected: {reason}")
 
 
-def weights_cached(facts: ModelInfo) -> bool:
-    """Whether the pretrained weights were downloaded before."""
-    if facts.hub_id:
+def weights_cached(info: ModelInfo) -> bool:
+    """Return whether the pretrained weights are in the local cache."""
+    if info.hub_id:
         from huggingface_hub import try_to_load_from_cache
 
         names = ("model.safetensors", "pytorch_model.bin")
-        return any(isinstance(try_to_load_from_cache(facts.hub_id, name), str) for name in names)
+        return any(isinstance(try_to_load_from_cache(info.hub_id, name), str) for name in names)
     home = Path(os.environ.get("TORCH_HOME", Path("~/.cache/torch").expanduser()))
-    return bool(facts.url) and (home / "hub/checkpoints" / facts.url.rsplit("/", 1)[-1]).is_file()
+    return bool(info.url) and (home / "hub/checkpoints" / info.url.rsplit("/", 1)[-1]).is_file()
 
 
-def weights_problem(config: ModelConfig, facts: ModelInfo) -> str:
-    """Return why the weights asked for can't be had, as far as that is known, or nothing."""
+def weights_problem(config: ModelConfig, info: ModelInfo) -> str:
+    """Return why the configured weights are not available, or an empty string."""
     if config.weights is not None:
         path = Path(config.weights)
         if path.is_dir():
-            return f"{path} is a folder; expected a file of weights"
+            return f"{path} is a folder; expected a weights file"
         return "" if path.is_file() else f"no such file: {path}"
-    if config.pretrained and not facts.problem and not (facts.hub_id or facts.url):
+    if config.pretrained and not info.problem and not (info.hub_id or info.url):
         return (
-            f"timm has no pretrained weights for {config.name}: set model.weights or another model"
+            f"timm has no pretrained weights for {config.name}; set model.weights or another "
+            "model.name"
         )
     return ""

@@ -1,4 +1,4 @@
-"""How fast a past run of the same network was: what a new one may be expected to take."""
+"""Get the throughput of an earlier run with the same model, to forecast training time."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -14,44 +14,46 @@ from core.run.state import RunState
 from core.run.state_parts import EpochPoint
 from core.run.summary import RunSummary
 
-_LOOKED_AT = 5
-"""Runs that fit are read, newest first, until one tells enough."""
+_MAX_RUNS = 5
+"""Maximum number of matching runs to read, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughputHistory:
-    """Seconds an epoch, validation included, for each picture of both sides."""
+    """Seconds per epoch and image, over training and validation images, including validation."""
 
     run: str
-    """Name of the run."""
+    """Display name of the earlier run."""
     device: str
     head_first: float
-    """The first epoch of phase `head`, which sees the pictures."""
+    """First epoch of phase `head`, which reads the images."""
     head_next: float
-    """The others, which may have features to go by."""
+    """Later epochs of phase `head`, which may use cached features."""
     full: float
+    """Epochs of phase `full`."""
 
 
 def find_throughput(config: Config, runs: RunList) -> ThroughputHistory | None:
-    """Return how fast the newest run was that had the same network, picture size and kind of
-    device, and knows the phases that are wanted; None where there is none."""
-    for row in _alike(config, runs.refresh())[:_LOOKED_AT]:
-        pace = _measured(_state(Path(row.path)), row.name, config)
-        if pace is not None:
-            return pace
+    """Return the throughput of the newest run with the same model, image size and device type that
+    has trained all phases of `config`; None if there is none."""
+    for summary in _similar(config, runs.refresh())[:_MAX_RUNS]:
+        throughput = _measured(_state(Path(summary.path)), summary.name, config)
+        if throughput is not None:
+            return throughput
     return None
 
 
-def _alike(config: Config, rows: Iterable[RunSummary]) -> list[RunSummary]:
-    wanted = {
+def _similar(config: Config, summaries: Iterable[RunSummary]) -> list[RunSummary]:
+    required = {
         "model.name": config.model.name,
         "data.image_size": str(config.data.image_size),
         "phases.head.views": str(config.phases.head.views),
     }
     return [
-        row
-        for row in rows
-        if row.epochs and all(row.config.get(key) == value for key, value in wanted.items())
+        summary
+        for summary in summaries
+        if summary.epochs
+        and all(summary.config.get(key) == value for key, value in required.items())
     ]
 
 
@@ -70,9 +72,9 @@ def _measured(state: RunState, name: str, config: Config) -> ThroughputHistory |
     device = state.model.device
     if config.device != "auto" and device.partition(":")[0] != config.device:
         return None
-    pictures = max(1, state.data.train + state.data.val)
-    head = _seconds(state, "head", pictures)
-    full = _seconds(state, "full", pictures)
+    images = max(1, state.data.train + state.data.val)
+    head = _seconds(state, "head", images)
+    full = _seconds(state, "full", images)
     if (config.phases.head.epochs and not head) or (config.phases.full.epochs and not full):
         return None
     return ThroughputHistory(
@@ -84,7 +86,7 @@ def _measured(state: RunState, name: str, config: Config) -> ThroughputHistory |
     )
 
 
-def _seconds(state: RunState, phase: str, pictures: int) -> Sequence[float]:
-    known = state.phases.get(phase)
-    points: list[EpochPoint] = known.epochs if known else []
-    return [point.result.seconds / pictures for point in points]
+def _seconds(state: RunState, phase: str, images: int) -> Sequence[float]:
+    progress = state.phases.get(phase)
+    points: list[EpochPoint] = progress.epochs if progress else []
+    return [point.result.seconds / images for point in points]

@@ -86,7 +86,7 @@ def problems(forecast: Forecast) -> dict[str, str]:
 
 def _image_count(data: DataSummary) -> str:
     classes = fmt.counted(len(data.counts), "class", "classes")
-    return f"{fmt.counted(data.pictures, 'image')}, {classes}"
+    return f"{fmt.counted(data.images, 'image')}, {classes}"
 
 
 def _wrapped(line: Line, width: int) -> Content:
@@ -202,7 +202,7 @@ def _bars(data: DataSummary, width: int, palette: Palette) -> list[Content]:
     ranked = sorted(data.counts, key=lambda name: (-data.counts[name], name))
     hidden = len(ranked) - _LARGEST - _SMALLEST
     names = min(_NAME_CELLS, max(cell_len(printable(name)) for name in ranked), width // 3)
-    bar_cells = max(4, min(_BAR_CELLS, width - names - len(fmt.count(data.pictures)) - 2))
+    bar_cells = max(4, min(_BAR_CELLS, width - names - len(fmt.count(data.images)) - 2))
 
     def bars(some: list[str]) -> list[Content]:
         return [_bar(name, data, names, bar_cells, (train, val)) for name in some]
