@@ -1,8 +1,8 @@
-"""One of the ranks of test_ranks.py: prints what it finds as JSON.
+"""One of the ranks of test_ranks.py: prints its results as JSON.
 
     python -m tests.core.rank_process [hang]
 
-With `hang`, rank 1 stops answering.
+With `hang`, rank 1 stops responding.
 """
 
 import json
@@ -64,7 +64,7 @@ def main(how: str) -> None:
     print(json.dumps(found), flush=True)
 
     if sys.argv[1] == "hang" and other:
-        sys.stdin.read()  # a rank that is alive and does not answer
+        sys.stdin.read()  # a rank that is alive and does not respond
     try:
         group.sync_step(StepMessage())
         group.close()

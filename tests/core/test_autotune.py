@@ -1,4 +1,4 @@
-"""What is left to the program: measured once, told, remembered, and kept when a run goes on."""
+"""Autotune: measured once, reported, cached, and kept when a run is resumed."""
 
 from pathlib import Path
 
@@ -32,15 +32,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Clock:
-    """Stands in for the trials: bf16 wins in phase head, nothing in phase full."""
+    """Replaces the benchmark: bf16 is faster in phase head, all options are equal in phase full."""
 
     def __init__(self) -> None:
-        self.trials = 0
+        self.calls = 0
 
     def __call__(
         self, net: NormalizedModel, ways: list[Compute], side: int, training: bool
     ) -> dict[Compute, float]:
-        self.trials += 1
+        self.calls += 1
         return {way: 0.001 if way.bf16 and not training else 0.002 for way in ways}
 
 
@@ -51,73 +51,77 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def settle(config: Config, kept: object = None) -> tuple[module.AutotuneResult, list[ev.Event]]:
+def tune(config: Config, kept: object = None) -> tuple[module.AutotuneResult, list[ev.Event]]:
     model, _ = build_model(config.model, 3, seed=1)
-    told: list[ev.Event] = []
+    emitted: list[ev.Event] = []
     net = NormalizedModel(model, (0.5,) * 3, (0.25,) * 3)
-    return module.autotune(config, net, 200, kept, told.append), told  # type: ignore[arg-type]
+    return module.autotune(config, net, 200, kept, emitted.append), emitted  # type: ignore[arg-type]
 
 
-def test_each_phase_computes_in_the_way_that_is_fastest_for_it(photos: Path, clock: Clock) -> None:
-    found, told = settle(small_config(photos, *AUTO))
+def test_each_phase_gets_its_fastest_precision_and_memory_format(
+    photos: Path, clock: Clock
+) -> None:
+    found, emitted = tune(small_config(photos, *AUTO))
     assert found.computes["head"].bf16
     assert not found.computes["full"].bf16
     assert found.batch_size == 8
-    texts = [f"{e.what}: {e.value} ({e.reason})" for e in told if isinstance(e, ev.Chosen)]
+    texts = [f"{e.what}: {e.value} ({e.reason})" for e in emitted if isinstance(e, ev.Chosen)]
     assert texts[0].startswith(
         "precision and memory format of phase head: bf16, contiguous (time per image: fp32"
     )
     assert texts[1].startswith("precision and memory format of phase full: fp32, contiguous (")
 
 
-def test_the_next_run_of_the_network_here_need_not_measure(photos: Path, clock: Clock) -> None:
-    first, _ = settle(small_config(photos, *AUTO))
-    trials = clock.trials
-    again, told = settle(small_config(photos, *AUTO))
+def test_measurements_are_cached_for_the_next_run_of_a_network(photos: Path, clock: Clock) -> None:
+    first, _ = tune(small_config(photos, *AUTO))
+    calls = clock.calls
+    again, emitted = tune(small_config(photos, *AUTO))
     assert again == first
-    assert clock.trials == trials
-    assert sum(isinstance(e, ev.Chosen) for e in told) == 2
-    settle(small_config(photos, *AUTO, "data.image_size=48"))
-    assert clock.trials == 2 * trials
+    assert clock.calls == calls
+    assert sum(isinstance(e, ev.Chosen) for e in emitted) == 2
+    tune(small_config(photos, *AUTO, "data.image_size=48"))
+    assert clock.calls == 2 * calls
 
 
-def test_without_a_cache_folder_it_is_measured_every_time(
+def test_without_a_cache_folder_every_run_measures(
     photos: Path, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path / "file" / "cache"))
-    first, _ = settle(small_config(photos, *AUTO))
-    trials = clock.trials
-    again, _ = settle(small_config(photos, *AUTO))
+    first, _ = tune(small_config(photos, *AUTO))
+    calls = clock.calls
+    again, _ = tune(small_config(photos, *AUTO))
     assert again == first
-    assert clock.trials == 2 * trials
+    assert clock.calls == 2 * calls
 
 
-def test_what_is_named_or_must_come_out_the_same_is_not_measured(
+def test_explicit_values_and_deterministic_runs_need_no_benchmark(
     photos: Path, clock: Clock
 ) -> None:
-    settle(small_config(photos))
-    settle(small_config(photos, *AUTO, "deterministic=true"))
-    assert clock.trials == 0
-    settle(small_config(photos, "data.workers=auto"))
-    assert clock.trials == 1, "how fast pictures are wanted"
+    tune(small_config(photos))
+    tune(small_config(photos, *AUTO, "deterministic=true"))
+    assert clock.calls == 0
+    tune(small_config(photos, "data.workers=auto"))
+    assert clock.calls == 1, "the number of workers depends on the speed of the network"
 
 
-def test_a_run_goes_on_in_the_way_it_began(photos: Path, clock: Clock) -> None:
-    began, _ = settle(small_config(photos, *AUTO, "data.batch_size=auto"))
-    clock.trials = 0
+def test_a_resumed_run_keeps_its_tuned_values(photos: Path, clock: Clock) -> None:
+    began, _ = tune(small_config(photos, *AUTO, "data.batch_size=auto"))
+    clock.calls = 0
     kept = began.to_dict()
     kept["batch_size"] = 23
-    found, told = settle(small_config(photos, *AUTO, "data.batch_size=auto"), kept)
+    found, emitted = tune(small_config(photos, *AUTO, "data.batch_size=auto"), kept)
     assert (found.computes, found.batch_size) == (began.computes, 23)
-    assert (told, clock.trials) == ([], 0)
+    assert (emitted, clock.calls) == ([], 0)
     for compute in kept["computes"].values():
         compute["device"] = "cuda"
-    found, _ = settle(small_config(photos, *AUTO), kept)
+    found, _ = tune(small_config(photos, *AUTO), kept)
     assert (found.computes, found.batch_size) == (began.computes, 23)
 
 
-def test_without_a_gpu_the_automatic_batch_is_the_usual_one(photos: Path, tmp_path: Path) -> None:
+def test_without_a_gpu_the_automatic_batch_size_is_the_default(
+    photos: Path, tmp_path: Path
+) -> None:
     config = small_config(photos, "data.batch_size=auto", "phases.full.epochs=0")
     trained = train(config, tmp_path)
     assert trained.of(ev.PhaseStarted)[0].steps == 1
@@ -127,7 +131,7 @@ def test_without_a_gpu_the_automatic_batch_is_the_usual_one(photos: Path, tmp_pa
     assert checkpoint["choices"]["batch_size"] == 64
 
 
-def test_a_run_trains_in_two_ways_and_reaches_what_plain_arithmetic_does(
+def test_mixed_precision_training_reaches_the_results_of_fp32(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quickest = {"head": Compute(CPU, "cpu", True, True), "full": Compute(CPU, "cpu", False, True)}
@@ -149,12 +153,12 @@ def test_a_run_trains_in_two_ways_and_reaches_what_plain_arithmetic_does(
         assert one.val_loss == pytest.approx(other.val_loss, rel=0.02)
 
 
-def test_what_the_trials_find_is_used(photos: Path, tmp_path: Path) -> None:
+def test_benchmark_results_are_used_and_reported(photos: Path, tmp_path: Path) -> None:
     config = with_values(
         small_config(photos, *AUTO), {"data.workers": "auto", "phases.head.epochs": 1}
     )
     trained = train(config, tmp_path)
-    told = [event.what for event in trained.of(ev.Chosen)]
+    emitted = [event.what for event in trained.of(ev.Chosen)]
     ways = [f"precision and memory format of phase {phase}" for phase in ("head", "full")]
-    assert told == [*ways, "data.workers"]
+    assert emitted == [*ways, "data.workers"]
     assert trained.ended.outcome == "finished"

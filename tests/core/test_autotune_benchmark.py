@@ -1,4 +1,4 @@
-"""Trials: the fastest way that is clearly faster, the most pictures that fit, and no traces."""
+"""Benchmark: the fastest option by a clear margin, the largest batch that fits, no side effects."""
 
 import math
 
@@ -29,7 +29,7 @@ HALF = Compute(CPU, "cpu", True, False)
         ({HALF: 1.0, PLAIN: 0.90}, PLAIN),
     ],
 )
-def test_another_way_than_the_usual_must_be_clearly_faster(
+def test_another_option_than_the_default_must_be_clearly_faster(
     seconds: dict[Compute, float], chosen: Compute
 ) -> None:
     assert fastest(seconds) == chosen
@@ -43,14 +43,14 @@ def test_another_way_than_the_usual_must_be_clearly_faster(
     wasted=st.integers(0, 30),
     raises=st.booleans(),
 )
-def test_the_largest_batch_fits_and_no_much_larger_one_would(
+def test_the_batch_fits_and_a_much_larger_one_would_not(
     base: int, cost: int, room: int, most: int, wasted: int, raises: bool
 ) -> None:
     tried: list[int] = []
 
     def peak(count: int) -> int:
         tried.append(count)
-        # What an allocator keeps in blocks comes on top, more or less of it each time.
+        # An allocator adds unused parts of its blocks, of varying size.
         needed = base + cost * count + (wasted * count) % 7
         if raises and needed > room:
             raise torch.cuda.OutOfMemoryError
@@ -64,7 +64,7 @@ def test_the_largest_batch_fits_and_no_much_larger_one_would(
     assert len(tried) <= 3 + 40
 
 
-def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
+def test_with_enough_memory_three_trials_suffice() -> None:
     tried: list[int] = []
 
     def peak(count: int) -> int:
@@ -76,9 +76,7 @@ def test_with_memory_for_all_two_small_trials_and_one_are_enough() -> None:
 
 
 @pytest.mark.parametrize(("memory", "seconds"), [(4, 0.25), (0, math.inf)])
-def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
-    memory: int, seconds: float
-) -> None:
+def test_a_benchmark_uses_fewer_images_if_memory_is_short(memory: int, seconds: float) -> None:
     def short_memory(call: object, net: object, way: object, images: torch.Tensor) -> float:
         if len(images) > memory:
             raise torch.cuda.OutOfMemoryError
@@ -91,7 +89,7 @@ def test_a_trial_takes_fewer_pictures_where_the_memory_is_small(
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("way", [PLAIN, LAST, HALF])
-def test_a_trial_changes_no_weight_and_leaves_no_gradient(way: Compute, training: bool) -> None:
+def test_a_benchmark_changes_no_weight_and_leaves_no_gradient(way: Compute, training: bool) -> None:
     config = ModelConfig(name="test_convnext", pretrained=False)
     model, _ = build_model(config, 3, seed=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -18,7 +18,7 @@ GPU = DeviceProbe(device="cuda", name="H1", uuid="GPU-1", memory=lambda: MEMORY)
 
 
 class FakeNVML(ModuleType):
-    """A pynvml whose answers can be replaced, or made to fail."""
+    """A pynvml whose results can be replaced or made to fail."""
 
     NVML_TEMPERATURE_GPU = 0
 
@@ -77,7 +77,7 @@ def assert_host_figures(sample: DeviceSample) -> None:
     assert sample.process_rss > 1_000_000
 
 
-def test_without_a_gpu_there_are_host_figures_and_the_reason(nvml: FakeNVML) -> None:
+def test_without_a_gpu_a_sample_has_host_values_and_the_reason(nvml: FakeNVML) -> None:
     sample = DeviceSampler(CPU).sample()
     assert_host_figures(sample)
     assert (sample.allocated, sample.total, sample.others) == (None, None, None)
@@ -86,7 +86,7 @@ def test_without_a_gpu_there_are_host_figures_and_the_reason(nvml: FakeNVML) -> 
     assert nvml.uuids == []
 
 
-def test_with_a_gpu_every_figure_is_there(nvml: FakeNVML) -> None:
+def test_with_a_gpu_a_sample_has_all_values(nvml: FakeNVML) -> None:
     nvml.processes = [process(os.getpid(), 4 * GB), process(1, 6 * GB)]
     sample = DeviceSampler(GPU).sample()
     assert_host_figures(sample)
@@ -108,9 +108,9 @@ def test_with_a_gpu_every_figure_is_there(nvml: FakeNVML) -> None:
         ([process(os.getpid(), 4 * GB)], 6 * GB),
         ([process(os.getpid(), 11 * GB)], 0),
     ],
-    ids=["none listed", "in a container", "size not told", "listed", "more than is used"],
+    ids=["none listed", "in a container", "size unknown", "listed", "more than used"],
 )
-def test_memory_of_others_is_what_is_not_ours(
+def test_memory_of_others_excludes_our_own(
     nvml: FakeNVML, processes: list[Any], others: int
 ) -> None:
     nvml.processes = processes
@@ -127,7 +127,7 @@ def test_memory_of_others_is_what_is_not_ours(
     ],
 )
 @pytest.mark.parametrize("error", [FakeNVML.NVMLError("Not Supported"), OSError("driver is gone")])
-def test_one_figure_that_fails_hides_no_other(
+def test_an_error_hides_only_one_value(
     nvml: FakeNVML, broken: str, lost: set[str], error: Exception
 ) -> None:
     nvml.failing[broken] = error
@@ -143,7 +143,7 @@ def test_one_figure_that_fails_hides_no_other(
 @pytest.mark.parametrize(
     "error", [FakeNVML.NVMLError("Driver Not Loaded"), OSError("libnvidia-ml.so.1"), TypeError("x")]
 )
-def test_a_broken_nvml_leaves_the_rest_and_says_why(
+def test_a_broken_nvml_is_noted_and_hides_nothing_else(
     nvml: FakeNVML, broken: str, error: Exception
 ) -> None:
     nvml.failing[broken] = error
@@ -154,7 +154,7 @@ def test_a_broken_nvml_leaves_the_rest_and_says_why(
     assert_host_figures(sample)
 
 
-def test_a_missing_pynvml_leaves_the_rest_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pynvml_is_noted_and_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     sample = DeviceSampler(GPU).sample()
     assert sample.utilization is None
@@ -162,7 +162,7 @@ def test_a_missing_pynvml_leaves_the_rest_and_says_why(monkeypatch: pytest.Monke
     assert "pynvml" in sample.note
 
 
-def test_a_device_that_stops_answering_leaves_the_host_figures(nvml: FakeNVML) -> None:
+def test_a_failed_device_leaves_the_host_values(nvml: FakeNVML) -> None:
     def fail() -> DeviceMemory:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -173,12 +173,12 @@ def test_a_device_that_stops_answering_leaves_the_host_figures(nvml: FakeNVML) -
     assert_host_figures(sample)
 
 
-def test_a_gpu_that_is_not_nvidias_shows_its_memory_without_complaint(nvml: FakeNVML) -> None:
+def test_a_gpu_of_another_vendor_has_memory_values_and_no_note(nvml: FakeNVML) -> None:
     sample = DeviceSampler(DeviceProbe("mps", "mps", memory=lambda: MEMORY)).sample()
     assert (sample.allocated, sample.note, nvml.uuids) == (2 * GB, "", [])
 
 
-def test_a_process_that_may_not_be_looked_at_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_access_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **keys: object) -> None:
         raise psutil.AccessDenied(1)
 
@@ -199,7 +199,7 @@ def collecting(samples: list[Event], enough: int) -> tuple[Callable[[Event], Non
     return emit, done
 
 
-def test_the_monitor_samples_at_once_and_by_time_until_it_is_closed() -> None:
+def test_the_monitor_samples_at_intervals_until_it_is_closed() -> None:
     samples: list[Event] = []
     emit, done = collecting(samples, enough=3)
     monitor = DeviceMonitor(CPU, emit, seconds=0.001)
@@ -211,7 +211,7 @@ def test_the_monitor_samples_at_once_and_by_time_until_it_is_closed() -> None:
     assert "device-monitor" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_an_old_run_is_sampled_at_once_and_then_seldom() -> None:
+def test_a_long_run_is_sampled_at_once_and_then_rarely() -> None:
     samples: list[Event] = []
     emit, done = collecting(samples, enough=1)
     monitor = DeviceMonitor(CPU, emit, seconds=0.001, run_seconds=365 * 86_400.0)
@@ -220,7 +220,7 @@ def test_an_old_run_is_sampled_at_once_and_then_seldom() -> None:
     assert len(samples) == 1
 
 
-def test_a_full_disk_ends_the_monitor_quietly() -> None:
+def test_a_full_disk_ends_the_monitor_without_an_error() -> None:
     def emit(event: Event) -> None:
         raise OSError(28, "No space left on device")
 

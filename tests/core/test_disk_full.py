@@ -1,4 +1,4 @@
-"""A disk that refuses for a while: nothing is lost, and the run ends as it would have."""
+"""A disk that is full for a while: nothing is lost, and the results of the run are unchanged."""
 
 import errno
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def _short_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def full_disk(real: Callable[..., Any], calls: range) -> Callable[..., Any]:
-    """Refuse these calls (counted from 1) with 'no space left'."""
+    """Fail these calls (counted from 1) with 'No space left on device'."""
     count = 0
 
     def write(*arguments: Any, **named: Any) -> Any:
@@ -65,7 +65,7 @@ def refuse_history(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("refuse", [refuse_checkpoints, refuse_journal, refuse_history])
-def test_the_run_rests_and_goes_on_when_space_is_back(
+def test_a_run_pauses_on_a_full_disk_and_resumes_once_there_is_space(
     refuse: Callable[[pytest.MonkeyPatch], None],
     photos: Path,
     tmp_path: Path,
@@ -99,7 +99,7 @@ def test_the_run_rests_and_goes_on_when_space_is_back(
     assert not list(engine.folder.path.rglob(".*.tmp"))
 
 
-def test_a_stop_on_a_full_disk_ends_and_leaves_the_checkpoint_before(
+def test_a_stop_on_a_full_disk_leaves_the_previous_checkpoint(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = checkpoint.write_checkpoint
@@ -126,7 +126,7 @@ def test_a_stop_on_a_full_disk_ends_and_leaves_the_checkpoint_before(
     assert load(engine.folder.checkpoints / "last.pt")["train_state"]["phase"] == "head"
 
 
-def test_the_saver_keeps_the_order_and_only_the_newest_of_a_name() -> None:
+def test_the_writer_thread_keeps_the_order_and_the_newest_task_of_a_name() -> None:
     done: list[str] = []
     saver = WriterThread()
     broken = [OSError(errno.ENOSPC, "full")]
@@ -147,10 +147,10 @@ def test_the_saver_keeps_the_order_and_only_the_newest_of_a_name() -> None:
     assert done == ["first", "newer"]
 
 
-def test_a_stop_while_the_end_of_a_phase_waits_for_the_disk_is_a_stop(
+def test_a_stop_while_the_end_of_a_phase_waits_for_the_disk_stops_the_run(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last write of phase head is the one that the disk refuses."""
+    """The last write of phase head fails."""
     real = checkpoint.write_checkpoint
     head_is_over = False
 

@@ -1,4 +1,4 @@
-"""The moving average of the weights: what it is, who sees it, and what it leaves alone."""
+"""Moving average of the weights: its values, where it is used, and that training ignores it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from core.training.metrics import cross_entropy
 from core.training.train_state import TrainState
 from tests.core.engine_kit import same, scores, small_config, train
 from tests.core.test_engine import is_first_step
-from tests.core.test_faults import Poison
+from tests.core.test_faults import NanOutputs
 from tests.make_images import make_images
 
 Weights = dict[str, torch.Tensor]
@@ -50,7 +50,7 @@ def after_steps() -> Iterator[StepWeights]:
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])
-def test_best_and_the_phases_end_are_the_average(
+def test_best_and_final_weights_of_the_phase_are_the_average(
     decay: float, photos: Path, tmp_path: Path, after_steps: StepWeights
 ) -> None:
     config = small_config(photos, *FULL_ONLY, f"phases.full.ema={decay}", "phases.full.lr=0.01")
@@ -66,7 +66,7 @@ def test_best_and_the_phases_end_are_the_average(
     assert not same(run.weights("best-full.pt"), after_steps.steps[-1])
 
 
-def test_training_goes_on_with_the_weights_themselves(photos: Path, tmp_path: Path) -> None:
+def test_training_continues_with_the_weights_themselves(photos: Path, tmp_path: Path) -> None:
     plain = small_config(photos, "phases.head.epochs=0")
     runs = [
         train(config, tmp_path / str(n), None, scores(0.5, 0.6))
@@ -76,7 +76,7 @@ def test_training_goes_on_with_the_weights_themselves(photos: Path, tmp_path: Pa
     assert not same(*(run.weights("best.pt") for run in runs))
 
 
-def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None:
+def test_validation_uses_only_the_average(photos: Path, tmp_path: Path) -> None:
     evaluated: list[bool] = []
 
     def watch(event: ev.Event, engine, send: object) -> None:
@@ -96,7 +96,7 @@ def test_validation_sees_the_average_alone(photos: Path, tmp_path: Path) -> None
     assert loss.item() == pytest.approx(best.val_loss, rel=1e-5)
 
 
-def test_a_phase_that_is_ended_before_a_verdict_has_the_average(
+def test_a_phase_that_ends_before_validation_has_the_average(
     photos: Path, tmp_path: Path, after_steps: StepWeights
 ) -> None:
     def act(event: ev.Event, engine: Engine, send: object) -> None:
@@ -109,7 +109,7 @@ def test_a_phase_that_is_ended_before_a_verdict_has_the_average(
     assert same(copy_weights(run.engine.model), after_steps.steps[0])
 
 
-def test_going_back_begins_the_average_anew(
+def test_a_rollback_resets_the_average(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[bool] = []
@@ -123,6 +123,6 @@ def test_going_back_begins_the_average_anew(
 
     monkeypatch.setattr(TrainState, "roll_back", noting)
     more = ("nonfinite=rollback", "nonfinite_limit=2", "phases.full.ema=0.9", "phases.full.lr=0.01")
-    run = train(small_config(photos, *more), tmp_path, Poison({9, 10}))
+    run = train(small_config(photos, *more), tmp_path, NanOutputs({9, 10}))
     assert found == [True]
     assert run.ended.outcome == "finished"

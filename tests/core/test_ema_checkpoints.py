@@ -1,4 +1,4 @@
-"""FileCheckpointWriter of a run with averaged weights: what is used of them is what validation saw."""
+"""Checkpoints of a run with averaged weights: inference uses the weights that validation used."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.core.engine_kit import Trained, load, same, small_config, train
 
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Three epochs of phase full whose average is far from the weights, with a save by hand."""
+    """Three epochs of phase full whose average is far from the weights, with a manual save."""
 
     def act(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.EpochEnded) and event.epoch == 2:
@@ -25,23 +25,23 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     options = ("phases.full.ema=0.9", "phases.full.lr=0.01", "phases.full.epochs=3")
     config = small_config(photos, "phases.head.epochs=0", *options)
     run = train(config, tmp_path_factory.mktemp("runs"), act)
-    run.folder.journal.touch()  # what makes a folder a run
+    run.folder.journal.touch()  # a folder is a run if it has a journal
     return run
 
 
-def test_the_last_checkpoint_gives_the_last_epochs_figures_again(run: Trained) -> None:
+def test_the_last_checkpoint_reproduces_the_results_of_the_last_epoch(run: Trained) -> None:
     last = run.of(ev.EpochEnded)[-1]
     val = run.engine.phase_inputs["full"].val.dataset
     root = Path(str(run.engine.config.data.root))
-    pictures = LabeledImages(root, "val", [str(root / path) for path in val.paths], val.labels)
+    images = LabeledImages(root, "val", [str(root / path) for path in val.paths], val.labels)
     predictor = Predictor(load_run(run.folder.path, "last"), device="cpu")
-    figures = evaluate(predictor, pictures).figures
-    assert figures["loss"] == pytest.approx(last.val_loss, rel=1e-5)
-    assert figures["top1"] == pytest.approx(last.val_top1)
+    metrics = evaluate(predictor, images).metrics
+    assert metrics["loss"] == pytest.approx(last.val_loss, rel=1e-5)
+    assert metrics["top1"] == pytest.approx(last.val_top1)
 
 
 @pytest.mark.parametrize("name", ["last.pt", "last-previous.pt", "manual"])
-def test_a_checkpoint_to_go_on_from_is_used_by_its_average(name: str, run: Trained) -> None:
+def test_the_average_of_a_resumable_checkpoint_is_used(name: str, run: Trained) -> None:
     folder = run.folder.checkpoints
     (file,) = folder.glob("manual-full-*.pt") if name == "manual" else [folder / name]
     average = load(file)["train_state"]["averaged"]
@@ -49,7 +49,7 @@ def test_a_checkpoint_to_go_on_from_is_used_by_its_average(name: str, run: Train
     assert not same(average, load(file)["model"])
 
 
-def test_without_an_average_the_weights_themselves_are_used(trained: Path) -> None:
+def test_without_an_average_the_weights_are_used(trained: Path) -> None:
     saved = load(trained / "checkpoints" / "last.pt")
     assert saved["train_state"]["averaged"] is None
     assert same(copy_weights(load_run(trained, "last").model), saved["model"])

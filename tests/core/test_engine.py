@@ -29,15 +29,15 @@ def is_first_step(event: ev.Event, phase: str = "head", epoch: int = 1) -> bool:
     )
 
 
-def test_both_phases_run_and_tell_of_it_in_order(photos: Path, tmp_path: Path) -> None:
+def test_both_phases_run_and_emit_their_events_in_order(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path)
     kinds = (ev.PhaseStarted, ev.EpochEnded, ev.PhaseEnded)
-    told = [
+    emitted = [
         (type(e).__name__, e.phase, getattr(e, "epoch", None))
         for e in run.events
         if isinstance(e, kinds)
     ]
-    assert told == [
+    assert emitted == [
         (kind, phase, epoch)
         for phase in ("head", "full")
         for kind, epoch in [
@@ -51,7 +51,7 @@ def test_both_phases_run_and_tell_of_it_in_order(photos: Path, tmp_path: Path) -
     assert run.ended.best_val_top1 == max(e.val_top1 for e in run.of(ev.EpochEnded))
 
 
-def test_a_phase_without_epochs_is_left_out(photos: Path, tmp_path: Path) -> None:
+def test_a_phase_without_epochs_is_skipped(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos, "phases.head.epochs=0"), tmp_path)
     assert [e.phase for e in run.of(ev.PhaseStarted)] == ["full"]
 
@@ -97,7 +97,7 @@ def run_engine(engine: object):
     return engine
 
 
-def test_best_weights_are_a_true_copy_of_the_best_epoch(photos: Path, tmp_path: Path) -> None:
+def test_best_weights_are_a_copy_of_the_best_epoch(photos: Path, tmp_path: Path) -> None:
     at_epoch: dict[int, dict[str, torch.Tensor]] = {}
 
     def keep(event: ev.Event, engine: object, send: object) -> None:
@@ -111,7 +111,9 @@ def test_best_weights_are_a_true_copy_of_the_best_epoch(photos: Path, tmp_path: 
     assert not same(at_epoch[1], at_epoch[3])
 
 
-def test_full_starts_from_the_best_of_head(photos: Path, tmp_path: Path) -> None:
+def test_phase_full_starts_from_the_best_weights_of_phase_head(
+    photos: Path, tmp_path: Path
+) -> None:
     at_start: dict[str, dict[str, torch.Tensor]] = {}
 
     def keep(event: ev.Event, engine: object, send: object) -> None:
@@ -122,9 +124,7 @@ def test_full_starts_from_the_best_of_head(photos: Path, tmp_path: Path) -> None
     assert same(at_start["full"], run.weights("best-head.pt"))
 
 
-def test_the_best_of_the_run_is_not_overwritten_by_a_worse_phase(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_a_worse_phase_does_not_overwrite_the_best_of_the_run(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path, None, scores(0.5, 0.9, 0.7, 0.8))
     assert same(run.weights("best.pt"), run.weights("best-head.pt"))
     assert not same(run.weights("best.pt"), run.weights("best-full.pt"))
@@ -134,7 +134,7 @@ def test_the_best_of_the_run_is_not_overwritten_by_a_worse_phase(
     assert best == ("head", 2, 0.9)
 
 
-def test_equal_accuracy_is_decided_by_the_loss_and_nan_never_wins(
+def test_loss_decides_between_equal_accuracies_and_nan_is_never_better(
     photos: Path, tmp_path: Path
 ) -> None:
     results = [
@@ -177,13 +177,13 @@ def test_plateau_lowers_the_learning_rate(photos: Path, tmp_path: Path) -> None:
     assert lrs == [(0.01, 0.01), (0.01, 0.01), (0.01, lower), (lower, lower)]
 
 
-def test_history_has_a_row_an_epoch_that_pandas_reads(photos: Path, tmp_path: Path) -> None:
+def test_history_has_one_row_per_epoch_and_opens_in_pandas(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path)
     table = pd.read_csv(run.folder.history)
-    told = run.of(ev.EpochEnded)
+    emitted = run.of(ev.EpochEnded)
     assert list(table["phase"]) == ["head", "head", "full", "full"]
     for column in ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr", "best"):
-        assert list(table[column]) == [getattr(e, column) for e in told]
+        assert list(table[column]) == [getattr(e, column) for e in emitted]
 
 
 def test_checkpoints_load_safely_into_a_plain_timm_model(photos: Path, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_checkpoints_load_safely_into_a_plain_timm_model(photos: Path, tmp_path:
     assert state["stopping"]["bad_epochs"] == run.of(ev.EpochEnded)[-1].bad_epochs
 
 
-def test_each_checkpoint_has_its_checksum_and_no_temporary_files_stay(
+def test_each_checkpoint_has_a_checksum_and_no_temporary_file_is_left(
     photos: Path, tmp_path: Path
 ) -> None:
     run = train(small_config(photos), tmp_path)
@@ -212,7 +212,7 @@ def test_each_checkpoint_has_its_checksum_and_no_temporary_files_stay(
 
 
 def test_loss_is_weighted_by_sample(photos: Path, tmp_path: Path) -> None:
-    # 24 training pictures in batches of 23 and 1: a mean of batch means would be far off.
+    # 24 training images in batches of 23 and 1: a mean of batch means would be far off.
     config = small_config(
         photos, "data.batch_size=23", "phases.head.epochs=1", "phases.full.epochs=0"
     )
@@ -249,7 +249,7 @@ def pausing(event: ev.Event, engine: object, send: object) -> None:
 def test_pausing_changes_no_byte_of_the_result(photos: Path, tmp_path: Path) -> None:
     plain = train(small_config(photos), tmp_path / "plain")
     paused = train(small_config(photos), tmp_path / "paused", pausing)
-    # The one that comes with the very last step finds nothing left to pause.
+    # The command sent with the last step comes too late to pause.
     assert len(paused.of(ev.Paused)) == len(paused.of(ev.Resumed)) == 7
     for name in ("best.pt", "last.pt"):
         assert same(plain.weights(name), paused.weights(name))
@@ -283,7 +283,7 @@ def send_once(command: cmd.Command, when=is_first_step):
     return act
 
 
-def test_patience_takes_effect_with_the_next_verdict_and_can_end_the_phase(
+def test_patience_applies_to_the_next_validation_and_can_end_the_phase(
     photos: Path, tmp_path: Path
 ) -> None:
     config = small_config(
@@ -301,13 +301,13 @@ def test_patience_takes_effect_with_the_next_verdict_and_can_end_the_phase(
     assert run.of(ev.PhaseEnded)[0].epochs == 3
 
 
-def test_learning_rate_holds_from_the_next_step_on(photos: Path, tmp_path: Path) -> None:
+def test_learning_rate_applies_from_the_next_step_on(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path, send_once(cmd.SetLearningRate(lr=0.125)))
     assert run.of(ev.EpochEnded)[0].lr == 0.125
     assert run.of(ev.EpochEnded)[2].lr == 1e-4
 
 
-def test_ending_a_phase_goes_on_with_the_next(photos: Path, tmp_path: Path) -> None:
+def test_ending_a_phase_starts_the_next_one(photos: Path, tmp_path: Path) -> None:
     run = train(small_config(photos), tmp_path, send_once(cmd.EndPhase()))
     assert [(e.phase, e.reason, e.epochs) for e in run.of(ev.PhaseEnded)] == [
         ("head", "asked", 0),
@@ -315,7 +315,7 @@ def test_ending_a_phase_goes_on_with_the_next(photos: Path, tmp_path: Path) -> N
     ]
 
 
-def test_stop_saves_where_it_stopped(photos: Path, tmp_path: Path) -> None:
+def test_stop_saves_a_checkpoint_at_its_step(photos: Path, tmp_path: Path) -> None:
     def when(event: ev.Event) -> bool:
         return is_first_step(event, phase="full")
 
@@ -336,7 +336,7 @@ def test_stop_saves_where_it_stopped(photos: Path, tmp_path: Path) -> None:
         (cmd.Resume(), "not paused"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_commands_are_refused(
     photos: Path, tmp_path: Path, command: cmd.Command, reason: str
 ) -> None:
     config = small_config(photos, "phases.head.epochs=1", "phases.full.epochs=0")

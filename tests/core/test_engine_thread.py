@@ -25,7 +25,7 @@ def drain(queue: "SimpleQueue[Record]") -> list[Record]:
     return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
-def test_listeners_and_journal_tell_the_same_run(photos: Path, tmp_path: Path) -> None:
+def test_listeners_and_journal_have_equal_records(photos: Path, tmp_path: Path) -> None:
     engine = EngineThread(small_config(photos), tmp_path)
     queue = engine.subscribe()
     engine.start()
@@ -41,7 +41,7 @@ def test_listeners_and_journal_tell_the_same_run(photos: Path, tmp_path: Path) -
     assert not is_locked(engine.folder)
 
 
-def test_every_command_is_answered_once_even_after_the_last_step(
+def test_every_command_gets_one_reply_even_after_the_last_step(
     photos: Path, tmp_path: Path
 ) -> None:
     engine = EngineThread(small_config(photos), tmp_path)
@@ -63,7 +63,7 @@ def test_every_command_is_answered_once_even_after_the_last_step(
     assert answers == [command.id for command in [*sent, late, after_the_end]]
 
 
-def test_a_stop_before_the_first_step_is_a_clean_end(photos: Path, tmp_path: Path) -> None:
+def test_a_stop_before_the_first_step_ends_the_run_normally(photos: Path, tmp_path: Path) -> None:
     engine = EngineThread(small_config(photos), tmp_path)
     engine.send(cmd.Stop(reason="changed my mind"))
     engine.start()
@@ -75,7 +75,7 @@ def test_a_stop_before_the_first_step_is_a_clean_end(photos: Path, tmp_path: Pat
     assert fold(replay(engine.folder.journal)[0]).status == "stopped"
 
 
-def test_an_error_of_the_engine_fails_the_run_and_is_logged(
+def test_an_engine_error_fails_the_run_and_is_logged(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.training.engine import Engine
@@ -96,7 +96,7 @@ def test_an_error_of_the_engine_fails_the_run_and_is_logged(
     assert (last["type"], last["outcome"]) == ("RunEnded", "failed")
 
 
-def test_a_run_that_cannot_begin_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_start_leaves_no_files(photos: Path, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     engine = EngineThread(small_config(photos, "model.name=no_such_net"), runs_dir)
     engine.start()
@@ -106,7 +106,7 @@ def test_a_run_that_cannot_begin_leaves_nothing(photos: Path, tmp_path: Path) ->
     assert not runs_dir.exists()
 
 
-def test_other_runs_stay_when_one_cannot_begin(photos: Path, tmp_path: Path) -> None:
+def test_a_run_that_cannot_start_keeps_other_runs(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "another").mkdir()
     engine = EngineThread(small_config(photos, "model.name=no_such_net"), tmp_path)
     engine.start()
@@ -114,12 +114,12 @@ def test_other_runs_stay_when_one_cannot_begin(photos: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["another"]
 
 
-def test_what_is_known_to_be_wrong_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_missing_data_folder_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no such folder"):
         EngineThread(small_config(tmp_path / "nowhere"), tmp_path / "runs")
 
 
-def test_a_listener_that_has_left_gets_nothing_more(photos: Path, tmp_path: Path) -> None:
+def test_an_unsubscribed_listener_gets_no_records(photos: Path, tmp_path: Path) -> None:
     engine = EngineThread(small_config(photos), tmp_path)
     left, stayed = engine.subscribe(), engine.subscribe()
     engine.unsubscribe(left)

@@ -1,4 +1,4 @@
-"""What a validation pass tells of each class, against a plain count."""
+"""Per-class results of a validation pass, compared with a plain count."""
 
 import math
 from itertools import product
@@ -17,8 +17,8 @@ from core.training.metrics import RunningMetrics, cross_entropy
 ForwardResult = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-def told(passed: ForwardResult, looks: list[bool]) -> Evaluated:
-    """The event of a pass in which someone looks now and then; places count from 100 down."""
+def emitted(passed: ForwardResult, looks: list[bool]) -> Evaluated:
+    """Return the event of a pass with intermediate results; dataset indices count down from 100."""
     count = sum(len(labels) for _, labels in passed)
     found = EvaluationMetrics([f"{n}.png" for n in range(101)])
     plain = RunningMetrics()
@@ -43,7 +43,7 @@ def told(passed: ForwardResult, looks: list[bool]) -> Evaluated:
     st.sampled_from([0, 50, 1 << 22]),
     st.lists(st.booleans(), min_size=8, max_size=8),
 )
-def test_counts_are_those_of_all_pictures(
+def test_counts_are_those_of_all_images(
     sizes: list[int], classes: int, room: int, looks: list[bool]
 ) -> None:
     generator = torch.Generator().manual_seed(sum(sizes) + classes)
@@ -56,7 +56,7 @@ def test_counts_are_those_of_all_pictures(
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "MAX_PENDING_LOGITS", room)
-        event = told(passed, looks)
+        event = emitted(passed, looks)
     logits, labels = (torch.cat(parts) for parts in zip(*passed, strict=True))
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
     matrix = {
@@ -83,30 +83,30 @@ def test_counts_are_those_of_all_pictures(
         assert mistake.confidence == pytest.approx(confidence[i].item(), abs=1e-6)
 
 
-def test_equally_confident_mistakes_come_by_their_place() -> None:
+def test_equally_confident_mistakes_are_in_dataset_order() -> None:
     logits = torch.zeros(6, 2).bfloat16()
     logits[:, 1] = 5
-    event = told([(logits, torch.zeros(6, dtype=torch.int64))], [False])
+    event = emitted([(logits, torch.zeros(6, dtype=torch.int64))], [False])
     assert [mistake.path for mistake in event.mistakes] == [f"{n}.png" for n in range(95, 101)]
 
 
-def test_only_the_most_frequent_confusions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_most_frequent_confusions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation_metrics, "MAX_CONFUSIONS", 2)
     logits = torch.eye(4)[[1, 1, 1, 2, 2, 3, 3, 0]]
-    event = told([(logits, torch.tensor([0, 0, 0, 0, 0, 0, 1, 0]))], [True])
+    event = emitted([(logits, torch.tensor([0, 0, 0, 0, 0, 0, 1, 0]))], [True])
     assert event.confusions == [Confusion(0, 1, 3), Confusion(0, 2, 2)]
     assert event.confusions_left_out == 2
     assert event.support == [7, 1, 0, 0]
 
 
-def test_logits_that_are_no_numbers_have_no_confidence() -> None:
+def test_non_finite_logits_have_no_confidence() -> None:
     logits = torch.tensor([[math.nan, 0.0], [9.0, 0.0]])
-    event = told([(logits, torch.tensor([1, 0]))], [False])
+    event = emitted([(logits, torch.tensor([1, 0]))], [False])
     assert sum(event.support) == sum(event.predicted) == 2
     assert sum(found.pictures for found in event.calibration) == 1
     assert event.mistakes == []
     assert event.calibration[-1] == CalibrationBin(1, pytest.approx(0.999877), 1)
 
 
-def test_a_pass_without_pictures_tells_nothing() -> None:
+def test_a_pass_without_images_has_no_event() -> None:
     assert EvaluationMetrics([]).take_event("head", 1) is None

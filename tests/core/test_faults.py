@@ -1,8 +1,9 @@
-"""What goes wrong while training: bad numbers, short memory, dead workers, lost files."""
+"""Failures during training: non-finite losses, short memory, dead workers, lost files."""
 
 import math
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,7 +35,7 @@ def images_of(engine: object) -> list[str]:
     return run_engine(engine).phase_inputs["head"].train.dataset.paths
 
 
-class Poison:
+class NanOutputs:
     """Makes the model's output NaN in chosen forward passes of training."""
 
     def __init__(self, steps: set[int]) -> None:
@@ -52,8 +53,10 @@ class Poison:
         return output * math.nan if self.calls in self.steps else output
 
 
-def test_a_step_with_nan_is_not_taken_and_its_files_are_named(photos: Path, tmp_path: Path) -> None:
-    run = train(small_config(photos), tmp_path, Poison({2}))
+def test_a_step_with_nan_changes_no_weights_and_its_files_are_listed(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = train(small_config(photos), tmp_path, NanOutputs({2}))
     warned = run.of(ev.Warned)
     nonfinite = [w for w in warned if w.code == "nonfinite-loss"]
     assert len(nonfinite) == 1
@@ -64,16 +67,16 @@ def test_a_step_with_nan_is_not_taken_and_its_files_are_named(photos: Path, tmp_
     assert all(math.isfinite(e.train_loss) for e in run.of(ev.EpochEnded))
 
 
-def test_the_run_fails_cleanly_after_too_many_nan_in_a_row(photos: Path, tmp_path: Path) -> None:
+def test_a_run_fails_after_too_many_nan_steps_in_a_row(photos: Path, tmp_path: Path) -> None:
     config = small_config(photos, "nonfinite_limit=3")
-    run = train(config, tmp_path, Poison(set(range(2, 99))))
+    run = train(config, tmp_path, NanOutputs(set(range(2, 99))))
     assert run.ended.outcome == "failed"
     assert "not finite in 3 steps" in run.ended.reason
     assert len([w for w in run.of(ev.Warned) if w.code == "nonfinite-loss"]) == 3
     assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
 
 
-def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> None:
+def test_an_image_that_disappears_is_left_out_and_reported_once(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
@@ -86,11 +89,11 @@ def test_a_picture_that_vanishes_is_left_out_and_told_once(tmp_path: Path) -> No
     assert run.ended.outcome == "finished"
 
 
-class SmallMemory:
-    """Lets the model run out of memory with more than this many pictures at once."""
+class LimitedMemory:
+    """Makes the model run out of memory with more than this many images at once."""
 
-    def __init__(self, pictures: int) -> None:
-        self.images = pictures
+    def __init__(self, images: int) -> None:
+        self.images = images
 
     def __call__(self, event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
@@ -101,9 +104,11 @@ class SmallMemory:
             raise torch.cuda.OutOfMemoryError("injected")
 
 
-def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_path: Path) -> None:
+def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch_size(
+    photos: Path, tmp_path: Path
+) -> None:
     plain = train(small_config(photos), tmp_path / "plain")
-    short = train(small_config(photos), tmp_path / "short", SmallMemory(3))
+    short = train(small_config(photos), tmp_path / "short", LimitedMemory(3))
     warned = [w for w in short.of(ev.Warned) if w.code == "out-of-memory"]
     assert ["to 4 images" in w.message or "to 2 images" in w.message for w in warned[:2]] == [
         True
@@ -116,16 +121,18 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_batch(photos: Path, tmp_pa
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_out_of_memory_with_one_picture_is_a_clear_failure(photos: Path, tmp_path: Path) -> None:
-    run = train(small_config(photos), tmp_path, SmallMemory(0))
+def test_out_of_memory_with_one_image_fails_the_run(photos: Path, tmp_path: Path) -> None:
+    run = train(small_config(photos), tmp_path, LimitedMemory(0))
     assert run.ended.outcome == "failed"
     assert "out of memory with a single image" in run.ended.reason
     state = load(run.folder.checkpoints / "last.pt")["train_state"]
     assert (state["phase"], state["epoch"], state["step"]) == ("head", 1, 0)
 
 
-def test_stop_fails_with_the_first_bad_loss(photos: Path, tmp_path: Path) -> None:
-    run = train(small_config(photos, "nonfinite=stop"), tmp_path, Poison({2}))
+def test_policy_stop_fails_the_run_at_the_first_non_finite_loss(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = train(small_config(photos, "nonfinite=stop"), tmp_path, NanOutputs({2}))
     assert (run.ended.outcome, run.ended.reason) == ("failed", "the loss was not finite")
     assert load(run.folder.checkpoints / "last.pt")["train_state"]["step"] == 2
 
@@ -134,11 +141,11 @@ def rollbacks(run) -> list[str]:
     return [w.message for w in run.of(ev.Warned) if w.code == "rollback"]
 
 
-def test_rollback_goes_back_to_the_beginning_while_there_is_no_best(
+def test_rollback_restores_the_initial_weights_before_there_is_a_best(
     photos: Path, tmp_path: Path
 ) -> None:
     before: list[dict[str, torch.Tensor]] = []
-    spoil = Poison({2, 3})
+    spoil = NanOutputs({2, 3})
 
     def watch(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
@@ -159,10 +166,10 @@ def checkpoint_of(engine: Engine) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in engine.model.state_dict().items()}
 
 
-def test_rollback_goes_back_to_the_best_epoch(photos: Path, tmp_path: Path) -> None:
-    # Three steps an epoch: the poisoned ones lie in epoch 3, the best is epoch 1.
+def test_rollback_restores_the_best_epoch(photos: Path, tmp_path: Path) -> None:
+    # With three steps per epoch, the spoiled ones are in epoch 3; the best is epoch 1.
     seen: list[dict[str, torch.Tensor]] = []
-    spoil = Poison({8, 9})
+    spoil = NanOutputs({8, 9})
 
     def watch(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.Warned) and event.code == "rollback":
@@ -176,22 +183,23 @@ def test_rollback_goes_back_to_the_best_epoch(photos: Path, tmp_path: Path) -> N
     assert same(seen[0], run.weights("best.pt"))
 
 
-def test_rollback_fails_when_it_does_not_help(photos: Path, tmp_path: Path) -> None:
+def test_a_run_fails_after_too_many_rollbacks(photos: Path, tmp_path: Path) -> None:
     options = ("nonfinite=rollback", "nonfinite_limit=1", "phases.head.epochs=9")
-    run = train(small_config(photos, *options), tmp_path, Poison(set(range(2, 99))))
+    run = train(small_config(photos, *options), tmp_path, NanOutputs(set(range(2, 99))))
     assert run.ended.outcome == "failed"
     assert len(rollbacks(run)) == MAX_ROLLBACKS
     assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
 
 
-def test_a_killed_loader_worker_is_a_named_failure_with_a_checkpoint(
+def test_a_killed_loader_worker_fails_the_run_with_a_checkpoint(
     photos: Path, tmp_path: Path
 ) -> None:
     def kill(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.Progress) and (event.phase, event.epoch) == ("full", 2):
             for child in psutil.Process().children(recursive=True):
-                if "forkserver" in " ".join(child.cmdline()) and child.children() == []:
-                    os.kill(child.pid, signal.SIGKILL)
+                with suppress(psutil.Error):  # zombies of earlier tests
+                    if "forkserver" in " ".join(child.cmdline()) and child.children() == []:
+                        os.kill(child.pid, signal.SIGKILL)
 
     config = small_config(photos, "data.workers=1", "phases.full.epochs=9", "data.batch_size=2")
     run = train(config, tmp_path, kill)
@@ -201,10 +209,10 @@ def test_a_killed_loader_worker_is_a_named_failure_with_a_checkpoint(
     assert (state["phase"], state["global_step"]) == ("full", run.engine.global_step)
 
 
-def test_a_slow_disk_holds_up_no_step(
+def test_a_slow_disk_delays_no_step(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first checkpoint is still being written when the next epoch's steps are done."""
+    """The first checkpoint is still being written when the steps of the next epoch are finished."""
     import threading
 
     real, trained = checkpoint.write_checkpoint, threading.Event()
@@ -225,7 +233,7 @@ def test_a_slow_disk_holds_up_no_step(
 
 
 @pytest.mark.parametrize(("keep", "left"), [("null", 5), ("2", 2)])
-def test_manual_checkpoints_stay_unless_a_number_is_set(
+def test_all_manual_checkpoints_are_kept_unless_limited(
     keep: str, left: int, photos: Path, tmp_path: Path
 ) -> None:
     def save(event: ev.Event, engine: object, send) -> None:
@@ -244,6 +252,6 @@ def test_manual_checkpoints_stay_unless_a_number_is_set(
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_deterministic_is_torchs_own_switch(wanted: bool, photos: Path, tmp_path: Path) -> None:
+def test_deterministic_sets_the_switch_of_torch(wanted: bool, photos: Path, tmp_path: Path) -> None:
     train(small_config(photos, f"deterministic={str(wanted).lower()}"), tmp_path)
     assert torch.are_deterministic_algorithms_enabled() is wanted

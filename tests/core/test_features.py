@@ -1,4 +1,4 @@
-"""Phase head from features: the same run as from pictures, whatever the cache holds."""
+"""Phase head on cached features: the results equal those on images, for any state of the cache."""
 
 import os
 import shutil
@@ -28,8 +28,8 @@ from core.training.features.frozen_backbone import FrozenBackbone, is_determinis
 from core.training.features.loader import FeatureLoader, augmentation_epoch
 from core.training.features.store import FeatureStore
 from tests.core.engine_kit import Trained, same, slow_except, small_config, train
-from tests.core.test_faults import SmallMemory, images_of
-from tests.core.test_resume import assert_same_end, crash_after, go_on, run
+from tests.core.test_faults import LimitedMemory, images_of
+from tests.core.test_resume import assert_same_end, crash_after, resume_run, run
 from tests.make_images import make_images
 
 HEAD_ONLY = ("phases.head.epochs=5", "phases.head.early_stopping.patience=9")
@@ -61,7 +61,7 @@ def assert_same_run(a: Trained, b: Trained) -> None:
 
 
 class Forwards:
-    """Counts the pictures that go through the backbone in phase head."""
+    """Counts the images that pass through the backbone in phase head."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -77,15 +77,15 @@ class Forwards:
         self.images += len(inputs[0])
 
 
-def test_a_picture_and_view_goes_through_the_backbone_once(photos: Path, tmp_path: Path) -> None:
-    # 24 pictures train and 6 validate; the first view and validation's are found again.
+def test_each_view_of_an_image_passes_the_backbone_once(photos: Path, tmp_path: Path) -> None:
+    # 24 training and 6 validation images; the first view and that of validation are in the cache.
     for views, expected in ((1, 24 + 6), (2, 24), (0, 5 * 24)):
         count = Forwards()
         train(config(photos, views), tmp_path / str(views), count)
         assert count.images == expected, views
 
 
-def test_the_next_run_finds_them_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
+def test_the_next_run_uses_the_cache_and_has_equal_results(photos: Path, tmp_path: Path) -> None:
     first = train(config(photos, 2), tmp_path / "first")
     count = Forwards()
     second = train(config(photos, 2, "phases.head.lr=0.001"), tmp_path / "second", count)
@@ -93,7 +93,9 @@ def test_the_next_run_finds_them_and_ends_the_same(photos: Path, tmp_path: Path)
     assert_same_run(first, second)
 
 
-def test_another_seed_batch_or_size_of_picture_shares_nothing(photos: Path, tmp_path: Path) -> None:
+def test_another_seed_batch_size_or_image_size_has_its_own_cache(
+    photos: Path, tmp_path: Path
+) -> None:
     train(config(photos, 1), tmp_path / "first")
     for number, other in enumerate(("seed=3", "data.batch_size=4", "data.image_size=48")):
         count = Forwards()
@@ -101,7 +103,7 @@ def test_another_seed_batch_or_size_of_picture_shares_nothing(photos: Path, tmp_
         assert count.images == 30, other
 
 
-def test_without_a_cache_on_the_disk_the_run_is_the_same(
+def test_without_a_cache_on_disk_the_results_are_equal(
     photos: Path, tmp_path: Path, own_cache: Path
 ) -> None:
     kept = train(config(photos, 2), tmp_path / "kept")
@@ -114,7 +116,7 @@ def test_without_a_cache_on_the_disk_the_run_is_the_same(
     assert_same_run(kept, train(config(photos, 2), tmp_path / "in the way"))
 
 
-def test_rows_that_rotted_are_computed_again(photos: Path, tmp_path: Path, own_cache: Path) -> None:
+def test_damaged_rows_are_computed_again(photos: Path, tmp_path: Path, own_cache: Path) -> None:
     first = train(config(photos, 2), tmp_path / "first")
     for file in own_cache.glob("features/*/rows.f32"):
         data = bytearray(file.read_bytes())
@@ -162,7 +164,7 @@ def cache_nothing(engine: Engine) -> None:
 def test_features_give_the_results_of_images(photos: Path, tmp_path: Path) -> None:
     fast = train(config(photos, 2), tmp_path / "fast")
     slow = train(config(photos, 2), tmp_path / "slow", change_engine=cache_nothing)
-    # The first two epochs compute their features in the very same batches.
+    # The first two epochs compute their features in identical batches.
     assert losses(fast)[:2] == losses(slow)[:2]
     for a, b in zip(losses(fast), losses(slow), strict=True):
         assert a == pytest.approx(b, rel=1e-5)
@@ -175,7 +177,7 @@ def test_validation_features_change_no_byte(photos: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("cleared", [False, True], ids=["with the cache", "without it"])
 @pytest.mark.parametrize("steps", slow_except([2, 4, 8, 10, 13], 4))
-def test_a_run_that_dies_in_phase_head_ends_like_one_that_did_not(
+def test_a_run_resumed_after_a_crash_in_phase_head_equals_an_uninterrupted_one(
     steps: int,
     cleared: bool,
     photos: Path,
@@ -184,18 +186,18 @@ def test_a_run_that_dies_in_phase_head_ends_like_one_that_did_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many = config(photos, 2, "checkpoint.every_minutes=0.000001", "phases.full.epochs=1")
-    unbroken = run(EngineThread(many, tmp_path / "unbroken"))
+    uninterrupted = run(EngineThread(many, tmp_path / "uninterrupted"))
     shutil.rmtree(own_cache)
     with monkeypatch.context() as patch:
         crash_after(steps, patch)
         folder = run(EngineThread(many, tmp_path / "runs"))
     if cleared:
         shutil.rmtree(own_cache)
-    assert go_on(folder).outcome == "finished"
-    assert_same_end(folder, unbroken)
+    assert resume_run(folder).outcome == "finished"
+    assert_same_end(folder, uninterrupted)
 
 
-def test_a_picture_that_vanishes_is_left_out_of_the_features_too(tmp_path: Path) -> None:
+def test_an_image_that_disappears_is_left_out_of_the_features(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
@@ -208,8 +210,8 @@ def test_a_picture_that_vanishes_is_left_out_of_the_features_too(tmp_path: Path)
     assert trained.ended.outcome == "finished"
 
 
-def test_short_memory_while_features_are_computed(photos: Path, tmp_path: Path) -> None:
-    trained = train(config(photos, 1), tmp_path / "short", SmallMemory(3))
+def test_out_of_memory_while_features_are_computed(photos: Path, tmp_path: Path) -> None:
+    trained = train(config(photos, 1), tmp_path / "short", LimitedMemory(3))
     whole = train(config(photos, 1, "cache.max_gb=0"), tmp_path / "whole")
     assert trained.ended.outcome == "finished"
     for a, b in zip(losses(trained), losses(whole), strict=True):
@@ -251,7 +253,7 @@ def test_a_backbone_that_is_not_deterministic_is_detected_and_reported(
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(width=32)), max_size=40))
-def test_a_row_is_known_once_it_was_written_and_finite(writes: list[tuple[int, float]]) -> None:
+def test_a_row_is_known_once_finite_values_were_written(writes: list[tuple[int, float]]) -> None:
     store = FeatureStore(None, 10, 3)
     expected: dict[int, float] = {}
     for place, value in writes:
@@ -262,16 +264,16 @@ def test_a_row_is_known_once_it_was_written_and_finite(writes: list[tuple[int, f
     assert all((store.rows[place] == np.float32(value)).all() for place, value in expected.items())
 
 
-def test_another_process_sees_whole_rows_only(tmp_path: Path) -> None:
+def test_another_process_sees_only_intact_rows(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "s", 4, 2)
     store.write([1, 3], np.ones((2, 2), np.float32))
     store.rows[3, 1] = 7  # torn: written after its checksum
     assert FeatureStore(tmp_path / "s", 4, 2).known.tolist() == [False, True, False, False]
-    # A file of another length is made longer: what fits its checksum stands.
+    # A shorter file is extended: rows that match their checksum are kept.
     assert FeatureStore(tmp_path / "s", 5, 2).known.tolist() == [False, True, *[False] * 3]
 
 
-def test_room_is_made_by_the_least_recently_used(tmp_path: Path, own_cache: Path) -> None:
+def test_the_least_recently_used_entries_are_evicted(tmp_path: Path, own_cache: Path) -> None:
     folder = own_cache / "features"
     for number, age in enumerate((9000, 8000, 10)):
         FeatureStore(folder / str(number), 100, 256)
@@ -280,7 +282,7 @@ def test_room_is_made_by_the_least_recently_used(tmp_path: Path, own_cache: Path
     limit = sum(entry.bytes for entry in cache.entries()) / 1e9
     assert cache.allocate_entry("features", "new", 100_000, limit) == folder / "new"
     assert {entry.path.name for entry in cache.entries()} == {"1", "2"}
-    # What was used within the hour stays, and there is no room then.
+    # Entries used within the hour are not evicted, and then there is no space.
     assert cache.allocate_entry("features", "new", int(1e10 * limit), limit) is None
     assert {entry.path.name for entry in cache.entries()} == {"2"}
     assert cache.allocate_entry("features", "2", 10**18, 0) == folder / "2"

@@ -1,4 +1,4 @@
-"""The learning rate: plateau, cosine and warm-up, and what a change by hand does to them."""
+"""Learning rate schedule: plateau, cosine and warm-up, and manual changes."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from core.session.resume import plan_resumption
 from core.training.lr_schedule import LrSchedule
 from tests.core.engine_kit import scores, small_config, train
 from tests.core.test_engine import is_first_step
-from tests.core.test_resume import go_on, history, run, stop_in
+from tests.core.test_resume import history, resume_run, run, stop_in
 from tests.make_images import make_images
 
 LR = 0.02
@@ -53,7 +53,7 @@ def rates(schedule: LrSchedule, begin: int, end: int) -> list[float]:
 
 
 @given(st.lists(st.floats(0.1, 9), max_size=30))
-def test_without_warm_up_a_plateau_is_torchs_to_the_bit(losses: list[float]) -> None:
+def test_without_warmup_a_plateau_equals_that_of_torch(losses: list[float]) -> None:
     ours, plain = LrSchedule(phase("plateau"), optimizer(), STEPS), optimizer()
     torchs = ReduceLROnPlateau(plain, factor=0.5, patience=2)
     for epoch, loss in enumerate(losses, 1):
@@ -63,7 +63,7 @@ def test_without_warm_up_a_plateau_is_torchs_to_the_bit(losses: list[float]) -> 
         assert ours.bad_epochs == torchs.num_bad_epochs
 
 
-def test_a_cosine_is_torchs() -> None:
+def test_a_cosine_equals_that_of_torch() -> None:
     ours, plain = LrSchedule(phase("cosine"), optimizer(), STEPS), optimizer()
     torchs = CosineAnnealingLR(plain, T_max=60)
     expected = []
@@ -75,7 +75,7 @@ def test_a_cosine_is_torchs() -> None:
 
 
 @given(st.sampled_from(["plateau", "cosine"]), st.floats(0.01, 5))
-def test_a_warm_up_rises_in_a_line_to_the_rate(kind: str, warmup: float) -> None:
+def test_a_warmup_rises_linearly_to_the_learning_rate(kind: str, warmup: float) -> None:
     found = rates(LrSchedule(phase(kind, warmup=warmup), optimizer(), STEPS), 0, 60)
     steps = sum(1 for step in range(60) if step < warmup * STEPS)
     rises = [b - a for a, b in zip([0.0, *found], found[:steps], strict=False)]
@@ -90,7 +90,7 @@ def test_a_warm_up_rises_in_a_line_to_the_rate(kind: str, warmup: float) -> None
 @given(
     st.sampled_from(["plateau", "cosine"]), st.floats(0, 5), st.integers(0, 60), st.integers(1, 9)
 )
-def test_a_rate_set_by_hand_holds_at_once_and_is_never_exceeded(
+def test_a_manual_learning_rate_applies_at_once_and_is_never_exceeded(
     kind: str, warmup: float, step: int, more: int
 ) -> None:
     schedule = LrSchedule(phase(kind, warmup=warmup), optimizer(), STEPS)
@@ -106,7 +106,9 @@ def test_a_rate_set_by_hand_holds_at_once_and_is_never_exceeded(
 
 
 @given(st.sampled_from(["plateau", "cosine"]), st.integers(0, 5), st.booleans())
-def test_what_is_kept_decides_how_it_goes_on(kind: str, epochs: int, by_hand: bool) -> None:
+def test_a_restored_schedule_continues_like_the_original(
+    kind: str, epochs: int, by_hand: bool
+) -> None:
     config = phase(kind, warmup=1.5)
     ours = LrSchedule(config, optimizer(), STEPS)
     for epoch in range(1, epochs + 1):
@@ -121,20 +123,20 @@ def test_what_is_kept_decides_how_it_goes_on(kind: str, epochs: int, by_hand: bo
         other.end_epoch(1.0, epoch * STEPS)
 
 
-def test_a_plateau_in_a_warm_up_lowers_what_it_rises_to() -> None:
+def test_a_plateau_during_warmup_lowers_its_target() -> None:
     schedule = LrSchedule(phase("plateau", warmup=4), optimizer(), STEPS)
     for epoch in (1, 2, 3, 4):
         schedule.end_epoch(1.0, epoch * STEPS)
     assert rates(schedule, 40, 42) == [LR / 2, LR / 2]
 
 
-def test_a_checkpoint_from_before_there_were_others_goes_on() -> None:
+def test_a_checkpoint_with_only_a_plateau_can_be_resumed() -> None:
     old = ReduceLROnPlateau(optimizer(), factor=0.5, patience=2)
     old.step(1.0)
     old.step(1.0)
     mine = optimizer()
     schedule = LrSchedule(phase("plateau"), mine, STEPS)
-    mine.param_groups[0]["lr"] = 0.007  # as the optimizer's state brings it
+    mine.param_groups[0]["lr"] = 0.007  # restored with the optimizer state
     schedule.load_state_dict(old.state_dict())
     schedule.set_step(20)
     assert (schedule.lr, schedule.bad_epochs) == (0.007, 1)
@@ -158,11 +160,11 @@ def test_each_group_keeps_its_scale(lr: float, step: int) -> None:
     assert [g["lr"] for g in both.param_groups] == [plateau.lr * s for s in (0.25, 0.5, 1.0)]
 
 
-def told(events: list[ev.Event]) -> list[ev.Progress]:
+def emitted(events: list[ev.Event]) -> list[ev.Progress]:
     return [e for e in events if isinstance(e, ev.Progress) and e.stage == "train"]
 
 
-def test_a_cosine_in_a_run_leaves_no_marks_of_plateaus(photos: Path, tmp_path: Path) -> None:
+def test_a_cosine_adds_no_learning_rate_annotations(photos: Path, tmp_path: Path) -> None:
     config = small_config(photos, *COSINE, "phases.head.epochs=0", "phases.full.epochs=4")
     trained = train(config, tmp_path, None, scores(0.5, 0.5, 0.5, 0.5))
     lrs = [e.lr for e in trained.of(ev.EpochEnded)]
@@ -174,14 +176,14 @@ def test_a_cosine_in_a_run_leaves_no_marks_of_plateaus(photos: Path, tmp_path: P
     assert (started.scheduler, started.warmup_epochs) == ("cosine", 0.5)
 
 
-def test_a_cosine_ends_early_like_any_phase(photos: Path, tmp_path: Path) -> None:
+def test_early_stopping_applies_to_a_cosine(photos: Path, tmp_path: Path) -> None:
     more = ("phases.full.early_stopping.patience=2", "phases.full.epochs=9")
     config = small_config(photos, *COSINE, *more, "phases.head.epochs=0")
     trained = train(config, tmp_path, None, scores(0.5, 0.5, 0.5))
     assert trained.of(ev.PhaseEnded)[0].reason == "early stopping"
 
 
-def test_a_command_sets_the_rate_that_the_cosine_falls_from(photos: Path, tmp_path: Path) -> None:
+def test_a_cosine_falls_from_the_rate_that_a_command_sets(photos: Path, tmp_path: Path) -> None:
     def act(event: ev.Event, engine: object, send: object) -> None:
         if is_first_step(event, "full", 2):
             assert callable(send)
@@ -190,7 +192,7 @@ def test_a_command_sets_the_rate_that_the_cosine_falls_from(photos: Path, tmp_pa
     config = small_config(photos, *COSINE, "phases.head.epochs=0", "phases.full.epochs=3")
     events = train(config, tmp_path, act).events
     applied = next(n for n, e in enumerate(events) if isinstance(e, ev.CommandApplied))
-    after = [e.lr for e in told(events[applied:])]
+    after = [e.lr for e in emitted(events[applied:])]
     assert 0.25 < after[0] <= 0.5
     assert after == sorted(after, reverse=True)
 
@@ -198,7 +200,7 @@ def test_a_command_sets_the_rate_that_the_cosine_falls_from(photos: Path, tmp_pa
 def test_more_epochs_stretch_the_cosine(photos: Path, tmp_path: Path) -> None:
     config = small_config(photos, *COSINE, "phases.head.epochs=0")
     folder = run(EngineThread(config, tmp_path / "short"))
-    assert go_on(folder, "phases.full.epochs=4").outcome == "finished"
+    assert resume_run(folder, "phases.full.epochs=4").outcome == "finished"
     short, lrs = history(folder)["lr"][1], list(history(folder)["lr"][2:])
     whole = small_config(photos, *COSINE, "phases.head.epochs=0", "phases.full.epochs=4")
     other = history(run(EngineThread(whole, tmp_path / "long")))["lr"]
@@ -206,7 +208,7 @@ def test_more_epochs_stretch_the_cosine(photos: Path, tmp_path: Path) -> None:
     assert lrs[0] > short
 
 
-def test_a_plateaus_keys_may_change_on_resume_and_the_kind_may_not(
+def test_plateau_keys_may_change_on_resume_and_the_scheduler_kind_may_not(
     photos: Path, tmp_path: Path
 ) -> None:
     folder = run(EngineThread(small_config(photos), tmp_path), stop_in("full", 1, "train"))

@@ -1,4 +1,4 @@
-"""Running metrics: the same sums whether logits wait for each other or not."""
+"""Running metrics: the sums don't depend on how many logits are pending."""
 
 import math
 
@@ -28,7 +28,7 @@ def batches(sizes: list[int], classes: int) -> list[tuple[torch.Tensor, torch.Te
     st.sampled_from([0, 50, 1 << 22]),
     st.lists(st.booleans(), min_size=8, max_size=8),
 )
-def test_means_are_those_of_all_pictures_together(
+def test_means_are_over_all_images(
     sizes: list[int], classes: int, room: int, looks: list[bool]
 ) -> None:
     found, known = RunningMetrics(), RunningMetrics()
@@ -55,7 +55,7 @@ def test_means_are_those_of_all_pictures_together(
     assert found.sums == pytest.approx(known.sums)
 
 
-def test_sums_that_were_saved_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restored_sums_continue(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = batches([5, 3], 4)
     whole, resumed = RunningMetrics(), RunningMetrics()
     for logits, labels in (first, second):

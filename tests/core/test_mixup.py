@@ -1,4 +1,4 @@
-"""Mixup and CutMix: timm's, keyed, for batches of any size, and the same step in parts."""
+"""Mixup and CutMix: equal to timm's, seeded, for any batch size and micro-batch size."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from core.events import types as ev
 from core.training.mixup import BatchMixer, make_mixup
 from tests.core.engine_kit import small_config, train
 from tests.core.test_balance import losses
-from tests.core.test_faults import SmallMemory
+from tests.core.test_faults import LimitedMemory
 from tests.make_images import make_images
 
 CLASSES = 4
@@ -44,12 +44,14 @@ def batch(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.randint(0, CLASSES, (count,), generator=generator)
 
 
-def test_without_an_alpha_nothing_mixes() -> None:
+def test_without_an_alpha_there_is_no_mixer() -> None:
     assert make_mixup(Config().phases.full, CLASSES, torch.clone) is None
 
 
 @given(ALPHAS, st.integers(1, 4), st.integers(0, 2**63 - 1))
-def test_an_even_batch_is_timms(alphas: tuple[float, float], half: int, seed: int) -> None:
+def test_an_even_batch_equals_that_of_timm(
+    alphas: tuple[float, float], half: int, seed: int
+) -> None:
     images, labels = batch(2 * half)
     found, targets = mix(alphas)(images, labels, seed)
     np.random.seed(derive_seed(seed, "mix") & 0xFFFFFFFF)
@@ -60,7 +62,7 @@ def test_an_even_batch_is_timms(alphas: tuple[float, float], half: int, seed: in
 
 
 @given(ALPHAS, st.integers(1, 9), st.integers(0, 2**63 - 1))
-def test_it_depends_on_its_seed_alone_and_leaves_no_trace(
+def test_the_result_depends_only_on_the_seed_and_no_global_state_changes(
     alphas: tuple[float, float], count: int, seed: int
 ) -> None:
     images, labels = batch(count)
@@ -78,7 +80,7 @@ def test_it_depends_on_its_seed_alone_and_leaves_no_trace(
 
 
 @given(st.integers(0, 4), st.integers(0, 99))
-def test_in_an_odd_batch_the_middle_is_its_own_partner(half: int, seed: int) -> None:
+def test_the_middle_image_of_an_odd_batch_mixes_with_itself(half: int, seed: int) -> None:
     images, labels = batch(2 * half + 1)
     found, targets = mix((1.0, 0.0))(images, labels, seed)
     assert torch.allclose(found[half], images[half], atol=1e-6)
@@ -97,30 +99,28 @@ def test_training_is_mixed_and_validation_is_not(photos: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("more", [(), ("data.augment.erase=1.0",)], ids=["bytes", "floats"])
-def test_parts_give_the_same_step(more: tuple[str, ...], photos: Path, tmp_path: Path) -> None:
-    # 24 pictures in batches of 7 and a last one of 3.
+def test_micro_batches_give_an_equal_step(
+    more: tuple[str, ...], photos: Path, tmp_path: Path
+) -> None:
+    # 24 images in batches of 7 and a last one of 3.
     options = (*MIXED, *more, "data.batch_size=7")
     whole = losses(photos, tmp_path / "whole", *options)
     parts = losses(photos, tmp_path / "parts", *options, "data.micro_batch_size=2")
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
-def test_a_step_that_is_done_again_for_lack_of_memory_is_mixed_once(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_a_step_repeated_for_lack_of_memory_is_mixed_once(photos: Path, tmp_path: Path) -> None:
     options = (*MIXED, "data.augment.erase=1.0", "phases.head.epochs=1")
     runs = [
         train(small_config(photos, *options), tmp_path / name, act)
-        for name, act in (("whole", None), ("short", SmallMemory(3)))
+        for name, act in (("whole", None), ("short", LimitedMemory(3)))
     ]
     found = [[(e.train_loss, e.val_loss) for e in run.of(ev.EpochEnded)] for run in runs]
     for a, b in zip(*found, strict=True):
         assert a == pytest.approx(b, rel=1e-4)
 
 
-def test_the_training_top1_is_told_against_the_pictures_own_labels(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_training_top1_counts_the_original_labels(photos: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
 
     def watch(event: ev.Event, engine, send: object) -> None:

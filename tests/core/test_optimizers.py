@@ -1,4 +1,4 @@
-"""Optimizers: the notebook's, and a step that is only taken where everything is finite."""
+"""Optimizers, and steps that are only taken if all values are finite."""
 
 import copy
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from core.training.optimizers import build_optimizer, step_if_finite, step_if_fi
 
 @pytest.mark.parametrize("take", [step_if_finite, step_if_finite_on_device])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(
+def test_a_non_finite_step_changes_nothing_and_the_next_one_continues(
     name: str, take: Callable[[torch.optim.Optimizer, torch.Tensor], None]
 ) -> None:
     phase = with_values(Config(), {"phases.full.optimizer": name}).phases.full
@@ -41,7 +41,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_goes_on(
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_fused_is_what_torch_does_without(name: str) -> None:
+def test_a_fused_optimizer_equals_the_unfused_one(name: str) -> None:
     phase = with_values(Config(), {"phases.full.optimizer": name}).phases.full
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 3)
@@ -69,7 +69,7 @@ def layered(decay: float) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     return model, build_optimizer(phase, model.parameters(), model)
 
 
-def test_the_first_layers_learn_least_and_biases_are_not_decayed() -> None:
+def test_layer_decay_scales_the_rates_and_exempts_biases_from_weight_decay() -> None:
     model, optimizer = layered(0.5)
     of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     rates = {name: of[id(p)]["lr"] for name, p in model.named_parameters()}
@@ -81,7 +81,7 @@ def test_the_first_layers_learn_least_and_biases_are_not_decayed() -> None:
         assert of[id(p)]["lr"] == 0.1 * of[id(p)]["lr_scale"]
 
 
-def test_without_layer_decay_all_is_one_group() -> None:
+def test_without_layer_decay_there_is_one_group() -> None:
     model, optimizer = layered(1.0)
     assert [len(group["params"]) for group in optimizer.param_groups] == [
         len(list(model.parameters()))

@@ -1,4 +1,4 @@
-"""Shares of a batch, and the place of a process among others."""
+"""Shards of a batch, single-process collectives, and the environment of torchrun."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tui.runtime.launch import count_ranks
 
 
 @given(count=st.integers(0, 200), size=st.integers(1, 9))
-def test_shares_are_a_batch_once(count: int, size: int) -> None:
+def test_shards_contain_each_item_once(count: int, size: int) -> None:
     for paired_sharding, unequal in ((False, 1), (True, 2)):
         shares = [shard(range(count), rank, size, paired_sharding) for rank in range(size)]
         assert sorted(place for share in shares for place in share) == list(range(count))
@@ -23,13 +23,13 @@ def test_shares_are_a_batch_once(count: int, size: int) -> None:
 
 
 @given(count=st.integers(0, 200), size=st.integers(1, 9))
-def test_pictures_that_are_mixed_are_in_one_share(count: int, size: int) -> None:
+def test_images_mixed_with_each_other_are_in_one_shard(count: int, size: int) -> None:
     for rank in range(size):
         share = shard(range(count), rank, size, paired_sharding=True)
         assert [count - 1 - place for place in share] == share[::-1]
 
 
-def test_alone_everything_is_ones_own() -> None:
+def test_collectives_of_a_single_process_return_the_local_value() -> None:
     message = StepMessage(problem="the disk is full")
     assert SINGLE_PROCESS.sync_step(message, images=3) is message
     assert (
@@ -46,11 +46,11 @@ def test_alone_everything_is_ones_own() -> None:
     assert SINGLE_PROCESS.broadcast_flag(True)
 
 
-def test_without_torchrun_a_process_is_alone() -> None:
+def test_without_torchrun_there_is_a_single_process() -> None:
     assert find_job({"PATH": "/bin", "RANK": "3"}) == Job()
 
 
-def test_torchrun_tells_a_process_its_place() -> None:
+def test_rank_and_size_come_from_the_environment_of_torchrun() -> None:
     job = find_job(
         {
             "RANK": "5",
@@ -66,7 +66,7 @@ def test_torchrun_tells_a_process_its_place() -> None:
     assert not job.is_main
 
 
-def test_what_a_job_was_to_change_counts_until_a_checkpoint_has_it() -> None:
+def test_changes_of_a_job_apply_until_a_checkpoint_includes_them() -> None:
     def resumed(job: str, **changes: object) -> Event:
         place = {"phase": "full", "epoch": 1, "step": 0, "global_step": 9}
         return RunResumed(**place, checkpoint="last.pt", job=job, changes=changes)
@@ -83,7 +83,7 @@ def test_what_a_job_was_to_change_counts_until_a_checkpoint_has_it() -> None:
     assert left(resumed("another", lr=1)) == {}
 
 
-def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visible_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
     assert count_ranks("all", None) == 3
     assert count_ranks("2", "cuda") == 2
@@ -99,7 +99,7 @@ def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("all", "cpu", "no"),
     ],
 )
-def test_what_is_no_number_of_gpus_here(
+def test_invalid_numbers_of_gpus_are_refused(
     text: str, device: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2,3")
@@ -107,7 +107,7 @@ def test_what_is_no_number_of_gpus_here(
         count_ranks(text, device)
 
 
-def test_the_command_says_so(tmp_path: Path) -> None:
+def test_the_command_line_refuses_missing_gpus(tmp_path: Path) -> None:
     from tests.tui.command import run
 
     got = run("--demo", "--gpus", "2", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")

@@ -1,4 +1,4 @@
-"""What two ranks agree on, in two processes over gloo."""
+"""Collectives of two ranks, in two processes over gloo."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def found() -> list[dict[str, Any]]:
     return results
 
 
-def test_rank_0_is_heard_by_all(found: list[dict[str, Any]]) -> None:
+def test_messages_of_rank_0_reach_all_ranks(found: list[dict[str, Any]]) -> None:
     for each in found:
         assert each["quiet"] == [True, 10, True]
         assert each["command"] == ["c7", False]
@@ -66,25 +66,25 @@ def test_rank_0_is_heard_by_all(found: list[dict[str, Any]]) -> None:
     assert sorted(found[0]["mine"] + found[1]["mine"]) == list(range(5))
 
 
-def test_a_failure_of_one_is_one_of_all(found: list[dict[str, Any]]) -> None:
+def test_a_failure_of_one_rank_is_raised_on_all(found: list[dict[str, Any]]) -> None:
     for each in found:
         assert each["failure"] == f"rank 1 on {socket.gethostname()}: no memory"
     assert [each["wrong 0"] for each in found] == ["no weights", "no weights"]
     assert [each["wrong 1"] for each in found] == ["rank 1: no weights", "no weights"]
 
 
-def test_what_only_another_rank_knows_is_told_by_rank_0(found: list[dict[str, Any]]) -> None:
+def test_rank_0_gathers_the_events_of_other_ranks(found: list[dict[str, Any]]) -> None:
     assert found[0]["news"] == ["DeviceSample", "Warned"] * 2
     assert found[1]["news"] == []
 
 
-def test_features_of_one_are_had_by_all(found: list[dict[str, Any]]) -> None:
+def test_features_are_exchanged_between_ranks(found: list[dict[str, Any]]) -> None:
     for each in found:
         assert each["known"] == [True, True, True, False, True, False]
         assert each["rows"]
 
 
-def test_a_rank_that_says_nothing_any_more_is_not_waited_for_forever() -> None:
+def test_a_rank_that_hangs_is_reported_after_a_timeout() -> None:
     processes = two_ranks("hang", CONVNEXT_TUI_TIMEOUT="4")
     for process in processes:
         read(process)
@@ -93,7 +93,7 @@ def test_a_rank_that_says_nothing_any_more_is_not_waited_for_forever() -> None:
         process.close()
 
 
-def test_a_machine_without_the_pictures_says_so(tmp_path: Path) -> None:
+def test_missing_images_on_a_machine_are_an_error(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=4)
     plan = plan_data(root, SplitOptions(0.25, seed=1))
     assert plan is not None

@@ -1,4 +1,4 @@
-"""A run that dies anywhere ends like one that did not, whatever else is in its recipe."""
+"""Resume after a crash with each training option: the results equal those without a crash."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
 from tests.core.engine_kit import same, slow_except, small_config
-from tests.core.test_resume import assert_same_end, crash_after, go_on, load, run
+from tests.core.test_resume import assert_same_end, crash_after, load, resume_run, run
 from tests.make_images import make_images
 
 RECIPES = {
@@ -28,7 +28,7 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes, the last one small: 20 train in batches of 8, 3 steps an epoch."""
+    """Three classes, the last one small: 20 training images in batches of 8, 3 steps per epoch."""
     root = make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
     for path in sorted((root / "class_2").iterdir())[5:]:
         path.unlink()
@@ -41,40 +41,42 @@ def recipe(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(
+def uninterrupted(
     recipe: tuple[str, ...], photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunFolder:
-    return run(EngineThread(small_config(photos, *recipe), tmp_path_factory.mktemp("unbroken")))
+    return run(
+        EngineThread(small_config(photos, *recipe), tmp_path_factory.mktemp("uninterrupted"))
+    )
 
 
 @pytest.mark.parametrize("steps", slow_except([5, 8, 11], 8))
-def test_a_run_that_dies_ends_like_one_that_did_not(
+def test_a_run_resumed_after_a_crash_equals_an_uninterrupted_one(
     steps: int,
     recipe: tuple[str, ...],
     photos: Path,
     tmp_path: Path,
-    unbroken: RunFolder,
+    uninterrupted: RunFolder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = small_config(photos, *recipe, "checkpoint.every_minutes=0.000001")
     with monkeypatch.context() as patch:
         crash_after(steps, patch)
         folder = run(EngineThread(config, tmp_path))
-    assert go_on(folder).outcome == "finished"
-    assert_same_end(folder, unbroken)
-    ends = [load(f.checkpoints / "last.pt")["train_state"] for f in (folder, unbroken)]
+    assert resume_run(folder).outcome == "finished"
+    assert_same_end(folder, uninterrupted)
+    ends = [load(f.checkpoints / "last.pt")["train_state"] for f in (folder, uninterrupted)]
     assert ends[0]["scheduler"] == ends[1]["scheduler"]
     averaged = [end["averaged"] or {} for end in ends]
     assert same(*averaged)
 
 
-def test_the_recipe_is_another_one(
-    recipe: tuple[str, ...], photos: Path, tmp_path: Path, unbroken: RunFolder
+def test_each_recipe_changes_the_weights(
+    recipe: tuple[str, ...], photos: Path, tmp_path: Path, uninterrupted: RunFolder
 ) -> None:
-    """What is tested above would say nothing of options that did nothing."""
+    """The test above would be meaningless for options without an effect."""
     sizes = [text for text in recipe if "views" in text or "epochs=" in text]
     plain = run(EngineThread(small_config(photos, *sizes), tmp_path))
-    ends = [load(f.checkpoints / "best-full.pt")["model"] for f in (plain, unbroken)]
+    ends = [load(f.checkpoints / "best-full.pt")["model"] for f in (plain, uninterrupted)]
     assert not same(*ends)
 
 
@@ -89,6 +91,8 @@ def test_the_recipe_is_another_one(
         "phases.full.layer_decay=0.5",
     ],
 )
-def test_what_would_make_it_another_run_is_refused(change: str, unbroken: RunFolder) -> None:
+def test_keys_that_define_the_run_cannot_change_on_resume(
+    change: str, uninterrupted: RunFolder
+) -> None:
     with pytest.raises(SetupError, match="another run"):
-        plan_resumption(unbroken, [change])
+        plan_resumption(uninterrupted, [change])

@@ -1,4 +1,4 @@
-"""A phase's first pictures on the disk: what the network really gets, and no difference to it."""
+"""Sample sheets show the first training images of a phase and don't influence training."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_images(tmp_path_factory.mktemp("photos"), classes=3, per_class=10)
 
 
-def pictures(run: Trained, event: ev.SamplesSaved) -> list[np.ndarray]:
+def images(run: Trained, event: ev.SamplesSaved) -> list[np.ndarray]:
     sheet = np.array(Image.open(run.folder.path / event.path))
     side = event.side
     return [
@@ -43,7 +43,7 @@ def as_seen(run: Trained, event: ev.SamplesSaved, epoch: int) -> list[np.ndarray
 
 
 @pytest.mark.parametrize("views", [0, 1, 2])
-def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views: int) -> None:
+def test_the_sheet_has_the_first_training_images(photos: Path, tmp_path: Path, views: int) -> None:
     config = small_config(photos, f"phases.head.views={views}", "data.batch_size=20")
     first: dict[str, Batch] = {}
 
@@ -69,13 +69,13 @@ def test_they_are_the_first_ones_that_train(photos: Path, tmp_path: Path, views:
         assert event.files == [paths[place] for place in batch.indices[:MAX_SAMPLES].tolist()]
         assert event.labels == batch.labels[:MAX_SAMPLES].tolist()
         assert (len(event.files), event.columns, event.side) == (16, 4, 32)
-        # In phase head the first view is the plain one.
+        # In phase head the first view is not augmented.
         key_epoch = 0 if views and event.phase == "head" else 1
         seen = as_seen(run, event, key_epoch)
-        assert all(np.array_equal(a, b) for a, b in zip(pictures(run, event), seen, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(images(run, event), seen, strict=True))
 
 
-def test_features_that_are_there_already_have_their_pictures_made_again(
+def test_with_cached_features_the_images_are_loaded_for_the_sheet(
     photos: Path, tmp_path: Path
 ) -> None:
     config = small_config(photos, "phases.head.views=1", "data.batch_size=7")
@@ -89,19 +89,17 @@ def test_features_that_are_there_already_have_their_pictures_made_again(
         assert len(event.files) == 7
 
 
-def test_pictures_that_are_normalised_already_are_shown_as_they_were(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_normalized_images_are_converted_back(photos: Path, tmp_path: Path) -> None:
     config = small_config(photos, "data.augment.erase=1e-9", "phases.head.epochs=0")
     run = train(config, tmp_path)
     (event,) = run.of(ev.SamplesSaved)
-    for picture, seen in zip(pictures(run, event), as_seen(run, event, 1), strict=True):
+    for image, seen in zip(images(run, event), as_seen(run, event, 1), strict=True):
         assert seen.dtype == np.float32
-        assert 20 < picture.mean() < 235
-        assert np.corrcoef(picture.ravel(), seen.ravel())[0, 1] > 0.9
+        assert 20 < image.mean() < 235
+        assert np.corrcoef(image.ravel(), seen.ravel())[0, 1] > 0.9
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning(
+def test_a_sheet_that_cannot_be_written_is_a_warning(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*rest: object) -> int:
@@ -116,7 +114,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     assert "No space left on device; training continues" in warned[0]
 
 
-def test_nothing_that_trains_depends_on_them(
+def test_training_does_not_depend_on_sheets_and_evaluations(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = small_config(photos, "phases.head.views=2")
@@ -133,11 +131,11 @@ def test_each_epoch_is_evaluated_right_after_its_end(photos: Path, tmp_path: Pat
     run = train(small_config(photos), tmp_path)
     for number, event in enumerate(run.events):
         if isinstance(event, ev.EpochEnded):
-            told = run.events[number + 1]
-            assert isinstance(told, ev.Evaluated)
-            assert (told.phase, told.epoch) == (event.phase, event.epoch)
-            assert sum(told.correct) == pytest.approx(event.val_top1 * sum(told.support))
+            emitted = run.events[number + 1]
+            assert isinstance(emitted, ev.Evaluated)
+            assert (emitted.phase, emitted.epoch) == (event.phase, event.epoch)
+            assert sum(emitted.correct) == pytest.approx(event.val_top1 * sum(emitted.support))
             val = run.engine.phase_inputs["full"].val.dataset
-            assert told.support == [val.labels.count(label) for label in range(3)]
-            for mistake in told.mistakes:
+            assert emitted.support == [val.labels.count(label) for label in range(3)]
+            for mistake in emitted.mistakes:
                 assert val.labels[val.paths.index(mistake.path)] == mistake.truth

@@ -31,7 +31,7 @@ def step(
     meter.add_loss(loss, loss * 10)
 
 
-def test_the_figures_are_those_of_the_steps_since_the_last_telling() -> None:
+def test_rates_are_those_of_the_steps_since_the_last_call() -> None:
     clock = Clock()
     meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.25, work=0.75, loss=1.0)
@@ -62,7 +62,7 @@ def test_means_are_over_the_whole_pass() -> None:
     assert meter.mean_data_wait == 0.25
 
 
-def test_it_is_due_by_time_and_not_by_step() -> None:
+def test_progress_is_due_by_time_and_not_by_step() -> None:
     clock = Clock()
     meter = ThroughputMeter(clock)
     for _ in range(100):
@@ -75,7 +75,7 @@ def test_it_is_due_by_time_and_not_by_step() -> None:
     assert due == [False, True, False]
 
 
-def test_the_longer_a_run_the_longer_between_two_tellings() -> None:
+def test_progress_is_less_frequent_in_a_long_run() -> None:
     clock = Clock()
     meter = ThroughputMeter(clock)
     clock.wait(PROGRESS_SECONDS)
@@ -89,15 +89,15 @@ def test_the_longer_a_run_the_longer_between_two_tellings() -> None:
 @pytest.mark.parametrize(
     ("days", "most"), [(0.25, 43_201), (1, 113_000), (7, 210_000), (30, 285_000), (365, 410_000)]
 )
-def test_a_run_of_any_length_tells_a_bounded_number_of_times(days: float, most: int) -> None:
-    now, told = 0.0, 0
+def test_the_number_of_progress_events_is_bounded(days: float, most: int) -> None:
+    now, emitted = 0.0, 0
     while now < days * DAY:
         now += gap_in_a_long_run(PROGRESS_SECONDS, now)
-        told += 1
-    assert 0.98 * most < told <= most
+        emitted += 1
+    assert 0.98 * most < emitted <= most
 
 
-def test_a_pause_between_two_steps_is_in_no_figure() -> None:
+def test_rates_exclude_a_pause_between_two_steps() -> None:
     clock = Clock()
     meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.5, work=0.5, loss=1.0)
@@ -110,7 +110,7 @@ def test_a_pause_between_two_steps_is_in_no_figure() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_shows_as_a_gap(bad: float) -> None:
+def test_a_non_finite_loss_makes_the_peak_nan(bad: float) -> None:
     clock = Clock()
     meter = ThroughputMeter(clock)
     step(meter, clock, wait=0.0, work=1.0, loss=1.0)
@@ -120,14 +120,14 @@ def test_a_loss_that_is_not_finite_shows_as_a_gap(bad: float) -> None:
     assert math.isnan(rates.peak_loss)
 
 
-def test_telling_without_a_step_gives_no_loss_and_no_error() -> None:
+def test_rates_without_a_step_are_nan_losses_and_no_error() -> None:
     rates = ThroughputMeter(Clock()).take()
     assert math.isnan(rates.recent_loss)
     assert math.isnan(rates.peak_loss)
     assert rates.images_per_second == 0.0
 
 
-def test_a_stopwatch_leaves_pauses_out() -> None:
+def test_a_stopwatch_excludes_pauses() -> None:
     clock = Clock()
     watch = Stopwatch(clock)
     clock.wait(2.0)

@@ -30,7 +30,7 @@ def test_config_accepts_and_lists_a_new_optimizer() -> None:
 
 
 def test_config_rejects_an_optimizer_without_an_entry() -> None:
-    with pytest.raises(ConfigError, match="allowed is adam or adamw or sgd"):
+    with pytest.raises(ConfigError, match="adam or adamw or sgd"):
         load_config("default", OVERRIDES)
 
 

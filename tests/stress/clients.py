@@ -1,14 +1,13 @@
-"""Let two processes send 1,000 commands at random to a running demo; each must be answered once.
+"""Send 1,000 random commands from two processes to a running demo; each must get one reply.
 
     python -m tests.stress.clients [--commands 1000] [--seed 1]
 
-The demo trains without end in phase full. Each client sends half of the commands: mostly without
-waiting, in bursts with random gaps, and one in twenty the way `ctl --wait` does, until its answer
-has come. A good third of them makes no sense and has to be refused. At the end the run is told to
-stop.
+The demo trains endlessly in phase full. Each client sends half of the commands: mostly without
+waiting, in bursts with random gaps, and one in twenty like `ctl --wait`, which waits for the reply.
+More than a third are invalid and must be refused. At the end the run is stopped.
 
-Prints a line a client and kind of command, and a verdict; exits with 1 when an answer is missing,
-came twice, came out of a client's order, or is not the one that the command deserves.
+Prints one line per client and a verdict; exits with 1 if a reply is missing, comes twice, is out of
+a client's order, or applies or refuses a command wrongly.
 """
 
 import argparse
@@ -40,7 +39,7 @@ _ENDLESS = {
     "phases.full.epochs": 100_000,
     "phases.full.early_stopping.patience": 100_000,
 }
-_LONGEST_GAP = 0.1
+_MAX_GAP = 0.1
 _WAITING_SHARE = 0.05
 _KINDS: dict[str, tuple[int, Callable[[random.Random], cmd.Command]]] = {
     "pause": (3, lambda choose: cmd.Pause()),
@@ -52,15 +51,15 @@ _KINDS: dict[str, tuple[int, Callable[[random.Random], cmd.Command]]] = {
     "wrong lr": (2, lambda choose: cmd.SetLearningRate(lr=choose.choice((0.0, -1.0, 11.0)))),
     "end of another phase": (2, lambda choose: cmd.EndPhase(phase="head")),
 }
-"""How often each kind is sent, and how it is made."""
+"""How often each kind is sent, and how it is created."""
 _ALWAYS = {"save": True, "patience": True, "lr": True}
 _NEVER = {"wrong patience": False, "wrong lr": False, "end of another phase": False}
-DESERVED = {**_ALWAYS, **_NEVER}
-"""Whether a command is to be applied, where that doesn't depend on others."""
+EXPECTED = {**_ALWAYS, **_NEVER}
+"""Whether a command must be applied, if that doesn't depend on other commands."""
 
 
 def main() -> int:
-    """Start run and clients, or be one of them; returns the exit code."""
+    """Start the run and the clients, or act as a client; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,53 +71,53 @@ def main() -> int:
         send_all(RunFolder(arguments.client), arguments.commands, random.Random(arguments.seed))
         return 0
     with tempfile.TemporaryDirectory() as name:
-        return train_and_ask(Path(name), arguments.commands, arguments.seed)
+        return train_and_send(Path(name), arguments.commands, arguments.seed)
 
 
 def send_all(folder: RunFolder, count: int, choose: random.Random) -> None:
-    """Be a client: send commands, and print a line about each."""
+    """Act as a client: send commands and print one line for each."""
     names = list(_KINDS)
     weights = [weight for weight, _ in _KINDS.values()]
     for kind in choose.choices(names, weights, k=count):
         command = _KINDS[kind][1](choose)
-        answer = None
+        reply = None
         if choose.random() < _WAITING_SHARE:
-            answer = send_command(folder, command, wait=True)[0]
+            reply = send_command(folder, command, wait=True)[0]
         else:
             append_command(folder.commands, command)
-        print(json.dumps({"id": command.id, "kind": kind, "answer": answer}), flush=True)
+        print(json.dumps({"id": command.id, "kind": kind, "reply": reply}), flush=True)
         if choose.random() < 0.5:
-            time.sleep(choose.uniform(0.0, _LONGEST_GAP))  # the gaps are what is random
+            time.sleep(choose.uniform(0.0, _MAX_GAP))  # random gaps
 
 
-def train_and_ask(work: Path, commands: int, seed: int) -> int:
-    """Train the demo without end, let the clients loose on it; returns the exit code."""
+def train_and_send(work: Path, commands: int, seed: int) -> int:
+    """Train the demo endlessly while clients send commands; returns the exit code."""
     arguments = headless(work / "runs", "--demo", *options(_ENDLESS))
     with start(arguments, work / "runs", surroundings(work)) as run:
         run.wait_for(lambda event: isinstance(event, ev.PhaseStarted) and event.phase == "full")
         began = time.monotonic()
-        sent = ask(run.folder, commands, seed)
+        sent = send_from_clients(run.folder, commands, seed)
         seconds = time.monotonic() - began
         stop = cmd.Stop()
         append_command(run.folder.commands, stop)
         exit_code = run.wait().exit_code
         problems = [f"the run ended with {exit_code}"] if exit_code else []
         problems += check(run.folder, sent, stop) + faults(run.folder)
-        answered = "" if problems else ", each answered once and in its client's order"
+        replied = "" if problems else ", each with one reply and in its client's order"
         return verdict(
             "clients",
             problems,
             f"{sum(map(len, sent))} commands of {CLIENTS} processes in {seconds:.1f} s and the "
-            f"final stop: {answers_in_words(run.folder)}{answered}",
+            f"final stop: {count_replies(run.folder)}{replied}",
         )
 
 
-def ask(folder: RunFolder, commands: int, seed: int) -> list[list[dict[str, Any]]]:
-    """Let all clients send at the same time; returns what each has sent, in its order."""
+def send_from_clients(folder: RunFolder, commands: int, seed: int) -> list[list[dict[str, Any]]]:
+    """Run all clients at the same time; returns the commands of each, in order."""
     clients = []
     for number in range(CLIENTS):
         arguments = ["--commands", str(commands // CLIENTS), "--seed", str(seed + number)]
-        with said_by(folder, number).open("wb") as output:
+        with output_of(folder, number).open("wb") as output:
             clients.append(
                 subprocess.Popen(
                     [*_CLIENT, "--client", str(folder.path), *arguments],
@@ -130,60 +129,60 @@ def ask(folder: RunFolder, commands: int, seed: int) -> list[list[dict[str, Any]
     for number, client in enumerate(clients):
         if client.wait():
             raise RuntimeError(f"client {number + 1} ended with {client.returncode}")
-        lines = [json.loads(line) for line in said_by(folder, number).read_text().splitlines()]
-        waited = sum(line["answer"] is not None for line in lines)
+        lines = [json.loads(line) for line in output_of(folder, number).read_text().splitlines()]
+        waited = sum(line["reply"] is not None for line in lines)
         counts = Counter(line["kind"] for line in lines)
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-        print(f"client {number + 1}: {len(lines)} sent, {waited} waited for ({kinds})", flush=True)
+        print(f"client {number + 1}: {len(lines)} sent, {waited} with --wait ({kinds})", flush=True)
         sent.append(lines)
     return sent
 
 
-def said_by(folder: RunFolder, number: int) -> Path:
-    """Return the file that a client prints to."""
+def output_of(folder: RunFolder, number: int) -> Path:
+    """Return the output file of a client."""
     return folder.path.parent.with_name(f"client-{number}.jsonl")
 
 
 def check(folder: RunFolder, sent: list[list[dict[str, Any]]], stop: cmd.Stop) -> list[str]:
-    """Return what is wrong with the answers in the run's journal."""
-    told = [record.event for record in replay(folder.journal)[0]]
-    answers = [e for e in told if isinstance(e, ev.CommandApplied | ev.CommandRefused)]
-    counts = Counter(answer.id for answer in answers)
+    """Return problems with the replies in the run's journal."""
+    events = [record.event for record in replay(folder.journal)[0]]
+    replies = [e for e in events if isinstance(e, ev.CommandApplied | ev.CommandRefused)]
+    counts = Counter(reply.id for reply in replies)
     problems = []
     for number, lines in enumerate(sent, 1):
         own = [line["id"] for line in lines]
         lost = sum(not counts[id] for id in own)
         twice = sum(counts[id] > 1 for id in own)
         if lost or twice:
-            problems.append(f"client {number}: {lost} commands lost, {twice} answered twice")
-        if [answer.id for answer in answers if answer.id in set(own)] != own:
-            problems.append(f"client {number}: answers are not in its order")
+            problems.append(f"client {number}: {lost} commands without a reply, {twice} with two")
+        if [reply.id for reply in replies if reply.id in set(own)] != own:
+            problems.append(f"client {number}: replies are out of order")
     known = {line["id"]: line for lines in sent for line in lines}
     if strange := counts.keys() - known.keys() - {stop.id}:
-        problems.append(f"{len(strange)} answers to nothing that was sent")
-    if not answers or answers[-1].id != stop.id:
-        problems.append("the stop was not answered last")
-    for answer in answers:
-        problems += undeserved(answer, known.get(answer.id, {}))
+        problems.append(f"{len(strange)} replies to unknown commands")
+    if not replies or replies[-1].id != stop.id:
+        problems.append("the stop did not get the last reply")
+    for reply in replies:
+        problems += unexpected(reply, known.get(reply.id, {}))
     return problems
 
 
-def undeserved(answer: ev.CommandApplied | ev.CommandRefused, line: dict[str, Any]) -> list[str]:
-    """Return what is wrong with one answer by what was sent, and by what the client heard."""
-    kind, applied = line.get("kind", ""), isinstance(answer, ev.CommandApplied)
+def unexpected(reply: ev.CommandApplied | ev.CommandRefused, line: dict[str, Any]) -> list[str]:
+    """Return problems with one reply, given the command and the client's output."""
+    kind, applied = line.get("kind", ""), isinstance(reply, ev.CommandApplied)
     problems = []
-    if DESERVED.get(kind, applied) is not applied:
+    if EXPECTED.get(kind, applied) is not applied:
         problems.append(f"{kind} was {'applied' if applied else 'refused'}")
-    if line.get("answer") not in (None, APPLIED if applied else REFUSED):
-        problems.append(f"a client heard {line['answer']} about {kind}")
+    if line.get("reply") not in (None, APPLIED if applied else REFUSED):
+        problems.append(f"a client printed {line['reply']} for {kind}")
     return problems
 
 
-def answers_in_words(folder: RunFolder) -> str:
+def count_replies(folder: RunFolder) -> str:
     """Return how many commands were applied and refused."""
-    told = [record.event for record in replay(folder.journal)[0]]
-    applied = sum(isinstance(event, ev.CommandApplied) for event in told)
-    refused = sum(isinstance(event, ev.CommandRefused) for event in told)
+    events = [record.event for record in replay(folder.journal)[0]]
+    applied = sum(isinstance(event, ev.CommandApplied) for event in events)
+    refused = sum(isinstance(event, ev.CommandRefused) for event in events)
     return f"{applied} applied and {refused} refused"
 
 

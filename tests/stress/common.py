@@ -1,4 +1,4 @@
-"""What the stress commands share: small runs as processes, how two runs compare, and verdicts."""
+"""Shared by the stress tests: small runs as processes, comparison of two runs, and verdicts."""
 
 import contextlib
 import subprocess
@@ -32,13 +32,13 @@ SMALL: Mapping[str, object] = {
     "phases.full.early_stopping.patience": 1000,
 }
 CHECKPOINTS = ("best.pt", "best-head.pt", "best-full.pt", "last.pt")
-_PATIENT_SECONDS = 120
+_TIMEOUT_SECONDS = 120
 _HOOKS = Path(__file__).parent / "hooks"
 _TIMES = ("seconds", "images_per_second", "data_wait")
 
 
 def settings(photos: Path, head: int, full: int, **more: object) -> dict[str, object]:
-    """Return a small configuration with these epochs; in `more`, `__` stands for a dot."""
+    """Return a small configuration with these epochs; in `more`, `__` means a dot."""
     given = {key.replace("__", "."): value for key, value in more.items()}
     epochs = {"phases.head.epochs": head, "phases.full.epochs": full}
     return {**SMALL, **epochs, "data.root": photos, **given}
@@ -50,22 +50,22 @@ def options(values: Mapping[str, object]) -> list[str]:
 
 
 def headless(runs_dir: Path, *arguments: str) -> list[str]:
-    """Return the command that trains without the app and says little."""
+    """Return the command that trains without the app, with little output."""
     return command("--no-ui", "--log-format", "plain", "--runs-dir", str(runs_dir), *arguments)
 
 
 def surroundings(work: Path, **changes: str) -> dict[str, str]:
-    """Return the environment of a run with a cache of its own in `work`."""
+    """Return the environment of a run with its own cache in `work`."""
     return {**environment(), CACHE_VARIABLE: str(work / "cache"), **changes}
 
 
 def hooks(**changes: str) -> dict[str, str]:
-    """Return what an environment needs for `hooks/sitecustomize.py` to be loaded."""
+    """Return environment variables that make Python load `hooks/sitecustomize.py`."""
     return {"PYTHONPATH": f"{_HOOKS}:{environment()['PYTHONPATH']}", **changes}
 
 
 def train(runs_dir: Path, *arguments: str) -> RunFolder:
-    """Train to the end in a process of its own, with a cache beside `runs_dir`; returns the run."""
+    """Train to the end in a subprocess, with a cache next to `runs_dir`; returns the run."""
     subprocess.run(
         headless(runs_dir, *arguments),
         check=True,
@@ -76,16 +76,16 @@ def train(runs_dir: Path, *arguments: str) -> RunFolder:
 
 
 def only_run(runs_dir: Path) -> RunFolder:
-    """Return the one run of a directory."""
+    """Return the only run of a directory."""
     (path,) = runs_dir.iterdir()
     return RunFolder(path)
 
 
 def differences(run: RunFolder, other: RunFolder, names: Iterable[str] = CHECKPOINTS) -> list[str]:
-    """Return what is not the same in two runs that ought to have ended alike, times left out.
+    """Return the differences of two runs that should have equal results, except for times.
 
-    Looks at the checkpoints `names`, every byte of weights, optimizer and sums, and at the epochs
-    that the journals tell of.
+    Compares every byte of weights, optimizer and sums in the checkpoints `names`, and the epochs in
+    the journals.
     """
     found = [name for name in names if not _same_checkpoint(run, other, name)]
     epochs = [_epochs(folder) for folder in (run, other)]
@@ -95,14 +95,14 @@ def differences(run: RunFolder, other: RunFolder, names: Iterable[str] = CHECKPO
 
 
 def faults(run: RunFolder) -> list[str]:
-    """Return what is wrong with the files of a run that has ended."""
+    """Return problems with the files of a finished run."""
     records, skipped = replay(run.journal)
     found = [f"{skipped.count} lines of the journal can't be read"] if skipped.count else []
     if [record.seq for record in records] != list(range(1, len(records) + 1)):
         found.append("the journal's records are not numbered without gaps")
     rows = len(run.history.read_text().splitlines()) - 1
-    if rows != (told := len(fold(records).epochs)):
-        found.append(f"history.csv has {rows} rows, the journal tells of {told} epochs")
+    if rows != (epochs := len(fold(records).epochs)):
+        found.append(f"history.csv has {rows} rows, the journal has {epochs} epochs")
     return [*found, *(f"{name} was left behind" for name in temporaries(run))]
 
 
@@ -112,7 +112,7 @@ def temporaries(run: RunFolder) -> list[str]:
 
 
 def is_training(runs_dir: Path, starts: int, phase: str) -> bool:
-    """Whether ranks train this phase of the only run, or a later one, after so many starts."""
+    """Return whether the only run trains this phase or a later one, after `starts` starts."""
     runs = list(runs_dir.glob("*/events.jsonl"))
     if not runs:
         return False
@@ -122,8 +122,8 @@ def is_training(runs_dir: Path, starts: int, phase: str) -> bool:
     return has_begun and _resumed(records) >= starts - 1 and state.progress is not None
 
 
-def starts_anew(run: RunFolder) -> int:
-    """Return how often a run was gone on with."""
+def restarts(run: RunFolder) -> int:
+    """Return how often a run was resumed."""
     return _resumed(replay(run.journal)[0])
 
 
@@ -132,7 +132,7 @@ def _resumed(records: Iterable[Record]) -> int:
 
 
 def ranks_of(process: psutil.Process) -> list[psutil.Process]:
-    """Return the ranks that torchrun has started below this process."""
+    """Return the ranks that torchrun has started in this process tree."""
     found = []
     for child in process.children(recursive=True) if process.is_running() else ():
         with contextlib.suppress(psutil.Error):  # gone, or a zombie
@@ -142,18 +142,18 @@ def ranks_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def wait_for(ready: Callable[[], bool]) -> None:
-    """Return when it is so; raises TimeoutError when it takes too long."""
-    end = time.monotonic() + _PATIENT_SECONDS
+    """Wait until `ready`; raises TimeoutError if that takes too long."""
+    end = time.monotonic() + _TIMEOUT_SECONDS
     while not ready():
         if time.monotonic() > end:
-            raise TimeoutError("the ranks were not started anew")
+            raise TimeoutError("the ranks were not restarted")
         time.sleep(0.05)
 
 
 def verdict(name: str, problems: list[str], figures: str) -> int:
-    """Print what went wrong and the line that says whether all is well; returns the exit code."""
+    """Print the problems and a line with the verdict; returns the exit code."""
     for problem in problems:
-        print(f"  wrong: {problem}")
+        print(f"  problem: {problem}")
     print(f"{name}: {'FAILED' if problems else 'passed'}; {figures}", flush=True)
     return 1 if problems else 0
 

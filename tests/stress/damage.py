@@ -1,15 +1,15 @@
-"""Damage the checkpoints of a stopped run in 100 ways; each time it must go on and end the same.
+"""Damage the checkpoints of a stopped run in 100 ways; it must resume with equal results each time.
 
     python -m tests.stress.damage [--cases 100] [--seed 1]
 
-A run that was stopped in the middle of phase full is copied for each case. In the copy `last.pt`
-and one of the files with best weights are damaged: one random byte is changed, the file is cut at a
-random length, or it is empty. Each damaged file must be recognised as such; the run that goes on
-must name `last.pt`, begin at the checkpoint before it, and end with the bytes of one that was never
-stopped. The best weights of phase head are in no other file when phase full trains: there, it is
-enough that the damage is recognised, before and after.
+A run that was stopped in phase full is copied for each case. In the copy `last.pt` and one of the
+files with best weights are damaged: one random byte is changed, the file is truncated at a random
+length, or it is emptied. Each damaged file must be detected; the resumed run must warn of
+`last.pt`, start at the previous checkpoint, and end with the bytes of an uninterrupted run. During
+phase full the best weights of phase head are in no other file: there it is enough that the damage
+is detected, before and after.
 
-Prints a line a case and a verdict; exits with 1 on any failure.
+Prints one line per case and a verdict; exits with 1 on any failure.
 """
 
 import argparse
@@ -43,7 +43,7 @@ _STOP_IN = ("full", 3)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is done to `last.pt`, and to which other file."""
+    """Damage to `last.pt` and to another file."""
 
     kind: str
     other: str
@@ -52,10 +52,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a case has shown."""
+    """Result of a case."""
 
     detected: int
-    went_on: bool
+    resumed: bool
     problems: list[str]
 
 
@@ -73,17 +73,17 @@ def main() -> int:
         work = Path(name)
         os.environ[CACHE_VARIABLE] = str(work / "cache")
         photos = make_images(work / "photos", classes=3, per_class=10)
-        unbroken = train(photos, work / "unbroken", stop=False)
+        uninterrupted = train(photos, work / "uninterrupted", stop=False)
         template = train(photos, work / "template", stop=True)
         outcomes = [
-            run_case(number, case, template, unbroken, choose)
+            run_case(number, case, template, uninterrupted, choose)
             for number, case in enumerate(plan(arguments.cases, choose), 1)
         ]
-        return judge(outcomes)
+        return print_verdict(outcomes)
 
 
 def plan(cases: int, choose: random.Random) -> list[Case]:
-    """Return the cases: each kind of damage as often for `last.pt` as the others."""
+    """Return the cases; each kind of damage to `last.pt` is equally frequent."""
     kinds = [KINDS[number % len(KINDS)] for number in range(cases)]
     choose.shuffle(kinds)
     return [Case(kind, choose.choice(BEST), choose.choice(KINDS)) for kind in kinds]
@@ -107,9 +107,9 @@ def train(photos: Path, runs_dir: Path, stop: bool) -> RunFolder:
 
 
 def run_case(
-    number: int, case: Case, template: RunFolder, unbroken: RunFolder, choose: random.Random
+    number: int, case: Case, template: RunFolder, uninterrupted: RunFolder, choose: random.Random
 ) -> Outcome:
-    """Damage a copy of the run and let it go on; prints the case's line."""
+    """Damage a copy of the run and resume it; prints one line."""
     folder = RunFolder(template.path.with_name(f"{template.id}-{number}"))
     copy(template.path, folder.path)
     damaged = {LAST: case.kind, case.other: case.other_kind}
@@ -117,23 +117,23 @@ def run_case(
         f"{name} {damage(folder.checkpoints / name, kind, choose)}"
         for name, kind in damaged.items()
     ]
-    detected = sum(recognised(folder.checkpoints / name) for name in damaged)
-    problems = [] if detected == len(damaged) else ["damage was not recognised"]
-    problems += go_on(folder)
-    went_on = not problems
+    detected = sum(is_damaged(folder.checkpoints / name) for name in damaged)
+    problems = [] if detected == len(damaged) else ["damage was not detected"]
+    problems += resume(folder)
+    resumed = not problems
     lost = [name for name in damaged if name == "best-head.pt"]
-    if any(not recognised(folder.checkpoints / name) for name in lost):
-        problems.append("damage to best-head.pt was not recognised after the run")
+    if any(not is_damaged(folder.checkpoints / name) for name in lost):
+        problems.append("damage to best-head.pt was not detected after the run")
     names = [name for name in CHECKPOINTS if name not in lost]
-    problems += [f"different: {name}" for name in differences(unbroken, folder, names)]
+    problems += [f"different: {name}" for name in differences(uninterrupted, folder, names)]
     problems += faults(folder)
-    print(f"case {number:3}: {', '.join(notes)}: {'; '.join(problems) or 'good'}", flush=True)
+    print(f"case {number:3}: {', '.join(notes)}: {'; '.join(problems) or 'passed'}", flush=True)
     shutil.rmtree(folder.path)
-    return Outcome(detected, went_on, problems)
+    return Outcome(detected, resumed, problems)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a run; files that are one under two names stay so."""
+    """Copy a run; hard links stay hard links."""
     made: dict[int, Path] = {}
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
@@ -148,7 +148,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def damage(path: Path, kind: str, choose: random.Random) -> str:
-    """Damage a file in its place; returns how, in words."""
+    """Damage a file in place; returns a description."""
     size = path.stat().st_size
     if kind == "empty" or not size:
         os.truncate(path, 0)
@@ -166,8 +166,8 @@ def damage(path: Path, kind: str, choose: random.Random) -> str:
     return f"byte {place} {old:#04x} → {old ^ change:#04x}"
 
 
-def recognised(path: Path) -> bool:
-    """Whether a file is known as damaged."""
+def is_damaged(path: Path) -> bool:
+    """Return whether damage to a file is detected."""
     try:
         read_checkpoint(path)
     except DamagedCheckpoint:
@@ -175,8 +175,8 @@ def recognised(path: Path) -> bool:
     return False
 
 
-def go_on(folder: RunFolder) -> list[str]:
-    """Let a run go on to its end; returns what was not as it should be."""
+def resume(folder: RunFolder) -> list[str]:
+    """Resume a run to its end; returns the problems."""
     resumption = plan_resumption(folder)
     engine = EngineThread(resumption.config, folder.path.parent, resumption=resumption)
     engine.start()
@@ -184,22 +184,22 @@ def go_on(folder: RunFolder) -> list[str]:
     assert result is not None
     if result.outcome != "finished":
         return [f"the run {result.outcome}: {result.reason}"]
-    told = [record.event for record in replay(folder.journal)[0]]
-    warnings = [e.message for e in told if isinstance(e, ev.Warned) and e.code == "checkpoint"]
-    began = [e.checkpoint for e in told if isinstance(e, ev.RunResumed)]
+    events = [record.event for record in replay(folder.journal)[0]]
+    warnings = [e.message for e in events if isinstance(e, ev.Warned) and e.code == "checkpoint"]
+    began = [e.checkpoint for e in events if isinstance(e, ev.RunResumed)]
     problems = []
     if not any(text.startswith(f"{LAST} ") for text in warnings):
         problems.append(f"no warning names {LAST}: {warnings}")
     if began != [PREVIOUS]:
-        problems.append(f"it went on from {began}, not from {PREVIOUS}")
+        problems.append(f"it resumed from {began}, not from {PREVIOUS}")
     return problems
 
 
-def judge(outcomes: list[Outcome]) -> int:
+def print_verdict(outcomes: list[Outcome]) -> int:
     """Print the verdict; returns the exit code."""
     cases = len(outcomes)
     detected = sum(outcome.detected for outcome in outcomes)
-    went_on = sum(outcome.went_on for outcome in outcomes)
+    resumed = sum(outcome.resumed for outcome in outcomes)
     same = sum(not outcome.problems for outcome in outcomes)
     problems = [
         f"case {number}: {problem}"
@@ -209,8 +209,8 @@ def judge(outcomes: list[Outcome]) -> int:
     return verdict(
         "damage",
         problems,
-        f"{detected} of {2 * cases} damaged files recognised, {went_on} of "
-        f"{cases} runs named {LAST} and went on from {PREVIOUS}, {same} of {cases} "
+        f"{detected} of {2 * cases} damaged files detected, {resumed} of "
+        f"{cases} runs warned of {LAST} and resumed from {PREVIOUS}, {same} of {cases} "
         "ended with the same bytes",
     )
 

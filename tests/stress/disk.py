@@ -1,17 +1,17 @@
-"""Fill the disk under a run again and again; it must rest, go on by itself and end the same.
+"""Fill the disk of a run repeatedly; it must pause, resume by itself and have equal results.
 
     python -m tests.stress.disk [--fills 12] [--seed 1] [--inject] [--ranks 2]
 
-The run's folder, its checkpoints and its cache lie on small file systems of their own, made with
-`mount -t tmpfs`. A ballast file fills the folder's (then the journal or `history.csv` can't be
-written) or the checkpoints' in turn, at random moments of both phases, and goes once the run says
-that it rests. The cache's is too small from the beginning. Where mounting is not allowed, or with
-`--inject`, the run's own writes are made to fail instead. With several ranks on this CPU rank 0
-writes, and all must rest.
+The run folder, its checkpoints and its cache are on separate small file systems, created with
+`mount -t tmpfs`. At random moments of both phases a ballast file fills that of the folder (then the
+journal or `history.csv` can't be written) or that of the checkpoints in turn, and is removed once
+the run reports a pause. The cache's file system is too small from the start. Without permission to
+mount, or with `--inject`, the run's own writes fail instead. With several ranks on this CPU, rank 0
+writes and all must pause.
 
-Prints a line a fill and a verdict; exits with 1 when the run doesn't rest or go on, when a kind of
-write was never refused twice, when weights or epochs differ from those of a run with room enough,
-or when a temporary file is left.
+Prints one line per fill and a verdict; exits with 1 if the run doesn't pause or resume, if a kind
+of write failed less than twice, if weights or epochs differ from those of a run with enough space,
+or if a temporary file is left.
 """
 
 import argparse
@@ -54,27 +54,27 @@ _TIMES_EACH = 2
 _MOST_FILLS = 40
 _EPOCHS = {"head": 400, "full": 80}
 _FOLDER_BYTES, _CHECKPOINTS_BYTES, _CACHE_BYTES = 8 << 20, 32 << 20, 16 << 10
-_SAYS_WHAT = re.compile(r"the (\S+) can't be written")
+_FAILED_WRITE = re.compile(r"the (\S+) can't be written")
 
 
 class Disk(Protocol):
-    """Where a run writes to, and how to make that full."""
+    """Disk of a run that can be filled."""
 
     environment: dict[str, str]
-    """What the run needs in its environment."""
+    """Environment variables of the run."""
 
-    def lay_under(self, run: RunFolder) -> None:
-        """Take in the run, before it has written a checkpoint."""
+    def prepare_for(self, run: RunFolder) -> None:
+        """Prepare the disk for a run that has not written a checkpoint yet."""
 
     def fill(self, where: str, choose: random.Random) -> None:
-        """Let writes to the run's folder, or to its checkpoints, fail from now on."""
+        """Make writes to the run folder or to its checkpoints fail."""
 
     def empty(self) -> None:
-        """Let them succeed again."""
+        """Make writes succeed again."""
 
 
 class SmallDisk:
-    """File systems in memory that a ballast file fills."""
+    """File systems in memory, filled by a ballast file."""
 
     def __init__(self, work: Path) -> None:
         self.environment = surroundings(work)
@@ -83,19 +83,19 @@ class SmallDisk:
         self._mount(work / "runs", _FOLDER_BYTES)
         self._mount(work / "cache", _CACHE_BYTES)
 
-    def lay_under(self, run: RunFolder) -> None:
-        """Give the checkpoints a file system of their own."""
+    def prepare_for(self, run: RunFolder) -> None:
+        """Mount a file system for the checkpoints."""
         self._mount(run.checkpoints, _CHECKPOINTS_BYTES)
         self._places[CHECKPOINTS] = run.checkpoints
 
     def fill(self, where: str, choose: random.Random) -> None:
-        """Leave no room, or for checkpoints perhaps enough to begin with one."""
-        room = choose.randrange(self._checkpoint_bytes()) if where == CHECKPOINTS else 0
+        """Leave no space, or for checkpoints perhaps enough to start one."""
+        free = choose.randrange(self._checkpoint_bytes()) if where == CHECKPOINTS else 0
         with self._ballast(where).open("wb") as file:
-            fill_up(file.fileno(), room)
+            fill_up(file.fileno(), free)
 
     def empty(self) -> None:
-        """Take the ballast away."""
+        """Remove the ballast files."""
         for where in self._places:
             self._ballast(where).unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class SmallDisk:
         return (self._places[CHECKPOINTS] / "last.pt").stat().st_size
 
     def _ballast(self, where: str) -> Path:
-        # Not in the directory of runs itself, which holds runs alone.
+        # Not in the runs directory itself, which contains only runs.
         folder = self._places[where]
         return (only_run(folder).path if where == FOLDER else folder) / "ballast"
 
@@ -120,30 +120,30 @@ class SmallDisk:
 
 
 class RefusingDisk:
-    """A disk with room enough, whose writes are made to fail in the run's own process."""
+    """A disk with enough space, whose writes fail in the process of the run."""
 
     def __init__(self, work: Path) -> None:
         self._switch = work / "full"
         self.environment = surroundings(work, **hooks(STRESS_FULL=str(self._switch)))
 
-    def lay_under(self, run: RunFolder) -> None:
-        """Nothing to do."""
+    def prepare_for(self, run: RunFolder) -> None:
+        """Do nothing."""
 
     def fill(self, where: str, choose: random.Random) -> None:
-        """Refuse one kind of writes."""
+        """Make one kind of writes fail."""
         kind = "checkpoint" if where == CHECKPOINTS else choose.choice(("journal", "history"))
         self._switch.write_text(kind)
 
     def empty(self) -> None:
-        """Refuse nothing."""
+        """Make no writes fail."""
         self._switch.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
-class Told:
-    """A run's process, by the events that it prints: its journal may be what can't be written."""
+class PrintedRun:
+    """A run as a process, followed by its printed events, because its journal may not be writable."""
 
     def __init__(self, runs_dir: Path, changes: list[str], environment: dict[str, str]) -> None:
         arguments = ("--no-ui", "--log-format", "json", "--runs-dir", str(runs_dir))
@@ -152,10 +152,10 @@ class Told:
         )
         self._events = self._read()
 
-    def wait_for(self, fits: Callable[[Event], bool]) -> Event:
-        """Return the next event that fits; raises RuntimeError when the run ends before."""
+    def wait_for(self, matches: Callable[[Event], bool]) -> Event:
+        """Return the next matching event; raises RuntimeError if the run ends before."""
         for event in self._events:
-            if fits(event):
+            if matches(event):
                 return event
         raise RuntimeError(f"the process ended with {self._process.wait()}")
 
@@ -164,7 +164,7 @@ class Told:
         return list(self._events), self._process.wait()
 
     def close(self) -> None:
-        """End the process if it still lives."""
+        """Kill the process if it is still alive."""
         self._process.kill()
         self._process.wait()
 
@@ -173,7 +173,7 @@ class Told:
         pipe, rest = self._process.stdout.fileno(), b""
         while True:
             if not select.select([pipe], [], [], PATIENCE)[0]:
-                raise TimeoutError(f"the run said nothing for {PATIENCE:g} s")
+                raise TimeoutError(f"no output for {PATIENCE:g} s")
             chunk = os.read(pipe, 65536)
             if not chunk:
                 return
@@ -183,7 +183,7 @@ class Told:
 
 
 def main() -> int:
-    """Train with and without room; returns the exit code."""
+    """Train with and without enough space; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -199,14 +199,14 @@ def main() -> int:
         changes = options(settings(photos, *_EPOCHS.values()))
         if arguments.ranks > 1:
             changes += ["--device", "cpu", "--gpus", str(arguments.ranks)]
-        roomy = train(work / "roomy" / "runs", *changes)
+        undisturbed = train(work / "undisturbed" / "runs", *changes)
         with disk_in(work / "small", arguments.inject) as disk:
-            return squeeze(work / "small", disk, changes, roomy, arguments.fills, choose)
+            return train_on(work / "small", disk, changes, undisturbed, arguments.fills, choose)
 
 
 @contextmanager
 def disk_in(work: Path, inject: bool) -> Iterator[Disk]:
-    """Yield a disk that can be filled; it is gone afterwards."""
+    """Yield a disk that can be filled, and remove it afterwards."""
     work.mkdir()
     disk: SmallDisk | RefusingDisk | None = None
     if not inject:
@@ -214,90 +214,92 @@ def disk_in(work: Path, inject: bool) -> Iterator[Disk]:
             disk = SmallDisk(work)
     if disk is None:
         disk = RefusingDisk(work)
-    print(f"the disk: {disk.__doc__}", flush=True)
+    print(f"disk: {disk.__doc__}", flush=True)
     try:
         yield disk
     finally:
         disk.close()
 
 
-def squeeze(
+def train_on(
     work: Path,
     disk: Disk,
     changes: list[str],
-    roomy: RunFolder,
+    undisturbed: RunFolder,
     fills: int,
     choose: random.Random,
 ) -> int:
-    """Train on a disk that is full now and then; returns the exit code."""
-    run = Told(work / "runs", changes, disk.environment)
+    """Train on a disk that is filled repeatedly; returns the exit code."""
+    run = PrintedRun(work / "runs", changes, disk.environment)
     try:
         run.wait_for(lambda event: isinstance(event, ev.DataReady))
         folder = only_run(work / "runs")
-        disk.lay_under(folder)
-        refused = fill_again_and_again(run, disk, fills, choose)
+        disk.prepare_for(folder)
+        failed = fill_repeatedly(run, disk, fills, choose)
         rest, exit_code = run.wait()
     finally:
         run.close()
     problems = [f"exit code {exit_code}"] if exit_code else []
     problems += [f"a warning without a full disk: {e}" for e in rest if is_disk_warning(e)]
-    problems += [f"different: {name}" for name in differences(roomy, folder)]
+    problems += [f"different: {name}" for name in differences(undisturbed, folder)]
     problems += faults(folder)
-    seldom = [kind for kind in KINDS if refused[kind] < _TIMES_EACH]
-    problems += [f"the {kind} was refused {refused[kind]} times" for kind in seldom]
-    counts = ", ".join(f"{kind} {refused[kind]}" for kind in KINDS)
-    figures = f"{refused.total()} fills answered by resting and going on (refused first: {counts})"
+    seldom = [kind for kind in KINDS if failed[kind] < _TIMES_EACH]
+    problems += [f"the {kind} failed {failed[kind]} times" for kind in seldom]
+    counts = ", ".join(f"{kind} {failed[kind]}" for kind in KINDS)
+    figures = (
+        f"{failed.total()} fills, each followed by a pause and a resume (first failure: {counts})"
+    )
     return verdict("disk", problems, figures)
 
 
-def fill_again_and_again(run: Told, disk: Disk, fills: int, choose: random.Random) -> Counter[str]:
-    """Fill and empty the disk, half of the times in each phase; returns what was refused."""
-    refused: Counter[str] = Counter()
+def fill_repeatedly(run: PrintedRun, disk: Disk, fills: int, choose: random.Random) -> Counter[str]:
+    """Fill and empty the disk, half of the times in each phase; returns the failed writes."""
+    failed: Counter[str] = Counter()
     number = 0
     for phase, count in zip(PHASES, (fills // 2, fills - fills // 2), strict=True):
         run.wait_for(partial(has_begun, phase))
         for place in range(count):
             number += 1
             where = CHECKPOINTS if place % 2 else FOLDER
-            refused[fill_once(run, disk, number, where, choose)] += 1
-    while number < _MOST_FILLS and any(refused[kind] < _TIMES_EACH for kind in KINDS):
+            failed[fill_once(run, disk, number, where, choose)] += 1
+    while number < _MOST_FILLS and any(failed[kind] < _TIMES_EACH for kind in KINDS):
         number += 1
-        where = CHECKPOINTS if refused["checkpoint"] < _TIMES_EACH else FOLDER
-        refused[fill_once(run, disk, number, where, choose)] += 1
-    return refused
+        where = CHECKPOINTS if failed["checkpoint"] < _TIMES_EACH else FOLDER
+        failed[fill_once(run, disk, number, where, choose)] += 1
+    return failed
 
 
-def fill_once(run: Told, disk: Disk, number: int, where: str, choose: random.Random) -> str:
-    """Fill the disk at a random moment until the run rests; returns what was refused first."""
+def fill_once(run: PrintedRun, disk: Disk, number: int, where: str, choose: random.Random) -> str:
+    """Fill the disk at a random moment until the run pauses; returns the first failed write."""
     for _ in range(choose.randint(1, 8)):
         moment = run.wait_for(lambda event: isinstance(event, ev.Progress))
     warning = None
     while not isinstance(warning, ev.Warned):
-        # A write that was under way may have ended well, and have left more room than before.
+        # A write in progress may have succeeded and left more space than before.
         disk.fill(where, choose)
         warning = run.wait_for(lambda event: is_disk_warning(event) or is_written(event))
     disk.empty()
     resumed = run.wait_for(lambda event: isinstance(event, ev.Resumed))
     assert isinstance(moment, ev.Progress)
     assert isinstance(resumed, ev.Resumed)
-    found = _SAYS_WHAT.search(warning.message)
+    found = _FAILED_WRITE.search(warning.message)
     what = found[1] if found else warning.message
     print(
         f"fill {number:2}: the {where} in {moment.phase} epoch {moment.epoch} {moment.stage}: "
-        f"{what} was refused, went on after {resumed.seconds:.1f} s",
+        f"writing {what} failed, resumed after {resumed.seconds:.1f} s",
         flush=True,
     )
     return what
 
 
-def fill_up(file: int, room: int) -> None:
-    """Write to a file until its file system has only `room` bytes left."""
+def fill_up(file: int, free: int) -> None:
+    """Write to a file until its file system has only `free` bytes left."""
     status = os.fstatvfs(file)
-    size = status.f_bavail * status.f_frsize - room
+    size = status.f_bavail * status.f_frsize - free
     if size > 0:
         with suppress(OSError):
             os.posix_fallocate(file, 0, size)
-    if room:
+    if free:
         return
     with suppress(OSError):
         while True:
@@ -305,17 +307,17 @@ def fill_up(file: int, room: int) -> None:
 
 
 def is_disk_warning(event: Event) -> bool:
-    """Whether a run tells that the disk refuses something."""
+    """Return whether an event warns of the disk."""
     return isinstance(event, ev.Warned) and event.code == "disk"
 
 
 def is_written(event: Event) -> bool:
-    """Whether an event tells that something is on the disk."""
+    """Return whether an event reports a finished write."""
     return isinstance(event, ev.CheckpointSaved | ev.EpochEnded)
 
 
 def has_begun(phase: str, event: Event) -> bool:
-    """Whether an event tells that the first epoch of this phase is done, and saved or nearly so."""
+    """Return whether an event is the end of an epoch of this phase."""
     return isinstance(event, ev.EpochEnded) and event.phase == phase
 
 

@@ -1,4 +1,4 @@
-"""A place in the middle of a write or a pass where a run stands still until it is let go."""
+"""Block a run in the middle of a write or a pass until it is released."""
 
 import random
 import socket
@@ -7,7 +7,7 @@ from types import TracebackType
 
 from tests.stress.common import hooks
 
-PLACES = (
+STAGES = (
     ("write", "last.pt"),
     ("fsync", "last.pt"),
     ("rename", "last-previous.pt.sha256"),
@@ -16,20 +16,20 @@ PLACES = (
     ("rename", "last.pt.sha256"),
     ("rename", "last.pt"),
 )
-"""The stations of a checkpoint on its way to the disk; a temporary file lies there at each. It is
-written in part; it is written and not synced; the one before gets its checksum, then its new name;
-the checksum is written; it takes its place; the checkpoint is about to take its own."""
+"""The stages of a checkpoint write; at each a temporary file exists. The file is partly written;
+written and not synced; the previous file gets its checksum, then its new name; the checksum is
+written, then renamed; the checkpoint is about to be renamed."""
 
 
 class Gate:
-    """A process with `environment` stops there, the `number`th time that it comes by.
+    """Blocks a process with `environment`, the `number`th time that it reaches the gate.
 
-    A gate is a station of a write (`write`, `fsync` or `rename` of a file), or a pass that has
-    begun (`train` or `val` of a phase).
+    A gate is a stage of a write (`write`, `fsync` or `rename` of a file), or a started pass (`train`
+    or `val` of a phase).
     """
 
     def __init__(self, folder: Path, place: str, of: str, number: int = 1) -> None:
-        """The socket that both sides meet at is made in `folder`."""
+        """The socket that connects both processes is created in `folder`."""
         address = folder / "gate"
         address.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -38,23 +38,23 @@ class Gate:
         self._line: socket.socket | None = None
         self.name = f"{place} of {of}"
         self.environment = hooks(STRESS_GATE=f"{place}|{of}|{number}|{address}")
-        """What a process needs in its environment to stop there."""
+        """Environment variables of the process to block."""
 
     @staticmethod
     def in_saving(folder: Path, choose: random.Random, first: int = 1) -> "Gate":
-        """Return a gate at a random station of one of four saves from the `first` on."""
-        return Gate(folder, *choose.choice(PLACES), choose.randint(first, first + 3))
+        """Return a gate at a random stage of one of four saves from the `first` on."""
+        return Gate(folder, *choose.choice(STAGES), choose.randint(first, first + 3))
 
     def fileno(self) -> int:
-        """Readable when the process has come to the gate."""
+        """Return a descriptor that is readable once the process has reached the gate."""
         return self._listener.fileno()
 
-    def take_in(self) -> None:
-        """Hold the process that has come."""
+    def hold(self) -> None:
+        """Keep blocking the process."""
         self._line, _ = self._listener.accept()
 
-    def let_go(self) -> None:
-        """Let the process go on."""
+    def release(self) -> None:
+        """Release the process."""
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -68,5 +68,5 @@ class Gate:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.let_go()
+        self.release()
         self._listener.close()

@@ -1,18 +1,18 @@
-"""Close the terminal under the app, 20 times; training must go on as if the app had never been.
+"""Close the terminal of the app 20 times; training must continue as if there had been no app.
 
     python -m tests.stress.hangup [--cases 20] [--seed 1]
 
-Each case trains the same run twice at the same time: under the app on a terminal of its own, and
-headless with plain lines. At a random moment the app's terminal is closed: while torch is being
-loaded, in a training pass of either phase, or in a validation pass. From there to its end, the
-run's CPU time is measured: what the kernel says when the process is waited for, less what it had
-used at that moment. The headless run is measured from the same event of its own journal. Both have
-no loader workers, so that no other process is part of them. Beside it the CPU time of the main
-thread alone, which has no part in training: it is far less disturbed by what else the machine does.
-In every fourth case `attach` has to show the run on another terminal.
+Each case trains one configuration twice at the same time: with the app on its own terminal, and
+headless with plain output. At a random moment the terminal of the app is closed: while torch is
+loaded, in a training pass of either phase, or in a validation pass. From then to the end, the CPU
+time of the run is measured: that reported by the kernel when the process exits, minus that used
+before. The headless run is measured from the same event of its own journal. Neither has loader
+workers, so each run is a single process. The CPU time of the main thread, which doesn't train, is
+measured as well: other load on the machine disturbs it far less. In every fourth case `attach` must
+show the run on another terminal.
 
-Prints a line a case and a verdict; exits with 1 when a run doesn't end by itself with the bytes of
-the headless one, when `attach` doesn't show it as running, or when the runs that were hung up used
+Prints one line per case and a verdict; exits with 1 if a run doesn't end by itself with the bytes
+of the headless one, if `attach` doesn't show it as running, or if the runs without a terminal used
 more than 1% of a core beyond the headless ones on average.
 """
 
@@ -47,18 +47,18 @@ from tests.tui.command import command
 
 LOADING, TRAINING, VALIDATION = "loading torch", "training", "validation"
 KINDS = (LOADING, TRAINING, TRAINING, VALIDATION, TRAINING)
-"""How often each kind of moment comes, in five cases."""
-MOST_EXTRA = 0.01
+"""Kinds of moments in five cases."""
+MAX_EXTRA = 0.01
 _EPOCHS = {"head": 60, "full": 60}
 _LAST_EPOCH = 20
-"""Of either phase, in which the terminal may be closed: the longer part is still to come."""
-_LONGEST_DELAY = {LOADING: 2.0, TRAINING: 0.2, VALIDATION: 0.0}
-_CASES_AN_ATTACH = 4
+"""Last epoch of a phase in which the terminal may be closed: most of the training follows."""
+_MAX_DELAY = {LOADING: 2.0, TRAINING: 0.2, VALIDATION: 0.0}
+_CASES_PER_ATTACH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When the terminal is closed: some time after an event that every such run tells of."""
+    """When the terminal is closed: some time after an event that every run has."""
 
     kind: str
     phase: str
@@ -66,7 +66,7 @@ class Moment:
     delay: float
 
     def is_at(self, event: Event) -> bool:
-        """Whether this is the event."""
+        """Return whether this is the event."""
         if self.kind == LOADING:
             return isinstance(event, ev.Preparing) and event.stage == LOADING
         return (
@@ -78,7 +78,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a run took from a moment on."""
+    """Resources used by a run after a moment."""
 
     cpu_seconds: float
     main_thread_seconds: float
@@ -90,8 +90,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a case has shown: what was hit, shares of a core beyond the headless run, and what was
-    wrong."""
+    """Result of a case: the moment, CPU use beyond the headless run in cores, and problems."""
 
     kind: str
     extra: float
@@ -116,7 +115,7 @@ def main() -> int:
             run_case(number, moment, work / str(number), changes)
             for number, moment in enumerate(plan(arguments.cases, choose), 1)
         ]
-    return judge(outcomes)
+    return print_verdict(outcomes)
 
 
 def plan(cases: int, choose: random.Random) -> list[Moment]:
@@ -126,19 +125,19 @@ def plan(cases: int, choose: random.Random) -> list[Moment]:
     return [
         Moment(
             kind,
-            # A validation pass over features is over in no time.
+            # A validation pass over cached features is too short.
             "full" if kind == VALIDATION else choose.choice(("head", "full")),
             choose.randint(1, _LAST_EPOCH),
-            choose.uniform(0.0, _LONGEST_DELAY[kind]),
+            choose.uniform(0.0, _MAX_DELAY[kind]),
         )
         for kind in kinds
     ]
 
 
 def run_case(number: int, moment: Moment, work: Path, changes: list[str]) -> Outcome:
-    """Train with a terminal that goes away, and without one; prints the case's line."""
+    """Train with a terminal that is closed, and without one; prints one line."""
     name = f"case-{number}"
-    attached = number % _CASES_AN_ATTACH == 0
+    attached = number % _CASES_PER_ATTACH == 0
     hung_dir, headless_dir = work / "hung" / "runs", work / "headless" / "runs"
     with (
         start_on_terminal(
@@ -153,29 +152,29 @@ def run_case(number: int, moment: Moment, work: Path, changes: list[str]) -> Out
         ) as other,
         ThreadPoolExecutor(3) as threads,
     ):
-        looks = []
+        checks = []
 
         def hang_up() -> None:
             assert hung.terminal is not None
             hung.terminal.hang_up()
             if attached:
-                looks.append(threads.submit(look_in, hung.folder, name))
+                checks.append(threads.submit(check_attach, hung.folder, name))
 
         measured = [
             threads.submit(measure, hung, moment, hang_up),
             threads.submit(measure, other, moment, lambda: None),
         ]
         used, plain = (future.result() for future in measured)
-        problems = [problem for look in looks for problem in look.result()]
+        problems = [problem for check in checks for problem in check.result()]
         problems += compare(hung.folder, other.folder, used)
-        kind, where = what_it_hit(hung.folder, used.since)
+        kind, where = moment_at(hung.folder, used.since)
     extra = (used.cpu_seconds - plain.cpu_seconds) / used.wall_seconds
     main_extra = (used.main_thread_seconds - plain.main_thread_seconds) / used.wall_seconds
     print(
         f"case {number:2}: {where}; {used.cpu_seconds:.2f} s of CPU in {used.wall_seconds:.1f} s, "
         f"headless {plain.cpu_seconds:.2f} s: {extra:+.2%} of a core, main thread "
         f"{used.main_thread_seconds:.3f} s, headless {plain.main_thread_seconds:.3f} s: "
-        f"{main_extra:+.2%}; {'attach shows it, ' if attached else ''}"
+        f"{main_extra:+.2%}; {'shown by attach, ' if attached else ''}"
         f"{'; '.join(problems) or 'same weights'}",
         flush=True,
     )
@@ -183,9 +182,9 @@ def run_case(number: int, moment: Moment, work: Path, changes: list[str]) -> Out
 
 
 def measure(run: Run, moment: Moment, act: Callable[[], None]) -> Used:
-    """Do something to a run at a moment, and wait for its end."""
+    """Call `act` at a moment of a run, and wait for the end of the run."""
     run.wait_for(moment.is_at)
-    time.sleep(moment.delay)  # a moment that no event marks
+    time.sleep(moment.delay)  # any moment between two events
     cpu, thread = run.cpu_seconds(), run.main_thread_seconds()
     act()
     since, began = time.time(), time.monotonic()
@@ -196,8 +195,8 @@ def measure(run: Run, moment: Moment, act: Callable[[], None]) -> Used:
     return Used(ended.cpu_seconds - cpu, thread, wall, ended.exit_code, since)
 
 
-def look_in(folder: RunFolder, name: str) -> list[str]:
-    """Attach to a run on a terminal of its own until it is shown as running, and leave."""
+def check_attach(folder: RunFolder, name: str) -> list[str]:
+    """Attach to a run on another terminal until it is shown as running, then quit."""
     runs_dir = folder.path.parent
     terminal = Terminal()
     program = command("--runs-dir", str(runs_dir), "attach", folder.id)
@@ -214,7 +213,7 @@ def look_in(folder: RunFolder, name: str) -> list[str]:
 
 
 def compare(hung: RunFolder, other: RunFolder, used: Used) -> list[str]:
-    """Return what is wrong with a run that was hung up."""
+    """Return problems with a run whose terminal was closed."""
     last = replay(hung.journal)[0][-1].event
     finished = isinstance(last, ev.RunEnded) and last.outcome == "finished"
     problems = [] if finished else [f"the journal ends with {last}"]
@@ -222,8 +221,8 @@ def compare(hung: RunFolder, other: RunFolder, used: Used) -> list[str]:
     return [*problems, *(f"different: {name}" for name in differences(hung, other)), *faults(hung)]
 
 
-def what_it_hit(folder: RunFolder, when: float) -> tuple[str, str]:
-    """Return what a run was doing at a time, by its journal: the kind of moment, and where."""
+def moment_at(folder: RunFolder, when: float) -> tuple[str, str]:
+    """Return the kind of moment and the position of a run at a time, by its journal."""
     kind = where = "starting"
     for record in replay(folder.journal)[0]:
         if record.time > when:
@@ -237,7 +236,7 @@ def what_it_hit(folder: RunFolder, when: float) -> tuple[str, str]:
     return kind, where
 
 
-def judge(outcomes: list[Outcome]) -> int:
+def print_verdict(outcomes: list[Outcome]) -> int:
     """Print the verdict; returns the exit code."""
     problems = [
         f"case {number}: {problem}"
@@ -249,12 +248,12 @@ def judge(outcomes: list[Outcome]) -> int:
     kinds = ", ".join(f"{count} in {kind}" for kind, count in hit.items())
     extra, error = mean([outcome.extra for outcome in outcomes])
     main_extra, main_error = mean([outcome.main_thread_extra for outcome in outcomes])
-    if extra > MOST_EXTRA:
-        problems.append(f"{extra:.2%} of a core beyond headless, more than {MOST_EXTRA:.0%}")
+    if extra > MAX_EXTRA:
+        problems.append(f"{extra:.2%} of a core beyond headless, more than {MAX_EXTRA:.0%}")
     return verdict(
         "hangup",
         problems,
-        f"{len(outcomes)} terminals closed ({kinds}); beyond headless, all in all {extra:+.2%} ± "
+        f"{len(outcomes)} terminals closed ({kinds}); beyond headless, total {extra:+.2%} ± "
         f"{error:.2%} of a core, main thread {main_extra:+.3%} ± {main_error:.3%} (mean and its "
         "standard error)",
     )

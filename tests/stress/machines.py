@@ -1,12 +1,12 @@
-"""Two machines in one: torchrun with two nodes, each in namespaces of its own, on a shared folder.
+"""Simulate two machines: torchrun with two nodes in separate namespaces, on a shared folder.
 
     python -m tests.stress.machines [--seed 1]
 
-Needs to be root, for `ip netns`. Trains three times: left alone; with the second machine's rank
-killed once in each phase, which must end as the first; and with the cable between them pulled,
-which must end both ranks after the timeout with an error that says so. (The agent that doesn't hold
-the agents' own store waits longer for that: its machine is for the job's manager to clear.) Prints
-a line each and a verdict; exits with 1 when one of it is not so.
+Must run as root, for `ip netns`. Trains three times: undisturbed; with the second machine's rank
+killed once in each phase, whose results must be equal; and with the network between them cut, which
+must end both ranks after the timeout with an error about it. (The agent that doesn't host the
+agents' store waits longer: its machine is cleared by the job manager.) Prints one line each and a
+verdict; exits with 1 on any failure.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from tests.stress.common import (
     only_run,
     options,
     ranks_of,
+    restarts,
     settings,
-    starts_anew,
     surroundings,
     verdict,
     wait_for,
@@ -45,7 +45,7 @@ NAMES = ("machine-1", "machine-2")
 _ADDRESSES = ("10.77.0.1", "10.77.0.2")
 _CABLE = ("stress-1", "stress-2")
 _TIMEOUT_SECONDS = 5
-_LONGEST_SECONDS = 120
+_TIMEOUT_LIMIT_SECONDS = 120
 
 
 class Machines:
@@ -70,7 +70,7 @@ class Machines:
         ]
 
     def wait_for(self, phase: str, starts: int) -> None:
-        """Wait until they train this phase, after so many starts."""
+        """Wait until they train this phase, after `starts` starts."""
         wait_for(partial(is_training, self._runs_dir, starts, phase))
 
     def kill(self, number: int) -> None:
@@ -80,17 +80,17 @@ class Machines:
 
     def wait(self) -> tuple[RunFolder, list[int]]:
         """Wait for the end; returns the run and both exit codes."""
-        codes = [process.wait(_LONGEST_SECONDS) for process in self._processes]
+        codes = [process.wait(_TIMEOUT_LIMIT_SECONDS) for process in self._processes]
         return only_run(self._runs_dir), codes
 
     def wait_for_the_ranks(self) -> int:
-        """Wait until no rank lives; returns the exit code of the machine that holds the agents'
+        """Wait until no rank is alive; returns the exit code of the machine that hosts the agents'
         store."""
         wait_for(lambda: not any(map(ranks_of, self._processes)))
-        return self._processes[0].wait(_LONGEST_SECONDS)
+        return self._processes[0].wait(_TIMEOUT_LIMIT_SECONDS)
 
     def close(self) -> None:
-        """End what still lives."""
+        """Kill all processes that are still alive."""
         for process in self._processes:
             if process.is_running():
                 for child in [*process.children(recursive=True), process]:
@@ -98,7 +98,7 @@ class Machines:
                 process.wait()
 
     def _command(self, number: int, changes: list[str], restarts: int) -> list[str]:
-        # Both have the address of one machine, as far as their agents can tell by themselves.
+        # Name the host and addresses: the agents themselves would detect one machine.
         agent = [
             *("--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}"),
             *("--rdzv-id=stress", "--rdzv-backend=c10d", f"--rdzv-endpoint={_ADDRESSES[0]}:29400"),
@@ -125,57 +125,66 @@ def main() -> int:
         work = Path(folder)
         photos = make_images(work / "photos", classes=3, per_class=16)
         changes = options(settings(photos, head=150, full=60))
-        quiet, problems = left_alone(work / "quiet", changes)
-        problems += killed(work / "killed", changes, quiet, chance)
-        problems += pulled(work / "pulled", changes)
-    return verdict("machines", problems, "left alone, two ranks killed, a cable pulled")
+        reference, problems = undisturbed(work / "reference", changes)
+        problems += killed(work / "killed", changes, reference, chance)
+        problems += network_cut(work / "network-cut", changes)
+    return verdict("machines", problems, "undisturbed, two ranks killed, network cut")
 
 
-def left_alone(work: Path, changes: list[str]) -> tuple[RunFolder, list[str]]:
-    """Train without trouble; returns the run and what is wrong."""
+def undisturbed(work: Path, changes: list[str]) -> tuple[RunFolder, list[str]]:
+    """Train without failures; returns the run and the problems."""
     with started(work, changes, restarts=0) as machines:
         run, codes = machines.wait()
     hosts = {record.event.host for record in replay(run.journal)[0] if is_sample(record.event)}
-    print(f"left alone: exit codes {codes}, device samples of {sorted(hosts)}", flush=True)
+    print(f"undisturbed: exit codes {codes}, device samples of {sorted(hosts)}", flush=True)
     problems = [f"exit codes {codes}"] if any(codes) else []
     return run, problems + ([] if hosts == set(NAMES) else [f"samples of {sorted(hosts)} only"])
 
 
-def killed(work: Path, changes: list[str], quiet: RunFolder, chance: random.Random) -> list[str]:
-    """Kill the second machine's rank once a phase; returns what is wrong."""
+def killed(
+    work: Path, changes: list[str], reference: RunFolder, chance: random.Random
+) -> list[str]:
+    """Kill the second machine's rank once per phase; returns the problems."""
     with started(work, changes, restarts=3) as machines:
         for starts, phase in enumerate(PHASES, 1):
             machines.wait_for(phase, starts)
             time.sleep(chance.uniform(0, 1))
             machines.kill(1)
         run, codes = machines.wait()
-    anew = starts_anew(run)
-    print(f"killed: exit codes {codes}, {anew} starts anew", flush=True)
-    problems = [f"different: {name}" for name in differences(run, quiet)]
-    return problems + ([] if (anew, any(codes)) == (2, False) else ["the kills were not survived"])
+    number = restarts(run)
+    print(f"killed: exit codes {codes}, {number} restarts", flush=True)
+    problems = [f"different: {name}" for name in differences(run, reference)]
+    return problems + (
+        [] if (number, any(codes)) == (2, False) else ["the run did not recover from the kills"]
+    )
 
 
-def pulled(work: Path, changes: list[str]) -> list[str]:
-    """Pull the cable; returns what is wrong."""
+def network_cut(work: Path, changes: list[str]) -> list[str]:
+    """Cut the network; returns the problems."""
     with started(work, changes, restarts=0) as machines:
         machines.wait_for(PHASES[0], 1)
-        pull()
+        cut()
         began = time.monotonic()
         code = machines.wait_for_the_ranks()
     seconds = time.monotonic() - began
-    said = only_run(work / "runs").log.read_text().count("the other ranks are unreachable")
-    print(f"pulled: exit code {code} after {seconds:.0f} s, told by {said} ranks", flush=True)
-    return [] if code and said == len(NAMES) else [f"exit code {code}, told by {said} ranks"]
+    reports = only_run(work / "runs").log.read_text().count("the other ranks are unreachable")
+    print(
+        f"network cut: exit code {code} after {seconds:.0f} s, reported by {reports} ranks",
+        flush=True,
+    )
+    return (
+        [] if code and reports == len(NAMES) else [f"exit code {code}, reported by {reports} ranks"]
+    )
 
 
 def is_sample(event: object) -> bool:
-    """Whether an event tells of a device."""
+    """Return whether an event is a device sample."""
     return isinstance(event, DeviceSample)
 
 
 @contextmanager
 def started(work: Path, changes: list[str], restarts: int) -> Iterator[Machines]:
-    """Yield two machines that train; nothing of them lives afterwards."""
+    """Yield two training machines; all their processes are killed afterwards."""
     machines = Machines(work, changes, restarts)
     try:
         yield machines
@@ -185,7 +194,7 @@ def started(work: Path, changes: list[str], restarts: int) -> Iterator[Machines]
 
 @contextmanager
 def cable() -> Iterator[None]:
-    """Have two networks with a cable between them."""
+    """Create two network namespaces with a virtual cable between them."""
     try:
         for name in NAMES:
             _ip("netns", "add", name)
@@ -201,8 +210,8 @@ def cable() -> Iterator[None]:
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
-def pull() -> None:
-    """Let nothing through the cable any more."""
+def cut() -> None:
+    """Cut the connection."""
     _ip("-n", NAMES[1], "link", "set", _CABLE[1], "down")
 
 

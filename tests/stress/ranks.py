@@ -1,10 +1,10 @@
-"""Kill one of two ranks with -9 at random moments; the run must end as one that was left alone.
+"""Kill one of two ranks with -9 at random moments; the results must equal an undisturbed run.
 
     python -m tests.stress.ranks [--kills 10] [--seed 1]
 
-Half of the kills fall into each phase. The elastic agent starts both ranks anew each time, and the
-run goes on from its last checkpoint. Prints a line a kill and a verdict; exits with 1 when a byte
-of the weights or an epoch differs.
+Half of the kills are in each phase. The elastic agent restarts both ranks each time, and the run
+resumes from its last checkpoint. Prints one line per kill and a verdict; exits with 1 if a byte of
+the weights or an epoch differs.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from tests.stress.common import (
     only_run,
     options,
     ranks_of,
+    restarts,
     settings,
-    starts_anew,
     surroundings,
     verdict,
     wait_for,
 )
 
 _RANKS = ("--device", "cpu", "--gpus", "2")
-_LONGEST_SECONDS = 1.5
+_MAX_DELAY = 1.5
 
 
 def main() -> int:
@@ -53,12 +53,12 @@ def main() -> int:
         work = Path(folder)
         photos = make_images(work / "photos", classes=3, per_class=16)
         wanted = options(settings(photos, head=150, full=150))
-        quiet = _train(work / "quiet" / "runs", wanted, 0, random.Random())
+        undisturbed = _train(work / "undisturbed" / "runs", wanted, 0, random.Random())
         killed = _train(work / "killed" / "runs", wanted, given.kills, random.Random(given.seed))
-        found = differences(killed, quiet)
-        resumed = starts_anew(killed)
+        found = differences(killed, undisturbed)
+        resumed = restarts(killed)
     if resumed < given.kills:
-        found.append(f"{given.kills} kills, but {resumed} starts anew")
+        found.append(f"{given.kills} kills, but {resumed} restarts")
     return verdict("ranks", found, f"{given.kills} kills of a rank")
 
 
@@ -72,10 +72,10 @@ def _train(runs_dir: Path, wanted: list[str], kills: int, chance: random.Random)
     for number in range(1, kills + 1):
         phase = PHASES[2 * (number - 1) // kills]
         wait_for(partial(is_training, runs_dir, number, phase))
-        time.sleep(chance.uniform(0, _LONGEST_SECONDS))
+        time.sleep(chance.uniform(0, _MAX_DELAY))
         ranks = ranks_of(process)
         if not ranks:
-            break  # it has ended
+            break  # it has finished
         victim = chance.choice(ranks)
         state = fold(replay(only_run(runs_dir).journal)[0])
         victim.kill()

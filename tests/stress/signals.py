@@ -1,15 +1,15 @@
-"""Send signals to a run that trains, with the app and without it, on a terminal of its own.
+"""Send signals to a running training, with and without the app, on its own terminal.
 
     python -m tests.stress.signals [--rounds 1] [--seed 1]
 
-Each round: SIGTERM, SIGINT twice, SIGTERM in the middle of a save, and SIGINT twice in the middle
-of a save that would not end; each to the process alone, as `kill` does, and to its whole group, as
-a terminal and Slurm do; each headless and under the app. The run is in phase full and has two
-loader workers for training and one for validation. Afterwards the exit code must be the documented
-one, the terminal as it was (its settings, the alternate screen, the cursor, and what else was
-switched on), no process of the session may be left, and `last.pt` must be whole.
+Each round: SIGTERM, SIGINT twice, SIGTERM during a save, and SIGINT twice during a save that is
+blocked; each to the process only, like `kill`, and to its process group, like a terminal and Slurm;
+each headless and with the app. The run is in phase full and has two loader workers for training and
+one for validation. Afterwards the exit code must be the documented one, the terminal must be
+restored (settings, alternate screen, cursor and other modes), no process of the session may be
+left, and `last.pt` must be intact.
 
-Prints a line a case and a verdict; exits with 1 on any failure.
+Prints one line per case and a verdict; exits with 1 on any failure.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
 from tests.make_images import make_images
 from tests.stress.common import options, settings, surroundings, temporaries, verdict
 from tests.stress.gate import Gate
-from tests.stress.watch import Run, Terminal, start_on_terminal, still_there
+from tests.stress.watch import Run, Terminal, start_on_terminal, still_alive
 from tests.tui.command import command
 
 ONCE, TWICE = "SIGTERM", "SIGINT twice"
@@ -47,8 +47,7 @@ SAVING_ONCE, SAVING_TWICE = "SIGTERM during a save", "SIGINT twice during a save
 KINDS = (ONCE, TWICE, SAVING_ONCE, SAVING_TWICE)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 _HELPERS = 5
-"""Processes of a run besides its main one: a tracker, the server that workers are forked from, and
-three workers."""
+"""Other processes of a run: a resource tracker, the fork server, and three workers."""
 _MODE, _ON_AT_FIRST = re.compile(rb"\x1b\[\?([\d;]+)([hl])"), {b"7", b"25"}
 _KITTY_PUSHED, _KITTY_POPPED = re.compile(rb"\x1b\[>\d*u"), re.compile(rb"\x1b\[<\d*u")
 
@@ -107,21 +106,21 @@ def run_case(
             problems += not_stopped(run.folder)
         assert run.terminal is not None
         problems += terminal_problems(run.terminal) + checkpoint_problems(run.folder)
-        problems += still_there([*helpers, *session(run.process.pid)])
+        problems += still_alive([*helpers, *session(run.process.pid)])
         return problems, time.monotonic() - began
 
 
 def let_train(run: Run, gate: Gate | None, choose: random.Random) -> list[psutil.Process]:
-    """Let a run train until it is to be disturbed; returns its other processes."""
+    """Let a run train until the moment of the signal; returns its other processes."""
     for _ in range(choose.randint(2, 4)):
         run.wait_for(lambda event: isinstance(event, ev.EpochEnded) and event.phase == "full")
     helpers = run.helpers()
     if len(helpers) < _HELPERS:
         raise RuntimeError(f"{len(helpers)} helper processes, expected {_HELPERS}")
     if gate is None:
-        time.sleep(choose.uniform(0.0, 0.3))  # a moment that no event marks
+        time.sleep(choose.uniform(0.0, 0.3))  # any moment between two events
     else:
-        run.stand_at(gate)
+        run.wait_at(gate)
     return helpers
 
 
@@ -132,7 +131,7 @@ def send(
     gate: Gate | None,
     choose: random.Random,
 ) -> signal.Signals:
-    """Send what the case says; returns the signal."""
+    """Send the signals of the case; returns the signal."""
     number = signal.SIGTERM if kind in (ONCE, SAVING_ONCE) else signal.SIGINT
     kill(run.process.pid, number)
     if gate is not None:
@@ -142,17 +141,17 @@ def send(
     if number == signal.SIGINT:
         kill(run.process.pid, number)
     elif gate is not None:
-        gate.let_go()
+        gate.release()
     return number
 
 
 def is_stop(event: Event) -> bool:
-    """Whether an event is the engine's answer to the wish to stop."""
+    """Return whether an event is the engine's reply to the stop command."""
     return isinstance(event, ev.CommandApplied) and event.command == "Stop"
 
 
 def not_stopped(folder: RunFolder) -> list[str]:
-    """Return what shows that a run was not stopped in good order."""
+    """Return problems with a run that should have stopped normally."""
     last = replay(folder.journal)[0][-1].event
     good = isinstance(last, ev.RunEnded) and last.outcome == "stopped"
     problems = [] if good else [f"the journal ends with {type(last).__name__}"]
@@ -160,7 +159,7 @@ def not_stopped(folder: RunFolder) -> list[str]:
 
 
 def checkpoint_problems(folder: RunFolder) -> list[str]:
-    """Return what is wrong with a run's newest checkpoint, or its lock."""
+    """Return problems with a run's newest checkpoint, or its lock."""
     problems = ["the run is still locked"] if is_locked(folder) else []
     try:
         content = read_checkpoint(folder.checkpoints / "last.pt")
@@ -170,9 +169,9 @@ def checkpoint_problems(folder: RunFolder) -> list[str]:
 
 
 def terminal_problems(terminal: Terminal) -> list[str]:
-    """Return in which ways a terminal is not as it was before."""
+    """Return the differences of a terminal from its state before."""
     while select.select([terminal.parent], [], [], 0)[0]:
-        terminal.take()
+        terminal.read_output()
     problems = []
     if termios.tcgetattr(terminal.child) != terminal.before:
         problems.append("the terminal's settings have changed")
@@ -189,7 +188,7 @@ def terminal_problems(terminal: Terminal) -> list[str]:
 
 
 def session(leader: int) -> list[psutil.Process]:
-    """Return the processes that are left of a session."""
+    """Return the remaining processes of a session."""
     found = []
     for process in psutil.process_iter():
         with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A run's process as seen from outside: woken by the kernel, never by the clock. Linux only."""
+"""Watch a run's process from outside, woken by the kernel instead of by a timer. Linux only."""
 
 import ctypes
 import fcntl
@@ -22,14 +22,14 @@ from core.run.folder import RunFolder
 from tests.stress.gate import Gate
 
 PATIENCE = 600.0
-"""Seconds after which something that was waited for counts as missing."""
+"""Timeout in seconds."""
 _ENDING_SECONDS = 20.0
 _CLOSE_ON_EXEC, _NON_BLOCKING = os.O_CLOEXEC, os.O_NONBLOCK
 _MODIFIED, _CREATED = 0x2, 0x100
 
 
 class Inotify:
-    """Readable when a file in one of the watched folders was made or written to."""
+    """Inotify descriptor, readable once a file in a watched folder was created or written."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL(None, use_errno=True)
@@ -45,7 +45,7 @@ class Inotify:
         return self._file
 
     def clear(self) -> None:
-        """Forget what has happened so far."""
+        """Discard all pending notifications."""
         try:
             while os.read(self._file, 65536):
                 continue
@@ -64,7 +64,7 @@ class Inotify:
 
 
 class Journal:
-    """Follows the one run of a directory from now on; the run may still have to be made."""
+    """Follows the only run of a directory, which may not exist yet."""
 
     def __init__(self, runs_dir: Path) -> None:
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -76,11 +76,11 @@ class Journal:
         self.read()
 
     def fileno(self) -> int:
-        """Readable when there may be something new."""
+        """Return a descriptor that is readable if there may be new records."""
         return self._inotify.fileno()
 
     def read(self) -> list[Record]:
-        """Return the records that are new."""
+        """Return the new records."""
         self._inotify.clear()
         if self._reader is None:
             for path in self._runs_dir.iterdir():
@@ -95,7 +95,7 @@ class Journal:
 
 
 class Terminal:
-    """A terminal that a process can be started on, and that can be hung up."""
+    """A pseudoterminal for a process, which can be hung up."""
 
     def __init__(self) -> None:
         self.parent, self.child = pty.openpty()
@@ -105,7 +105,7 @@ class Terminal:
         self.open = True
 
     def start(self, arguments: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-        """Start a process that has this as its controlling terminal, as a shell would."""
+        """Start a process with this as its controlling terminal, like a shell does."""
         return subprocess.Popen(
             arguments,
             env={**environment, "TERM": "xterm-256color"},
@@ -116,16 +116,16 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(self.child, termios.TIOCSCTTY, 0),
         )
 
-    def take(self) -> None:
-        """Take in what was drawn."""
+    def read_output(self) -> None:
+        """Read pending output."""
         self.output += os.read(self.parent, 65536)
 
     def type(self, keys: bytes) -> None:
-        """Type."""
+        """Send keys."""
         os.write(self.parent, keys)
 
     def hang_up(self) -> None:
-        """Close the terminal at this end."""
+        """Close both ends of the terminal."""
         self.open = False
         os.close(self.child)
         os.close(self.parent)
@@ -137,16 +137,16 @@ class Ended:
 
     exit_code: int
     cpu_seconds: float
-    """Of the process and of all that it has waited for."""
+    """Of the process and all child processes that it has waited for."""
 
 
 class Run:
-    """A process that trains, with its journal, and its terminal if it has one."""
+    """A training process with its journal, and its terminal if it has one."""
 
     def __init__(
         self, process: "subprocess.Popen[Any]", journal: Journal, terminal: Terminal | None = None
     ) -> None:
-        """`journal` is made before the process is started."""
+        """`journal` must be created before the process is started."""
         self.process = process
         self.terminal = terminal
         self.journal = journal
@@ -155,37 +155,36 @@ class Run:
 
     @property
     def folder(self) -> RunFolder:
-        """The run's folder, once there is one."""
+        """The run folder, once it exists."""
         assert self.journal.folder is not None
         return self.journal.folder
 
-    def wait_for(self, fits: Callable[[Event], bool]) -> Record:
-        """Return the next record that fits; raises RuntimeError when the process ends before."""
+    def wait_for(self, matches: Callable[[Event], bool]) -> Record:
+        """Return the next matching record; raises RuntimeError if the process ends before."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             while self._unread:
                 record = self._unread.pop(0)
-                if fits(record.event):
+                if matches(record.event):
                     return record
             over = self._ended in self._wait()
             self._unread += self.journal.read()
             if over and not self._unread:
                 raise RuntimeError(f"the process ended with {self.wait().exit_code}")
-        raise TimeoutError(f"nothing that fits was told in {PATIENCE:g} s")
+        raise TimeoutError(f"no matching event in {PATIENCE:g} s")
 
-    def stand_at(self, gate: Gate) -> None:
-        """Wait until the process stands at a gate; raises RuntimeError when it ends before."""
+    def wait_at(self, gate: Gate) -> None:
+        """Wait until the process is blocked at a gate; raises RuntimeError if it ends before."""
         while True:
             ready = self._wait(gate)
             if gate in ready:
-                return gate.take_in()
+                return gate.hold()
             if self._ended in ready:
                 raise RuntimeError(f"the process ended with {self.wait().exit_code}")
             self._unread += self.journal.read()
 
     def see(self, text: bytes) -> None:
-        """Wait until the terminal has got this text; raises RuntimeError when the process ends
-        before."""
+        """Wait until the terminal shows this text; raises RuntimeError if the process ends before."""
         assert self.terminal is not None
         deadline = time.monotonic() + PATIENCE
         while text not in self.terminal.output:
@@ -210,12 +209,12 @@ class Run:
         return sum(times.user + times.system for times in of_all) + reaped
 
     def main_thread_seconds(self) -> float:
-        """CPU time so far of the process' main thread alone."""
+        """CPU time so far of the main thread only."""
         main = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/schedstat")
         return int(main.read_text().split()[0]) / 1e9
 
     def helpers(self) -> list[psutil.Process]:
-        """Return the other processes of the run: loader workers and what they need."""
+        """Return the other processes of the run: data loader workers and their helpers."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def kill(self) -> None:
@@ -224,7 +223,7 @@ class Run:
         self.process.wait()
 
     def close(self) -> None:
-        """Let go of everything; a process that still lives is killed."""
+        """Release all resources; kills a process that is still alive."""
         if self.process.returncode is None:
             self.kill()
         if self.terminal is not None and self.terminal.open:
@@ -244,25 +243,25 @@ class Run:
         self.close()
 
     def _wait(self, *more: Any) -> list[Any]:
-        """Return what there is to see to, the end of the process included."""
+        """Return the sources that are ready, including the end of the process."""
         terminal = self.terminal if self.terminal is not None and self.terminal.open else None
         sources = [self.journal, self._ended, *more, *([terminal.parent] if terminal else [])]
         ready, _, _ = select.select(sources, [], [], PATIENCE)
         if not ready:
             raise TimeoutError(f"nothing happened in {PATIENCE:g} s ({time.ctime()})")
         if terminal is not None and terminal.parent in ready:
-            terminal.take()
+            terminal.read_output()
         return ready
 
 
-def still_there(processes: list[psutil.Process]) -> list[str]:
-    """Return which processes don't end by themselves, after giving them time to."""
+def still_alive(processes: list[psutil.Process]) -> list[str]:
+    """Return the processes that haven't exited after a while."""
     alive = psutil.wait_procs(processes, timeout=_ENDING_SECONDS)[1]
-    return [f"process {process.pid} is left" for process in alive]
+    return [f"process {process.pid} is still alive" for process in alive]
 
 
 def start(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
-    """Start a run without a terminal, in a session of its own; its output goes to a file beside
+    """Start a run without a terminal in its own session; its output goes to a file next to
     `runs_dir`."""
     journal = Journal(runs_dir)
     with runs_dir.with_suffix(".out").open("ab") as output:
@@ -278,6 +277,6 @@ def start(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> 
 
 
 def start_on_terminal(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
-    """Start a run on a terminal of its own."""
+    """Start a run on its own terminal."""
     journal, terminal = Journal(runs_dir), Terminal()
     return Run(terminal.start(arguments, environment), journal, terminal)

@@ -1,4 +1,4 @@
-"""Watching and steering a run changes no byte of it."""
+"""The app, pauses and the number of workers change no byte of the weights."""
 
 import asyncio
 from pathlib import Path
@@ -51,7 +51,7 @@ def weights(folder: RunFolder | None) -> dict[str, dict[str, torch.Tensor]]:
 
 
 async def shown(app: ConvNextApp, pilot: Pilot[Exit], status: str) -> None:
-    """Let the app go on until its screen knows of this status."""
+    """Run the app until its screen shows this status."""
     for _ in range(2000):
         await pilot.pause(0.02)
         assert isinstance(app.screen, RunScreen)
@@ -62,7 +62,7 @@ async def shown(app: ConvNextApp, pilot: Pilot[Exit], status: str) -> None:
 
 @pytest.fixture(scope="module")
 def alone(config: Config, tmp_path_factory: pytest.TempPathFactory) -> EngineThread:
-    """The same run without an app, and never paused."""
+    """The same configuration without an app and without pauses."""
     engine = EngineThread(config, tmp_path_factory.mktemp("alone"))
     engine.start()
     engine.join()
@@ -78,7 +78,7 @@ def assert_same_weights(engine: EngineThread, alone: EngineThread) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 4])
-def test_with_any_number_of_workers_and_pauses(
+def test_weights_do_not_depend_on_workers_and_pauses(
     workers: int, config: Config, alone: EngineThread, tmp_path: Path
 ) -> None:
     engine = EngineThread(with_values(config, {"data.workers": workers}), tmp_path)
@@ -96,7 +96,7 @@ def test_with_any_number_of_workers_and_pauses(
     assert_same_weights(engine, alone)
 
 
-async def test_with_and_without_the_app_paused_or_not(
+async def test_weights_do_not_depend_on_the_app(
     config: Config, alone: EngineThread, tmp_path: Path
 ) -> None:
     session = Session(tmp_path / "watched")
@@ -111,6 +111,6 @@ async def test_with_and_without_the_app_paused_or_not(
         await shown(app, pilot, "finished")
     assert result is not None
     assert engine.folder is not None
-    told = [type(record.event) for record in replay(engine.folder.journal)[0]]
-    assert told.count(Paused) == told.count(Resumed) == 1
+    emitted = [type(record.event) for record in replay(engine.folder.journal)[0]]
+    assert emitted.count(Paused) == emitted.count(Resumed) == 1
     assert_same_weights(engine, alone)

@@ -1,7 +1,7 @@
-"""Loaded at the start of each Python that has this folder on its PYTHONPATH.
+"""Imported at the start of each Python process with this folder on its PYTHONPATH.
 
-Lets a run stand still in the middle of a write or a pass (see `tests.stress.gate`), and refuses
-writes like a full disk (see `tests.stress.disk`), as far as the environment asks for it.
+Depending on environment variables, blocks a run in the middle of a write or a pass (see
+`tests.stress.gate`), and fails writes like a full disk (see `tests.stress.disk`).
 """
 
 import errno
@@ -20,7 +20,7 @@ _plain_replace, _plain_write = os.replace, os.write
 
 
 def _target(temporary: Any) -> str:
-    """Return the name of the file that a temporary one is to become; empty for any other file."""
+    """Return the final name of a temporary file; empty for any other file."""
     found = re.fullmatch(r"\.(.+)\.\d+\.tmp", Path(temporary).name)
     return found[1] if found else ""
 
@@ -30,7 +30,7 @@ def _opened(number: int) -> Path:
 
 
 class _Gate:
-    """Stands still where it was told to, the n-th time, until the other side lets go."""
+    """Blocks at its stage, the n-th time, until the other process releases it."""
 
     def __init__(self, place: str, file: str, number: str, address: str) -> None:
         self._wanted = (place, file)
@@ -48,7 +48,7 @@ class _Gate:
 
 
 class _FullDisk:
-    """Refuses to write files of the kinds that a file of the other side names."""
+    """Fails writes of the kinds that are listed in the switch file."""
 
     def __init__(self, switch: str) -> None:
         self._switch = Path(switch)
@@ -67,7 +67,7 @@ _disk = _FullDisk(_FULL) if _FULL else None
 
 
 class _Watched(io.BufferedWriter):
-    """The file that is to become `target`."""
+    """The temporary file of `target`."""
 
     def __init__(self, raw: Any, target: str) -> None:
         super().__init__(raw)
