@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.preferences.preferences import Preferences
-from tui.preferences.refresh_rates import BANDWIDTHS, Rates
+from tui.preferences.refresh_rates import BANDWIDTHS, RefreshRates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import THEMES
 from tui.screens.run_list import RunListScreen
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.config.schema import Config
     from core.session.resume import Resumption
     from tui.notifications import Notifier
-    from tui.viewmodel.run_source import Launched, RunModel
+    from tui.viewmodel.run_source import LaunchedRun, RunModel
     from tui.widgets.host import Host, Plan
 
 # With the default screen's own style sheet: Textual doesn't load the one that it names.
@@ -50,7 +50,7 @@ class Exit(Enum):
 class StartRun(Protocol):
     """Start a run in this process."""
 
-    def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "Launched":
+    def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "LaunchedRun":
         """Start a new run, or resume one; raises OSError or ValueError if it cannot start."""
 
 
@@ -97,11 +97,11 @@ class ConvNextApp(App[Exit]):
         runs_dir: Path,
         start_run: StartRun,
         *,
-        launched: "Launched | None" = None,
+        launched: "LaunchedRun | None" = None,
         plan: "Plan | None" = None,
         show: Path | None = None,
         preferences: Preferences | None = None,
-        rates: Rates = BANDWIDTHS["full"],
+        rates: RefreshRates = BANDWIDTHS["full"],
         clock: Callable[[], float] = time.time,
         read_only_reason: str = "",
     ) -> None:
@@ -164,7 +164,7 @@ class ConvNextApp(App[Exit]):
     def tick(self) -> None:
         """Apply new events to the state of all open runs, and refresh the screens."""
         self._ticks += 1
-        charts = self._ticks % self.rates.ticks_a_chart == 0
+        charts = self._ticks % self.rates.ticks_per_chart == 0
         screens = list(self.screen_stack)
         models = {id(s.model): s.model for s in screens if isinstance(s, _HasModel)}
         if self._own_run:
@@ -191,9 +191,9 @@ class ConvNextApp(App[Exit]):
         ended = self._notifier.new_milestones(models)
         title = self._notifier.update_title(shown or self._own_run)
         self._write_to_terminal(title + self._notifier.notification(ended))
-        if self.preferences.trouble:
-            self.notify(self.preferences.trouble, severity="warning", markup=False)
-            self.preferences.trouble = ""
+        if self.preferences.error:
+            self.notify(self.preferences.error, severity="warning", markup=False)
+            self.preferences.error = ""
 
     def _write_to_terminal(self, sequences: str) -> None:
         if sequences and self._driver is not None:
@@ -292,13 +292,13 @@ class ConvNextApp(App[Exit]):
         from core.run.folder import RunFolder
         from core.session.resume import plan_resumption
 
-        def start() -> "Launched":
+        def start() -> "LaunchedRun":
             resumption = plan_resumption(RunFolder(path))
             return self._start_run(resumption.config, resumption)
 
         return self._launch(start)
 
-    def _launch(self, start: "Callable[[], Launched]") -> str:
+    def _launch(self, start: "Callable[[], LaunchedRun]") -> str:
         if self.read_only_reason:
             return self.read_only_reason
         if self.training:
@@ -381,7 +381,7 @@ class ConvNextApp(App[Exit]):
         self._hangup.restore()
 
 
-def _model_of(launched: "Launched") -> "RunModel":
+def _model_of(launched: "LaunchedRun") -> "RunModel":
     from tui.viewmodel.run_source import RunModel
 
     return RunModel(launched.source, launched.path)

@@ -133,7 +133,7 @@ class CompareScreen(Screen[None]):
         self._show_readout()
         if not before or before[0] is not self._runs or before[1] != dark:
             self._head.update(Content(summary(self._runs)), layout=False)
-            trouble = self._comparison.trouble
+            trouble = self._comparison.error
             self._notice.display = bool(trouble)
             self._notice.update(Content(trouble))
             titles = [heading(run, compare_chart.colour_of(run, palette)) for run in self._runs]

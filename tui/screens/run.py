@@ -11,7 +11,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from tui.preferences.settings import CALLS, CHOICES
+from tui.preferences.settings import CHOICES, NOTIFY_DESCRIPTIONS
 from tui.screens.run_controls import RunControlsScreen
 from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab
@@ -181,7 +181,9 @@ class RunScreen(RunControlsScreen):
         note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
-        stalled = run_status.stall_warning(state, self.model.silence) if source.live else ""
+        stalled = (
+            run_status.stall_warning(state, self.model.seconds_since_update) if source.live else ""
+        )
         self._set("notice", Content("; ".join(text for text in (note, stalled) if text)))
         self._set("phases", run_status.phase_steps(state, status))
         lines = progress.progress_lines(state, status, width, rows)
@@ -234,7 +236,7 @@ class RunScreen(RunControlsScreen):
         current = host(self).preferences.settings.notify
         following = values[(values.index(current) + 1) % len(values)]
         host(self).set_preference("notify", following)
-        self.notify(f"At the end of a phase: {CALLS[following]}", markup=False)
+        self.notify(f"At the end of a phase: {NOTIFY_DESCRIPTIONS[following]}", markup=False)
 
     def action_back(self) -> None:
         """Return to the run list; training continues."""

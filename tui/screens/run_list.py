@@ -111,7 +111,7 @@ class RunListScreen(RunFilterScreen):
         if self._rows and next(iter(self._rows.values()))[-1] != palette_of(self.app):
             self.show_runs()
         self._ticks += 1
-        if self._ticks % host(self).rates.ticks_in(_RELOAD_SECONDS) == 0:
+        if self._ticks % host(self).rates.ticks_per(_RELOAD_SECONDS) == 0:
             self._reload_if_visible()
 
     def _reload_if_visible(self) -> None:

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.run.state import RunState
 from tui.preferences.palettes import palette_of
 from tui.tabs.base import RunTab
@@ -134,7 +134,7 @@ class ClassesTab(RunTab):
         self._draw()
 
     @property
-    def _evaluation(self) -> Evaluation | None:
+    def _evaluation(self) -> ClassificationReport | None:
         return self._selected.evaluation
 
     def _place_cursor(self) -> None:
@@ -179,7 +179,7 @@ class ClassesTab(RunTab):
         by = f"by {TITLES[column]}, {'largest' if descending else 'smallest'} first"
         self._table_box.border_subtitle = Content(f"{by} │ o sort  O reverse order")
 
-    def _draw_map(self, evaluation: Evaluation) -> None:
+    def _draw_map(self, evaluation: ClassificationReport) -> None:
         order = self._map_order(evaluation)
         self._map.show(evaluation, order, (order.index(self._truth), order.index(self._predicted)))
         omitted = class_metrics.omitted_text(evaluation)
@@ -209,7 +209,7 @@ class ClassesTab(RunTab):
     def _table_order(self) -> list[int]:
         return self._data.order(*self._sorted)
 
-    def _map_order(self, evaluation: Evaluation) -> Sequence[int]:
+    def _map_order(self, evaluation: ClassificationReport) -> Sequence[int]:
         return evaluation.by_name if self._by_name else evaluation.by_confusion
 
     def action_view(self) -> None:
@@ -261,7 +261,7 @@ class ClassesTab(RunTab):
             self._predicted = _moved(self._map_order(evaluation), self._predicted, by)
             self._draw()
 
-    def _most_confused_with(self, evaluation: Evaluation, truth: int) -> int:
+    def _most_confused_with(self, evaluation: ClassificationReport, truth: int) -> int:
         found = (pair.predicted for pair in evaluation.pairs if pair.truth == truth)
         return next(found, truth)
 
