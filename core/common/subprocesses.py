@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-import core
-
 
 def python_environment() -> dict[str, str]:
     """Return an environment in which `python -m` runs this program from any working directory.
@@ -15,7 +13,7 @@ def python_environment() -> dict[str, str]:
     A local folder named `core` or `tui` doesn't shadow this program's packages, neither in the
     process nor in its subprocesses.
     """
-    ours = str(Path(core.__file__).resolve().parents[1])
+    ours = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(path for path in (ours, os.environ.get("PYTHONPATH", "")) if path)
     return {**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
 
