@@ -34,14 +34,14 @@ class PhaseEnd(StrEnum):
 
 
 class CommandHandler:
-    """Takes commands from the mailbox and replies to each with one event.
+    """Takes commands from the command queue and replies to each with one event.
 
-    With several ranks, only rank 0 has the mailbox and the disk; all ranks apply its messages.
+    With several ranks, only rank 0 has the queue and the disk; all ranks apply its messages.
     """
 
     def __init__(
         self,
-        mailbox: cmd.Mailbox,
+        command_queue: cmd.CommandQueue,
         emit: Emit,
         save: Callable[[TrainState], str],
         stopwatch: Stopwatch,
@@ -50,7 +50,7 @@ class CommandHandler:
     ) -> None:
         """`save` saves a manual checkpoint and returns its name; `stopwatch` is paused together
         with the training."""
-        self._mailbox = mailbox
+        self._command_queue = command_queue
         self._emit = emit
         self._save_manual = save
         self._stopwatch = stopwatch
@@ -75,7 +75,7 @@ class CommandHandler:
         or None to continue.
         """
         while True:
-            message = StepMessage(self._mailbox.take(), self._disk.problem)
+            message = StepMessage(self._command_queue.take(), self._disk.problem)
             message = self._group.sync_step(message, images, is_due)
             if message.failure:
                 self.failure = message.failure
@@ -88,7 +88,7 @@ class CommandHandler:
             elif message.problem is not None:
                 self._wait_for_disk(message.problem, state)
             elif self._pause_requested:
-                self._mailbox.wait(_POLL_SECONDS)
+                self._command_queue.wait(_POLL_SECONDS)
             else:
                 self._end_pause(state)
                 return None
@@ -114,7 +114,7 @@ class CommandHandler:
         retry = f"training is paused; retrying in {self._retry_seconds:g} s"
         self._emit(Warned(code="disk", message=f"{problem}; {retry}"))
         self._pause_training(state, problem)
-        if self._mailbox.wait(self._retry_seconds):
+        if self._command_queue.wait(self._retry_seconds):
             return
         self._disk.retry()
         is_solved = self._disk.problem is None

@@ -16,7 +16,7 @@ from core.common.seeds import derive_seed
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, LoaderError
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emit
 from core.events.types import Preparing, RunEnded
 from core.model.build import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
@@ -44,7 +44,8 @@ from core.training.train_state import Best, TrainState
 class Engine:
     """Trains a model in the phases of a configuration, emits events and applies commands.
 
-    It owns the model and runs in one thread; `mailbox` is its only input, `emit` its only output.
+    It owns the model and runs in one thread; `command_queue` is its only input, `emit` its only
+    output.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Engine:
         checkpoints: CheckpointWriter,
         history: History,
         emit: Emit,
-        mailbox: Mailbox,
+        command_queue: CommandQueue,
         disk: DiskHealth | NullDiskHealth,
         samples: SampleSheetWriter,
         fingerprint: str = "",
@@ -72,7 +73,7 @@ class Engine:
         self.checkpoints, self.history, self.samples = checkpoints, history, samples
         self.emit = emit
         self.stopwatch = Stopwatch()
-        self.commands = CommandHandler(mailbox, emit, self.save_manual, self.stopwatch, disk, group)
+        self.commands = CommandHandler(command_queue, emit, self.save_manual, self.stopwatch, disk, group)
         self.fingerprint = fingerprint
         self.changes = changes
         self.best: Best | None = None

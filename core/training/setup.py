@@ -18,7 +18,7 @@ from core.data.sources import source_of
 from core.data.split import DataPlan
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from core.distributed.torchrun_env import find_job
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emit, Emitter
 from core.events.types import Chosen, ModelReady, Preparing, RunEnded, Warned
 from core.model.build import WeightsReport, build_model, count_parameters, model_data_config
@@ -76,7 +76,7 @@ def prepare_engine(
     plan: DataPlan,
     folder: RunFolder,
     emitter: Emitter,
-    mailbox: Mailbox,
+    command_queue: CommandQueue,
     *,
     start: StartPoint = FROM_SCRATCH,
     group: ProcessGroup = SINGLE_PROCESS,
@@ -126,7 +126,7 @@ def prepare_engine(
         checkpoints=checkpoints,
         history=history,
         emit=emit,
-        mailbox=mailbox,
+        command_queue=command_queue,
         disk=disk,
         samples=SampleSheetWriter(folder.path if group.is_main else None, net, emit),
         fingerprint=plan.fingerprint,

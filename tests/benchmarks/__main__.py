@@ -1,11 +1,10 @@
-"""Run the benchmarks one after the other, each in a process of its own.
+"""Run the benchmarks one after the other, each in its own process.
 
     python -m tests.benchmarks [--only peers,ui] [--data DIR] [--weights FILE] [--quick]
                                [--json DIR] [--append]
 
-`--json` writes a file a benchmark into a folder, `--append` adds what was printed to RESULTS.md
-beside this file. On two cores all of them take about two hours; the machine should have nothing
-else to do.
+`--json` writes one file per benchmark into a folder, `--append` adds the output to RESULTS.md in
+this folder. All of them take about two hours on two cores; the machine should be idle otherwise.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.common import REPOSITORY, machine_line, say, versions
 
-# In this order; each with whether it takes pictures and start weights.
+# In this order; each with whether it takes images and start weights.
 BENCHMARKS = {
     "start": False,
     "step": False,
@@ -33,11 +32,11 @@ BENCHMARKS = {
     "remote": False,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
-_ASIDE = {"review"}  # written apart from the others: may be missing in an older checkout
+_ASIDE = {"review"}  # may be missing in an older checkout
 
 
 def main() -> int:
-    """Run what was asked for; returns 1 when one of them failed."""
+    """Run the selected benchmarks; returns 1 if one of them failed."""
     options = _parser().parse_args()
     names = options.only.split(",") if options.only else _present()
     printed, failed = {}, []
@@ -89,11 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", metavar="NAMES", help="which, with commas between")
-    parser.add_argument("--quick", action="store_true", help="do they run?")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="pictures in train/ and val/")
+    parser.add_argument("--only", metavar="NAMES", help="comma-separated names")
+    parser.add_argument("--quick", action="store_true", help="only check that they run")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="images in train/ and val/")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="start weights")
-    parser.add_argument("--json", type=Path, metavar="DIR", help="write a file a benchmark there")
+    parser.add_argument("--json", type=Path, metavar="DIR", help="write one file each there")
     parser.add_argument("--append", action="store_true", help="add a section to RESULTS.md")
     return parser
 

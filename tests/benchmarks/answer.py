@@ -1,10 +1,10 @@
-"""From a key to the command that it asks for: pause and go on, again and again, while training.
+"""Latency from a key press to its command: pause and resume repeatedly during training.
 
     python -m tests.benchmarks.answer [--data DIR] [--weights FILE] [--quick] [--json FILE]
 
-`applied` is from the key press to the engine's answer in the journal, `shown` to the frame that
-says so. A command waits for the step that is under way, so a step's time belongs to it: `less a
-step` is what remains of the longest wait.
+`applied` is the time from the key press to the engine's reply in the journal, `shown` to the frame
+that shows it. A command waits for the current step, so this includes up to one step: `less a step`
+is the longest time minus a step.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _PAUSED = "PAUSED since"
 
 
 def measure(options: Options, work: Path) -> Report:
-    """Pause and go on `options.times` times."""
+    """Pause and resume `options.times` times."""
     run = workloads.real(options, work).begin(work / "run", _SIZE)
     assert run.screen is not None
     pressed: list[float] = []
@@ -43,7 +43,7 @@ def measure(options: Options, work: Path) -> Report:
         begin = run.wait_for(trains).time
         run.let_train(options.warm_up)
         for number in range(options.times):
-            run.let_train(choose.uniform(1.0, 2.0))  # anywhere in a step
+            run.let_train(choose.uniform(1.0, 2.0))  # any moment of a step
             seen = len(run.screen.chunks)
             pressed.append(time.time())
             run.screen.type(b" ")
@@ -61,7 +61,7 @@ def _report(records: list, begin: float, pressed: list[float], shown: list[float
     applied = [at - key for at, key in zip(answers, pressed, strict=True)]
     step = speed(records, begin).step_seconds
     table = Table(
-        f"from the key to its answer, ms; a step takes {1e3 * step:.0f} ms; {len(applied)} times",
+        f"key press to reply, ms; a step takes {1e3 * step:.0f} ms; {len(applied)} times",
         ["", "median", "longest", "less a step"],
     )
     for name, values in (("applied", applied), ("shown", shown)):
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = options_parser(__doc__)
     add_data_options(parser)
     parser.add_argument("--times", type=int, default=40)
-    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of training before")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of training before it")
     return parser
 
 

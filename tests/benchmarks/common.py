@@ -1,4 +1,4 @@
-"""What all benchmarks share: options, medians and ratios, tables as text, and a JSON file."""
+"""Shared by all benchmarks: options, medians and ratios, tables as text, and a JSON file."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ NOTHING = "–"
 
 @dataclass
 class Table:
-    """Figures as they are printed: the first column is text, the others are numbers."""
+    """Results as they are printed: the first column is text, the others are numbers."""
 
     title: str
     columns: Sequence[str]
@@ -55,7 +55,7 @@ class Table:
 
 @dataclass
 class Report:
-    """What a benchmark found."""
+    """Results of a benchmark."""
 
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,35 +75,35 @@ def options_parser(module_doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=module_doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="does it run? the figures mean little")
+    parser.add_argument("--quick", action="store_true", help="only check that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there")
     return parser
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Let the pictures and the start weights be given; without them they are drawn, and random."""
+    """Add options for images and start weights; the defaults are drawn and random."""
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="pictures in train/ and val/; drawn without it"
+        "--data", type=Path, metavar="DIR", help="images in train/ and val/; default: drawn"
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="start weights; random without it"
+        "--weights", type=Path, metavar="FILE", help="start weights; default: random"
     )
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Let the training that is compared be another one."""
+    """Add options for the training that is compared."""
     parser.add_argument(
-        "--limit", type=int, default=100, help="pictures a class and side at most, 0 = all"
+        "--limit", type=int, default=100, help="maximum images per class and split, 0 = all"
     )
     parser.add_argument("--model", default="convnext_atto", help="a timm model")
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="for this program alone"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="only for this program"
     )
 
 
 def main(parser: argparse.ArgumentParser, measure: Measure) -> int:
-    """Measure in a folder of its own, print, write the JSON file; returns the exit code."""
+    """Measure in a temporary folder, print, write the JSON file; returns the exit code."""
     options = parser.parse_args()
     name = Path(sys.argv[0]).stem if sys.argv else ""
     name = Path(sys.argv[0]).parent.name if name == "__main__" else name
@@ -123,7 +123,7 @@ def main(parser: argparse.ArgumentParser, measure: Measure) -> int:
 
 
 def _strict(value: Any) -> Any:
-    """Return what JSON has a form for: a number that isn't finite is null."""
+    """Return a value for JSON, with null for a non-finite number."""
     if isinstance(value, dict):
         return {str(key): _strict(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -134,18 +134,18 @@ def _strict(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """Tell on stderr how far the measurement is."""
+    """Print progress to stderr."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)
 
 
 def median(values: Iterable[float]) -> float:
-    """Return the median; NaN of nothing."""
+    """Return the median; NaN without values."""
     found = list(values)
     return statistics.median(found) if found else float("nan")
 
 
 def mean(values: Iterable[float]) -> float:
-    """Return the mean; NaN of nothing."""
+    """Return the mean; NaN without values."""
     found = list(values)
     return statistics.fmean(found) if found else float("nan")
 
@@ -160,12 +160,12 @@ def spread(values: Iterable[float], digits: int = 2) -> str:
 
 
 def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
-    """Return the ratio of each pair: what was measured in the same round belongs together."""
+    """Return the ratio of each pair of values, which were measured in the same round."""
     return [a / b for a, b in zip(of, to, strict=True)]
 
 
 def in_turn(names: Sequence[str], round_number: int) -> list[str]:
-    """Return the names in an order that no two rounds in a row share.
+    """Return the names in an order that differs between consecutive rounds.
 
     A machine that grows slower while it is measured then favours nobody.
     """
@@ -175,7 +175,7 @@ def in_turn(names: Sequence[str], round_number: int) -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what ran: processor, cores that may be used, memory in bytes, GPUs, system."""
+    """Return processor, usable cores, memory in bytes, GPUs and system."""
     return {
         "processor": _processor(),
         "cores": usable_cores(),
@@ -187,7 +187,7 @@ def machine() -> dict[str, Any]:
 
 
 def machine_line() -> str:
-    """Return the machine in a line."""
+    """Return a one-line description of the machine."""
     about = machine()
     memory = f"{about['memory'] / 2**30:.0f} GiB"
     parts = [f"{about['cores']} cores of {about['processor']}", memory, *about["gpus"]]
@@ -195,7 +195,7 @@ def machine_line() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what is measured, and the commit of this program."""
+    """Return the versions of the measured packages, and the commit of this program."""
     found = {"convnext-tui": _commit()}
     for package in _PACKAGES:
         try:
@@ -208,9 +208,11 @@ def versions() -> dict[str, str]:
 def image_folder(
     data: Path | None, work: Path, limit: int = 0, classes: int = 20, size: int = 64
 ) -> Path:
-    """Return a folder with train/ and val/ that holds at most `limit` pictures a class and side
-    (0 = all): the first of `data` by name, or drawn ones of `size` pixels (100 without a limit)."""
-    root = work / "pictures"
+    """Return a folder with train/ and val/, at most `limit` images per class and split (0 = all).
+
+    They are the first of `data` by name, or drawn ones of `size` pixels (100 without a limit).
+    """
+    root = work / "images"
     if data is None:
         count = limit or 100
         make_images(root / "train", classes, count, size, seed=1)
@@ -218,11 +220,11 @@ def image_folder(
         return root
     if not limit:
         return data.resolve()
-    for side in ("train", "val"):
-        for folder in sorted(path for path in (data / side).iterdir() if path.is_dir()):
-            (root / side / folder.name).mkdir(parents=True)
-            for picture in sorted(folder.iterdir())[:limit]:
-                shutil.copyfile(picture, root / side / folder.name / picture.name)
+    for split in ("train", "val"):
+        for folder in sorted(path for path in (data / split).iterdir() if path.is_dir()):
+            (root / split / folder.name).mkdir(parents=True)
+            for image in sorted(folder.iterdir())[:limit]:
+                shutil.copyfile(image, root / split / folder.name / image.name)
     return root
 
 

@@ -1,15 +1,15 @@
-"""ConvNeXt-Base on a GPU: this program beside a tuned loop, the bare step, and the card's peak.
+"""ConvNeXt-Base on a GPU: this program, a tuned loop, a bare step, and the peak of the GPU.
 
     python -m tests.benchmarks.gpu [--sizes 224,384] [--batches 32,64,128,256] [--json FILE]
 
-bf16, everything trains, random weights, drawn JPEG photos unless --data is given. `bare` repeats
-one batch that lies on the GPU: what the card can do with this network. `tuned` is a plain loop
-over the same photos with everything that makes it fast. Both and this program (headless, empty
-cache) are counted in their last epoch; this program's first one is given too, in which it fills
-its caches. `peak share` is the network's arithmetic beside a large matrix product in the same
-run, `busy` the card's own utilization figure (NVML). Then phase head alone: 30 epochs.
+bf16, all weights trained from random ones, on drawn JPEG photos unless --data is given. `bare`
+repeats one batch on the GPU: the limit of the GPU for this network. `tuned` is a plain, optimized
+loop over the same photos. Both and this program (headless, empty cache) are measured in their last
+epoch; the first one of this program, which fills its caches, is reported too. `peak share` is the
+network's arithmetic rate divided by that of a large matrix product in the same run, `busy` the
+utilization reported by NVML. Then phase head alone: 30 epochs.
 
-Prints one line where there is no GPU.
+Prints one line if there is no GPU.
 """
 
 import argparse
@@ -45,15 +45,15 @@ _HEAD_EPOCHS = 30
 
 @dataclass(frozen=True)
 class Found:
-    """What one of the three did."""
+    """Result of one of the three."""
 
     images_per_second: float
     busy: float
-    """Share of the time that the GPU worked, 0 to 1; NaN where NVML doesn't tell."""
+    """GPU utilization, 0 to 1; NaN if NVML doesn't report it."""
     data_wait: float
-    """Share of the time spent waiting for data; NaN where there is none to wait for."""
+    """Fraction of data loading time; NaN if no data is loaded."""
     first_epoch: float = float("nan")
-    """Pictures a second in the first epoch."""
+    """Images per second in the first epoch."""
     note: str = ""
 
 
@@ -61,15 +61,15 @@ def measure(options: Options, work: Path) -> Report:
     """Measure all sizes and batches."""
     uuid = _gpu_uuid()
     if uuid is None and options.device == "cuda":
-        return Report(notes=["no GPU here that torch can use: nothing to measure"])
-    data = options.data or draw_photos(work / "photos", options.pictures)
+        return Report(notes=["no GPU that torch can use: nothing to measure"])
+    data = options.data or draw_photos(work / "photos", options.images)
     report = Report()
     with GpuWatch(uuid) as watch:
         peak = float(_loop(options, "peak")["flops_per_second"])
         report.values["peak_flops_per_second"] = peak
         for size in (int(text) for text in options.sizes.split(",")):
             report.tables.append(_compare(size, options, data, work, watch, peak, report))
-        if options.head_pictures:
+        if options.head_images:
             report.tables.append(_head(options, work, report))
     report.notes.append(f"matrix peak: {peak / 1e12:.0f} TFLOP/s in bf16")
     return report
@@ -86,7 +86,7 @@ def _compare(
 ) -> Table:
     flops = float(_loop(options, "flops", size=size)["flops"])
     table = Table(
-        f"{options.model} at {size} px, training step of {flops / 1e9:.0f} GFLOP a picture",
+        f"{options.model} at {size} px, training step of {flops / 1e9:.0f} GFLOP per image",
         ["", "batch", "img/s", "of tuned", "peak share", "busy", "data wait", "1st epoch"],
     )
     for batch in (int(text) for text in options.batches.split(",")):
@@ -139,13 +139,13 @@ def _from_program(
     records = run.records()
     last, first = (_training_pass(records, epoch) for epoch in (options.epochs, 1))
     rate = speed(records, *last)
-    smaller = any("parts" in getattr(record.event, "message", "") for record in records)
+    smaller = any("micro-batches" in getattr(record.event, "message", "") for record in records)
     return Found(
         rate.images_per_second,
         watch.busy(*last),
         rate.data_wait,
         speed(records, *first).images_per_second,
-        "the program worked in smaller parts" if smaller else "",
+        "the program reduced the micro-batch size" if smaller else "",
     )
 
 
@@ -157,7 +157,7 @@ def _training_pass(records: list[Record], epoch: int) -> tuple[float, float]:
 
 
 def _head(options: Options, work: Path, report: Report) -> Table:
-    data = options.data or draw_photos(work / "head-photos", options.head_pictures)
+    data = options.data or draw_photos(work / "head-photos", options.head_images)
     settings = {
         **_settings(options, options.head_size, data),
         **to_the_last_epoch("head", options.head_epochs),
@@ -188,7 +188,7 @@ def _settings(options: Options, size: int, data: Path) -> dict[str, object]:
 
 
 def _loop(options: Options, kind: str, **values: Any) -> dict[str, Any]:
-    """Run a part in a process of its own: the card's memory is empty before and after it."""
+    """Run a part in its own process, so that GPU memory is empty before and after it."""
     asked = {"kind": kind, "model": options.model, "device": options.device, **values}
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.gpu_loop", json.dumps(asked)],
@@ -214,22 +214,22 @@ def _number(value: float, digits: int) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = options_parser(__doc__)
     parser.add_argument("--data", type=Path, metavar="DIR", help="photos in train/ and val/")
-    parser.add_argument("--sizes", default="224,384", help="pixels, with commas between")
+    parser.add_argument("--sizes", default="224,384", help="pixels, comma-separated")
     parser.add_argument("--batches", default="32,64,128,256")
-    parser.add_argument("--pictures", type=int, default=4000, help="to draw for training")
-    parser.add_argument("--epochs", type=int, default=3, help="of which the last one counts")
-    parser.add_argument("--head-pictures", type=int, default=9000, help="0 = leave phase head out")
+    parser.add_argument("--images", type=int, default=4000, help="number to draw for training")
+    parser.add_argument("--epochs", type=int, default=3, help="only the last one is measured")
+    parser.add_argument("--head-images", type=int, default=9000, help="0 = skip phase head")
     parser.add_argument("--head-epochs", type=int, default=_HEAD_EPOCHS)
     parser.add_argument("--head-size", type=int, default=224)
     parser.add_argument("--model", default="convnext_base", help="a timm model")
-    parser.add_argument("--device", default="cuda", help="cpu is for trying this script itself")
+    parser.add_argument("--device", default="cuda", help="cpu only checks this script")
     return parser
 
 
 def _quick(options: Options, work: Path) -> Report:
     if options.quick:
-        options.sizes, options.batches, options.pictures, options.epochs = "224", "64", 600, 2
-        options.head_pictures, options.head_epochs = 600, 3
+        options.sizes, options.batches, options.images, options.epochs = "224", "64", 600, 2
+        options.head_images, options.head_epochs = 600, 3
     return measure(options, work)
 
 

@@ -1,6 +1,6 @@
-"""The parts of the GPU benchmark that are not this program, each in a process of its own.
+"""Parts of the GPU benchmark without this program, each in its own process.
 
-`python -m tests.benchmarks.gpu_loop JSON`; the last line is what was found, as JSON.
+`python -m tests.benchmarks.gpu_loop JSON`; the last line of output is the result as JSON.
 """
 
 import json
@@ -28,7 +28,7 @@ Asked = dict[str, Any]
 
 
 class TunedStep:
-    """A training step in bf16: channels_last, a fused optimizer, nothing that waits for the GPU."""
+    """A training step in bf16: channels_last, fused optimizer, no synchronization with the GPU."""
 
     def __init__(self, asked: Asked, classes: int = _CLASSES) -> None:
         self.device = torch.device(asked["device"])
@@ -51,7 +51,7 @@ class TunedStep:
         self.loss_sum += loss.detach()
 
     def wait(self) -> None:
-        """Wait until the device has done everything."""
+        """Wait until the device has finished."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -73,7 +73,7 @@ def peak(asked: Asked) -> Asked:
 
 
 def flops(asked: Asked) -> Asked:
-    """Return the arithmetic of a training step on one picture."""
+    """Return the floating point operations of a training step on one image."""
     model = timm.create_model(asked["model"], num_classes=_CLASSES)
     with FlopCounterMode(display=False) as counter:
         model(torch.randn(1, 3, asked["size"], asked["size"])).sum().backward()
@@ -81,7 +81,7 @@ def flops(asked: Asked) -> Asked:
 
 
 def bare(asked: Asked) -> Asked:
-    """Repeat one batch that lies on the device."""
+    """Repeat one batch on the device."""
     step, batch, size = TunedStep(asked), asked["batch"], asked["size"]
     images = torch.randn(batch, 3, size, size, device=step.device)
     images = images.to(memory_format=torch.channels_last)
@@ -100,10 +100,10 @@ def bare(asked: Asked) -> Asked:
 
 
 def tuned(asked: Asked) -> Asked:
-    """Train epochs over photos: workers that stay, uint8 to the device, pinned, a batch ahead."""
-    pictures = ImageFolder(str(Path(asked["data"], "train")))
-    step = TunedStep(asked, len(pictures.classes))
-    loader, normalize = _loader(asked, pictures, step)
+    """Train epochs over photos: persistent workers, pinned uint8 batches, prefetching."""
+    photos = ImageFolder(str(Path(asked["data"], "train")))
+    step = TunedStep(asked, len(photos.classes))
+    loader, normalize = _loader(asked, photos, step)
     found: list[Asked] = []
     for _ in range(asked["epochs"]):
         begin, waited, seen = time.time(), 0.0, 0
@@ -124,11 +124,11 @@ def tuned(asked: Asked) -> Asked:
 
 
 def _loader(
-    asked: Asked, pictures: ImageFolder, step: TunedStep
+    asked: Asked, photos: ImageFolder, step: TunedStep
 ) -> tuple[DataLoader, Callable[[Tensor], Tensor]]:
     about = resolve_data_config({}, model=step.model)
     side = asked["size"]
-    # What `create_transform` gives, but for the last two steps: those are the device's.
+    # `create_transform` without its last two steps, which run on the device.
     whole = create_transform(
         (3, side, side),
         is_training=True,
@@ -136,10 +136,10 @@ def _loader(
         scale=(0.35, 1.0),
         color_jitter=0.4,
     )
-    pictures.transform = v2.Compose([*whole.transforms[:-2], v2.PILToTensor()])
+    photos.transform = v2.Compose([*whole.transforms[:-2], v2.PILToTensor()])
     cuda = step.device.type == "cuda"
     loader = DataLoader(
-        pictures,
+        photos,
         asked["batch"],
         shuffle=True,
         num_workers=usable_cores(),
@@ -161,7 +161,7 @@ def _loader(
 
 
 def _ahead(loader: DataLoader, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches on the device, the next one already on its way."""
+    """Yield batches on the device and prefetch the next one."""
     ready = None
     for images, labels in loader:
         placed = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)

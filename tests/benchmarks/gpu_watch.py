@@ -1,4 +1,4 @@
-"""How busy a GPU is, by NVML, looked at all the time in a thread."""
+"""Measure the utilization of a GPU with NVML, continuously in a thread."""
 
 import threading
 import time
@@ -10,14 +10,14 @@ _SECONDS = 0.1
 
 
 class GpuWatch:
-    """Notes the utilization of one GPU; without a GPU it knows nothing."""
+    """Records the utilization of one GPU; nothing without a GPU."""
 
     def __init__(self, uuid: str | None) -> None:
-        """`uuid` as torch tells it."""
+        """`uuid` as reported by torch."""
         self._uuid = uuid
         self._seen: list[tuple[float, float]] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -31,7 +31,7 @@ class GpuWatch:
         """Return the mean utilization between two moments (Unix seconds), 0 to 1, or NaN."""
         return mean(share for at, share in self._seen if begin <= at <= end)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         handle = self._handle()
         if handle is None:
             return
@@ -52,5 +52,5 @@ class GpuWatch:
 
             pynvml.nvmlInit()
             return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{self._uuid.removeprefix('GPU-')}")
-        except Exception:  # no library, no driver, no permission: the figure is left out
+        except Exception:  # no library, driver or permission: no value
             return None

@@ -1,5 +1,6 @@
-"""This program as it is used: a process of its own, headless or on a terminal, read by its
-journal."""
+"""The program as users run it: in its own process, headless or on a terminal, followed by its
+journal.
+"""
 
 import os
 import subprocess
@@ -21,7 +22,7 @@ Settings = Mapping[str, object]
 CACHE_VARIABLE = "CONVNEXT_TUI_CACHE"
 _Kind = TypeVar("_Kind")
 
-# Threads as torch chooses them, colours and rates as the program chooses them.
+# Let torch choose the threads, and the program colors and rates.
 _CHANGING = {
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NO_COLOR", "FORCE_COLOR", "COLORTERM"),
     *("COLUMNS", "LINES", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "TMUX", "STY"),
@@ -31,7 +32,7 @@ _NO_EARLY_END = 1_000_000
 
 
 def environment(cache: Path | None = None, **changes: str) -> dict[str, str]:
-    """Return this process' environment without what changes speed or output.
+    """Return this process' environment without variables that change speed or output.
 
     `cache` is the folder that the program may keep things in: a new one is a cold start.
     """
@@ -50,7 +51,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def has_option(option: str) -> bool:
-    """Whether the program knows a command line option."""
+    """Return whether the program has a command line option."""
     told = subprocess.run(command("--help"), env=environment(), capture_output=True, text=True)
     return option in told.stdout
 
@@ -62,7 +63,7 @@ def known(settings: Settings) -> dict[str, object]:
 
 
 def to_the_last_epoch(phase: str, epochs: int) -> dict[str, object]:
-    """Return the settings that train one phase alone, at one learning rate, for all epochs."""
+    """Return settings that train only one phase, at a constant learning rate, for all epochs."""
     other = "full" if phase == "head" else "head"
     return {
         f"phases.{phase}.epochs": epochs,
@@ -85,13 +86,13 @@ def _in_yaml(value: object) -> str:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a run trained in a window of time: validation and checkpoints left out."""
+    """Training speed in a time window, without validation and checkpoints."""
 
     steps: int
     steps_per_second: float
     images_per_second: float
     data_wait: float
-    """Share of the time that was spent waiting for data, 0 to 1."""
+    """Fraction of data loading time, 0 to 1."""
 
     @property
     def step_seconds(self) -> float:
@@ -127,7 +128,7 @@ def of_kind(records: Iterable[Record], kind: type[_Kind]) -> list[tuple[float, _
 
 
 class Run:
-    """A run of the program that is going, in a folder of its own."""
+    """A running process of the program with its own runs directory."""
 
     def __init__(
         self,
@@ -138,8 +139,8 @@ class Run:
         options: Iterable[str] = (),
         **changes: str,
     ) -> None:
-        """Headless, or with the app on a terminal of `size`; `changes` go into its environment.
-        It gets an empty cache, so that it finds nothing of runs before it."""
+        """Start headless, or the app on a terminal of `size`, with an empty cache; `changes` are
+        environment variables."""
         work.mkdir(parents=True)
         self._runs = work / "runs"
         where = ["--config", preset, "--runs-dir", str(self._runs), *options]
@@ -165,16 +166,16 @@ class Run:
 
     @property
     def folder(self) -> RunFolder | None:
-        """Where the run writes; None before it does."""
+        """The run folder; None before it exists."""
         return next(run_folders(self._runs), None)
 
     def records(self) -> list[Record]:
-        """Return everything that the run has told so far."""
+        """Return all records of the run so far."""
         folder = self.folder
         return replay(folder.journal)[0] if folder else []
 
     def wait_for(self, wanted: Callable[[Record], bool], timeout: float = 300.0) -> Record:
-        """Return the first record of this kind; raises RuntimeError when the run ends before."""
+        """Return the first record of this kind; raises RuntimeError if the run ends before."""
         end, reader = time.monotonic() + timeout, None
         while time.monotonic() < end:
             over = self.process.poll() is not None
@@ -189,13 +190,13 @@ class Run:
         raise RuntimeError(f"the run ended too soon: {self._last_words()}")
 
     def let_train(self, seconds: float) -> None:
-        """Wait, for a run that must still be going then."""
+        """Wait; the run must still be training afterwards."""
         time.sleep(seconds)
         if self.process.poll() is not None:
             raise RuntimeError(f"the run ended too soon: {self._last_words()}")
 
     def finish(self) -> float:
-        """Wait for the run's own end; returns the seconds that the whole process took."""
+        """Wait for the end of the run; returns the seconds of the whole process."""
         code = self.process.wait()
         seconds = time.time() - self.began
         if code:
@@ -218,17 +219,17 @@ class Run:
 
 
 def trains(record: Record) -> bool:
-    """Whether a record tells of a training step."""
+    """Return whether a record is progress of a training pass."""
     return isinstance(record.event, Progress) and record.event.stage == "train"
 
 
 def epoch_ended(record: Record) -> bool:
-    """Whether a record tells of an epoch's end."""
+    """Return whether a record is the end of an epoch."""
     return isinstance(record.event, EpochEnded)
 
 
 def write_journal(folder: Path, records: Iterable[Record]) -> None:
-    """Write a run that never happened, for lists of runs."""
+    """Write a generated run, for lists of runs."""
     folder.mkdir(parents=True)
     run = RunFolder(folder)
     run.journal.write_text("".join(record.to_json() + "\n" for record in records))

@@ -1,10 +1,10 @@
-"""Two ranks beside one process, and one rank under torchrun beside none.
+"""Two ranks compared with one process, and one rank under torchrun compared with none.
 
     python -m tests.benchmarks.ranks [--data DIR] [--weights FILE] [--rounds N] [--quick]
 
-A network in phase full, read by the ranks themselves, each with one math thread: on two cores that
-have nothing else to do, half the seconds would be perfect. Steps a second are those between two
-reports of progress, so that starting and validating are left out.
+A network in phase full, with data loading in the ranks themselves and one math thread each: on two
+idle cores, half the time would be ideal. Steps per second are those between two progress events, so
+that start-up and validation are excluded.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def measure(options: Options, work: Path) -> Report:
         for way in in_turn(list(WAYS), number):
             say(f"round {number + 1}: {way}")
             found[way].append(_steps_a_second(way, data, work / f"{number}-{way}", options))
-    table = Table("phase full, steps a second", ["", "median", "to one process", "spread"])
+    table = Table("phase full, steps per second", ["", "median", "vs one process", "spread"])
     for way in WAYS:
         compared = ratios(found[way], found["one process"])
         table.add(way, f"{median(found[way]):.2f}", f"{median(compared):.2f}", spread(compared))

@@ -1,15 +1,15 @@
-"""What each way of regularising phase full, and of balancing classes, does to the accuracy.
+"""Effect of each regularization of phase full, and of class balancing, on the accuracy.
 
     python -m tests.benchmarks.recipes --data DIR --weights FILE [--quick] [--json FILE]
     python -m tests.benchmarks.recipes … --uneven 10 --only none,loss,sampler
-    python -m tests.benchmarks.recipes … --only "none,fresh views,head by adam,decoded anew"
+    python -m tests.benchmarks.recipes … --only "none,fresh views,head by adam,no image cache"
 
-The preset `default` with its phase head, then phase full for some epochs and without an early end;
-one thing is changed at a time, a seed a round. Where that is of phase full alone, it goes on from
-the same phase head as the others. `top-1` and `loss` are those of validation in the best epoch of
-phase full, or of phase head with `--epochs 0`. With `--uneven N` every second class keeps an N-th
-of its training pictures; validation is left as it is, but with `--uneven-val`, as it is where a
-folder is split. What presets switch on is judged by this.
+The preset `default` with its phase head, then phase full for some epochs without early stopping;
+one option is changed at a time, with one seed per round. Options of phase full start from the same
+phase head as the others. `top-1` and `loss` are those of validation in the best epoch of phase
+full, or of phase head with `--epochs 0`. With `--uneven N` every second class keeps 1/N of its
+training images, and with `--uneven-val` also of its validation images, as if a folder were split.
+The presets are chosen by these results.
 """
 
 import argparse
@@ -43,9 +43,9 @@ VARIANTS = {
     "ema 0.999": ("phases.full.ema=0.999",),
     "layer decay 0.8": ("phases.full.layer_decay=0.8",),
     "cosine": ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=0.5"),
-    # What `default` has otherwise than the notebook's recipe, one choice at a time taken back.
+    # Differences of `default` from the notebook's recipe, undone one at a time.
     "crops from 0.08": ("data.augment.min_scale=0.08",),
-    "decoded anew": ("data.decode_once=false",),
+    "no image cache": ("data.decode_once=false",),
     "fresh views": ("phases.head.views=0",),
     "4 views": ("phases.head.views=4",),
     "head by adam": ("phases.head.optimizer=adam", "phases.head.weight_decay=0.0"),
@@ -64,7 +64,7 @@ def measure(options: Options, work: Path) -> Report:
     """Train each variant, seed after seed."""
     data = image_folder(options.data, work, options.limit)
     if options.uneven > 1:
-        assert data.is_relative_to(work), "--uneven takes pictures away: give a --limit"
+        assert data.is_relative_to(work), "--uneven deletes images: use it with --limit"
         _make_uneven(data, options.uneven, ("train", "val") if options.uneven_val else ("train",))
     names = options.only.split(",")
     found: dict[str, list[EpochEnded]] = defaultdict(list)
@@ -88,9 +88,9 @@ def measure(options: Options, work: Path) -> Report:
 
 def _make_uneven(data: Path, divisor: int, sides: Iterable[str]) -> None:
     for folder in (folder for side in sides for folder in sorted((data / side).iterdir())[1::2]):
-        pictures = sorted(folder.iterdir())
-        for picture in pictures[max(1, len(pictures) // divisor) :]:
-            picture.unlink()
+        images = sorted(folder.iterdir())
+        for image in images[max(1, len(images) // divisor) :]:
+            image.unlink()
 
 
 def _settings(options: Options, data: Path, seed: int) -> dict[str, object]:
@@ -115,7 +115,7 @@ def _train(
 ) -> tuple[Path, EpochEnded]:
     """Return the best weights of the last phase, and their epoch."""
     more = [text for change in changes for text in ("--set", change)]
-    # What phase head keeps of the pictures is the same for all variants of a seed.
+    # The features of phase head are equal for all variants of a seed.
     run = Run(settings, work, options=more, CONVNEXT_TUI_CACHE=str(work.parent / "cache"))
     run.finish()
     assert run.folder is not None
@@ -126,12 +126,12 @@ def _train(
 
 
 def _table(found: dict[str, list[EpochEnded]], options: Options) -> Table:
-    where = " on both sides" if options.uneven_val else ""
+    where = " in both splits" if options.uneven_val else ""
     what = f", every second class with 1/{options.uneven}{where}" if options.uneven > 1 else ""
     trained = f"phase full, {options.epochs} epochs" if options.epochs else "phase head"
     table = Table(
         f"{trained}, {options.seeds} seeds{what}: best val top-1, %",
-        ["changed", "top-1", "to none (median, lowest to highest)", "loss", "best epoch"],
+        ["changed", "top-1", "vs none (median, lowest to highest)", "loss", "best epoch"],
     )
     first = next(iter(found))
     for name, made in found.items():
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = options_parser(__doc__)
     add_data_options(parser)
     parser.add_argument(
-        "--only", default=",".join(list(VARIANTS)[:7]), help="which, with commas between"
+        "--only", default=",".join(list(VARIANTS)[:7]), help="comma-separated names"
     )
     parser.add_argument("--uneven", type=int, default=1, metavar="N")
     parser.add_argument("--uneven-val", action="store_true")

@@ -1,11 +1,11 @@
-"""What it costs that pictures lie elsewhere: the scan, the first pass over them, and later ones.
+"""Cost of remote images: the scan, the first pass over them, and later ones.
 
     python -m tests.benchmarks.remote [--data DIR] [--quick] [--json FILE]
 
-The same training pictures as a folder, in archives through fsspec, and from a web server on this
-machine, which answers at once or after 20 ms as one far away does; beside shards of the same files
-read with `webdataset`, where that is installed. All with one loader process and the transform of
-the preset `default`, without a network behind it.
+The same training images as a folder, in archives through fsspec, and from a web server on this
+machine, which responds at once or, like a distant one, after 20 ms; for comparison as shards of the
+same files read with `webdataset`, if installed. All with one loader process and the transform of
+the preset `default`, without a network.
 """
 
 import argparse
@@ -45,10 +45,10 @@ _TRANSFORM = {
 
 
 def measure(options: Options, work: Path) -> Report:
-    """Read the pictures from each place, each with an empty cache."""
+    """Read the images from each source, each with an empty cache."""
     photos = options.data or draw_photos(work / "photos", 400 if options.quick else 2000)
     table = Table(
-        "pictures a second, one loader process",
+        "images per second, one loader process",
         ["", "scan", "scan again", "first pass", "second pass"],
     )
     with _served(photos, 0) as near, _served(photos, _FAR_SECONDS) as far:
@@ -127,7 +127,7 @@ def _tarred(root: Path, archive: Path) -> Path:
 
 
 def _sharded(root: Path, work: Path) -> list[str]:
-    """Return the training pictures as a shard, each file followed by its class."""
+    """Return the training images as a shard, each file followed by its class."""
     files = _files(root / "train")
     classes = sorted({path.parent.name for path in files})
     for label in range(len(classes)):
@@ -166,7 +166,7 @@ def _served(root: Path, delay: float) -> Iterator[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = options_parser(__doc__)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="pictures in train/ and val/")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="images in train/ and val/")
     parser.add_argument("--batch-size", type=int, default=64)
     return parser
 

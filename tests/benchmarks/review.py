@@ -1,10 +1,9 @@
-"""How long it takes to look at runs: a very long one, a long list, a long one that goes on.
+"""Time to review runs: a very long one, a long list, and a long one that is still training.
 
     python -m tests.benchmarks.review [--events 1000000] [--runs 1000] [--json FILE]
 
-Prints a table. Each figure is taken in a fresh process, from its imports on; the files are in the
-page cache. Beside the time that went by stands the processor time, which tells how much of it
-other programs took.
+Prints a table. Each value is measured in a fresh process that includes its imports; the files are
+in the page cache. Both wall time and CPU time are shown: their difference is due to other programs.
 """
 
 import argparse
@@ -41,11 +40,11 @@ _PUMPS, _TICKS = 300, 40
 _SIZE = (140, 45)
 
 Figures = dict[str, list[float]]
-"""Seconds that went by and seconds of the processor, by what they were spent on."""
+"""Wall time and CPU time in seconds, by task."""
 
 
 def main() -> int:
-    """Make the runs, measure, print; returns the exit code."""
+    """Generate the runs, measure, print; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=1000)
@@ -65,7 +64,7 @@ def main() -> int:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """Print what was measured on what."""
+    """Print the results and the data they were measured on."""
     for name, value in results["of"].items():
         print(f"{name:<52} {value}")
     print(f"\n{'':<52} {'ms':>10} {'ms of CPU':>10}")
@@ -90,7 +89,7 @@ def measure(work: Path, events: int, runs: int) -> dict[str, Any]:
     seconds: Figures = {}
     for which in ("first time", "again"):
         seconds |= probe("open", long, which)
-    about["its bookmark, MB"] = _megabytes(RunFolder(long).bookmark)
+    about["its snapshot, MB"] = _megabytes(RunFolder(long).bookmark)
     for name, path in (("short", short), ("long", long)):
         seconds |= probe("show", path, name)
         seconds |= probe("start", path, name)
@@ -104,7 +103,7 @@ def measure(work: Path, events: int, runs: int) -> dict[str, Any]:
 
 
 def probe(name: str, path: Path, which: str) -> Figures:
-    """Take figures in a process of its own."""
+    """Measure in its own process."""
     arguments = [sys.executable, "-m", "tests.benchmarks.review", "--probe", name, str(path), which]
     done = subprocess.run(arguments, check=True, env=environment(), stdout=subprocess.PIPE)
     result: Figures = json.loads(done.stdout)
@@ -260,7 +259,7 @@ def write_long_run(path: Path, events: int) -> Path:
 
 
 def _progress_line(epoch: int, step: int, seq: int) -> str:
-    # Put together by hand: the journal's own writer would take minutes.
+    # Composed as text: the journal's own writer would take minutes.
     loss = 0.3 + 1 / (epoch + 2) + 1 / (step + 7)
     return (
         f'{{"seq": {seq}, "time": {scripted.START + 0.5 * seq}, "type": "Progress", '

@@ -1,4 +1,4 @@
-"""A terminal for a program to be measured on: it takes everything, and notes when it came."""
+"""A terminal to measure programs on, which reads all output and records its times."""
 
 import contextlib
 import fcntl
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _CONTROLS = re.compile(
-    rb"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and colours
-    rb"|\x1b[\[<>=?][0-9;:<>=?$ ]*[@-~]"  # cursor, colours, modes
+    rb"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and colors
+    rb"|\x1b[\[<>=?][0-9;:<>=?$ ]*[@-~]"  # cursor, colors, modes
     rb"|\x1b[()][A-Z0-9]|\x1b."
 )
 
@@ -33,7 +33,7 @@ class Size(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What came at once."""
+    """Output that was read at once."""
 
     time: float
     """Unix seconds."""
@@ -41,7 +41,7 @@ class Chunk(NamedTuple):
 
 
 class OnScreen:
-    """A program on a terminal that a thread drains, so that its writes never wait."""
+    """A program on a terminal that a thread reads, so that writes never block."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class OnScreen:
         self._came = threading.Condition()
         self._over = False
         self.began = time.time()
-        # In a session of its own, so that it can be ended with everything that it has started.
+        # In its own session, so that it can be ended with all of its child processes.
         self.process = subprocess.Popen(
             program,
             env={**environment},
@@ -77,7 +77,7 @@ class OnScreen:
         os.write(self._parent, keys)
 
     def wait_for(self, text: str, since: int = 0, timeout: float = 60.0) -> float:
-        """Return when `text` was on the screen, looking at chunks from number `since` on.
+        """Return when `text` was on the screen, in chunks from number `since` on.
 
         Raises TimeoutError when it doesn't come.
         """
@@ -94,11 +94,11 @@ class OnScreen:
         return sum(len(c.data) for c in self.chunks if begin <= c.time < end)
 
     def text(self, last: int = 5) -> str:
-        """Return what the last chunks have drawn."""
+        """Return the text of the last chunks."""
         return visible(self.chunks[-last:])
 
     def end(self, patience: float = 60.0) -> None:
-        """Ask the program to stop, and see to it."""
+        """Stop the program."""
         end_process(self.process, patience)
         self._thread.join(5)
         os.close(self._parent)
@@ -125,13 +125,13 @@ class OnScreen:
 
 
 def visible(chunks: Sequence[Chunk]) -> str:
-    """Return the text that was drawn, without the sequences that place and colour it."""
+    """Return the drawn text without its control sequences."""
     return _CONTROLS.sub(b"", b"".join(c.data for c in chunks)).decode(errors="replace")
 
 
 def end_process(process: "subprocess.Popen[bytes]", patience: float) -> None:
-    """Ask a process that leads its own session to stop; after `patience` seconds kill it, and in
-    any case what it has left behind."""
+    """Ask a session leader to stop, kill it after `patience` seconds, and then kill its remaining
+    processes."""
     process.terminate()
     try:
         process.wait(patience)

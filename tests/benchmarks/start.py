@@ -1,11 +1,11 @@
-"""How long a person waits for the first frame, for `--help` and for `runs`.
+"""Time to the first frame, of `--help` and of `runs`.
 
     python -m tests.benchmarks.start [--quick] [--json FILE]
 
-On a terminal, from the moment before the program is executed to the frame with its title on it;
-in turns with the smallest app that Textual makes possible, and with `import textual` alone, which
-no program that draws with it can beat. Then to the list's rows and to the panels of the run. A
-first round warms up the disk's cache and is not counted.
+On a terminal, from just before the program is executed to the frame with its title; in turns with
+the smallest possible Textual app, and with `import textual` alone, which is a lower bound for any
+Textual program. Then to the rows of the list and to the panels of the run. A first round warms up
+the page cache and is not counted.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def measure(options: Options, work: Path) -> Report:
     table = Table(
         f"seconds to the first frame at {_SIZE}, or to the end of the command; {options.rounds} "
         "rounds (median, lowest to highest)",
-        ["", "s", "times", "beside", "to rows or panels, s"],
+        ["", "s", "times", "of", "to rows or panels, s"],
     )
     firsts = {name: [times[0] for times in taken] for name, taken in found.items()}
     for name in ways:
@@ -85,8 +85,8 @@ def _ways(work: Path) -> dict[str, Callable[[], Seconds]]:
     for number in range(_PAST_RUNS):
         script = scripted.finished()
         write_journal(past / f"20261124-1200{number:02}-animals20", script.records)
-    pictures = make_images(work / "pictures", classes=2, per_class=20)
-    small = {"model.name": "test_convnext", "model.pretrained": False, "data.root": pictures}
+    images = make_images(work / "images", classes=2, per_class=20)
+    small = {"model.name": "test_convnext", "model.pretrained": False, "data.root": images}
     there = ["--runs-dir", str(past)]
     new = ["--runs-dir", str(work / "new"), *arguments(small)]
     return {

@@ -1,13 +1,12 @@
-"""What the engine adds to a training step: its loop beside the bare step, in microseconds.
+"""Overhead of the engine over a bare training step, in microseconds.
 
     python -m tests.benchmarks.step [--quick] [--json FILE]
 
-The same model, optimizer and batches, which lie in memory; one math thread; blocks of steps in
-turns. Each is measured by the clock and by the processor time of the thread, which other programs
-on the machine disturb less. `bare` is zero_grad, forward, loss, backward, clipping and the
-optimizer's step. `counting` also keeps the running loss and top-1 that a person wants to see, as a
-careful loop of one's own would. The tiny model makes the engine's share large enough to be seen
-exactly; the other one is timm's smallest ConvNeXt.
+The same model, optimizer and batches in memory; one math thread; blocks of steps in turns. Each is
+measured by wall time and by the CPU time of the thread, which other programs on the machine disturb
+less. `bare` is zero_grad, forward, loss, backward, clipping and the optimizer step. `counting` also
+accumulates the running loss and top-1, as a careful custom loop would. The overhead is a large part
+of the tiny model's step and thus measured precisely; the other model is timm's smallest ConvNeXt.
 """
 
 import copy
@@ -26,12 +25,12 @@ from torch import Tensor, nn
 from core.config.load import load_config
 from core.data.loading.dataset import Batch
 from core.data.split import SplitOptions, plan_data
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.run.folder import create_run
 from core.training.engine import Engine
 from core.training.optimizers import build_optimizer
-from core.training.setup import PreparedEngine, prepare
+from core.training.setup import PreparedEngine, prepare_engine
 from tests.benchmarks.common import (
     Options,
     Report,
@@ -53,7 +52,7 @@ Seconds = dict[str, dict[str, list[float]]]
 
 
 class Tiny(nn.Module):
-    """The least that the engine takes for a network."""
+    """The smallest network that the engine accepts."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
@@ -69,13 +68,13 @@ class Tiny(nn.Module):
 
 
 def benchmark_tiny(pretrained: bool = False, **options: Any) -> Tiny:
-    """Make it by name, as timm's models are made."""
+    """Create it by name, like timm's models."""
     return Tiny(options["num_classes"])
 
 
 @dataclass
 class Bare:
-    """A loop of one's own over the same batches."""
+    """A custom loop over the same batches."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -84,7 +83,7 @@ class Bare:
     counting: bool = False
 
     def __call__(self, steps: int) -> None:
-        """Take this many steps."""
+        """Take `steps` steps."""
         parameters = list(self.model.parameters())
         loss_sum, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
         for images, labels in islice(cycle(self.batches), steps):
@@ -106,12 +105,12 @@ def measure(options: Options, work: Path) -> Report:
     report = Report()
     table = Table(
         "training step, µs: median of the blocks (quartiles)",
-        ["model", "by", "bare", "counting", "engine", "engine adds", "to counting"],
+        ["model", "by", "bare", "counting", "engine", "engine adds", "vs counting"],
     )
-    pictures = make_images(work / "pictures", classes=4, per_class=40, size=32)
+    images = make_images(work / "images", classes=4, per_class=40, size=32)
     for name, steps in ((_TINY, 400), ("test_convnext", 40)):
         rounds = 5 if options.quick else 60
-        found = compare(name, pictures, work / name, steps, rounds)
+        found = compare(name, images, work / name, steps, rounds)
         report.values[name] = found
         for clock, taken in found.items():
             bare, counting, engine = (taken[kind] for kind in ("bare", "counting", "engine"))
@@ -121,13 +120,13 @@ def measure(options: Options, work: Path) -> Report:
     return report
 
 
-def compare(name: str, pictures: Path, work: Path, steps: int, rounds: int) -> Seconds:
-    """Return seconds a step by clock and by kind of loop, one figure a round."""
-    prepared = _prepare(name, pictures, work)
+def compare(name: str, images: Path, work: Path, steps: int, rounds: int) -> Seconds:
+    """Return seconds per step by clock and loop, one value per round."""
+    prepared = _prepare(name, images, work)
     try:
         engine = prepared.engine
         source = _training_source(engine)
-        batches = [_normalised(b) for b in islice(source.epoch("full", 1), _IN_MEMORY)]
+        batches = [_as_float(b) for b in islice(source.epoch("full", 1), _IN_MEMORY)]
         state = engine.begin_phase("full")
         loops: dict[str, Callable[[int], None]] = {
             "bare": _bare(engine, batches),
@@ -158,7 +157,7 @@ def _in_turns(loops: dict[str, Callable[[int], None]], steps: int, rounds: int) 
 
 
 def _difference(of: list[float], to: list[float]) -> str:
-    """Return the median of what one costs more than the other in the same round."""
+    """Return the median difference of one to the other in the same round."""
     more = sorted(1e6 * (a - b) for a, b in zip(of, to, strict=True))
     cut = len(more) // 4
     return spread(more[cut : len(more) - cut], 0)
@@ -168,13 +167,13 @@ def _repeated(batches: list[Batch], steps: int) -> Iterator[Batch]:
     return islice(cycle(batches), steps)
 
 
-def _normalised(batch: Batch) -> Batch:
-    """Return what a bare step takes, so that both loops leave the same out."""
+def _as_float(batch: Batch) -> Batch:
+    """Return a batch in floating point, so that both loops exclude the conversion."""
     return batch._replace(images=batch.images.float().div_(255))
 
 
 def _training_source(engine: Engine) -> Any:
-    """Return where the engine has its training batches from in phase full."""
+    """Return the batch source of the engine in phase full."""
     phase_inputs = getattr(engine, "phase_inputs", None)
     return phase_inputs["full"].train if phase_inputs else engine.train
 
@@ -186,7 +185,7 @@ def _bare(engine: Engine, batches: list[Batch], counting: bool = False) -> Bare:
     return Bare(model, optimizer, engine.config.clip_grad_norm or 1.0, placed, counting)
 
 
-def _prepare(name: str, pictures: Path, work: Path) -> PreparedEngine:
+def _prepare(name: str, images: Path, work: Path) -> PreparedEngine:
     config = load_config(
         "default",
         [
@@ -199,16 +198,16 @@ def _prepare(name: str, pictures: Path, work: Path) -> PreparedEngine:
             "precision=fp32",
             "memory_format=contiguous",
             "phases.head.epochs=0",
-            f"data.root={pictures}",
+            f"data.root={images}",
         ],
     )
-    plan = plan_data(pictures, SplitOptions(config.data.val_fraction, config.seed))
+    plan = plan_data(images, SplitOptions(config.data.val_fraction, config.seed))
     assert plan is not None
     folder = create_run(work, config.name, 0.0)
-    # What the engine says goes to a listener, as it would in the app.
+    # Send the events to a listener, as in the app.
     emitter = Emitter()
     emitter.subscribe()
-    return prepare(config, plan, folder, emitter, Mailbox())
+    return prepare_engine(config, plan, folder, emitter, CommandQueue())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What the app sends to its terminal and what it computes, by size and colours of the terminal.
+"""Terminal output and CPU time of the app, by size and colors of the terminal.
 
     python -m tests.benchmarks.terminal [--data DIR] [--weights FILE] [--quick] [--json FILE]
 
-A live training in the app that nobody touches, some time after its first step. `app` is the share
-of a core that the thread takes in which everything is drawn; the engine has a thread of its own.
+A live training in the app without input, some time after its first step. `app` is the CPU time of
+the app's thread in cores; the engine has its own thread.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tests.benchmarks.screen import OnScreen, Size
 from tests.benchmarks.workloads import Training
 
 _SIZES = (Size(80, 24), Size(140, 45), Size(200, 50))
-_COLOURS = {
+_COLORS = {
     "truecolor": {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
     "256": {"TERM": "xterm-256color", "COLORTERM": ""},
     "16": {"TERM": "xterm-16color", "COLORTERM": ""},
@@ -40,10 +40,10 @@ _LINK = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}
 
 @dataclass(frozen=True)
 class Case:
-    """A terminal, and how the app is started on it."""
+    """A terminal and the options of the app on it."""
 
     size: Size
-    colours: str
+    colors: str
     options: tuple[str, ...] = ()
     over_ssh: bool = False
 
@@ -53,55 +53,55 @@ class Case:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was seen in the window."""
+    """Results in the time window."""
 
     bytes_per_second: float
     busiest_second: int
     """Bytes."""
     bursts_per_second: float
-    """Times that something came."""
+    """Number of bursts of output."""
     app_share: float
-    """Processor time of the app's thread, in cores."""
+    """CPU time of the app's thread, in cores."""
 
 
 def measure(options: Options, work: Path) -> Report:
     """Measure all cases, one after the other."""
     training = workloads.real(options, work)
     table = Table(
-        f"app at rest on a live training, {options.seconds:.0f} s",
-        ["terminal", "colours", "rates", "kB/s", "busiest second, kB", "bursts/s", "app"],
+        f"idle app on a live training, {options.seconds:.0f} s",
+        ["terminal", "colors", "rates", "kB/s", "busiest second, kB", "bursts/s", "app"],
     )
     report = Report([table])
     for number, case in enumerate(_cases(options, report)):
         found = _watch(training, case, options, work / f"{number}")
         table.add(
             str(case.size),
-            case.colours,
+            case.colors,
             str(case),
             f"{found.bytes_per_second / 1e3:.2f}",
             f"{found.busiest_second / 1e3:.1f}",
             f"{found.bursts_per_second:.1f}",
             f"{found.app_share:.1%}",
         )
-        report.values[f"{case.size} {case.colours} {case}"] = asdict(found)
-        say(f"{case.size}, {case.colours}, {case}: {found.bytes_per_second / 1e3:.2f} kB/s")
+        report.values[f"{case.size} {case.colors} {case}"] = asdict(found)
+        say(f"{case.size}, {case.colors}, {case}: {found.bytes_per_second / 1e3:.2f} kB/s")
     return report
 
 
 def _cases(options: Options, report: Report) -> list[Case]:
     sizes = _SIZES[1:2] if options.quick else _SIZES
-    cases = [Case(size, colours) for size in sizes for colours in _COLOURS]
+    cases = [Case(size, colors) for size in sizes for colors in _COLORS]
     middle = _SIZES[1]
     cases.append(Case(middle, "truecolor", over_ssh=True))
     if has_option(_LOW):
         cases += [Case(size, "truecolor", (_LOW,)) for size in sizes]
     else:
-        report.notes.append(f"this version has no {_LOW}")
+        report.notes.append(f"this version lacks {_LOW}")
     return cases
 
 
 def _watch(training: Training, case: Case, options: Options, work: Path) -> Traffic:
-    changes = {**_COLOURS[case.colours], **(_LINK if case.over_ssh else {})}
+    changes = {**_COLORS[case.colors], **(_LINK if case.over_ssh else {})}
     run = training.begin(work, case.size, case.options, **changes)
     assert run.screen is not None
     try:
@@ -127,7 +127,7 @@ def _traffic(screen: OnScreen, begin: float, end: float, app_seconds: float) -> 
 
 
 def _app_seconds(pid: int) -> float:
-    """Return the processor time of the process' first thread: the app's event loop."""
+    """Return the CPU time of the main thread, which runs the app's event loop."""
     threads = psutil.Process(pid).threads()
     return next(t.user_time + t.system_time for t in threads if t.id == pid)
 

@@ -1,12 +1,12 @@
-"""What the app costs the training: steps a second headless, with the app at rest, and in use.
+"""Slowdown of training by the app: steps per second headless, with an idle app, and in use.
 
     python -m tests.benchmarks.ui [--data DIR] [--weights FILE] [--quick] [--json FILE]
 
-The same run in three ways, in turns: `--no-ui`, the app on a terminal that nobody touches, and the
-app with a key pressed all the time (charts, help, palette and dialogs opened and closed, none of
-which changes the training). Speed is read from the journal, between two reports of progress in
-the same training pass. Once on steps that are all calls and no math (2 to 3 ms), where every
-microsecond of the interpreter counts, and once on a real one.
+One training in three ways, in turns: `--no-ui`, the app on a terminal without input, and the app
+with continuous key presses (charts, help, palette and dialogs opened and closed, none of which
+changes the training). Speed is read from the journal, between two progress events of one training
+pass. Once on steps that consist of calls instead of math (2 to 3 ms), where every microsecond of
+the interpreter counts, and once on real ones.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from tests.benchmarks.program import Speed, of_kind, plain_values, speed, trains
 from tests.benchmarks.screen import OnScreen, Size
 from tests.benchmarks.workloads import Training
 
-HEADLESS, REST, USE = "headless", "app at rest", "app in use"
+HEADLESS, REST, USE = "headless", "app idle", "app in use"
 WAYS = (HEADLESS, REST, USE)
 _ESCAPE = b"\x1b"
 _KEYS = (b"c", b"c", b"?", _ESCAPE, b"p", b"2", b"\x7f", _ESCAPE, b"l", _ESCAPE, b"\x10", _ESCAPE)
@@ -89,7 +89,7 @@ def _train(way: str, training: Training, options: Options, work: Path) -> Speed:
 
 
 class Typist:
-    """Presses keys in a thread, one after the other."""
+    """Presses keys one after the other in a thread."""
 
     def __init__(self, screen: OnScreen, seconds: float) -> None:
         self._screen, self._seconds = screen, seconds
@@ -105,7 +105,7 @@ class Typist:
 
     def _type(self) -> None:
         for key in itertools.cycle(_KEYS):
-            # An escape needs to be alone: with a key right behind it, it would be another key.
+            # An escape must be sent alone: directly before another key it would be another key.
             if self._stop.wait(self._seconds):
                 return
             self._screen.type(key)
@@ -115,7 +115,7 @@ def _table(name: str, found: dict[str, list[Speed]], options: Options) -> Table:
     table = Table(
         f"{name} step, app at {options.size}, {options.rounds} rounds of {options.seconds:.0f} s "
         "(median, lowest to highest)",
-        ["", "steps/s", "img/s", "ms a step", "data wait", "of headless"],
+        ["", "steps/s", "img/s", "ms per step", "data wait", "of headless"],
     )
     headless = [one.steps_per_second for one in found[HEADLESS]]
     for way in WAYS:
@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=25.0, help="of each measurement")
     parser.add_argument("--warm-up", type=float, default=4.0, help="seconds of training before it")
     parser.add_argument("--key-seconds", type=float, default=0.2, help="between two keys")
-    parser.add_argument("--steps", default="launch-bound,real", help="which, with commas between")
+    parser.add_argument("--steps", default="launch-bound,real", help="comma-separated names")
     return parser
 
 

@@ -1,11 +1,11 @@
-"""What keeping features costs in accuracy: phase head by the number of views, 0 = always new ones.
+"""Effect of cached features on accuracy: phase head by number of views, 0 = new ones every epoch.
 
     python -m tests.benchmarks.views --data DIR --weights FILE [--quick] [--json FILE]
 
-The same training otherwise, a seed a round: split and classifier, order and augmentation change
-with it. `top-1` is the best epoch's, as it is what phase full goes on from. The preset `default`
-takes the fewest views that lose nothing by this. Seconds are those of the phase with an empty
-cache; other programs on the machine disturb them and not the accuracy.
+Otherwise the same training, with one seed per round, which changes split, classifier, order and
+augmentation. `top-1` is that of the best epoch, from which phase full starts. By these results, the
+preset `default` has the fewest views without a loss. Seconds are those of the phase with an empty
+cache; other programs on the machine disturb them, but not the accuracy.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def measure(options: Options, work: Path) -> Report:
 def _table(found: dict[int, list[Outcome]], options: Options) -> Table:
     table = Table(
         f"phase head, {options.epochs} epochs, {options.seeds} seeds: best val top-1, %",
-        ["views", "mean", "to new ones every epoch (median, lowest to highest)", "seconds"],
+        ["views", "mean", "vs new ones every epoch (median, lowest to highest)", "seconds"],
     )
     best = {views: [100 * max(one.val_top1) for one in made] for views, made in found.items()}
     for views, made in found.items():
@@ -76,7 +76,7 @@ def _signed(views: int, more: list[float]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = options_parser(__doc__)
     add_data_options(parser)
-    parser.add_argument("--views", default="0,1,2,4,8", help="which, with commas between")
+    parser.add_argument("--views", default="0,1,2,4,8", help="comma-separated numbers")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30)
     add_recipe_options(parser)

@@ -1,4 +1,4 @@
-"""Trainings that go on until they are stopped, for what watches them to be measured."""
+"""Trainings without end, to measure the programs that watch them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _TRY_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Training:
-    """Something to train, and what its process' environment says beside the usual."""
+    """A training and its additional environment variables."""
 
     settings: Settings
     changes: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def real(options: Options, work: Path) -> Training:
         "data.batch_size": 32,
         "model.name": "test_convnext" if quick else "convnext_atto",
         "model.pretrained": False,
-        # What is measured at a start may come out otherwise at the next.
+        # Autotuned values may differ between two starts.
         "data.workers": 1,
         "precision": "fp32",
         "memory_format": "contiguous",
@@ -49,13 +49,13 @@ def real(options: Options, work: Path) -> Training:
 
 
 def launch_bound(work: Path) -> Training:
-    """Return a training whose steps take close to 2.5 ms: all of it calls, hardly any math.
+    """Return a training whose steps take about 2.5 ms, nearly all of it calls instead of math.
 
     The batch size that comes nearest is found by trying. It has one math thread, so that what
     the app takes is the interpreter, as with a GPU, and not a core that the math waits for.
     """
     root = work / "launch-bound"
-    # Long epochs: validation and checkpoints are rare, and left out of what is counted.
+    # Long epochs: validation and checkpoints are rare, and not measured.
     make_images(root / "train", classes=4, per_class=2000, size=32, seed=1)
     make_images(root / "val", classes=4, per_class=4, size=32, seed=2)
     common = {
@@ -69,14 +69,14 @@ def launch_bound(work: Path) -> Training:
         "model.name": "test_convnext",
         "model.pretrained": False,
         **to_the_last_epoch("head", _ENDLESS),
-        # Features that are kept would leave next to nothing of the step.
+        # With cached features there would hardly be a step.
         **known({"phases.head.views": 0}),
     }
     best, found = 0.0, Training(common)
     for size in (1, 2, 4, 8):
         training = Training({**common, "data.batch_size": size}, {"OMP_NUM_THREADS": "1"})
         taken = _step_seconds(training, work / f"try-{size}")
-        say(f"launch-bound: batch size {size} takes {1e3 * taken:.2f} ms a step")
+        say(f"launch-bound: batch size {size} takes {1e3 * taken:.2f} ms per step")
         nearness = min(taken, LAUNCH_BOUND_SECONDS) / max(taken, LAUNCH_BOUND_SECONDS)
         if nearness > best:
             best, found = nearness, training

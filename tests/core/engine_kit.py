@@ -12,7 +12,7 @@ from torch import Tensor
 from core.config.load import load_config
 from core.config.schema import Config
 from core.data.split import SplitOptions, plan_data
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.events.types import Event, RunEnded
 from core.run.folder import RunFolder, create_run
@@ -82,13 +82,13 @@ def train(
     `val_results` replace those of the validation passes; `change_engine` is called before training.
     """
     events: list[Event] = []
-    mailbox = Mailbox()
+    command_queue = CommandQueue()
     engine: list[Engine] = []
 
     def receive(event: Event) -> None:
         events.append(event)
         if on_event and engine:
-            on_event(event, engine[0], mailbox.send)
+            on_event(event, engine[0], command_queue.send)
 
     keep, data = config.cache.max_gb > 0, config.data
     plan = plan_data(
@@ -98,7 +98,7 @@ def train(
     folder = create_run(runs_dir, config.name, 0.0)
     emitter = Emitter()
     emitter.add_callback(receive)
-    prepared = prepare_engine(config, plan, folder, emitter, mailbox)
+    prepared = prepare_engine(config, plan, folder, emitter, command_queue)
     engine.append(prepared.engine)
     change_engine(prepared.engine)
     if val_results:

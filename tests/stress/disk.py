@@ -143,7 +143,7 @@ class RefusingDisk:
 
 
 class PrintedRun:
-    """A run as a process, followed by its printed events, because its journal may not be writable."""
+    """A run as a process with its printed events, because its journal may not be writable."""
 
     def __init__(self, runs_dir: Path, changes: list[str], environment: dict[str, str]) -> None:
         arguments = ("--no-ui", "--log-format", "json", "--runs-dir", str(runs_dir))

@@ -24,8 +24,8 @@ written, then renamed; the checkpoint is about to be renamed."""
 class Gate:
     """Blocks a process with `environment`, the `number`th time that it reaches the gate.
 
-    A gate is a stage of a write (`write`, `fsync` or `rename` of a file), or a started pass (`train`
-    or `val` of a phase).
+    A gate is a stage of a write (`write`, `fsync` or `rename` of a file), or a started pass
+    (`train` or `val` of a phase).
     """
 
     def __init__(self, folder: Path, place: str, of: str, number: int = 1) -> None:

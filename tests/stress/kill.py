@@ -2,13 +2,13 @@
 
     python -m tests.stress.kill [--kills 30] [--seed 1]
 
-The first half of the kills is in phase head, the second in phase full. One third each is at a random
-moment of training, in a validation pass, and while a checkpoint is saved; for the latter two the
-process is blocked there until it is killed. The actual moment is determined from the files of the
-run. After every fifth kill the feature cache is deleted as well.
+The first half of the kills is in phase head, the second in phase full. One third each is at a
+random moment of training, in a validation pass, and while a checkpoint is saved; for the latter two
+the process is blocked there until it is killed. The actual moment is determined from the files of
+the run. After every fifth kill the feature cache is deleted as well.
 
-Prints one line per kill and a verdict; exits with 1 if a byte of the weights or an epoch differs, if
-a loader worker outlives its run, or if one of the kinds of moments did not occur.
+Prints one line per kill and a verdict; exits with 1 if a byte of the weights or an epoch differs,
+if a loader worker outlives its run, or if one of the kinds of moments did not occur.
 """
 
 import argparse

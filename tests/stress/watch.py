@@ -184,7 +184,7 @@ class Run:
             self._unread += self.journal.read()
 
     def see(self, text: bytes) -> None:
-        """Wait until the terminal shows this text; raises RuntimeError if the process ends before."""
+        """Wait until the terminal shows a text; raises RuntimeError if the process ends before."""
         assert self.terminal is not None
         deadline = time.monotonic() + PATIENCE
         while text not in self.terminal.output:

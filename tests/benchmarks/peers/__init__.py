@@ -1,1 +1,1 @@
-"""The same training by this program and by what people would use instead."""
+"""The same training with this program and with its alternatives."""

@@ -3,7 +3,7 @@
     pip install -e '.[bench]'
     python -m tests.benchmarks.peers --data DIR --weights FILE [--quick] [--json FILE]
 
-Same pictures, transforms, start weights, optimizer, clipping, batches and epochs, at one learning
+Same images, transforms, start weights, optimizer, clipping, batches and epochs, at one learning
 rate; phase head and phase full apart, each from the start weights. Every contender runs in a
 process of its own with torch's own number of threads, in turns, a seed a round; this program
 starts each time with an empty cache. It writes its checkpoints as always, the others but the
@@ -59,9 +59,9 @@ class Attempt:
 
     outcome: Outcome
     start: float
-    """Seconds from the process' beginning to the first epoch's."""
+    """Seconds from the start of the process to that of the first epoch."""
     whole: float
-    """Seconds that the process lived."""
+    """Seconds of the whole process."""
     about: str = ""
 
 

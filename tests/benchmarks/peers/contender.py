@@ -1,4 +1,4 @@
-"""One peer in a process of its own: `python -m tests.benchmarks.peers.contender MODULE RECIPE`.
+"""One peer in its own process: `python -m tests.benchmarks.peers.contender MODULE RECIPE`.
 
 Its last line is the outcome as JSON.
 """

@@ -1,4 +1,4 @@
-"""fastai's Learner, with its own loaders, callbacks and recorder; bars and log lines are off.
+"""fastai's Learner with its own loaders, callbacks and recorder; progress bars and logs are off.
 
 fastai 2.8.12 is the first version met that takes any torch of the 2.x line; older ones cap it.
 """
@@ -30,7 +30,7 @@ class Watching(Callback):
 
 
 def train(recipe: Recipe) -> Outcome:
-    """Train at one learning rate, with loader workers that stay."""
+    """Train at one learning rate, with persistent workers."""
     setting = set_up(recipe)
     loaders = [
         DataLoader(

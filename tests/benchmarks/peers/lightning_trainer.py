@@ -52,7 +52,7 @@ class Classifier(LightningModule):
 
 
 def train(recipe: Recipe) -> Outcome:
-    """Train with loader workers that stay."""
+    """Train with persistent workers."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     setting = set_up(recipe)

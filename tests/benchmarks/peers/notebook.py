@@ -1,4 +1,4 @@
-"""The loop of the notebook that this program started from, step by step as it stood there."""
+"""The training loop of the original notebook, step by step."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.benchmarks.peers.recipe import CLIP_NORM, WORKERS, Outcome, Recipe, S
 
 
 def train(recipe: Recipe) -> Outcome:
-    """Train; after every epoch both sides of the data are evaluated twice, loss and accuracy."""
+    """Train; after every epoch both splits are evaluated twice, loss and accuracy."""
     setting = set_up(recipe)
     model, loss_of = setting.model, nn.CrossEntropyLoss()
     loaders = [
@@ -52,7 +52,7 @@ def mean_loss(model: nn.Module, loader: DataLoader, loss_of: nn.Module) -> float
 
 @torch.no_grad()
 def accuracy(model: nn.Module, loader: DataLoader) -> float:
-    """Return the share of pictures whose class is found."""
+    """Return the accuracy."""
     model.eval()
     right = total = 0
     for images, labels in loader:

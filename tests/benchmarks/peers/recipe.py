@@ -1,4 +1,4 @@
-"""What every contender trains: the same pictures, start weights, optimizer and epochs."""
+"""The training of all contenders: the same images, start weights, optimizer and epochs."""
 
 import json
 import time
@@ -24,7 +24,7 @@ _DECAY = {"head": 0.0, "full": 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A phase of training; paths as text, so that it travels as JSON."""
+    """A phase of training; paths are text for JSON."""
 
     data: str
     weights: str | None
@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def lr(self) -> float:
-        """Adam 1e-3 for the head, AdamW 1e-4 for everything; it stays as it is."""
+        """Adam 1e-3 for the head, AdamW 1e-4 for everything; constant."""
         return _LR[self.phase]
 
     @property
@@ -49,7 +49,7 @@ class Recipe:
 
     @property
     def optimizer(self) -> str:
-        """Name of the optimizer, as this program calls it."""
+        """Name of the optimizer, as in this program's config."""
         return {"head": "adam", "full": "adamw"}[self.phase]
 
     def make_optimizer(self, parameters: Any, **options: Any) -> optim.Optimizer:
@@ -69,24 +69,24 @@ class Recipe:
 
 @dataclass
 class Outcome:
-    """How a contender's training went."""
+    """Result of a contender."""
 
     began: float
-    """Unix seconds when the first epoch began; what came before is start-up."""
+    """Unix seconds at the start of the first epoch; before it is start-up."""
     seconds: float
     """From there to the end of the last epoch."""
     val_top1: list[float] = field(default_factory=list)
-    """One an epoch, 0 to 1."""
+    """One per epoch, 0 to 1."""
     epoch_seconds: list[float] = field(default_factory=list)
 
 
 @dataclass
 class Setting:
-    """What a peer gets to train with."""
+    """Model and data of a peer."""
 
     model: nn.Module
     parameters: list[nn.Parameter]
-    """Those that train in this phase."""
+    """The trainable parameters of the phase."""
     train: ImageFolder
     val: ImageFolder
 
@@ -111,14 +111,14 @@ def set_up(recipe: Recipe) -> Setting:
 
 
 class Stopwatch:
-    """Notes when the epochs of a training end."""
+    """Records the times of the epochs."""
 
     def __init__(self) -> None:
         self.outcome = Outcome(began=time.time(), seconds=0.0)
         self._began = self._epoch_began = time.perf_counter()
 
     def epoch_ended(self, val_top1: float) -> None:
-        """Take in an epoch's accuracy on the validation pictures."""
+        """Add the validation accuracy of an epoch."""
         now = time.perf_counter()
         self.outcome.val_top1.append(val_top1)
         self.outcome.epoch_seconds.append(now - self._epoch_began)
@@ -126,13 +126,13 @@ class Stopwatch:
         self._epoch_began = now
 
     def ended(self) -> Outcome:
-        """Return how it went, what came after the last epoch included."""
+        """Return the result, including the time after the last epoch."""
         self.outcome.seconds = time.perf_counter() - self._began
         return self.outcome
 
 
 def hits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return how many labels the highest logits name, without waiting for the device."""
+    """Return the number of top-1 hits, on the device."""
     return (logits.argmax(1) == labels).sum()
 
 

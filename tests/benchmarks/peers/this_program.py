@@ -1,4 +1,4 @@
-"""This program headless, as a person would start it; its times are those of its own events."""
+"""This program headless, as users start it; its times are those of its events."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.benchmarks.program import Run, of_kind, to_the_last_epoch
 
 
 def train(recipe: Recipe, work: Path, overrides: Iterable[str] = ()) -> tuple[Outcome, Run]:
-    """Train with nothing left over from earlier runs; returns the run too."""
+    """Train without caches of earlier runs; also returns the run."""
     phase = f"phases.{recipe.phase}"
     settings = {
         "seed": recipe.seed,
