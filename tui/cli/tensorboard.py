@@ -1,4 +1,4 @@
-"""A run as an event file that TensorBoard reads, written by tensorboardX."""
+"""Export a run as a TensorBoard event file, written by tensorboardX."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from core.analysis.scalars import Series, scalars
+from core.analysis.scalars import ScalarSeries, scalars
 from core.common.errors import SetupError
 from core.common.files import write_atomically
 from core.common.nested import flatten
@@ -22,25 +22,27 @@ _OWN_FILES = f"events.out.tfevents.*{_SUFFIX}"
 
 
 def export(report: RunReport, out: Path) -> tuple[Path, int]:
-    """Write a run into a folder of its name in `out`, in the place of what was written before;
-    returns that folder and how many figures it has. Raises SetupError, OSError."""
+    """Write a run's scalars into a subfolder of `out` with its id, replacing an earlier export.
+
+    Returns the subfolder and the number of values. Raises SetupError without tensorboardX, OSError.
+    """
     writer = _writer()
     series = scalars(JournalReader(report.folder.journal).read())
     folder = out / report.folder.id
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.glob(_OWN_FILES))
-    # Apart, as an export within the same second has the same file name.
-    with TemporaryDirectory(prefix="convnext-tui-") as apart:
-        _write(writer, report, series, apart)
-        new = {_put(path, folder) for path in Path(apart).iterdir()}
-    # Only now: a TensorBoard that looks meanwhile finds the old file or both, and the new one
-    # tells it to forget the old one's figures.
+    # In a temporary folder: two exports within a second get the same file name.
+    with TemporaryDirectory(prefix="convnext-tui-") as temporary:
+        _write(writer, report, series, temporary)
+        new = {_copy(path, folder) for path in Path(temporary).iterdir()}
+    # Deleted last: a TensorBoard that reads meanwhile finds the old file or both, and the new one,
+    # by its purge step, replaces the old scalars.
     for path in before - new:
         path.unlink(missing_ok=True)
     return folder, sum(map(len, series.values()))
 
 
-def _put(path: Path, folder: Path) -> Path:
+def _copy(path: Path, folder: Path) -> Path:
     data = path.read_bytes()
     write_atomically(folder / path.name, lambda file: file.write(data))
     return folder / path.name
@@ -48,20 +50,22 @@ def _put(path: Path, folder: Path) -> Path:
 
 def _writer() -> Any:
     try:
-        with _without("torch"):
+        with _hidden("torch"):
             from tensorboardX import SummaryWriter
     except ImportError:
-        raise SetupError(f"this needs tensorboardX: pip install 'convnext-tui[{EXTRA}]'") from None
-    # It warns of every figure that is not a number; those are the run's, and are kept.
+        raise SetupError(
+            f"TensorBoard export needs tensorboardX: pip install 'convnext-tui[{EXTRA}]'"
+        ) from None
+    # It warns of every non-finite value; those are exported on purpose.
     logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
     return SummaryWriter
 
 
 @contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Let a module that is not loaded yet be as if it were not installed.
+def _hidden(module: str) -> Iterator[None]:
+    """Hide a module that is not loaded yet, as if it were not installed.
 
-    tensorboardX takes torch where it finds it, for tensors that never come from here.
+    tensorboardX imports torch if it can, for tensors that this export never has.
     """
     if module in sys.modules:
         yield
@@ -73,37 +77,39 @@ def _without(module: str) -> Iterator[None]:
         del sys.modules[module]
 
 
-def _write(writer_class: Any, report: RunReport, series: Series, folder: str) -> None:
+def _write(writer_class: Any, report: RunReport, series: ScalarSeries, folder: str) -> None:
     state = report.state
     with writer_class(folder, purge_step=0, filename_suffix=_SUFFIX) as writer:
-        settings = flatten(dict(state.config))
-        writer.add_text("config", _as_table(settings), 0, state.started)
-        _write_hparams(writer, settings, report)
-        for name, values in sorted(series.items()):
+        config = flatten(dict(state.config))
+        writer.add_text("config", _as_table(config), 0, state.started)
+        _write_hparams(writer, config, report)
+        for tag, values in sorted(series.items()):
             for scalar in values:
-                writer.add_scalar(name, scalar.value, scalar.step, scalar.time)
+                writer.add_scalar(tag, scalar.value, scalar.step, scalar.time)
 
 
-def _write_hparams(writer: Any, settings: Mapping[str, Any], report: RunReport) -> None:
+def _write_hparams(writer: Any, config: Mapping[str, Any], report: RunReport) -> None:
     from tensorboardX.summary import hparams
 
     best = report.state.best
     if best is None:
         return
-    figures = {"best/val_top1": best.result.val_top1, "best/val_loss": best.result.val_loss}
-    told = {key: value for key, value in settings.items() if isinstance(value, str | int | float)}
-    for summary in hparams(told, figures):
+    metrics = {"best/val_top1": best.result.val_top1, "best/val_loss": best.result.val_loss}
+    hparam_values = {
+        key: value for key, value in config.items() if isinstance(value, str | int | float)
+    }
+    for summary in hparams(hparam_values, metrics):
         writer.file_writer.add_summary(summary, walltime=report.state.started)
-    for name, value in figures.items():
-        writer.add_scalar(name, value, best.result.global_step, best.time)
+    for tag, value in metrics.items():
+        writer.add_scalar(tag, value, best.result.global_step, best.time)
 
 
-def _as_table(settings: Mapping[str, Any]) -> str:
-    """Return settings as the Markdown that TensorBoard shows."""
-    return "\n".join(["| key | value |", "| --- | --- |", *_rows(settings)])
+def _as_table(config: Mapping[str, Any]) -> str:
+    """Return config values as a Markdown table, which TensorBoard renders."""
+    return "\n".join(["| key | value |", "| --- | --- |", *_rows(config)])
 
 
-def _rows(settings: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in settings.items():
+def _rows(config: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in config.items():
         shown = " ".join(str(value).split()).replace("|", "\\|").replace("`", "'")
         yield f"| {key} | `{shown}` |"
