@@ -27,7 +27,7 @@ def append_command(path: Path, command: Command) -> None:
         os.close(file)
 
 
-class Inbox:
+class CommandFileWatcher:
     """Read new commands from the file in a thread and deliver them.
 
     Commands written while no engine was running are ignored.

@@ -1,4 +1,4 @@
-"""Commands to a running engine, the mailbox that carries them, and the replies."""
+"""Commands to a running engine, the command queue that carries them, and the replies."""
 
 import threading
 import time
@@ -79,8 +79,8 @@ Command = Pause | Resume | SaveCheckpoint | SetPatience | SetLearningRate | EndP
 COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in Command.__args__}
 
 
-class Mailbox:
-    """Carry commands from any thread to the engine, in order."""
+class CommandQueue:
+    """Thread-safe FIFO queue of commands from any thread to the engine."""
 
     def __init__(self) -> None:
         self._items: deque[Command] = deque()
@@ -145,7 +145,7 @@ def refused(command: Command, reason: str) -> CommandRefused:
     )
 
 
-def refuse_rest(mailbox: Mailbox, reason: str, emit: Emit) -> None:
-    """Refuse all commands left in the mailbox of an ended engine."""
-    while (command := mailbox.take()) is not None:
+def refuse_rest(queue: CommandQueue, reason: str, emit: Emit) -> None:
+    """Refuse all commands left in the command queue of an ended engine."""
+    while (command := queue.take()) is not None:
         emit(refused(command, reason))

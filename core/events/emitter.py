@@ -47,7 +47,7 @@ class Emitter:
         with self._lock:
             self._listeners = [other for other in self._listeners if other is not queue]
 
-    def go_on_after(self, past: Iterable[Record]) -> None:
+    def continue_after(self, past: Iterable[Record]) -> None:
         """Give past records to subscribers and continue numbering after them."""
         with self._lock:
             for record in past:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from core.config.phases import FULL, HEAD
 from core.config.schema import Config
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
@@ -73,8 +74,8 @@ def _measured(state: RunState, name: str, config: Config) -> ThroughputHistory |
     if config.device != "auto" and device.partition(":")[0] != config.device:
         return None
     images = max(1, state.data.train + state.data.val)
-    head = _seconds(state, "head", images)
-    full = _seconds(state, "full", images)
+    head = _seconds(state, HEAD, images)
+    full = _seconds(state, FULL, images)
     if (config.phases.head.epochs and not head) or (config.phases.full.epochs and not full):
         return None
     return ThroughputHistory(

@@ -6,6 +6,7 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
+from core.config.phases import FULL
 from core.config.schema import Config
 from core.model.build import copy_weights
 from core.model.normalize import NormalizedModel
@@ -49,5 +50,5 @@ class ModelEma:
 
 def make_ema(config: Config, phase: str, net: NormalizedModel) -> ModelEma | None:
     """Return the EMA of a phase's weights, or None if the phase has none."""
-    decay = config.phases.full.ema if phase == "full" else None
+    decay = config.phases.full.ema if phase == FULL else None
     return None if decay is None else ModelEma(net, decay, config.compile)

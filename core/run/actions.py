@@ -9,11 +9,11 @@ from typing import Any
 
 from core.common.errors import os_error_text
 from core.common.text import printable
+from core.run.files import TRASH
 from core.run.folder import RunFolder
 from core.run.lock import is_locked, lock_owner
-from core.run.notes import AnnotationError, Annotations, annotate
+from core.run.notes import Notes, NotesError, update_notes
 
-TRASH = ".trash"
 _AGAIN = re.compile(r"~\d+$")
 """Suffix of an id when the trash already has a run of that name."""
 
@@ -23,7 +23,7 @@ class ActionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Trashed:
+class TrashedRun:
     """A run in the trash."""
 
     path: Path
@@ -31,11 +31,11 @@ class Trashed:
     """Its id in the runs directory, before and after."""
 
 
-def change(folder: RunFolder, **changes: Any) -> Annotations:
+def change_notes(folder: RunFolder, **changes: Any) -> Notes:
     """Change the notes of a run; raises ActionError."""
     try:
-        return annotate(folder.notes, **changes)
-    except AnnotationError as error:
+        return update_notes(folder.notes, **changes)
+    except NotesError as error:
         raise ActionError(str(error)) from None
     except OSError as error:
         raise ActionError(_cannot("write to", folder.path, error)) from None
@@ -46,7 +46,7 @@ def trash_dir(runs_dir: Path) -> Path:
     return runs_dir / TRASH
 
 
-def delete(folder: RunFolder) -> Trashed:
+def delete(folder: RunFolder) -> TrashedRun:
     """Move a run into the trash; raises ActionError, also while the run is training."""
     if is_locked(folder):
         owner = lock_owner(folder)
@@ -60,20 +60,20 @@ def delete(folder: RunFolder) -> Trashed:
         os.utime(target)
     except OSError as error:
         raise ActionError(_cannot("move", folder.path, error)) from None
-    return Trashed(target, folder.id)
+    return TrashedRun(target, folder.id)
 
 
-def in_trash(runs_dir: Path) -> list[Trashed]:
+def trashed_runs(runs_dir: Path) -> list[TrashedRun]:
     """Return the runs in the trash, the last deleted first."""
     try:
-        paths = [p for p in trash_dir(runs_dir).iterdir() if (p / "events.jsonl").is_file()]
+        paths = [p for p in trash_dir(runs_dir).iterdir() if RunFolder(p).journal.is_file()]
         paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
     except OSError:
         return []
-    return [Trashed(path, _AGAIN.sub("", path.name)) for path in paths]
+    return [TrashedRun(path, _AGAIN.sub("", path.name)) for path in paths]
 
 
-def restore(trashed: Trashed) -> RunFolder:
+def restore(trashed: TrashedRun) -> RunFolder:
     """Restore a run from the trash; raises ActionError."""
     target = trashed.path.parent.parent / trashed.id
     if os.path.lexists(target):

@@ -15,9 +15,9 @@ from core.run.folder import RunFolder, run_folders
 def find_run(runs_dir: Path, text: str) -> RunFolder:
     """Return the run with an id, a unique prefix of an id, or a path; raises SetupError."""
     shown = printable(text)
-    path = Path(expand_user(text))
-    if (path / "events.jsonl").is_file():
-        return RunFolder(path.absolute())
+    given = RunFolder(Path(expand_user(text)).absolute())
+    if given.journal.is_file():
+        return given
     folders = list(run_folders(runs_dir))
     fitting = [f for f in folders if f.id == text] or [f for f in folders if f.id.startswith(text)]
     if not fitting:

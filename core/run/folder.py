@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.common.text import slug
+from core.run import files
 
 DEFAULT_DIR = "runs"
 
@@ -24,52 +25,62 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """Resolved configuration."""
-        return self.path / "config.yaml"
+        return self.path / files.CONFIG
 
     @property
     def journal(self) -> Path:
         """The journal: one event per line."""
-        return self.path / "events.jsonl"
+        return self.path / files.JOURNAL
 
     @property
     def commands(self) -> Path:
         """Commands from other processes, one per line."""
-        return self.path / "commands.jsonl"
+        return self.path / files.COMMANDS
 
     @property
     def history(self) -> Path:
         """One row per epoch."""
-        return self.path / "history.csv"
+        return self.path / files.HISTORY
 
     @property
     def split(self) -> Path:
         """Path, class, split and hash of every image used."""
-        return self.path / "split.csv"
+        return self.path / files.SPLIT
 
     @property
     def checkpoints(self) -> Path:
         """Folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / files.CHECKPOINTS
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """Checkpoint with the best weights of the run."""
+        return self.checkpoints / files.BEST_CHECKPOINT
+
+    @property
+    def evaluations(self) -> Path:
+        """Folder of saved evaluations; may be missing."""
+        return self.path / files.EVALUATIONS
 
     @property
     def lock(self) -> Path:
         """Held with flock while an engine is running."""
-        return self.path / "lock"
+        return self.path / files.LOCK
 
     @property
     def snapshot(self) -> Path:
         """Snapshot of the run state: a disposable cache."""
-        return self.path / ".bookmark.json"
+        return self.path / files.SNAPSHOT
 
     @property
     def log(self) -> Path:
         """Tracebacks and messages of libraries."""
-        return self.path / "log.txt"
+        return self.path / files.LOG
 
     @property
     def notes(self) -> Path:
         """The user's notes; may be missing."""
-        return self.path / "notes.yaml"
+        return self.path / files.NOTES
 
 
 def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:

@@ -14,18 +14,18 @@ from core.common.errors import os_error_text
 from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import printable
 
-LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE, MOST_TAGS = 200, 40, 2000, 50
-_LARGEST = 64 << 10
+MAX_NAME, MAX_TAG, MAX_NOTE, MAX_TAGS = 200, 40, 2000, 50
+_MAX_BYTES = 64 << 10
 _HEADER = "# User notes of this run; may be edited manually.\n"
 
 
-class AnnotationError(ValueError):
+class NotesError(ValueError):
     """An invalid value for the notes of a run; a message of one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Annotations:
-    """The notes of a run; `checked` validates values from outside."""
+class Notes:
+    """The notes of a run; `validated` checks values from outside."""
 
     name: str = ""
     """Display name; empty = the recorded name."""
@@ -38,17 +38,17 @@ class Annotations:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class CachedNotes:
     """The notes file as last read."""
 
     stamp: tuple[int, int, int]
     """Inode, size and modification time (ns): every change replaces the file."""
-    content: Annotations
+    content: Notes
     problem: str = ""
     """Why the file cannot be parsed."""
 
 
-def look(path: Path, before: Noted | None) -> Noted | None:
+def read_if_changed(path: Path, before: CachedNotes | None) -> CachedNotes | None:
     """Return the content of the file; `before` if it is unchanged, None if there is no file."""
     try:
         status = path.stat()
@@ -58,54 +58,54 @@ def look(path: Path, before: Noted | None) -> Noted | None:
     if before is not None and before.stamp == stamp:
         return before
     try:
-        return Noted(stamp, read(path))
-    except (OSError, AnnotationError) as error:
+        return CachedNotes(stamp, read_notes(path))
+    except (OSError, NotesError) as error:
         problem = os_error_text(error)
-        return Noted(stamp, Annotations(), problem)
+        return CachedNotes(stamp, Notes(), problem)
 
 
-def read(path: Path) -> Annotations:
-    """Return the content of a file. Raises AnnotationError if it cannot be parsed, OSError if it
+def read_notes(path: Path) -> Notes:
+    """Return the content of a file. Raises NotesError if it cannot be parsed, OSError if it
     cannot be read."""
     # Imported here: most runs have no notes, and the run list must open at once.
     from core.common import strict_yaml as safe_yaml
 
     try:
-        tree = safe_yaml.load(read_regular_file(path, _LARGEST).decode())
+        tree = safe_yaml.load(read_regular_file(path, _MAX_BYTES).decode())
     except OSError:
         raise
     except Exception as error:  # as in core.config.load: a tag can raise anything
-        raise AnnotationError(f"not valid YAML: {printable(str(error))[:120]}") from None
+        raise NotesError(f"not valid YAML: {printable(str(error))[:120]}") from None
     return _from_tree({} if tree is None else tree)
 
 
-def annotate(path: Path, **changes: Any) -> Annotations:
+def update_notes(path: Path, **changes: Any) -> Notes:
     """Change the notes in a file and return all of them.
 
-    Raises AnnotationError for an invalid value, OSError if the folder is not writable. A file that
+    Raises NotesError for an invalid value, OSError if the folder is not writable. A file that
     cannot be parsed is renamed first.
     """
     try:
-        before = read(path)
+        before = read_notes(path)
     except FileNotFoundError:
-        before = Annotations()
-    except AnnotationError:
-        _set_aside(path)
-        before = Annotations()
-    after = checked(replace(before, **changes))
+        before = Notes()
+    except NotesError:
+        _rename_damaged(path)
+        before = Notes()
+    after = validated(replace(before, **changes))
     if after != before:
         _write(path, after)
     return after
 
 
-def checked(content: Annotations) -> Annotations:
-    """Return validated and normalized notes; raises AnnotationError."""
+def validated(content: Notes) -> Notes:
+    """Return validated and normalized notes; raises NotesError."""
     name, note = _one_paragraph(content.name), _one_paragraph(content.note)
     tags = tuple(dict.fromkeys(_tag(tag) for tag in content.tags))
-    _limit("the name", name, LONGEST_NAME)
-    _limit("the note", note, LONGEST_NOTE)
-    if len(tags) > MOST_TAGS:
-        raise AnnotationError(f"{len(tags)} tags: at most {MOST_TAGS}")
+    _limit("the name", name, MAX_NAME)
+    _limit("the note", note, MAX_NOTE)
+    if len(tags) > MAX_TAGS:
+        raise NotesError(f"{len(tags)} tags: at most {MAX_TAGS}")
     return replace(content, name=name, note=note, tags=tags)
 
 
@@ -116,62 +116,62 @@ def split_tags(text: str) -> tuple[str, ...]:
 
 def _tag(text: str) -> str:
     if not text or "," in text or any(c.isspace() for c in text):
-        raise AnnotationError(f"tag {printable(text)[:60]!r}: one word without commas")
-    _limit(f"tag {printable(text)[:20]!r}", text, LONGEST_TAG)
+        raise NotesError(f"tag {printable(text)[:60]!r}: one word without commas")
+    _limit(f"tag {printable(text)[:20]!r}", text, MAX_TAG)
     return text
 
 
-def _limit(what: str, text: str, longest: int) -> None:
+def _limit(name: str, text: str, longest: int) -> None:
     if len(text) > longest:
-        raise AnnotationError(f"{what} has {len(text)} characters: at most {longest}")
+        raise NotesError(f"{name} has {len(text)} characters: at most {longest}")
 
 
 def _one_paragraph(text: str) -> str:
     return " ".join(text.split())
 
 
-def _from_tree(tree: object) -> Annotations:
+def _from_tree(tree: object) -> Notes:
     if not isinstance(tree, dict):
-        raise AnnotationError("expected keys and values")
-    known = {field.name for field in fields(Annotations)}
+        raise NotesError("expected keys and values")
+    known = {field.name for field in fields(Notes)}
     unknown = [key for key in tree if key not in known]
     if unknown:
-        raise AnnotationError(f"unknown key {printable(str(unknown[0]))[:40]!r}")
+        raise NotesError(f"unknown key {printable(str(unknown[0]))[:40]!r}")
     given = {key: value for key, value in tree.items() if value is not None}
     for key, value in given.items():
-        given[key] = _as_kind(key, value)
-    return checked(Annotations(**given))
+        given[key] = _as_field(key, value)
+    return validated(Notes(**given))
 
 
-def _as_kind(key: str, value: object) -> object:
+def _as_field(key: str, value: object) -> object:
     """Return the validated value of a key; a tag or name that YAML parses as a number becomes text."""
     if key in ("starred", "archived"):
         if not isinstance(value, bool):
-            raise AnnotationError(f"{key} must be true or false")
+            raise NotesError(f"{key} must be true or false")
         return value
     if key == "tags":
         if not isinstance(value, list):
-            raise AnnotationError("tags must be a list")
+            raise NotesError("tags must be a list")
         return tuple(_as_text("tags", item) for item in value)
     return _as_text(key, value)
 
 
 def _as_text(key: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise AnnotationError(f"{key} must be text")
+        raise NotesError(f"{key} must be text")
     return str(value)
 
 
-def _write(path: Path, content: Annotations) -> None:
+def _write(path: Path, content: Notes) -> None:
     from core.common import strict_yaml as safe_yaml
 
-    kept = {key: value for key, value in asdict(content).items() if value}
-    if "tags" in kept:
-        kept["tags"] = list(kept["tags"])
-    write_text_atomically(path, _HEADER + (safe_yaml.dump(kept) if kept else ""))
+    values = {key: value for key, value in asdict(content).items() if value}
+    if "tags" in values:
+        values["tags"] = list(values["tags"])
+    write_text_atomically(path, _HEADER + (safe_yaml.dump(values) if values else ""))
 
 
-def _set_aside(path: Path) -> Path:
+def _rename_damaged(path: Path) -> Path:
     """Rename a file that cannot be parsed, so that nothing is lost."""
     names: Iterable[Path] = (path.with_name(f"notes-damaged-{n}.yaml") for n in range(1, 1000))
     free = next((name for name in names if not os.path.lexists(name)), None)

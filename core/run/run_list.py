@@ -7,9 +7,10 @@ from pathlib import Path
 from core.common.cache_file import CacheFile
 from core.common.errors import os_error_text
 from core.events.journal import JournalReader
+from core.run.files import RUN_LIST_CACHE
 from core.run.folder import RunFolder, run_folders
 from core.run.lock import is_locked
-from core.run.notes import Annotations, Noted, look
+from core.run.notes import CachedNotes, Notes, read_if_changed
 from core.run.snapshot import MIN_BYTES, Snapshot
 from core.run.state import RunState
 from core.run.summary import RunSummary, status_with_lock, summarize
@@ -19,14 +20,14 @@ _NOTES_COST = MIN_BYTES // 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _CachedRow:
     """The row of a run as if it were locked, and size and time of the journal it was made from."""
 
     size: int
     modified: int
     """Unix time in ns."""
     row: RunSummary
-    noted: Noted | None = None
+    notes: CachedNotes | None = None
     """The notes as they were last read."""
 
 
@@ -48,8 +49,8 @@ class RunList:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._index = CacheFile(runs_dir / ".runs.json", dict[str, _Listed], form=2)
-        self._listed: dict[str, _Listed] | None = None
+        self._index = CacheFile(runs_dir / RUN_LIST_CACHE, dict[str, _CachedRow], form=2)
+        self._cached: dict[str, _CachedRow] | None = None
         self._open: dict[str, _Open] = {}
         self._unsaved = 0
         """Journal bytes that the cache file does not cover yet."""
@@ -57,33 +58,33 @@ class RunList:
     def refresh(self) -> list[RunSummary]:
         """Return the current rows. The row of an unreadable run has its `error` set."""
         folders = {folder.id: folder for folder in run_folders(self.runs_dir)}
-        before = (self._index.read() or {}) if self._listed is None else self._listed
-        self._listed = listed = {id: item for id, item in before.items() if id in folders}
+        before = (self._index.read() or {}) if self._cached is None else self._cached
+        self._cached = cached = {id: item for id, item in before.items() if id in folders}
         self._open = {id: run for id, run in self._open.items() if id in folders}
-        rows = [self._row(folder, listed) for folder in folders.values()]
+        rows = [self._row(folder, cached) for folder in folders.values()]
         if self._unsaved >= MIN_BYTES:
             self._unsaved = 0
-            self._index.write(listed)
+            self._index.write(cached)
         return rows
 
-    def _row(self, folder: RunFolder, listed: dict[str, _Listed]) -> RunSummary:
+    def _row(self, folder: RunFolder, cached: dict[str, _CachedRow]) -> RunSummary:
         locked = is_locked(folder)
-        item = listed.get(folder.id)
-        noted = look(folder.notes, item.noted if item else None)
-        if noted is not None and (item is None or noted != item.noted):
+        item = cached.get(folder.id)
+        notes = read_if_changed(folder.notes, item.notes if item else None)
+        if notes is not None and (item is None or notes != item.notes):
             self._unsaved += _NOTES_COST
         try:
             size, modified = _size_and_time(folder.journal)
             if item is None or (item.size, item.modified) != (size, modified):
                 self._unsaved += size - (item.size if item else 0)
-                item = _Listed(size, modified, self._read(folder))
+                item = _CachedRow(size, modified, self._read(folder))
         except OSError as error:
-            return _annotated(_unreadable(folder, error), noted)
-        item = listed[folder.id] = replace(item, noted=noted)
+            return _with_notes(_unreadable(folder, error), notes)
+        item = cached[folder.id] = replace(item, notes=notes)
         # The folder may have been moved.
         status = status_with_lock(item.row.status, locked)
         row = replace(item.row, id=folder.id, path=str(folder.path), status=status)
-        return _annotated(row, noted)
+        return _with_notes(row, notes)
 
     def _read(self, folder: RunFolder) -> RunSummary:
         run = self._open.get(folder.id)
@@ -98,16 +99,16 @@ class RunList:
         return summarize(folder, run.state, run.reader.skipped, locked=True)
 
 
-def _annotated(row: RunSummary, noted: Noted | None) -> RunSummary:
-    added = noted.content if noted else Annotations()
+def _with_notes(row: RunSummary, notes: CachedNotes | None) -> RunSummary:
+    content = notes.content if notes else Notes()
     return replace(
         row,
-        name=added.name or row.name,
-        tags=list(added.tags),
-        note=added.note,
-        starred=added.starred,
-        archived=added.archived,
-        notes_problem=noted.problem if noted else "",
+        name=content.name or row.name,
+        tags=list(content.tags),
+        note=content.note,
+        starred=content.starred,
+        archived=content.archived,
+        notes_problem=notes.problem if notes else "",
     )
 
 

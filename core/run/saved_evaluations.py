@@ -12,12 +12,12 @@ from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import slug
 from core.run.folder import RunFolder
 
-_LARGEST = 64 << 20
+_MAX_BYTES = 64 << 20
 _FIGURES = ("top1", "top5", "macro_f1", "ece", "loss")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvaluation:
+class SavedEvaluation:
     """One evaluation."""
 
     path: Path
@@ -27,14 +27,14 @@ class KeptEvaluation:
     """Its JSON object; known figures are validated as numbers, everything else is untrusted."""
 
 
-def keep(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
+def save_evaluation(folder: RunFolder, content: dict[str, Any], now: float) -> Path:
     """Save an evaluation in the run folder and return its file; raises OSError."""
-    where = folder.path / "evaluations"
-    where.mkdir(exist_ok=True)
+    directory = folder.evaluations
+    directory.mkdir(exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     data = content.get("data")
     part = str(data.get("part") or "folder") if isinstance(data, dict) else "folder"
-    path = _claimed(where, f"{stamp}-{slug(part)}")
+    path = _claimed(directory, f"{stamp}-{slug(part)}")
     try:
         write_text_atomically(path, json.dumps(content, allow_nan=False, indent=2) + "\n")
     except OSError:
@@ -53,20 +53,20 @@ def _claimed(folder: Path, stem: str) -> Path:
     return path
 
 
-def kept_evaluations(folder: RunFolder) -> list[KeptEvaluation]:
+def list_evaluations(folder: RunFolder) -> list[SavedEvaluation]:
     """Return the evaluations of a run, newest first; skip files that are not evaluations."""
     try:
-        files = sorted((folder.path / "evaluations").glob("*.json"), reverse=True)
+        files = sorted(folder.evaluations.glob("*.json"), reverse=True)
     except OSError:
         return []
-    return [kept for file in files if (kept := _read(file)) is not None]
+    return [saved for file in files if (saved := _read(file)) is not None]
 
 
-def _read(file: Path) -> KeptEvaluation | None:
+def _read(file: Path) -> SavedEvaluation | None:
     try:
-        content = json.loads(read_regular_file(file, _LARGEST))
+        content = json.loads(read_regular_file(file, _MAX_BYTES))
         for name in _FIGURES:
             content[name] = float(content[name])
-        return KeptEvaluation(file, file.stat().st_mtime, content)
+        return SavedEvaluation(file, file.stat().st_mtime, content)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -17,8 +17,8 @@ from core.common.location import location_name
 from core.config.load import with_values
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
-from core.events.command_file import Inbox
-from core.events.commands import Command, Mailbox, Stop, applied, refuse_rest, refused
+from core.events.command_file import CommandFileWatcher
+from core.events.commands import Command, CommandQueue, Stop, applied, refuse_rest, refused
 from core.events.emitter import Emit, Emitter
 from core.events.journal import replay
 from core.events.types import Record, RunEnded, Warned
@@ -89,10 +89,10 @@ class EngineThread:
         self._runs_dir = runs_dir
         self._clock = clock
         self._emitter = Emitter(clock)
-        self._mailbox = Mailbox()
-        self._inbox: Inbox | None = None
+        self._command_queue = CommandQueue()
+        self._command_file: CommandFileWatcher | None = None
         self._stop: Stop | None = None
-        # Held while the mailbox is shut: no command falls between the last look and the end.
+        # Held while the command queue is shut: no command falls between the last look and the end.
         # Reentrant, because a signal may come while the main thread is sending another one.
         self._door = threading.RLock()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
@@ -120,7 +120,7 @@ class EngineThread:
             self._stop = command
         with self._door:
             if self.result is None:
-                self._mailbox.send(command)
+                self._command_queue.send(command)
                 return
         self._emitter.emit(refused(command, _OVER))
 
@@ -182,7 +182,7 @@ class EngineThread:
             self.config,
             folder,
             self._emitter,
-            self._mailbox,
+            self._command_queue,
             stop_asked=lambda: self._stop is not None,
             opened=self._opened,
         )
@@ -216,7 +216,7 @@ class EngineThread:
         """The run is on the disk: others may look at it and ask for things from now on."""
         self.folder = folder
         self._on_folder(folder)
-        self._inbox = Inbox(
+        self._command_file = CommandFileWatcher(
             folder.commands,
             self.send,
             lambda text: self._emitter.emit(Warned(code="command", message=text)),
@@ -233,20 +233,20 @@ class EngineThread:
 
     def _stopped_early(self) -> RunEnded:
         stop = self._stop or Stop()
-        while (command := self._mailbox.take()) is not None:
+        while (command := self._command_queue.take()) is not None:
             is_stop = isinstance(command, Stop)
             answer = applied(command, "stop") if is_stop else refused(command, _OVER)
             self._emitter.emit(answer)
         return RunEnded(outcome="stopped", reason=f"{stop.reason}, before the first step")
 
     def _end(self, ended: RunEnded, exit_code: int) -> None:
-        if self._inbox is not None:
-            self._inbox.close()
+        if self._command_file is not None:
+            self._command_file.close()
         with self._door:
             self.result = Result(ended.outcome, ended.reason, exit_code)
             if exit_code == EXIT_RESTART:
                 return  # the run isn't over, and its journal says no such thing
-            refuse_rest(self._mailbox, _OVER, self._emitter.emit)
+            refuse_rest(self._command_queue, _OVER, self._emitter.emit)
         self._emitter.emit(ended)
 
     def _undo(self, folder: RunFolder, created_dir: bool) -> None:

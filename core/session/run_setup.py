@@ -25,7 +25,7 @@ from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from core.distributed.torchrun_env import find_job
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.events.journal import JournalWriter
 from core.events.types import DataReady, Preparing, Record, RunStarted, Warned
@@ -71,7 +71,7 @@ class RunSetup:
         config: Config,
         folder: RunFolder,
         emitter: Emitter,
-        mailbox: Mailbox,
+        command_queue: CommandQueue,
         stop_asked: Callable[[], bool],
         opened: Callable[[RunFolder], None],
     ) -> None:
@@ -79,7 +79,7 @@ class RunSetup:
         self._config = config
         self._folder = folder
         self._emitter = emitter
-        self._mailbox = mailbox
+        self._command_queue = command_queue
         self._stop_asked = stop_asked
         self._opened = opened
         self._job = find_job()
@@ -120,7 +120,7 @@ class RunSetup:
             return None
         self._brief(RankBriefing(self._config, plan, self._folder))
         return prepare_engine(
-            self._config, plan, self._folder, self._emitter, self._mailbox, group=self.group
+            self._config, plan, self._folder, self._emitter, self._command_queue, group=self.group
         )
 
     def go_on(self, past: Sequence[Record], resumption: Resumption) -> "PreparedEngine | None":
@@ -128,7 +128,7 @@ class RunSetup:
 
         The journal is opened, and the run changed, only when nothing can refuse it any more.
         """
-        self._emitter.go_on_after(past)
+        self._emitter.continue_after(past)
         refuse_finished(fold(past), resumption)
         self._come_together()
         self._draw_demo()
@@ -169,7 +169,7 @@ class RunSetup:
             plan,
             self._folder,
             self._emitter,
-            self._mailbox,
+            self._command_queue,
             start=start,
             group=self.group,
         )

@@ -8,7 +8,7 @@ from core.common.errors import SetupError
 from core.common.openmp import limit_openmp_spinning
 from core.distributed.process_group import RankUnreachable
 from core.distributed.torchrun_env import Job
-from core.events.commands import Mailbox
+from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.session.engine_thread import EXIT_FAILED, EXIT_RESTART, log_to
 from core.session.run_setup import RankBriefing
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.distributed.torch_process_group import TorchProcessGroup
 
 
-class _NoMailbox(Mailbox):
+class _NoCommands(CommandQueue):
     """Commands come from rank 0; waiting for one is waiting for its message."""
 
     def wait(self, timeout: float) -> bool:
@@ -74,7 +74,7 @@ def _train_along(group: "TorchProcessGroup") -> None:
         brief.plan,
         brief.folder,
         Emitter(),
-        _NoMailbox(),
+        _NoCommands(),
         start=start,
         group=group,
         emit=emit,

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from core.common.seeds import derive_seed
+from core.config.phases import FULL, HEAD
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, LoaderError
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
@@ -73,7 +74,9 @@ class Engine:
         self.checkpoints, self.history, self.samples = checkpoints, history, samples
         self.emit = emit
         self.stopwatch = Stopwatch()
-        self.commands = CommandHandler(command_queue, emit, self.save_manual, self.stopwatch, disk, group)
+        self.commands = CommandHandler(
+            command_queue, emit, self.save_manual, self.stopwatch, disk, group
+        )
         self.fingerprint = fingerprint
         self.changes = changes
         self.best: Best | None = None
@@ -139,7 +142,7 @@ class Engine:
         config = self.config.phases.get(phase)
         train, val = self.phase_inputs[phase].train, self.phase_inputs[phase].val
         self.emit(event_factory.phase_started(state, config, train.steps, val.steps))
-        if self.config.compile and phase == "full":
+        if self.config.compile and phase == FULL:
             self.emit(Preparing(stage="compiling the network"))
         return state
 
@@ -165,7 +168,7 @@ class Engine:
     def new_state(self, phase: str) -> TrainState:
         """Return the state at the start of a phase; freezes or unfreezes the backbone."""
         config = self.config.phases.get(phase)
-        parameters = (freeze_backbone if phase == "head" else unfreeze)(self.model)
+        parameters = (freeze_backbone if phase == HEAD else unfreeze)(self.model)
         optimizer = build_optimizer(config, parameters, self.model)
         phase_input = self.phase_inputs[phase]
         phase_input.compute.place_model(self.model)
@@ -187,13 +190,13 @@ class Engine:
             best=self.best,
             fingerprint=self.fingerprint,
             ema=make_ema(self.config, phase, phase_input.image_net),
-            frozen=copy_frozen(self.model) if phase == "head" else {},
+            frozen=copy_frozen(self.model) if phase == HEAD else {},
             start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
         )
 
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
         """Run one training pass with running metrics. Returns why the phase ends, if it does."""
-        train_mode(self.model, frozen=state.phase == "head")
+        train_mode(self.model, frozen=state.phase == HEAD)
         phase_input = self.phase_inputs[state.phase]
         train, order = phase_input.train, phase_input.order(state.phase, state.epoch)
         end = self.compute_missing_features(state)

@@ -13,6 +13,7 @@ from core.data.loading.dataset import Batch, LoaderError
 from core.events.emitter import Emit
 from core.events.types import SamplesSaved, Warned
 from core.model.normalize import NormalizedModel
+from core.run.files import SAMPLES
 from core.training.phase_input import BatchSource
 from core.training.train_state import TrainState
 
@@ -46,7 +47,7 @@ class SampleSheetWriter:
         if not len(shown.labels):
             return
         columns = math.ceil(math.sqrt(len(shown.labels)))
-        path = f"samples/{state.phase}.png"
+        path = f"{SAMPLES}/{state.phase}.png"
         sheet = _sheet(self._as_bytes(shown.images), columns)
         try:
             (self._run / path).parent.mkdir(exist_ok=True)

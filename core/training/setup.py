@@ -11,6 +11,7 @@ from core.common import format as fmt
 from core.common.cpu import usable_cores, workers_needed
 from core.common.errors import DataError
 from core.config.load import with_values
+from core.config.phases import FULL
 from core.config.schema import Config
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
@@ -136,7 +137,7 @@ def prepare_engine(
     emit(_model_ready(config, model, tuned, weights))
     _warn_of_unmatched_weights(weights, emit)
     saved = start.content["train_state"] if start.content else None
-    probe = _device_probe(tuned.computes["full"], group)
+    probe = _device_probe(tuned.computes[FULL], group)
     return PreparedEngine(engine, probe, loaders, checkpoints, saved)
 
 
@@ -186,7 +187,7 @@ def _choose_workers(config: Config, train: ImageDataset, tuned: AutotuneResult, 
     if tuned.seconds == 0 or cores == 1:
         return min(1, cores - 1)
     loading = seconds_per_image(train)
-    is_on_cpu = tuned.computes["full"].device.type == "cpu"
+    is_on_cpu = tuned.computes[FULL].device.type == "cpu"
     count = workers_needed(loading, tuned.seconds, cores, is_on_cpu)
     reason = (
         f"an image takes {fmt.milliseconds(loading)} to load and "
@@ -214,7 +215,7 @@ def _checkpoint_metadata(
 def _model_ready(
     config: Config, model: nn.Module, tuned: AutotuneResult, weights: WeightsReport
 ) -> ModelReady:
-    compute = tuned.computes["full"]
+    compute = tuned.computes[FULL]
     return ModelReady(
         name=config.model.name,
         parameters=count_parameters(model.parameters()),

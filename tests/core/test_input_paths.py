@@ -13,7 +13,7 @@ from core.inference.input_paths import image_paths
 from core.inference.labeled_images import list_labeled_images
 from core.run.find import find_run
 from core.run.folder import RunFolder
-from core.run.saved_evaluations import keep, kept_evaluations
+from core.run.saved_evaluations import list_evaluations, save_evaluation
 from tests.make_images import make_images
 
 FIGURES = {"top1": 0.5, "top5": 0.9, "macro_f1": 0.5, "ece": 0.1, "loss": 1.0}
@@ -74,7 +74,9 @@ def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
 
 def test_two_evaluations_of_one_second_are_both_kept(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    files = [keep(folder, {**FIGURES, "number": number}, 1_000_000.0) for number in range(3)]
+    files = [
+        save_evaluation(folder, {**FIGURES, "number": number}, 1_000_000.0) for number in range(3)
+    ]
     assert len(set(files)) == 3
-    assert sorted(kept.content["number"] for kept in kept_evaluations(folder)) == [0, 1, 2]
+    assert sorted(kept.content["number"] for kept in list_evaluations(folder)) == [0, 1, 2]
     assert json.loads(files[1].read_text())["number"] == 1

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from core.run.actions import ActionError, change, delete, in_trash, restore, size_of, trash_dir
+from core.run.actions import (
+    ActionError,
+    change_notes,
+    delete,
+    restore,
+    size_of,
+    trash_dir,
+    trashed_runs,
+)
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
 from core.run.run_list import RunList
@@ -14,12 +22,12 @@ def test_what_a_person_adds_is_in_the_row_at_once(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
     runs = RunList(tmp_path)
     assert runs.refresh()[0].name == "zebras [red]"
-    change(folder, name="stripes", tags=("small",), note="good", starred=True, archived=True)
+    change_notes(folder, name="stripes", tags=("small",), note="good", starred=True, archived=True)
     for rows in (runs.refresh(), RunList(tmp_path).refresh()):
         (row,) = rows
         assert (row.name, row.tags, row.note) == ("stripes", ["small"], "good")
         assert (row.starred, row.archived) == (True, True)
-    change(folder, name="", tags=(), note="", starred=False, archived=False)
+    change_notes(folder, name="", tags=(), note="", starred=False, archived=False)
     for rows in (runs.refresh(), RunList(tmp_path).refresh()):
         (row,) = rows
         assert (row.name, row.tags, row.note, row.starred) == ("zebras [red]", [], "", False)
@@ -46,19 +54,19 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path: Path) -> None:
     trashed = delete(folder)
     assert rows_by_id(tmp_path) == {}
     assert trashed.path.parent == trash_dir(tmp_path)
-    assert in_trash(tmp_path) == [trashed]
+    assert trashed_runs(tmp_path) == [trashed]
     assert restore(trashed).path == folder.path
     assert rows_by_id(tmp_path) == before
     assert (folder.checkpoints / "best.pt").read_bytes() == b"weights"
-    assert in_trash(tmp_path) == []
+    assert trashed_runs(tmp_path) == []
 
 
 def test_the_trash_holds_several_runs_of_one_id_and_the_last_comes_first(tmp_path: Path) -> None:
     first = delete(make_run(tmp_path, STARTED))
     os.utime(first.path, (1, 1))
     second = delete(make_run(tmp_path, STARTED))
-    assert [item.id for item in in_trash(tmp_path)] == [first.id, first.id]
-    assert in_trash(tmp_path)[0] == second
+    assert [item.id for item in trashed_runs(tmp_path)] == [first.id, first.id]
+    assert trashed_runs(tmp_path)[0] == second
     restore(second)
     with pytest.raises(ActionError, match="cannot be restored"):
         restore(first)
@@ -75,7 +83,7 @@ def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ActionError, match=r"can't write to .*gone: No such file"):
-        change(RunFolder(tmp_path / "gone"), starred=True)
+        change_notes(RunFolder(tmp_path / "gone"), starred=True)
     with pytest.raises(ActionError, match=r"can't move .*gone: No such file"):
         delete(RunFolder(tmp_path / "gone"))
 

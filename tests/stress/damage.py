@@ -28,11 +28,12 @@ from core.config.load import load_config
 from core.events import types as ev
 from core.events.commands import Stop
 from core.events.journal import replay
+from core.run.files import LAST_CHECKPOINT as LAST
+from core.run.files import PREVIOUS_CHECKPOINT as PREVIOUS
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
-from core.training.checkpoints.writer import LAST, PREVIOUS
 from tests.make_images import make_images
 from tests.stress.common import CHECKPOINTS, differences, faults, settings, verdict
 

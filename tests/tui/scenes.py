@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.run.folder import RunFolder
-from core.run.notes import annotate
-from core.run.saved_evaluations import keep
+from core.run.notes import update_notes
+from core.run.saved_evaluations import save_evaluation
 from tests.core.test_check import photo
 from tests.tui import classes, scripted
 from tests.tui.disk import some_runs, write_run
@@ -47,7 +47,7 @@ def _list(name: str, *steps: Step) -> Scene:
         other.epoch("full", 1, 0.09, 0.9962, best=True).epoch("full", 2, 0.05, 0.9971)
         write_run(_RUNS, "20261124-113000-other", other.records)
         notes = _RUNS / "20261124-110000-failed" / "notes.yaml"
-        annotate(notes, starred=True, tags=("baseline", "small"), note="with the old labels")
+        update_notes(notes, starred=True, tags=("baseline", "small"), note="with the old labels")
         return make_app(runs_dir=_RUNS)
 
     return Scene(name, make, steps)
@@ -111,7 +111,7 @@ def _save_evaluation(app: ConvNextApp) -> None:
         ],
         "confused_pairs": [{"names": ["zebras", "cats [red]"], "share": 0.18, "count": 8}],
     }
-    path = keep(RunFolder(_RUNS / "20261124-120000-done"), content, scripted.START)
+    path = save_evaluation(RunFolder(_RUNS / "20261124-120000-done"), content, scripted.START)
     os.utime(path, (scripted.START, scripted.START))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.run.actions import delete
 from core.run.folder import RunFolder
-from core.run.notes import annotate
+from core.run.notes import update_notes
 from tests.tui.command import run
 from tests.tui.disk import some_runs
 
@@ -18,8 +18,8 @@ DONE = "20261124-120000-done"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     some_runs(folder / "runs")
-    annotate(folder / "runs" / DONE / "notes.yaml", tags=("small", "[red]"), starred=True)
-    annotate(folder / "runs" / "20261124-110000-failed" / "notes.yaml", archived=True)
+    update_notes(folder / "runs" / DONE / "notes.yaml", tags=("small", "[red]"), starred=True)
+    update_notes(folder / "runs" / "20261124-110000-failed" / "notes.yaml", archived=True)
     return folder
 
 

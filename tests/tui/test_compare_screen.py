@@ -12,7 +12,7 @@ from core.events.journal import JournalWriter
 from core.events.types import Record
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
-from core.run.notes import annotate
+from core.run.notes import update_notes
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
@@ -196,7 +196,7 @@ async def test_runs_that_go_on_are_followed(runs_dir: Path) -> None:
         for record in script.records[written:]:
             writer.append(Record(record.seq, record.time, record.event))
         writer.close()
-        annotate(folder / "notes.yaml", name="renamed")
+        update_notes(folder / "notes.yaml", name="renamed")
         screen = await read(pilot)
         assert rows(screen)["best_val_top1"][1] == "★ 99.90%"
         assert "A renamed" in text(pilot, "#headline")
@@ -248,7 +248,7 @@ async def test_a_place_that_cannot_be_written_is_said(
 async def test_eight_odd_runs_fit_on_any_screen(tmp_path: Path, size: tuple[int, int]) -> None:
     some_runs(tmp_path)
     (tmp_path / "20261124-120000-done" / "notes.yaml").write_text("[")
-    annotate(tmp_path / FAILED / "notes.yaml", name=ODD_NAME)
+    update_notes(tmp_path / FAILED / "notes.yaml", name=ODD_NAME)
     paths = [path for path in sorted(tmp_path.iterdir()) if path.is_dir()]
     app = make_app(runs_dir=tmp_path)
     async with app.run_test(size=size) as pilot:

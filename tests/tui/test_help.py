@@ -9,8 +9,8 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from core.config.load import load_config
+from core.run.files import LAST_CHECKPOINT
 from core.run.folder import RunFolder
-from core.training.checkpoints.writer import LAST
 from tests.tui import scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.kit import make_app, press, settle
@@ -107,7 +107,7 @@ def test_the_guide_has_all_files_of_a_run() -> None:
     properties = {n for n, value in vars(RunFolder).items() if isinstance(value, property)}
     names = {getattr(RunFolder(Path()), name) for name in properties - {"id"}}
     assert {path.name for path in names} <= {name.rstrip("/") for name in FILES}
-    assert LAST in guide("Files of a run")
+    assert LAST_CHECKPOINT in guide("Files of a run")
 
 
 @pytest.mark.parametrize("show_guide", [False, True], ids=["keys", "guide"])

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from core.run.folder import RunFolder
-from core.run.saved_evaluations import KeptEvaluation, keep, kept_evaluations
+from core.run.saved_evaluations import SavedEvaluation, list_evaluations, save_evaluation
 from tests.tui.kit import make_app, press, settle, toasts
 from tui.app import Exit
 from tui.text.saved_evaluation import saved_evaluation_text
@@ -43,7 +43,9 @@ async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
         await until(pilot, "#evaluation", "95% interval")
         assert "(val)" in text(pilot, "#evaluation")
         assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")
-        keep(RunFolder(trained_copy), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0)
+        save_evaluation(
+            RunFolder(trained_copy), {**FIGURES, "data": {"part": "older"}}, 1_000_000.0
+        )
         await press(pilot, "E", *"/nowhere", "enter")
         await app.workers.wait_for_complete()
         await settle(pilot)
@@ -88,10 +90,10 @@ def test_a_failed_explanation_has_a_reason(trained_copy: Path, tmp_path: Path) -
 def test_saved_evaluations_are_read_newest_first(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for now, part in ((1_700_000_000, "val"), (1_700_009_000, "../../te\x1bst"), (5, "old")):
-        keep(folder, {**FIGURES, "data": {"part": part}}, now)
+        save_evaluation(folder, {**FIGURES, "data": {"part": part}}, now)
     (tmp_path / "evaluations" / "9-broken.json").write_text("{")
     (tmp_path / "evaluations" / "8-other.json").write_text(json.dumps({"top1": "high"}))
-    names = [kept.path.name.split("-")[-1] for kept in kept_evaluations(folder)]
+    names = [kept.path.name.split("-")[-1] for kept in list_evaluations(folder)]
     assert names == ["st.json", "val.json", "old.json"]
 
 
@@ -106,7 +108,7 @@ trees = st.recursive(
     ["data", "intervals", "per_class", "confused_pairs", "tta", "checkpoint"]
 ), trees))  # fmt: skip
 def test_a_manually_edited_evaluation_is_shown(rest: dict[str, object]) -> None:
-    kept = KeptEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
+    kept = SavedEvaluation(Path("x"), 0.0, {**rest, **FIGURES})
     shown = saved_evaluation_text(kept, 1, 2, 1e9).plain
     assert "75.00%" in shown
     assert "\x1b" not in shown

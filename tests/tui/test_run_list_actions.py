@@ -8,10 +8,10 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from core.config.load import load_config, to_yaml
-from core.run.actions import in_trash
+from core.run.actions import trashed_runs
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
-from core.run.notes import Annotations, annotate, read
+from core.run.notes import Notes, read_notes, update_notes
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
@@ -135,24 +135,24 @@ async def test_a_run_is_starred_and_unstarred(runs_dir: Path) -> None:
         table = await reload(pilot)
         await press(pilot, "down", "*")
         await done(pilot)
-        assert read(runs_dir / FAILED / "notes.yaml") == Annotations(starred=True)
+        assert read_notes(runs_dir / FAILED / "notes.yaml") == Notes(starred=True)
         assert marks(table)[1].strip() == "★"
         await press(pilot, "asterisk")
         await done(pilot)
-        assert read(runs_dir / FAILED / "notes.yaml") == Annotations()
+        assert read_notes(runs_dir / FAILED / "notes.yaml") == Notes()
         assert marks(table)[1].strip() == ""
 
 
 @pytest.mark.parametrize(
     ("key", "typed", "saved"),
     [
-        ("t", "small #base,line", Annotations(tags=("small", "base", "line"))),
-        ("e", "[b]worth a look", Annotations(note="[b]worth a look")),
-        ("f2", "zebras [x", Annotations(name="zebras [x")),
+        ("t", "small #base,line", Notes(tags=("small", "base", "line"))),
+        ("e", "[b]worth a look", Notes(note="[b]worth a look")),
+        ("f2", "zebras [x", Notes(name="zebras [x")),
     ],
 )
 async def test_tags_note_and_name_are_saved(
-    runs_dir: Path, key: str, typed: str, saved: Annotations
+    runs_dir: Path, key: str, typed: str, saved: Notes
 ) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(80, 24), notifications=True) as pilot:
         await reload(pilot)
@@ -164,7 +164,7 @@ async def test_tags_note_and_name_are_saved(
         pilot.app.screen.query_one(Input).value = typed
         await press(pilot, "enter")
         await done(pilot)
-        assert read(runs_dir / DONE / "notes.yaml") == saved
+        assert read_notes(runs_dir / DONE / "notes.yaml") == saved
         detail = text(pilot, "#detail")
         assert (saved.name or saved.note or "#small #base #line") in detail
 
@@ -219,7 +219,7 @@ async def test_a_run_is_moved_to_the_trash_and_restored(runs_dir: Path, key: str
         await press(pilot, "enter")
         await done(pilot)
         assert "done" not in ids(table)
-        assert [trashed.id for trashed in in_trash(runs_dir)] == [DONE]
+        assert [trashed.id for trashed in trashed_runs(runs_dir)] == [DONE]
         await press(pilot, "u")
         await done(pilot)
         assert "done" in ids(table)
@@ -295,7 +295,7 @@ async def test_damaged_notes_are_reported_in_the_details(runs_dir: Path) -> None
 
 async def test_names_are_never_parsed_as_markup(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "20261124-080000-odd", scripted.Script("x").records)
-    annotate(folder / "notes.yaml", name=ODD_NAME, tags=("[red]", "\x1b[2J"), note=ODD_NAME)
+    update_notes(folder / "notes.yaml", name=ODD_NAME, tags=("[red]", "\x1b[2J"), note=ODD_NAME)
     async with make_app(runs_dir=tmp_path).run_test(size=(200, 50), notifications=True) as pilot:
         table = await reload(pilot)
         assert r"#[red] #\x1b[2J" in rows(table)[0]

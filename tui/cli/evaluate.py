@@ -86,10 +86,10 @@ def evaluate(
 
 def _save(folder: "RunFolder", content: dict[str, Any]) -> None:
     """Save an evaluation in the run folder; a folder of another user may not be writable."""
-    from core.run.saved_evaluations import keep
+    from core.run.saved_evaluations import save_evaluation
 
     try:
-        keep(folder, content, time.time())
+        save_evaluation(folder, content, time.time())
     except OSError as error:
         reason = printable(os_error_text(error))
         click.echo(f"evaluation not saved in the run folder: {reason}", err=True)

@@ -176,7 +176,7 @@ def follow(
 
 def run_folder_line(folder: RunFolder) -> str:
     """Return the last line of a headless run: the location of its files."""
-    best = folder.checkpoints / "best.pt"
+    best = folder.best_checkpoint
     return f"run folder: {folder.path}" + (f"; best weights: {best}" if best.exists() else "")
 
 

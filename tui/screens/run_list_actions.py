@@ -177,7 +177,7 @@ class RunActionsScreen(Screen[None]):
         hint: str,
         parse: Callable[[str], dict[str, object]],
     ) -> None:
-        from core.run.notes import AnnotationError, Annotations, checked
+        from core.run.notes import Notes, NotesError, validated
         from tui.dialogs.text import TextDialog
 
         run = self.selected_run()
@@ -186,8 +186,8 @@ class RunActionsScreen(Screen[None]):
 
         def validate(text: str) -> str:
             try:
-                checked(Annotations(**parse(text)))  # type: ignore[arg-type]
-            except AnnotationError as error:
+                validated(Notes(**parse(text)))  # type: ignore[arg-type]
+            except NotesError as error:
                 return str(error)
             return ""
 
@@ -199,11 +199,11 @@ class RunActionsScreen(Screen[None]):
         self.app.push_screen(TextDialog(title, current(run), hint, validate), save)
 
     def _change(self, run: "RunSummary", changes: dict[str, object], message: str = "") -> None:
-        from core.run.actions import change
+        from core.run.actions import change_notes
         from core.run.folder import RunFolder
 
         if not host(self).refuse_change():
-            self._write(partial(change, RunFolder(Path(run.path)), **changes), message)
+            self._write(partial(change_notes, RunFolder(Path(run.path)), **changes), message)
 
     @work
     async def _write(self, write: Callable[[], object], message: str) -> None:
@@ -258,9 +258,9 @@ class RunActionsScreen(Screen[None]):
 
     @work
     async def _restore(self) -> None:
-        from core.run.actions import in_trash, restore
+        from core.run.actions import restore, trashed_runs
 
-        trashed = await asyncio.to_thread(in_trash, self.runs_dir)
+        trashed = await asyncio.to_thread(trashed_runs, self.runs_dir)
         if not trashed:
             self._warn("the trash is empty")
             return

@@ -15,7 +15,7 @@ from core.common.location import expand_user
 from core.common.subprocesses import run_module
 from core.common.text import printable
 from core.run.folder import RunFolder
-from core.run.saved_evaluations import KeptEvaluation, kept_evaluations
+from core.run.saved_evaluations import SavedEvaluation, list_evaluations
 from core.run.state import RunState
 from tui.tabs.base import RunTab
 from tui.text.saved_evaluation import saved_evaluation_text
@@ -49,7 +49,7 @@ class EvaluationsTab(RunTab):
         super().__init__(id="evaluation-tab")
         self._folder = folder
         self._run_id = ""
-        self._saved: list[KeptEvaluation] | None = None
+        self._saved: list[SavedEvaluation] | None = None
         self._index = 0
         self._progress = ""
         self._text = Static("", id="evaluation", markup=False)
@@ -74,7 +74,7 @@ class EvaluationsTab(RunTab):
 
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
-        self._saved = await asyncio.to_thread(kept_evaluations, self._run)
+        self._saved = await asyncio.to_thread(list_evaluations, self._run)
         self._index = 0
         self._draw()
 

@@ -7,14 +7,14 @@ from textual.content import Content
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.run.saved_evaluations import KeptEvaluation
+from core.run.saved_evaluations import SavedEvaluation
 from tui.text.evaluation_metrics import METRIC_NAMES
 
 _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
 
 
-def saved_evaluation_text(saved: KeptEvaluation, number: int, total: int, now: float) -> Content:
+def saved_evaluation_text(saved: SavedEvaluation, number: int, total: int, now: float) -> Content:
     """Return an evaluation's metrics, weakest classes and most confused pairs.
 
     It is number `number` of `total`, the newest is 1.
@@ -29,7 +29,7 @@ def saved_evaluation_text(saved: KeptEvaluation, number: int, total: int, now: f
     return Content("\n").join(lines)
 
 
-def _head(saved: KeptEvaluation, number: int, total: int, now: float) -> Iterator[Content]:
+def _head(saved: SavedEvaluation, number: int, total: int, now: float) -> Iterator[Content]:
     data = _mapping(saved.content.get("data"))
     images = _number(data.get("pictures"))
     part = printable(str(data.get("part") or "all splits"))

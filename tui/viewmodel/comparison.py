@@ -5,7 +5,8 @@ from pathlib import Path
 
 from core.analysis.compare import LETTERS, ComparedRun, colours, compared
 from core.common.text import printable
-from core.run.notes import Noted, look
+from core.run.folder import RunFolder
+from core.run.notes import CachedNotes, read_if_changed
 from core.run.state import RunState
 from tui.viewmodel.run_source import JournalSource, RunModel
 
@@ -17,7 +18,7 @@ class Comparison:
         self._paths = list(paths)
         self._colours = colours([path.name for path in self._paths])
         self._models: list[RunModel] = []
-        self._notes: list[Noted | None] = [None] * len(self._paths)
+        self._notes: list[CachedNotes | None] = [None] * len(self._paths)
         self._taken: list[tuple[object, ComparedRun]] = []
 
     def read(self) -> tuple[ComparedRun, ...]:
@@ -28,7 +29,7 @@ class Comparison:
         for number, model in enumerate(self._models):
             while model.pump():
                 continue
-            noted = look(self._paths[number] / "notes.yaml", self._notes[number])
+            noted = read_if_changed(RunFolder(self._paths[number]).notes, self._notes[number])
             self._notes[number] = noted
             now = (model.state.seq, model.status, noted)
             if now != self._taken[number][0]:

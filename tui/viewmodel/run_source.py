@@ -107,7 +107,7 @@ class EngineSource:
 
     @property
     def send(self) -> Send:
-        """Return the function that puts commands into the engine's mailbox."""
+        """Return the function that puts commands into the engine's command queue."""
         return self._engine.send
 
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from core.common.cache import allocate_entry
 from core.common.seeds import derive_seed
+from core.config.phases import HEAD
 from core.config.schema import Config
 from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side
 from core.data.loading.dataset import (
@@ -218,7 +219,7 @@ def seconds_per_image(dataset: ImageDataset) -> float:
     times: list[float] = []
     for index in range(0, len(dataset), step):
         began = time.perf_counter()
-        dataset[SampleKey("head", 1, index)]
+        dataset[SampleKey(HEAD, 1, index)]
         times.append(time.perf_counter() - began)
         if sum(times) > _PROBE_SECONDS and len(times) > 1:
             break

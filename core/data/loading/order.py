@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.common.seeds import derive_seed
+from core.config.phases import HEAD
 from core.config.schema import Config
 from core.data.balance import balanced_probabilities
 
@@ -24,7 +25,7 @@ class EpochOrder:
         self._seed = config.seed
         self._count = len(labels)
         # Features of phase head are computed in its first epochs, which must visit every image.
-        self._complete_epochs = {"head": config.phases.head.views}
+        self._complete_epochs = {HEAD: config.phases.head.views}
         self._probabilities = (
             balanced_probabilities(labels) if config.data.balance == "sampler" else None
         )

@@ -14,7 +14,7 @@ from core.common import format as fmt
 from core.common.cache_file import CacheFile
 from core.common.user_dirs import cache_dir
 from core.config.optimizers import OPTIMIZERS
-from core.config.phases import PHASES
+from core.config.phases import FULL, PHASES
 from core.config.schema import Config
 from core.events.emitter import Emit
 from core.events.types import Chosen, Preparing
@@ -120,7 +120,7 @@ def _benchmark(
     if earlier is not None:
         return earlier
     emit(Preparing(stage=f"benchmarking phase {phase}"))
-    seconds = seconds_per_image(net, options, config.data.image_size, training=phase == "full")
+    seconds = seconds_per_image(net, options, config.data.image_size, training=phase == FULL)
     best = fastest(seconds)
     figures = "; ".join(f"{one} {fmt.milliseconds(value)}" for one, value in seconds.items())
     result = BenchmarkResult(
@@ -146,7 +146,7 @@ def _batch_size(
 ) -> int:
     if config.data.batch_size != "auto":
         return config.data.batch_size
-    compute = computes["full"]
+    compute = computes[FULL]
     if compute.device.type != "cuda":
         reason = "default without a GPU, where larger batches are no faster"
         emit(Chosen(what="data.batch_size", value=str(DEFAULT_BATCH_SIZE), reason=reason))

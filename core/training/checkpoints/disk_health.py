@@ -2,6 +2,7 @@
 
 from core.common.errors import os_error_text
 from core.events.emitter import Emitter
+from core.run.files import HISTORY
 from core.run.history_csv import History
 from core.training.checkpoints.writer_thread import WriterThread
 
@@ -34,7 +35,7 @@ class DiskHealth:
         for name, error in (
             ("checkpoint", self._writer.error),
             ("journal", self._emitter.error),
-            ("history.csv", self._history.error),
+            (HISTORY, self._history.error),
         ):
             if error is not None:
                 return f"the {name} can't be written: {os_error_text(error)}"

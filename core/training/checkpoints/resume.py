@@ -11,11 +11,12 @@ from core.config.schema import Config
 from core.distributed.torchrun_env import Job
 from core.events.types import Record, RunResumed
 from core.model.build import ModelError
+from core.run.files import LAST_CHECKPOINT, PREVIOUS_CHECKPOINT
 from core.run.find import is_of_job
 from core.run.folder import RunFolder
 from core.run.state import fold
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint
-from core.training.checkpoints.writer import LAST, PREVIOUS, manual_files
+from core.training.checkpoints.writer import manual_files
 from core.training.start_point import StartPoint
 
 
@@ -64,7 +65,7 @@ def find_resumable(folder: Path) -> tuple[dict[str, Any] | None, str, list[str]]
     None if no file can be used.
     """
     problems = []
-    for path in (folder / LAST, folder / PREVIOUS, *manual_files(folder)):
+    for path in (folder / LAST_CHECKPOINT, folder / PREVIOUS_CHECKPOINT, *manual_files(folder)):
         try:
             content = read_checkpoint(path)
         except FileNotFoundError:

@@ -8,6 +8,13 @@ from typing import Any, Protocol
 
 from core.events.emitter import Emit
 from core.events.types import CheckpointSaved
+from core.run.files import (
+    BEST_CHECKPOINT,
+    LAST_CHECKPOINT,
+    MANUAL_CHECKPOINTS,
+    PREVIOUS_CHECKPOINT,
+    best_checkpoint_of,
+)
 from core.training.checkpoints.file import (
     DamagedCheckpoint,
     copy_checkpoint,
@@ -17,8 +24,6 @@ from core.training.checkpoints.file import (
 )
 from core.training.checkpoints.writer_thread import WriterThread
 from core.training.train_state import Best, TrainState
-
-BEST, LAST, PREVIOUS = "best.pt", "last.pt", "last-previous.pt"
 
 
 class CheckpointWriter(Protocol):
@@ -92,7 +97,10 @@ class FileCheckpointWriter:
         self._last_saved = self._clock()
         content = {**self._metadata, **state.snapshot()}
         step = state.global_step
-        self.thread.submit(LAST, lambda: self._write(LAST, "last", step, content, keep=PREVIOUS))
+        self.thread.submit(
+            LAST_CHECKPOINT,
+            lambda: self._write(LAST_CHECKPOINT, "last", step, content, keep=PREVIOUS_CHECKPOINT),
+        )
 
     def seconds_since_last(self) -> float:
         """Return the seconds since the last `save_last`."""
@@ -121,7 +129,7 @@ class FileCheckpointWriter:
         best = state.phase_best
         if best is None:
             return
-        name = phase_file(best.phase)
+        name = best_checkpoint_of(best.phase)
         content = {**self._metadata, "model": state.best_weights, "metrics": asdict(best)}
         step, is_best = state.global_step, state.best == best
 
@@ -129,8 +137,8 @@ class FileCheckpointWriter:
             self._write(name, "phase-best", step, content)
             if is_best:
                 started = time.monotonic()
-                size = copy_checkpoint(self._folder / name, self._folder / BEST)
-                self._emit_saved(BEST, "best", size, started, step)
+                size = copy_checkpoint(self._folder / name, self._folder / BEST_CHECKPOINT)
+                self._emit_saved(BEST_CHECKPOINT, "best", size, started, step)
 
         self.thread.submit(name, write)
 
@@ -140,13 +148,13 @@ class FileCheckpointWriter:
         Files of later epochs and damaged ones are written again, where the weights are available.
         """
         if state.phase_best is not None and not self._holds(
-            phase_file(state.phase), state.phase_best
+            best_checkpoint_of(state.phase), state.phase_best
         ):
             self.save_best(state)
-        elif state.best is not None and not self._holds(BEST, state.best):
-            source = self._folder / phase_file(state.best.phase)
+        elif state.best is not None and not self._holds(BEST_CHECKPOINT, state.best):
+            source = self._folder / best_checkpoint_of(state.best.phase)
             if self._holds(source.name, state.best):
-                copy_checkpoint(source, self._folder / BEST)
+                copy_checkpoint(source, self._folder / BEST_CHECKPOINT)
 
     def close(self) -> None:
         """Write all queued checkpoints and end the thread."""
@@ -180,9 +188,4 @@ class FileCheckpointWriter:
 
 def manual_files(folder: Path) -> list[Path]:
     """Return the manually saved checkpoints, newest first."""
-    return sorted(folder.glob("manual-*.pt"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-
-
-def phase_file(phase: str) -> str:
-    """Return the name of the file with a phase's best weights."""
-    return f"best-{phase}.pt"
+    return sorted(folder.glob(MANUAL_CHECKPOINTS), key=lambda p: p.stat().st_mtime_ns, reverse=True)

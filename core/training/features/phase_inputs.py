@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from core.common.cache import allocate_entry
+from core.config.phases import FULL, HEAD
 from core.config.schema import Config
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader
@@ -52,10 +53,10 @@ def make_phase_inputs(
         return PhaseInput(net, *loaders, computes[phase], order, loss, net)
 
     mixer = make_mixup(config.phases.full, train.classes, net.normalize)
-    full = replace(image_input("full"), mixer=mixer)
+    full = replace(image_input(FULL), mixer=mixer)
     if config.compile:
         full = replace(full, net=torch.compile(net))
-    return {"head": _head_input(config, net, loaders, image_input("head"), emit), "full": full}
+    return {HEAD: _head_input(config, net, loaders, image_input(HEAD), emit), FULL: full}
 
 
 def _head_input(
@@ -110,7 +111,7 @@ def _feature_input(
     def feature_loader(loader: Loader, part: str, views: int) -> FeatureLoader:
         depends_on = {**common, "part": part, "batch_size": loader.batch_size}
         open_store = partial(_open_store, config, net, loader.dataset, depends_on)
-        order = partial(images.order, "head") if part == "train" else None
+        order = partial(images.order, HEAD) if part == "train" else None
         return FeatureLoader(loader, net, views, order, open_store, compute.device)
 
     train_source = feature_loader(train, "train", views) if views else train
