@@ -47,9 +47,15 @@ def put_namesakes(folder: Path) -> None:
         (folder / name / "__init__.py").write_text("raise SystemExit('not the program')\n")
 
 
-def run(*arguments: str, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command to its end, without a terminal, in a forked process (see `processes`)."""
-    return processes.run(command(*arguments)[1:], cwd=cwd, env=environment(**changes))
+def run(
+    *arguments: str, cwd: Path, given: bytes = b"", **changes: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command without a terminal, in a forked process, to its end; see `processes`.
+
+    Processes that it has started end with it. `given` is its standard input.
+    """
+    environ = environment(**changes)
+    return processes.run(command(*arguments)[1:], cwd=cwd, env=environ, input=given)
 
 
 def start(*arguments: str, cwd: Path) -> Process:

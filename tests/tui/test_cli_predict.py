@@ -4,14 +4,13 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.tui.command import command, environment, run
+from tests.tui.command import run, start
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -55,7 +54,7 @@ def test_after_a_kill_it_resumes_with_each_image_once(
     for number in range(1500):
         (tmp_path / f"{number:05d}.png").symlink_to(source)
     arguments = ("predict", str(trained), ".", "--out", "p.jsonl", "--batch-size", "8")
-    process = subprocess.Popen(command(*arguments), cwd=tmp_path, env=environment())
+    process = start(*arguments, cwd=tmp_path)
     out = tmp_path / "p.jsonl"
     while not (out.exists() and out.stat().st_size):
         assert process.poll() is None, "it ended before it could be killed"
@@ -79,16 +78,9 @@ def test_paths_from_standard_input_and_lines_of_text(
     odd = tmp_path / "a\x1b[2Jb.png"
     odd.write_bytes((photos / "class_0" / "001.png").read_bytes())
     paths = b"\n".join([os.fsencode(odd), b"missing.png", b""])
-    done = subprocess.run(
-        command("predict", str(trained), "-"),
-        cwd=tmp_path,
-        env=environment(),
-        input=paths,
-        capture_output=True,
-        timeout=120,
-    )
+    done = run("predict", str(trained), "-", cwd=tmp_path, given=paths)
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.decode().splitlines()
+    first, second = done.stdout.splitlines()
     assert "\x1b" not in first
     assert "a\\x1b[2Jb.png: class_" in first
     assert second == "missing.png: can't be read: no such file"

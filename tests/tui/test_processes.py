@@ -4,11 +4,13 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.make_images import make_images
 from tests.tui.command import ENDLESS, command, environment, read_until
 
 
+@pytest.mark.slow
 def test_they_end_with_a_main_process_that_was_killed(tmp_path: Path) -> None:
     photos = make_images(tmp_path / "photos", classes=2, per_class=8)
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *ENDLESS]

@@ -227,6 +227,7 @@ def test_two_ranks_resume_the_run_of_one_and_one_ends_it(photos: Path, tmp_path:
     assert [event.ranks for event in of(RunResumed, one.folder)] == [2, 1]
 
 
+@pytest.mark.slow
 def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFolder) -> None:
     # `python -m tests.stress.ranks` kills rank 0 too, and more often.
     watched = watch(*SMALL)

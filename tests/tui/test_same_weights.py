@@ -14,6 +14,7 @@ from core.events.journal import replay
 from core.events.types import Paused, Progress, Resumed, RunEnded
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
+from tests.core.engine_kit import slow_except
 from tests.make_images import make_images
 from tui.app import ConvNextApp, Exit
 from tui.runtime.session import Session
@@ -77,7 +78,7 @@ def assert_same_weights(engine: EngineThread, alone: EngineThread) -> None:
         assert all(torch.equal(value, got[name][key]) for key, value in tensors.items()), name
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+@pytest.mark.parametrize("workers", slow_except([0, 1, 2, 4], 0, 2))
 def test_weights_do_not_depend_on_workers_and_pauses(
     workers: int, config: Config, alone: EngineThread, tmp_path: Path
 ) -> None:
