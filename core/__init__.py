@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.session.fit import TrainingFailed as TrainingFailed
     from core.session.fit import fit as fit
 
-_HOMES = {
+_MODULES = {
     **dict.fromkeys(("fit", "FittedRun", "TrainingFailed"), "core.session.fit"),
     **dict.fromkeys(("load_run", "TrainedRun"), "core.inference.trained_run"),
     **dict.fromkeys(("Predictor", "Prediction"), "core.inference.predictor"),
@@ -24,13 +24,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from core.common.openmp import limit_openmp_spinning
 
     limit_openmp_spinning()
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from core.config.load import all_keys
+from core.config.key_docs import all_keys
 from core.events import commands
 from core.events import types as ev
 from core.run.find import find_run

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 
-from core.config.load import all_keys
+from core.config.key_docs import all_keys
 from tests.readme_images import FOLDER, SCREENSHOTS, draw
 from tests.tools.write_docs import DOCS, GUIDE, ROOT, pages
 from tests.tui import classes, scripted

@@ -2,17 +2,18 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from core.common import strict_yaml as safe_yaml
 from core.common.errors import DataError, SetupError
 from core.common.location import absolute_location, absolute_path
 from core.common.nested import Tree, flatten
 from core.common.text import printable
+from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import preset_names, preset_text
 from core.config.schema import Config
 
@@ -95,31 +96,6 @@ def to_yaml(config: Config) -> str:
     return safe_yaml.dump(config.model_dump())
 
 
-def all_keys() -> list[str]:
-    """Return every dotted key that can be set."""
-    return list(flatten(Config().model_dump()))
-
-
-def default_value(key: str) -> str:
-    """Return the default value of a key, as YAML text."""
-    return json.dumps(flatten(Config().model_dump())[key])
-
-
-def allowed(key: str) -> str:
-    """Describe the allowed values of a key, from its type and limits."""
-    schema = Config.model_json_schema()
-    return _in_words(_resolve(schema, _walk(schema, key.split("."))), schema)
-
-
-def describe_key(key: str) -> str:
-    """Return the documentation of a key."""
-    model: type[BaseModel] = Config
-    *sections, last = key.split(".")
-    for section in sections:
-        model = model.model_fields[section].annotation  # type: ignore[assignment]
-    return " ".join((model.model_fields[last].description or "").split())
-
-
 def _read(source: str | Path) -> Tree:
     text = _source_text(source)
     try:
@@ -187,7 +163,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         value = safe_yaml.load(raw)
     except Exception:  # as in _read; invalid YAML is treated as text
         value = raw
-    takes_text = "text" in allowed(key)
+    takes_text = "text" in allowed_values(key)
     return key, raw if takes_text and value is not None else value
 
 
@@ -229,7 +205,7 @@ def _value_message(tree: Tree, error: ValidationError) -> str:
     given: Any = tree
     for part in location:
         given = given[part]
-    return f"{key} is {_shown(given)}; expected {allowed(key)}"
+    return f"{key} is {_shown(given)}; expected {allowed_values(key)}"
 
 
 def _shown(value: Any) -> str:
@@ -238,51 +214,3 @@ def _shown(value: Any) -> str:
 
 def _one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split()))
-
-
-def _walk(schema: Tree, path: list[str]) -> Tree:
-    node = schema
-    for part in path:
-        node = _resolve(schema, node)["properties"][part]
-    return node
-
-
-def _resolve(schema: Tree, node: Tree) -> Tree:
-    while "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-    return node
-
-
-def _in_words(node: Tree, schema: Tree) -> str:
-    if "anyOf" in node:
-        return " or ".join(_in_words(_resolve(schema, option), schema) for option in node["anyOf"])
-    if "words" in node:
-        return str(node["words"])
-    if "enum" in node:
-        return " or ".join(str(option) for option in node["enum"])
-    if "const" in node:
-        return str(node["const"])
-    kinds = {
-        "integer": "a whole number",
-        "number": "a number",
-        "string": "text",
-        "boolean": "true or false",
-        "null": "null",
-    }
-    return kinds[node["type"]] + "".join(_limits(node))
-
-
-def _limits(node: Tree) -> Iterator[str]:
-    texts = {
-        "minimum": "from",
-        "exclusiveMinimum": "above",
-        "maximum": "up to",
-        "exclusiveMaximum": "below",
-    }
-    for limit, text in texts.items():
-        if limit in node:
-            yield f" {text} {node[limit]:g}"
-    if "maxLength" in node:
-        yield f" of 1 to {node['maxLength']} characters"
-    elif "minLength" in node:
-        yield " that is not empty"

@@ -14,7 +14,7 @@ from core.common.codec import DecodeError
 from core.events.commands import COMMAND_TYPES, Command
 
 _POLL_SECONDS = 0.2
-_LONGEST_LINE = 64 << 10
+_MAX_LINE_BYTES = 64 << 10
 
 
 def append_command(path: Path, command: Command) -> None:
@@ -34,16 +34,19 @@ class CommandFileWatcher:
     """
 
     def __init__(
-        self, path: Path, take: Callable[[Command], None], complain: Callable[[str], None]
+        self,
+        path: Path,
+        on_command: Callable[[Command], None],
+        on_invalid: Callable[[str], None],
     ) -> None:
-        """`take` is called with each command, `complain` with the reason why a line is invalid."""
+        """Call `on_command` with each command, `on_invalid` with the problem of a line."""
         self._path = path
-        self._take = take
-        self._complain = complain
+        self._on_command = on_command
+        self._on_invalid = on_invalid
         self._offset = _size(path)
         self._tail = b""
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="inbox", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="command-file", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -53,10 +56,10 @@ class CommandFileWatcher:
 
     def _watch(self) -> None:
         while not self._closing.wait(_POLL_SECONDS):
-            self._look()
-        self._look()
+            self._read_new()
+        self._read_new()
 
-    def _look(self) -> None:
+    def _read_new(self) -> None:
         if _size(self._path) <= self._offset:
             return
         try:
@@ -67,20 +70,20 @@ class CommandFileWatcher:
             return  # a shared folder that is unavailable for a moment; the next read catches up
         self._offset += len(chunk)
         *lines, self._tail = (self._tail + chunk).split(b"\n")
-        if len(self._tail) > _LONGEST_LINE:
+        if len(self._tail) > _MAX_LINE_BYTES:
             self._tail = b""
         for line in lines:
-            self._hand_over(line)
+            self._deliver(line)
 
-    def _hand_over(self, line: bytes) -> None:
+    def _deliver(self, line: bytes) -> None:
         if not line.strip():
             return
         try:
             command, _ = codec.decode(line, COMMAND_TYPES)
         except DecodeError as error:
-            self._complain(f"a line in {self._path.name} is not a valid command: {error}")
+            self._on_invalid(f"a line in {self._path.name} is not a valid command: {error}")
             return
-        self._take(command)
+        self._on_command(command)
 
 
 def _size(path: Path) -> int:

@@ -58,8 +58,8 @@ def _run_started(e: ev.RunStarted) -> LogMessage:
 
 @sentence(ev.RunResumed)
 def _run_resumed(e: ev.RunResumed) -> LogMessage:
-    place = f"{e.phase} epoch {e.epoch}" + (f", step {e.step}" if e.step else "")
-    where = f"from {printable(e.checkpoint)}, {place}" if e.checkpoint else "from the start"
+    position = f"{e.phase} epoch {e.epoch}" + (f", step {e.step}" if e.step else "")
+    where = f"from {printable(e.checkpoint)}, {position}" if e.checkpoint else "from the start"
     if e.restart:
         return LogMessage("warning", f"a rank exited; all ranks restarted {where}")
     return LogMessage("info", f"resumed {where}")

@@ -9,7 +9,7 @@ from core.common.codec import DecodeError
 from core.events.types import Record
 
 _CHUNK = 1 << 20
-_LONGEST_LINE = 8 << 20
+_MAX_LINE_BYTES = 8 << 20
 
 
 class JournalWriter:
@@ -119,8 +119,8 @@ class JournalReader:
 
     def _records(self, chunk: bytes) -> Iterator[Record]:
         *lines, self._tail = (self._tail + chunk).split(b"\n")
-        if len(self._tail) > _LONGEST_LINE:
-            self.skipped.add(f"line {self._line + 1}: longer than {_LONGEST_LINE} bytes")
+        if len(self._tail) > _MAX_LINE_BYTES:
+            self.skipped.add(f"line {self._line + 1}: longer than {_MAX_LINE_BYTES} bytes")
             self._tail = b""
         for line in lines:
             self._line += 1

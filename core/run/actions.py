@@ -14,7 +14,7 @@ from core.run.folder import RunFolder
 from core.run.lock import is_locked, lock_owner
 from core.run.notes import Notes, NotesError, update_notes
 
-_AGAIN = re.compile(r"~\d+$")
+_NUMBERED = re.compile(r"~\d+$")
 """Suffix of an id when the trash already has a run of that name."""
 
 
@@ -38,7 +38,7 @@ def change_notes(folder: RunFolder, **changes: Any) -> Notes:
     except NotesError as error:
         raise ActionError(str(error)) from None
     except OSError as error:
-        raise ActionError(_cannot("write to", folder.path, error)) from None
+        raise ActionError(_error_text("write to", folder.path, error)) from None
 
 
 def trash_dir(runs_dir: Path) -> Path:
@@ -54,12 +54,12 @@ def delete(folder: RunFolder) -> TrashedRun:
     trash = trash_dir(folder.path.parent)
     try:
         trash.mkdir(exist_ok=True)
-        target = _free(trash, folder.id)
+        target = _free_path(trash, folder.id)
         folder.path.rename(target)
         # The folder time orders the trash.
         os.utime(target)
     except OSError as error:
-        raise ActionError(_cannot("move", folder.path, error)) from None
+        raise ActionError(_error_text("move", folder.path, error)) from None
     return TrashedRun(target, folder.id)
 
 
@@ -70,7 +70,7 @@ def trashed_runs(runs_dir: Path) -> list[TrashedRun]:
         paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
     except OSError:
         return []
-    return [TrashedRun(path, _AGAIN.sub("", path.name)) for path in paths]
+    return [TrashedRun(path, _NUMBERED.sub("", path.name)) for path in paths]
 
 
 def restore(trashed: TrashedRun) -> RunFolder:
@@ -81,7 +81,7 @@ def restore(trashed: TrashedRun) -> RunFolder:
     try:
         trashed.path.rename(target)
     except OSError as error:
-        raise ActionError(_cannot("move", trashed.path, error)) from None
+        raise ActionError(_error_text("move", trashed.path, error)) from None
     return RunFolder(target)
 
 
@@ -95,23 +95,23 @@ def empty_trash(runs_dir: Path) -> int:
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise ActionError(_cannot("delete", trash, error)) from None
+        raise ActionError(_error_text("delete", trash, error)) from None
     return size
 
 
 def size_of(folder: Path) -> int:
     """Return the total size (bytes) of the files in a folder, ignoring unreadable ones."""
     total = 0
-    for place, _, names in os.walk(folder):
+    for directory, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118
+                total += os.lstat(os.path.join(directory, name)).st_size  # noqa: PTH118
             except OSError:
                 continue
     return total
 
 
-def _free(trash: Path, id: str) -> Path:
+def _free_path(trash: Path, id: str) -> Path:
     for number in range(1, 1000):
         path = trash / (id if number == 1 else f"{id}~{number}")
         if not os.path.lexists(path):
@@ -119,5 +119,5 @@ def _free(trash: Path, id: str) -> Path:
     raise FileExistsError(17, "the trash already has a thousand runs of this name", str(trash / id))
 
 
-def _cannot(do: str, path: Path, error: OSError) -> str:
-    return f"can't {do} {printable(str(path))}: {printable(os_error_text(error))}"
+def _error_text(verb: str, path: Path, error: OSError) -> str:
+    return f"can't {verb} {printable(str(path))}: {printable(os_error_text(error))}"

@@ -4,7 +4,7 @@ All durations come from the run's step clock, not the wall clock: pauses, a susp
 clock jumps have no effect.
 """
 
-from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.events.pacing import PROGRESS_SECONDS, event_interval
 from core.run.state import RunState
 
 _TRUSTED_STEPS = 10
@@ -53,7 +53,7 @@ def overdue(state: RunState, silence: float) -> bool:
     running = state.status == "running" and state.progress is not None
     if not running or state.last_time is None:
         return False
-    gap = gap_in_a_long_run(PROGRESS_SECONDS, state.elapsed(state.last_time) or 0.0)
+    gap = event_interval(PROGRESS_SECONDS, state.elapsed(state.last_time) or 0.0)
     return silence > max(_QUIET_SECONDS, 2 * gap) + _QUIET_STEPS * state.step_seconds
 
 

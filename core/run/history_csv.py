@@ -25,7 +25,7 @@ class History:
     """The epochs of a run, in a file that pandas.read_csv opens."""
 
     def __init__(self, path: Path | None, rows: Iterable[EpochEnded] = ()) -> None:
-        """`rows` are the epochs of a resumed run. With `file` None nothing is written: rank 0 does
+        """`rows` are the epochs of a resumed run. With `path` None nothing is written: rank 0 does
         it."""
         self.error: OSError | None = None
         """Why the file lacks rows; None while it is complete."""

@@ -144,7 +144,7 @@ def _from_tree(tree: object) -> Notes:
 
 
 def _as_field(key: str, value: object) -> object:
-    """Return the validated value of a key; a tag or name that YAML parses as a number becomes text."""
+    """Return the validated value of a key; a number in place of text becomes text."""
     if key in ("starred", "archived"):
         if not isinstance(value, bool):
             raise NotesError(f"{key} must be true or false")

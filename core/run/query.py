@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Test = Callable[["RunSummary"], bool]
 Number = Callable[["RunSummary"], float | None]
 
-_PIECE = re.compile(r"(-?)([A-Za-z_][\w.-]*)(>=|<=|:|=|>|<)(.*)", re.DOTALL)
+_TERM = re.compile(r"(-?)([A-Za-z_][\w.-]*)(>=|<=|:|=|>|<)(.*)", re.DOTALL)
 _TEXTS: dict[str, Callable[["RunSummary"], Sequence[str]]] = {
     "status": lambda run: [run.status],
     "name": lambda run: [run.name],
@@ -34,8 +34,8 @@ _TEXTS: dict[str, Callable[["RunSummary"], Sequence[str]]] = {
     "note": lambda run: [run.note],
     "reason": lambda run: [run.reason or run.error],
 }
-_NUMBERS: dict[str, tuple[Number, Callable[[str], values.Span]]] = {
-    "top1": (lambda run: run.best_val_top1, values.share),
+_NUMBERS: dict[str, tuple[Number, Callable[[str], values.ValueRange]]] = {
+    "top1": (lambda run: run.best_val_top1, values.fraction),
     "loss": (lambda run: run.best_val_loss, values.number),
     "epochs": (lambda run: sum(run.epochs.values()), values.number),
     "time": (lambda run: run.seconds, values.duration),
@@ -56,14 +56,14 @@ _IS: dict[str, Test] = {
 }
 SORTS = ("started", "name", "status", "model", "phase", "epochs", "top1", "loss", "time", "id")
 KEYS = (*_TEXTS, *_NUMBERS, _STARTED, "is", "sort")
-_SHOWS_ARCHIVED = ("archived", "any")
+_INCLUDES_ARCHIVED = ("archived", "any")
 
 
 class QueryError(ValueError):
     """An invalid query; a message of one line that names the term and what was expected."""
 
-    def __init__(self, piece: str, expected: str) -> None:
-        super().__init__(f"{printable(piece)[:60]}: {expected}")
+    def __init__(self, term: str, expected: str) -> None:
+        super().__init__(f"{printable(term)[:60]}: {expected}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Sort:
     key: str
     descending: bool = False
 
-    def written(self) -> str:
+    def to_text(self) -> str:
         """Return the order as a term of a query."""
         return f"sort:{'-' if self.descending else ''}{self.key}"
 
@@ -83,17 +83,17 @@ class Query:
     """A parsed query; the empty query shows all runs except archived ones."""
 
     tests: tuple[Test, ...] = ()
-    sorts: tuple[Sort, ...] = ()
-    archived_too: bool = field(default=False)
+    sort_orders: tuple[Sort, ...] = ()
+    with_archived: bool = field(default=False)
 
     def matches(self, run: "RunSummary") -> bool:
         """Return whether a run is shown."""
-        return (self.archived_too or not run.archived) and all(test(run) for test in self.tests)
+        return (self.with_archived or not run.archived) and all(test(run) for test in self.tests)
 
     def apply(self, runs: Iterable["RunSummary"]) -> list["RunSummary"]:
         """Return the runs to show, in order; runs without a value come last."""
         kept = [run for run in runs if self.matches(run)]
-        for sort in reversed(self.sorts):
+        for sort in reversed(self.sort_orders):
             kept = _sorted(kept, sort)
         return kept
 
@@ -102,51 +102,51 @@ def parse(text: str, now: float | None = None) -> Query:
     """Parse a query; raises QueryError. `now` (Unix s) defines `today`."""
     now = time.time() if now is None else now
     tests: list[Test] = []
-    sorts: list[Sort] = []
-    archived_too = False
-    for piece in _pieces(text):
-        match = _PIECE.fullmatch(piece)
+    sort_orders: list[Sort] = []
+    with_archived = False
+    for term in _split_terms(text):
+        match = _TERM.fullmatch(term)
         if not match:
-            tests.append(_word(piece))
+            tests.append(_word(term))
             continue
         minus, key, sign, value = match[1], match[2].lower(), match[3], _unquoted(match[4])
         if not value:
-            raise QueryError(piece, f"a value is missing after {sign}")
+            raise QueryError(term, f"a value is missing after {sign}")
         if key == "sort":
-            sorts.append(_sort(piece, sign, value))
+            sort_orders.append(_sort(term, sign, value))
             continue
-        archived_too |= key == "is" and value.lower() in _SHOWS_ARCHIVED
-        test = _test(piece, key, sign, value, now)
+        with_archived |= key == "is" and value.lower() in _INCLUDES_ARCHIVED
+        test = _test(term, key, sign, value, now)
         tests.append(_not(test) if minus else test)
-    return Query(tuple(tests), tuple(sorts), archived_too)
+    return Query(tuple(tests), tuple(sort_orders), with_archived)
 
 
 def sorted_by(text: str, sort: Sort | None) -> str:
     """Return the text of a query with another sort order."""
-    kept = [piece for piece in _pieces(text, strict=False) if not _is_sort(piece)]
-    return " ".join([*kept, sort.written()] if sort else kept)
+    kept = [term for term in _split_terms(text, strict=False) if not _is_sort(term)]
+    return " ".join([*kept, sort.to_text()] if sort else kept)
 
 
-def _pieces(text: str, strict: bool = True) -> list[str]:
+def _split_terms(text: str, strict: bool = True) -> list[str]:
     """Split at spaces outside quotes and keep the quotes; unless `strict`, close an open quote."""
-    pieces, piece, quote = [], "", ""
+    terms, term, quote = [], "", ""
     for character in text:
         if quote:
             quote = "" if character == quote else quote
-        elif character in "\"'" and (not piece or piece[-1] in "-:=<>"):
+        elif character in "\"'" and (not term or term[-1] in "-:=<>"):
             quote = character
         elif character.isspace():
-            pieces.append(piece)
-            piece = ""
+            terms.append(term)
+            term = ""
             continue
-        piece += character
+        term += character
     if quote and strict:
-        raise QueryError(piece, f"the quotation mark {quote} is not closed")
-    return [p for p in [*pieces, piece + quote] if p]
+        raise QueryError(term, f"the quotation mark {quote} is not closed")
+    return [p for p in [*terms, term + quote] if p]
 
 
-def _is_sort(piece: str) -> bool:
-    match = _PIECE.fullmatch(piece)
+def _is_sort(term: str) -> bool:
+    match = _TERM.fullmatch(term)
     return match is not None and match[2].lower() == "sort"
 
 
@@ -160,9 +160,9 @@ def _not(test: Test) -> Test:
     return lambda run: not test(run)
 
 
-def _word(piece: str) -> Test:
-    minus = piece.startswith("-") and len(piece) > 1
-    word = _unquoted(piece[minus:]).lower()
+def _word(term: str) -> Test:
+    minus = term.startswith("-") and len(term) > 1
+    word = _unquoted(term[minus:]).lower()
 
     def found(run: "RunSummary") -> bool:
         return any(word in text.lower() for text in (run.name, run.id, *run.tags))
@@ -170,76 +170,76 @@ def _word(piece: str) -> Test:
     return _not(found) if minus else found
 
 
-def _sort(piece: str, sign: str, value: str) -> Sort:
-    if piece.startswith("-") or sign not in ":=":
-        raise QueryError(piece, "expected sort:KEY, or sort:-KEY for the largest first")
+def _sort(term: str, sign: str, value: str) -> Sort:
+    if term.startswith("-") or sign not in ":=":
+        raise QueryError(term, "expected sort:KEY, or sort:-KEY for the largest first")
     descending = value.startswith("-")
     key = value[descending:].lower()
     if key not in SORTS:
-        key = _config_key(key, piece, f"expected sort: with one of {', '.join(SORTS)}")
+        key = _config_key(key, term, f"expected sort: with one of {', '.join(SORTS)}")
     return Sort(key, descending)
 
 
-def _test(piece: str, key: str, sign: str, value: str, now: float) -> Test:
+def _test(term: str, key: str, sign: str, value: str, now: float) -> Test:
     if key == "is":
-        return _is(piece, value)
+        return _is(term, value)
     if key in _TEXTS:
-        return _text_test(piece, sign, value, _TEXTS[key])
+        return _text_test(term, sign, value, _TEXTS[key])
     try:
         if key == _STARTED:
             return _number_test(sign, values.day(value, now), lambda run: run.started)
         if key in _NUMBERS:
             number, read = _NUMBERS[key]
             return _number_test(sign, read(value), number)
-    except values.ValueProblem as problem:
-        raise QueryError(piece, f"{key} {problem}") from None
+    except values.InvalidValue as error:
+        raise QueryError(term, f"{key} {error}") from None
     known = f"known are {', '.join(KEYS)}, and the keys of `convnext-tui keys`"
-    return _config_test(piece, _config_key(key, piece, known), sign, value)
+    return _config_test(term, _config_key(key, term, known), sign, value)
 
 
-def _is(piece: str, value: str) -> Test:
+def _is(term: str, value: str) -> Test:
     test = _IS.get(value.lower())
     if test is None:
-        raise QueryError(piece, f"expected is: with one of {', '.join(_IS)}")
+        raise QueryError(term, f"expected is: with one of {', '.join(_IS)}")
     return test
 
 
 def _text_test(
-    piece: str, sign: str, value: str, texts: Callable[["RunSummary"], Sequence[str]]
+    term: str, sign: str, value: str, texts: Callable[["RunSummary"], Sequence[str]]
 ) -> Test:
-    wanted = value.lower()
+    lowered = value.lower()
     if sign == ":":
-        return lambda run: any(wanted in text.lower() for text in texts(run))
+        return lambda run: any(lowered in text.lower() for text in texts(run))
     if sign == "=":
-        return lambda run: any(wanted == text.lower() for text in texts(run))
-    raise QueryError(piece, "this is text: expected : (contains) or = (is)")
+        return lambda run: any(lowered == text.lower() for text in texts(run))
+    raise QueryError(term, "this is text: expected : (contains) or = (is)")
 
 
-def _number_test(sign: str, span: values.Span, number: Number) -> Test:
+def _number_test(sign: str, limits: values.ValueRange, number: Number) -> Test:
     def test(run: "RunSummary") -> bool:
         value = number(run)
-        return value is not None and span.compare(sign, value)
+        return value is not None and limits.compare(sign, value)
 
     return test
 
 
-def _config_test(piece: str, key: str, sign: str, value: str) -> Test:
+def _config_test(term: str, key: str, sign: str, value: str) -> Test:
     try:
-        span: values.Span | None = values.number(value)
-    except values.ValueProblem:
-        span = None
+        limits: values.ValueRange | None = values.number(value)
+    except values.InvalidValue:
+        limits = None
         if sign not in ":=":
-            raise QueryError(piece, f"{sign} compares numbers") from None
-    wanted = value.lower()
+            raise QueryError(term, f"{sign} compares numbers") from None
+    lowered = value.lower()
 
     def test(run: "RunSummary") -> bool:
         text = run.config.get(key)
         if text is None:
             return False
         given = _as_number(text)
-        if span is not None and given is not None:
-            return span.compare(sign, given)
-        return wanted in text.lower() if sign == ":" else sign == "=" and wanted == text.lower()
+        if limits is not None and given is not None:
+            return limits.compare(sign, given)
+        return lowered in text.lower() if sign == ":" else sign == "=" and lowered == text.lower()
 
     return test
 
@@ -251,9 +251,9 @@ def _as_number(text: str) -> float | None:
         return None
 
 
-def _config_key(key: str, piece: str, expected: str) -> str:
+def _config_key(key: str, term: str, expected: str) -> str:
     # Imported here: only needed to filter by configuration.
-    from core.config.load import all_keys
+    from core.config.key_docs import all_keys
 
     known = all_keys()
     if key in known:
@@ -262,10 +262,10 @@ def _config_key(key: str, piece: str, expected: str) -> str:
     if len(ends) == 1:
         return ends[0]
     if ends:
-        raise QueryError(piece, f"which one: {', '.join(ends)}?")
+        raise QueryError(term, f"which one: {', '.join(ends)}?")
     close = get_close_matches(key, [*KEYS, *known], n=1)
     hint = f"did you mean {close[0]}?" if close else expected
-    raise QueryError(piece, f"unknown key {printable(key)[:40]!r}; {hint}")
+    raise QueryError(term, f"unknown key {printable(key)[:40]!r}; {hint}")
 
 
 def _sorted(runs: list["RunSummary"], sort: Sort) -> list["RunSummary"]:

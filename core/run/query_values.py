@@ -14,12 +14,12 @@ _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{2})")
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-class ValueProblem(ValueError):
+class InvalidValue(ValueError):
     """A text that is not a valid value; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueRange:
     """A typed value: the interval it covers, and what counts as equal to it."""
 
     low: float
@@ -41,11 +41,11 @@ class Span:
         return self.equal[0] <= value <= self.equal[1]
 
 
-def _exact(value: float, tolerance: float = 0.0) -> Span:
-    return Span(value, value, (value - tolerance, value + tolerance))
+def _exact(value: float, tolerance: float = 0.0) -> ValueRange:
+    return ValueRange(value, value, (value - tolerance, value + tolerance))
 
 
-def number(text: str, whole_unit: float = 0.0) -> Span:
+def number(text: str, whole_unit: float = 0.0) -> ValueRange:
     """Parse a number; all values that round to it at the typed digits are equal to it.
 
     `whole_unit` is the unit of a number without decimals; with 0, 3 equals exactly 3.
@@ -54,54 +54,56 @@ def number(text: str, whole_unit: float = 0.0) -> Span:
         return _exact(_WORDS[text.lower()])
     match = _NUMBER.fullmatch(text)
     if not match:
-        raise ValueProblem("takes a number")
+        raise InvalidValue("takes a number")
     decimals = len((match["decimals"] or match["bare"] or ".")[1:])
     power = int(match["power"] or 0)
     unit = 10.0 ** max(-300, min(300, power - decimals)) if decimals or power else whole_unit
     return _exact(float(text), 0.5 * unit * (1 + 1e-9))
 
 
-def share(text: str) -> Span:
+def fraction(text: str) -> ValueRange:
     """Parse a fraction from 0 to 1, or a percentage."""
     expected = "takes a fraction from 0 to 1 or a percentage, such as 0.95 or 95%"
     try:
         percent = text.endswith("%")
-        span = number(text.removesuffix("%").rstrip(), whole_unit=1.0 if percent else 0.0)
-    except ValueProblem:
-        raise ValueProblem(expected) from None
+        parsed = number(text.removesuffix("%").rstrip(), whole_unit=1.0 if percent else 0.0)
+    except InvalidValue:
+        raise InvalidValue(expected) from None
     scale = 0.01 if percent else 1.0
-    if not (math.isnan(span.low) or 0 <= span.low * scale <= 1):
-        raise ValueProblem(expected)
-    low, high = span.equal
-    return Span(span.low * scale, span.high * scale, (low * scale - 1e-12, high * scale + 1e-12))
+    if not (math.isnan(parsed.low) or 0 <= parsed.low * scale <= 1):
+        raise InvalidValue(expected)
+    low, high = parsed.equal
+    return ValueRange(
+        parsed.low * scale, parsed.high * scale, (low * scale - 1e-12, high * scale + 1e-12)
+    )
 
 
-def duration(text: str) -> Span:
+def duration(text: str) -> ValueRange:
     """Parse seconds: `90`, `5m`, `1h30m` or `1:30:00`."""
     clock = _CLOCK.fullmatch(text)
     if clock:
         hours, minutes, seconds = (int(part or 0) for part in clock.groups())
         total = 3600.0 * hours + 60.0 * minutes + seconds
-        return Span(total, total, (total - 0.5, total + 0.5))
+        return ValueRange(total, total, (total - 0.5, total + 0.5))
     parts = _DURATION.findall(text.lower())
     if parts and "".join(amount + unit for amount, unit in parts) == text.lower():
         total = sum(float(amount) * _UNITS[unit] for amount, unit in parts)
-        return Span(total, total, (total - 0.5, total + 0.5))
+        return ValueRange(total, total, (total - 0.5, total + 0.5))
     try:
         return number(text)
-    except ValueProblem:
-        raise ValueProblem("takes a time, such as 90 (seconds), 5m, 1h30m or 1:30:00") from None
+    except InvalidValue:
+        raise InvalidValue("takes a time, such as 90 (seconds), 5m, 1h30m or 1:30:00") from None
 
 
-def day(text: str, now: float) -> Span:
+def day(text: str, now: float) -> ValueRange:
     """Parse `today`, `yesterday`, `7d` (days ago), a date, or a date with a time."""
     expected = "takes a day, such as 2026-11-24, 2026-11-24T13:20, today, yesterday or 7d (ago)"
     try:
         begin, length = _begin_and_length(text.lower(), datetime.fromtimestamp(now))
         low, high = begin.timestamp(), (begin + length).timestamp() - 1e-3
     except (ValueError, OverflowError, OSError):
-        raise ValueProblem(expected) from None
-    return Span(low, high, (low, high))
+        raise InvalidValue(expected) from None
+    return ValueRange(low, high, (low, high))
 
 
 def _begin_and_length(text: str, now: datetime) -> tuple[datetime, timedelta]:

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from core.events.emitter import Emit
-from core.events.pacing import gap_in_a_long_run
+from core.events.pacing import event_interval
 from core.events.types import DeviceSample
 
 SAMPLE_SECONDS = 2.0
@@ -69,7 +69,7 @@ class DeviceMonitor:
             except OSError:
                 return  # the engine reports the disk problem itself
             age = time.monotonic() - self._run_began
-            if self._closing.wait(gap_in_a_long_run(self._seconds, age)):
+            if self._closing.wait(event_interval(self._seconds, age)):
                 return
 
     def close(self) -> None:

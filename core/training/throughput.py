@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.events.pacing import PROGRESS_SECONDS, event_interval
 
 
 @dataclass
@@ -52,7 +52,7 @@ class ThroughputMeter:
 
     def due(self, run_seconds: float) -> bool:
         """Return whether progress is due in a run that has trained for `run_seconds`."""
-        gap = gap_in_a_long_run(PROGRESS_SECONDS, run_seconds)
+        gap = event_interval(PROGRESS_SECONDS, run_seconds)
         return self.clock() - self._since >= gap
 
     def take(self) -> "Rates":

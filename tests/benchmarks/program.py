@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.config.load import all_keys
+from core.config.key_docs import all_keys
 from core.events.journal import JournalReader, replay
 from core.events.types import EpochEnded, Progress, Record
 from core.run.folder import RunFolder, run_folders

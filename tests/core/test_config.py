@@ -6,16 +6,8 @@ from pydantic import ValidationError
 
 from core.common.files import write_text_atomically
 from core.common.nested import flatten
-from core.config.load import (
-    ConfigError,
-    all_keys,
-    allowed,
-    config_from_tree,
-    default_value,
-    describe_key,
-    load_config,
-    to_yaml,
-)
+from core.config.key_docs import all_keys, allowed_values, default_value, describe_key
+from core.config.load import ConfigError, config_from_tree, load_config, to_yaml
 from core.config.presets import built_in_names, preset_comment
 from core.config.schema import Config
 
@@ -61,7 +53,7 @@ def test_keys_that_scripts_rely_on_exist(key: str) -> None:
 @pytest.mark.parametrize("key", all_keys())
 def test_every_key_says_what_it_means_and_what_it_takes(key: str) -> None:
     assert len(describe_key(key)) > 10
-    assert allowed(key)
+    assert allowed_values(key)
     assert default_value(key)
 
 

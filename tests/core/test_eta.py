@@ -1,6 +1,6 @@
 import pytest
 
-from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.events.pacing import PROGRESS_SECONDS, event_interval
 from core.events.types import Paused, Resumed
 from core.run.eta import epoch_eta, overdue, phase_eta
 from core.run.state import fold
@@ -65,7 +65,7 @@ def test_a_run_of_a_month_may_be_silent_for_longer() -> None:
     script = Script().prepare().phase("head")
     script.add(Paused(global_step=0), 30 * 86_400).add(Resumed(global_step=0, seconds=1.0))
     state = fold(script.progress("head", 1, 5, 0.7, step_seconds=0.03).records)
-    gap = gap_in_a_long_run(PROGRESS_SECONDS, 30 * 86_400)
+    gap = event_interval(PROGRESS_SECONDS, 30 * 86_400)
     assert gap > 50
     assert not overdue(state, 2 * gap)
     assert overdue(state, 2 * gap + 1)

@@ -203,7 +203,7 @@ def test_an_order_takes_the_place_of_the_one_before(text: str, key: str, down: b
     assert sorted_by(once, sort) == once
     assert sorted_by(sorted_by(once, None), sort) == once
     try:
-        assert parse(once, NOW).sorts == (sort,)
+        assert parse(once, NOW).sort_orders == (sort,)
     except QueryError:
         return
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from core.events.pacing import PROGRESS_SECONDS, gap_in_a_long_run
+from core.events.pacing import PROGRESS_SECONDS, event_interval
 from core.training.stopwatch import Stopwatch
 from core.training.throughput import Rates, ThroughputMeter
 
@@ -92,7 +92,7 @@ def test_progress_is_less_frequent_in_a_long_run() -> None:
 def test_the_number_of_progress_events_is_bounded(days: float, most: int) -> None:
     now, emitted = 0.0, 0
     while now < days * DAY:
-        now += gap_in_a_long_run(PROGRESS_SECONDS, now)
+        now += event_interval(PROGRESS_SECONDS, now)
         emitted += 1
     assert 0.98 * most < emitted <= most
 

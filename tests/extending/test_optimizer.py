@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from core.config.load import ConfigError, allowed, load_config
+from core.config.key_docs import allowed_values
+from core.config.load import ConfigError, load_config
 from core.config.optimizers import OPTIMIZERS, OptimizerEntry
 from core.forecast.forecast import step_bytes
 from core.forecast.model_info import ModelInfo
@@ -26,7 +27,7 @@ def rmsprop(monkeypatch: pytest.MonkeyPatch) -> OptimizerEntry:
 @pytest.mark.usefixtures("rmsprop")
 def test_config_accepts_and_lists_a_new_optimizer() -> None:
     assert load_config("default", OVERRIDES).phases.full.optimizer == "rmsprop"
-    assert allowed(KEY) == "adam or adamw or sgd or rmsprop"
+    assert allowed_values(KEY) == "adam or adamw or sgd or rmsprop"
 
 
 def test_config_rejects_an_optimizer_without_an_entry() -> None:

@@ -12,7 +12,7 @@ def keys(app: bool) -> None:
 
         click.echo(key_bindings_page(), nl=False)
         return
-    from core.config.load import all_keys, allowed, default_value, describe_key
+    from core.config.key_docs import all_keys, allowed_values, default_value, describe_key
 
     for key in all_keys():
-        click.echo(f"{key} = {default_value(key)}\n    {describe_key(key)} ({allowed(key)})")
+        click.echo(f"{key} = {default_value(key)}\n    {describe_key(key)} ({allowed_values(key)})")

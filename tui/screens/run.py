@@ -11,7 +11,8 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from tui.preferences.settings import CHOICES, NOTIFY_DESCRIPTIONS
+from core.run.state import RESUMABLE
+from tui.preferences.settings import allowed_values, NOTIFY_DESCRIPTIONS
 from tui.screens.run_controls import RunControlsScreen
 from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab
@@ -222,7 +223,7 @@ class RunScreen(RunControlsScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action applies now; the footer shows only keys that do."""
         if action == "resume":
-            return self.model.status in ("stopped", "failed", "interrupted")
+            return self.model.status in RESUMABLE
         return super().check_action(action, parameters)
 
     def _why_not_resumed(self) -> str:
@@ -232,7 +233,7 @@ class RunScreen(RunControlsScreen):
 
     def action_notify_setting(self) -> None:
         """Change the notification at the end of a phase to the next choice."""
-        values = CHOICES["notify"]
+        values = allowed_values()["notify"]
         current = host(self).preferences.settings.notify
         following = values[(values.index(current) + 1) % len(values)]
         host(self).set_preference("notify", following)

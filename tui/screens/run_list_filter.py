@@ -60,7 +60,7 @@ class RunFilterScreen(RunActionsScreen):
     @property
     def sort(self) -> "Sort | None":
         """The first sort key; None for the default order, newest first."""
-        sorts = self._query.sorts if self._query else ()
+        sorts = self._query.sort_orders if self._query else ()
         return sorts[0] if sorts else None
 
     def filtered(self, runs: "list[RunSummary]") -> "list[RunSummary]":

@@ -11,7 +11,8 @@ from textual.widgets import Static
 
 from core.common.nested import flatten
 from core.common.text import printable
-from core.config.load import changed_options, describe_key, option_text
+from core.config.key_docs import describe_key
+from core.config.load import changed_options, option_text
 from core.config.schema import Config
 from core.run.state import RunState
 from tui.tabs.base import RunTab
