@@ -1,4 +1,4 @@
-"""Evaluations for tests, from a confusion matrix."""
+"""Validation reports for tests, from a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from core.events.types import Evaluated
 
 
 def evaluated(matrix: Sequence[Sequence[int]], **more: Any) -> Evaluated:
-    """Return the event of a pass with this matrix: rows are true classes."""
+    """Return the event of a validation pass with this confusion matrix (rows: true classes)."""
     size = len(matrix)
     confusions = [
         Confusion(truth, predicted, matrix[truth][predicted])

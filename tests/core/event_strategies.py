@@ -1,4 +1,4 @@
-"""Any event with any values, for properties that must hold whatever a journal holds."""
+"""Hypothesis strategies for events and journals with arbitrary values."""
 
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -44,5 +44,5 @@ events: st.SearchStrategy[Event] = st.one_of(*map(_event, EVENT_TYPES.values()))
 @st.composite
 def journals(draw: st.DrawFn) -> list[Record]:
     times = st.floats(allow_nan=False, allow_infinity=False)
-    made = draw(st.lists(st.tuples(times, events), max_size=25))
-    return [Record(seq, time, event) for seq, (time, event) in enumerate(made, start=1)]
+    drawn = draw(st.lists(st.tuples(times, events), max_size=25))
+    return [Record(seq, time, event) for seq, (time, event) in enumerate(drawn, start=1)]

@@ -1,4 +1,4 @@
-"""Runs on the disk, as far as lists look at them."""
+"""Small run folders for tests of the run list."""
 
 from datetime import datetime
 from pathlib import Path
@@ -81,4 +81,4 @@ def rows_by_id(runs_dir: Path) -> dict[str, RunSummary]:
 
 
 LONG = Preparing(stage="x" * MIN_BYTES)
-"""Enough for one process to keep what it has read for the next."""
+"""An event large enough for a process to cache the journal it has read."""

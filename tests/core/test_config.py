@@ -51,18 +51,18 @@ def test_keys_that_scripts_rely_on_exist(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", all_keys())
-def test_every_key_says_what_it_means_and_what_it_takes(key: str) -> None:
+def test_every_key_documents_meaning_and_allowed_values(key: str) -> None:
     assert len(describe_key(key)) > 10
     assert allowed_values(key)
     assert default_value(key)
 
 
-def test_the_presets_that_the_readme_names_are_there() -> None:
+def test_the_presets_named_in_the_readme_exist() -> None:
     assert {"default", "animals20"} <= set(built_in_names())
 
 
 @pytest.mark.parametrize("name", built_in_names())
-def test_every_preset_is_valid_and_says_whom_it_is_for(name: str) -> None:
+def test_every_preset_is_valid_and_has_a_comment(name: str) -> None:
     load_config(name)
     assert len(preset_comment(name)) > 20
 
@@ -95,7 +95,7 @@ def test_animals20_is_the_notebooks_recipe() -> None:
     assert {key: values[key] for key in expected} == expected
 
 
-def test_layers_go_on_top_of_each_other(tmp_path: Path) -> None:
+def test_overrides_are_applied_on_top_of_presets(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("seed: 1\nname: from file\ndata: {batch_size: 8, val_fraction: 0.3}\n")
     config = load_config(file, ["seed=2", "data.batch_size=16"], {"seed": 3})
@@ -162,12 +162,12 @@ def test_an_override_sets_its_key(override: str, key: str, value: object) -> Non
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_wrong_override_is_refused_in_one_helpful_line(override: str, parts: list[str]) -> None:
+def test_an_invalid_override_is_a_one_line_error(override: str, parts: list[str]) -> None:
     message = refusal(override)
     assert [part for part in parts if part not in message] == []
 
 
-def test_an_empty_model_name_is_refused_with_what_is_allowed() -> None:
+def test_an_empty_model_name_is_refused_with_the_allowed_values() -> None:
     assert "not empty" in refusal(**{"model.name": ""})
 
 
@@ -198,13 +198,13 @@ def test_an_empty_model_name_is_refused_with_what_is_allowed() -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_malformed_file_is_refused_in_one_line(
+def test_a_malformed_file_is_a_one_line_error(
     tmp_path: Path, content: str | bytes, part: str
 ) -> None:
     assert part in refusal_of_file(tmp_path / "c.yaml", content)
 
 
-def test_a_key_given_twice_in_different_groups_is_fine(tmp_path: Path) -> None:
+def test_equal_keys_in_different_groups_are_allowed(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("phases: {head: {lr: 1e-2}, full: {lr: 1e-5}}")
     phases = load_config(file).phases
@@ -217,15 +217,13 @@ def test_a_source_that_is_neither_preset_nor_file_is_refused(source: str) -> Non
         load_config(source)
 
 
-def test_a_mistyped_preset_gets_a_hint() -> None:
+def test_a_mistyped_preset_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="did you mean 'default'"):
         load_config("defualt")
 
 
 @pytest.mark.parametrize("key", ["data.root", "model.weights"])
-def test_paths_come_back_absolute(
-    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_become_absolute(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     values = flatten(load_config(overrides=[f"{key}=photos"]).model_dump())
@@ -234,7 +232,7 @@ def test_paths_come_back_absolute(
     assert values[key] == str(tmp_path / "home" / "photos")
 
 
-def test_a_home_folder_that_nobody_has_is_taken_as_it_is(
+def test_an_unknown_home_folder_is_left_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -254,7 +252,7 @@ def test_a_home_folder_that_nobody_has_is_taken_as_it_is(
         {"seed": 2**63 - 1},
     ],
 )
-def test_the_recorded_yaml_gives_the_same_configuration(
+def test_recorded_yaml_loads_to_an_equal_configuration(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
     config = load_config(values=values)
@@ -263,7 +261,7 @@ def test_the_recorded_yaml_gives_the_same_configuration(
     assert load_config(file) == config
 
 
-def test_a_configuration_cannot_be_changed() -> None:
+def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValidationError):
         Config().data.batch_size = 3
 

@@ -9,7 +9,7 @@ from tests.tui import scripted
 
 @settings(max_examples=200, deadline=None)
 @given(events)
-def test_every_event_has_words_or_none_and_they_are_one_printable_line(event: Event) -> None:
+def test_every_log_message_is_one_printable_line(event: Event) -> None:
     line = describe(event)
     if line:
         assert line.level in ("info", "good", "warning", "error")
@@ -17,13 +17,13 @@ def test_every_event_has_words_or_none_and_they_are_one_printable_line(event: Ev
         assert "\n" not in line.text
 
 
-def said(records: list[Record]) -> list[tuple[str, str]]:
+def messages(records: list[Record]) -> list[tuple[str, str]]:
     lines = [describe(record.event) for record in records]
     return [(line.level, line.text) for line in lines if line]
 
 
-def test_a_run_in_sentences() -> None:
-    lines = said(scripted.finished().records)
+def test_log_messages_of_a_run() -> None:
+    lines = messages(scripted.finished().records)
     assert lines[:4] == [
         ("info", "run 20261124-120000-animals20 started"),
         ("info", "data: 8,069 train and 897 val images in 20 classes"),
@@ -57,7 +57,7 @@ def test_a_failure_is_an_error() -> None:
     assert (line.level, line.text) == ("error", "run failed: disk full")
 
 
-def test_only_checkpoints_that_were_asked_for_are_told() -> None:
+def test_only_manual_checkpoints_are_logged() -> None:
     saved = {"path": "checkpoints/x.pt", "bytes": 350_000_000, "seconds": 0.9, "global_step": 1}
     assert describe(ev.CheckpointSaved(kind="last", **saved)) is None
     line = describe(ev.CheckpointSaved(kind="manual", **saved))
@@ -65,14 +65,14 @@ def test_only_checkpoints_that_were_asked_for_are_told() -> None:
     assert line.text == "checkpoint checkpoints/x.pt, 350 MB in 0.9 s"
 
 
-def test_reasons_have_words() -> None:
+def test_reasons_are_described() -> None:
     assert phase_reason("epochs") == "all epochs done"
     assert phase_reason("\x1b[2J") == r"\x1b[2J"
 
 
 def test_resuming_names_the_checkpoint() -> None:
-    place = {"phase": "full", "epoch": 3, "step": 7, "global_step": 9, "checkpoint": "last.pt"}
-    manual, automatic = (describe(ev.RunResumed(**place, restart=r)) for r in (False, True))
+    position = {"phase": "full", "epoch": 3, "step": 7, "global_step": 9, "checkpoint": "last.pt"}
+    manual, automatic = (describe(ev.RunResumed(**position, restart=r)) for r in (False, True))
     assert manual is not None
     assert manual.text == "resumed from last.pt, full epoch 3, step 7"
     assert automatic is not None

@@ -16,7 +16,7 @@ def filled(values: list[float], limit: int) -> Series:
 
 
 @given(values, st.integers(2, 40))
-def test_it_stays_bounded_and_never_loses_an_extreme(values: list[float], limit: int) -> None:
+def test_a_series_stays_bounded_and_keeps_its_extremes(values: list[float], limit: int) -> None:
     series = filled(values, limit)
     finite = [value for value in values if math.isfinite(value)]
     assert len(series) <= limit
@@ -32,14 +32,14 @@ def test_it_stays_bounded_and_never_loses_an_extreme(values: list[float], limit:
 @given(values, st.integers(2, 40))
 def test_buckets_are_in_order_and_end_with_the_last_point(values: list[float], limit: int) -> None:
     series = filled(values, limit)
-    places = [bucket.x for bucket in series]
-    assert places == sorted(set(places))
+    positions = [bucket.x for bucket in series]
+    assert positions == sorted(set(positions))
     if values:
-        assert places[-1] == len(values) - 1
+        assert positions[-1] == len(values) - 1
 
 
 @given(values, st.integers(2, 40), st.data())
-def test_the_same_points_give_the_same_buckets(
+def test_equal_points_give_equal_buckets(
     values: list[float], limit: int, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(values)))

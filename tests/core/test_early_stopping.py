@@ -22,7 +22,7 @@ def test_an_epoch_improves_only_below_the_best_by_min_delta() -> None:
     assert run(stopping, [0.75]).bad_epochs == 1
 
 
-def test_the_patience_is_used_up_after_that_many_bad_epochs() -> None:
+def test_patience_is_exhausted_after_that_many_bad_epochs() -> None:
     stopping = run(EarlyStopping(patience=3, min_delta=0.0), [1.0, 1.0, 1.0])
     assert not stopping.exhausted
     assert stopping.update(1.0).exhausted
@@ -35,7 +35,7 @@ def test_nan_never_improves() -> None:
 
 
 @pytest.mark.parametrize(("patience", "last"), [(7, 11), (3, 7), (2, 7), (1, 7)])
-def test_the_phase_ends_at_the_earliest_with_the_next_verdict(patience: int, last: int) -> None:
+def test_a_phase_ends_with_the_next_epoch_at_the_earliest(patience: int, last: int) -> None:
     stopping = EarlyStopping(patience=5, min_delta=0.0, best=1.0, bad_epochs=2)
     assert stopping.with_patience(patience).last_epoch(6) == last
 
@@ -46,7 +46,7 @@ def test_a_patience_below_one_is_refused() -> None:
 
 
 @given(losses, st.integers(1, 10), st.integers(0, 30))
-def test_the_last_epoch_is_the_one_a_run_without_improvement_ends_with(
+def test_last_epoch_is_where_a_run_without_improvement_ends(
     losses: list[float], patience: int, done: int
 ) -> None:
     stopping = run(EarlyStopping(patience=patience, min_delta=0.0), losses)

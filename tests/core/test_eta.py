@@ -7,7 +7,7 @@ from core.run.state import fold
 from tests.tui.scripted import Script
 
 
-def test_nothing_is_said_before_it_can_be_known() -> None:
+def test_no_estimate_before_the_first_epoch_is_measured() -> None:
     script = Script()
     for state in (fold(script.records), fold(script.prepare().phase("head").records)):
         assert epoch_eta(state) is None
@@ -20,14 +20,14 @@ def test_few_steps_or_seconds_are_not_trusted(step: int, seconds: float) -> None
     assert epoch_eta(fold(script.records)) is None
 
 
-def test_the_first_epoch_is_judged_by_its_own_steps() -> None:
+def test_the_first_epoch_is_estimated_from_its_own_steps() -> None:
     script = Script().prepare().phase("head").progress("head", 1, 63, 0.7, seconds=63.0)
     state = fold(script.records)
     assert epoch_eta(state) == pytest.approx(126 - 63 + 15)
     assert phase_eta(state) is None
 
 
-def test_later_epochs_are_judged_by_those_before() -> None:
+def test_later_epochs_are_estimated_from_previous_epochs() -> None:
     script = Script().prepare().phase("head", 10).epoch("head", 1, 0.5, 0.6)
     assert phase_eta(fold(script.records)) == pytest.approx(9 * 48.0)
     script.progress("head", 2, 63, 0.7, seconds=20.0)
@@ -36,7 +36,7 @@ def test_later_epochs_are_judged_by_those_before() -> None:
     assert phase_eta(state) == pytest.approx(28.0 + 8 * 48.0)
 
 
-def test_an_epoch_that_takes_longer_than_thought_is_never_negative() -> None:
+def test_an_epoch_slower_than_estimated_has_no_negative_remaining_time() -> None:
     script = Script().prepare().phase("head", 1).epoch("head", 1, 0.5, 0.6)
     script.progress("head", 2, 63, 0.7, seconds=500.0)
     state = fold(script.records)
@@ -44,13 +44,13 @@ def test_an_epoch_that_takes_longer_than_thought_is_never_negative() -> None:
     assert phase_eta(state) == 0.0
 
 
-def test_what_phase_head_took_says_nothing_about_phase_full() -> None:
+def test_phase_full_is_not_estimated_from_phase_head() -> None:
     script = Script().prepare().head(3).phase("full")
     assert phase_eta(fold(script.records)) is None
 
 
 @pytest.mark.parametrize(("step_seconds", "limit"), [(0.03, 15.15), (2.0, 25.0), (600.0, 3015.0)])
-def test_silence_is_judged_by_the_runs_own_pace(step_seconds: float, limit: float) -> None:
+def test_allowed_silence_depends_on_the_step_time(step_seconds: float, limit: float) -> None:
     script = Script().prepare().phase("head")
     assert not overdue(fold(script.records), 1e9)
     script.progress("head", 1, 5, 0.7, step_seconds=step_seconds)

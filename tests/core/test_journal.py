@@ -25,7 +25,7 @@ def same(got: list[Record], expected: list[Record]) -> bool:
     return repr(got) == repr(expected)
 
 
-def test_what_is_written_is_replayed(tmp_path: Path) -> None:
+def test_written_records_are_replayed(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     writer = JournalWriter(path)
     for record in RECORDS:
@@ -36,7 +36,7 @@ def test_what_is_written_is_replayed(tmp_path: Path) -> None:
     assert skipped.count == 0
 
 
-def test_a_line_is_on_its_way_to_the_disk_before_append_returns(tmp_path: Path) -> None:
+def test_a_line_reaches_the_kernel_before_append_returns(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     writer, reader = JournalWriter(path), JournalReader(path)
     for record in RECORDS:
@@ -67,7 +67,7 @@ def test_a_torn_last_line_is_read_once_it_is_complete(tmp_path: Path, cut: int) 
     assert reader.skipped.count == 0
 
 
-def test_a_torn_last_line_is_no_error(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(BYTES[:-5])
     records, skipped = replay(path)
@@ -90,7 +90,7 @@ def test_bounded_reads_give_the_records_of_one_read(
     assert reader.skipped.count == 0
 
 
-def test_a_bounded_read_does_not_read_on(tmp_path: Path) -> None:
+def test_a_bounded_read_stops_at_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(BYTES)
     first = len(RECORDS[0].to_json()) + 1
@@ -109,7 +109,7 @@ def test_a_bounded_read_grows_with_the_file(tmp_path: Path) -> None:
     assert same(records, RECORDS)
 
 
-def test_lines_that_are_no_events_are_skipped_and_counted(tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     lines = BYTES.splitlines(keepends=True)
     lines[1:1] = [b"\n", b"not json\n", b'{"type": "Unknown"}\n', b"\xff\xfe\n", b"  \n"]
@@ -127,7 +127,7 @@ def test_only_the_first_reasons_are_kept(tmp_path: Path) -> None:
     assert (skipped.count, len(skipped.reasons)) == (50, 5)
 
 
-def test_a_line_without_end_is_given_up_and_what_follows_is_read(tmp_path: Path) -> None:
+def test_an_oversized_line_is_skipped_and_later_lines_are_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x" * (9 << 20) + b"\n" + BYTES)
     records, skipped = replay(path)
@@ -136,7 +136,7 @@ def test_a_line_without_end_is_given_up_and_what_follows_is_read(tmp_path: Path)
     assert "longer than" in skipped.reasons[0]
 
 
-def test_a_missing_journal_is_empty_until_it_is_there(tmp_path: Path) -> None:
+def test_a_missing_journal_is_empty_until_it_exists(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     reader = JournalReader(path)
     assert list(reader.read()) == []
@@ -144,12 +144,12 @@ def test_a_missing_journal_is_empty_until_it_is_there(tmp_path: Path) -> None:
     assert same(list(reader.read()), RECORDS)
 
 
-def test_a_journal_that_cannot_be_read_is_the_callers_error(tmp_path: Path) -> None:
+def test_an_unreadable_journal_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         list(JournalReader(tmp_path).read())
 
 
-def test_a_disk_that_fills_up_within_a_line_costs_nothing(
+def test_a_disk_that_fills_up_within_a_line_loses_no_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "events.jsonl"
@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_within_a_line_costs_nothing(
     assert skipped.count == 0
 
 
-def test_a_line_that_a_crash_has_cut_short_spoils_none_after_it(tmp_path: Path) -> None:
+def test_a_line_torn_by_a_crash_does_not_corrupt_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(RECORDS[0].to_json() + "\n" + RECORDS[1].to_json()[:20])
     writer = JournalWriter(path)
@@ -185,7 +185,7 @@ def test_a_line_that_a_crash_has_cut_short_spoils_none_after_it(tmp_path: Path) 
     assert skipped.count == 1
 
 
-def test_the_emitter_numbers_events_and_tells_listeners_and_journal_alike(tmp_path: Path) -> None:
+def test_the_emitter_numbers_events_for_listeners_and_journal(tmp_path: Path) -> None:
     times = count(100)
     emitter = Emitter(clock=lambda: float(next(times)))
     early = emitter.subscribe()

@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "notes.yaml"
 
 
-def test_what_is_added_is_read_again(file: Path) -> None:
+def test_added_notes_are_read_back(file: Path) -> None:
     update_notes(file, name="zebras", tags=("small", "1e-3", "true"))
     update_notes(file, note="  twice\nthe batch ", starred=True)
     assert read_notes(file) == Notes(
@@ -30,7 +30,7 @@ def test_what_is_added_is_read_again(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["notes.yaml"]
 
 
-def test_what_is_taken_away_leaves_an_empty_file(file: Path) -> None:
+def test_removing_all_notes_leaves_an_empty_file(file: Path) -> None:
     update_notes(file, tags=("a",))
     update_notes(file, tags=())
     assert read_notes(file) == Notes()
@@ -56,16 +56,16 @@ def test_what_is_taken_away_leaves_an_empty_file(file: Path) -> None:
         "!!int x",
     ],
 )
-def test_a_damaged_file_is_told_of_and_set_aside_by_the_next_change(file: Path, text: str) -> None:
+def test_a_damaged_file_is_reported_and_renamed_by_the_next_change(file: Path, text: str) -> None:
     file.write_text(text)
-    noted = read_if_changed(file, None)
+    notes = read_if_changed(file, None)
     if len(text) > 65536:
-        assert noted is not None and "not a regular file of at most" in noted.problem
+        assert notes is not None and "not a regular file of at most" in notes.problem
         return
-    assert noted is not None
-    assert noted.problem
-    assert noted.problem.isprintable()
-    assert noted.content == Notes()
+    assert notes is not None
+    assert notes.problem
+    assert notes.problem.isprintable()
+    assert notes.content == Notes()
     assert file.read_text() == text
     update_notes(file, starred=True)
     assert read_notes(file) == Notes(starred=True)
@@ -76,14 +76,14 @@ def test_a_damaged_file_is_told_of_and_set_aside_by_the_next_change(file: Path, 
 
 
 @given(st.binary(max_size=80))
-def test_any_bytes_are_annotations_or_a_problem(
+def test_any_bytes_are_notes_or_a_problem(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     file = tmp_path_factory.mktemp("notes") / "notes.yaml"
     file.write_bytes(data)
-    noted = read_if_changed(file, None)
-    assert noted is not None
-    assert noted.problem.isprintable()
+    notes = read_if_changed(file, None)
+    assert notes is not None
+    assert notes.problem.isprintable()
 
 
 _TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
@@ -99,27 +99,25 @@ _TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
         archived=st.booleans(),
     )
 )
-def test_what_can_be_kept_comes_back_the_same(
-    tmp_path_factory: pytest.TempPathFactory, given_: Notes
-) -> None:
+def test_valid_notes_round_trip(tmp_path_factory: pytest.TempPathFactory, given_: Notes) -> None:
     file = tmp_path_factory.mktemp("notes") / "notes.yaml"
     try:
-        tidy = validated(given_)
+        valid = validated(given_)
     except NotesError as error:
         assert str(error).isprintable()
         return
     update_notes(
         file,
-        name=tidy.name,
-        tags=tidy.tags,
-        note=tidy.note,
-        starred=tidy.starred,
-        archived=tidy.archived,
+        name=valid.name,
+        tags=valid.tags,
+        note=valid.note,
+        starred=valid.starred,
+        archived=valid.archived,
     )
-    assert (read_notes(file) if file.exists() else Notes()) == tidy
+    assert (read_notes(file) if file.exists() else Notes()) == valid
 
 
-def test_limits_are_said() -> None:
+def test_exceeded_limits_are_errors() -> None:
     with pytest.raises(NotesError, match="the name has 201 characters: at most 200"):
         validated(Notes(name="x" * 201))
     with pytest.raises(NotesError, match="51 tags: at most 50"):
@@ -130,7 +128,7 @@ def test_tags_are_words() -> None:
     assert split_tags(" #small, baseline  ##x , # ") == ("small", "baseline", "x")
 
 
-def test_a_file_is_read_again_only_when_it_changed(file: Path) -> None:
+def test_a_file_is_reread_only_after_a_change(file: Path) -> None:
     assert read_if_changed(file, None) is None
     update_notes(file, name="aa")
     first = read_if_changed(file, None)
@@ -143,8 +141,8 @@ def test_a_file_is_read_again_only_when_it_changed(file: Path) -> None:
     assert read_if_changed(file, second) is None
 
 
-def test_a_pipe_in_its_place_keeps_nobody_waiting(file: Path) -> None:
+def test_a_pipe_in_place_of_the_file_does_not_block(file: Path) -> None:
     os.mkfifo(file)
-    noted = read_if_changed(file, None)
-    assert noted is not None
-    assert noted.problem
+    notes = read_if_changed(file, None)
+    assert notes is not None
+    assert notes.problem

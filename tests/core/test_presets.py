@@ -31,14 +31,14 @@ def test_a_saved_preset_is_the_configuration_for_any_folder() -> None:
     file = save_preset("mine", config, "For zebras \x1b[2J.")
     assert preset_names() == [*built_in_names(), "mine"]
     assert preset_comment("mine") == "For zebras \\x1b[2J."
-    back = load_config("mine")
-    assert back.name == "run"
-    assert back.data.root is None
+    loaded = load_config("mine")
+    assert loaded.name == "run"
+    assert loaded.data.root is None
     assert load_config("mine", ["name=zebras"], {"data.root": "/x"}) == config
-    assert "min_delta" not in file.read_text(), "what is as everywhere is not written down"
+    assert "min_delta" not in file.read_text(), "defaults are not saved"
 
 
-def test_a_preset_of_nothing_but_defaults() -> None:
+def test_a_preset_with_defaults_only() -> None:
     save_preset("plain", Config(), "Nothing.")
     assert load_config("plain") == Config()
 
@@ -57,14 +57,14 @@ def test_the_options_copied_from_a_run_reproduce_its_configuration(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", ".hidden", "x/y", "é", "a" * 61, "default"])
-def test_names_that_cannot_be_taken(name: str) -> None:
+def test_invalid_preset_names_are_refused(name: str) -> None:
     assert check_preset_name(name)
     with pytest.raises(PresetError, match="preset"):
         save_preset(name, load_config("default"), "")
     assert preset_names() == built_in_names()
 
 
-def test_a_folder_that_cannot_be_written(folder: Path) -> None:
+def test_a_folder_without_write_permission_is_an_error(folder: Path) -> None:
     folder.write_text("in the way")
     with pytest.raises(PresetError, match=r"presets/mine\.yaml"):
         save_preset("mine", load_config("default"), "")
@@ -83,7 +83,7 @@ def test_a_damaged_preset_is_an_error_that_names_it(folder: Path) -> None:
         assert "cannot be read" in preset_comment(name)
 
 
-def test_animals20_384_differs_in_size_and_in_how_it_computes_alone() -> None:
+def test_animals20_384_differs_only_in_size_and_compute_options() -> None:
     notebook, larger = (
         flatten(load_config(name).model_dump()) for name in ("animals20", "animals20-384")
     )
@@ -98,7 +98,7 @@ def test_animals20_384_differs_in_size_and_in_how_it_computes_alone() -> None:
 
 
 @pytest.mark.parametrize("name", built_in_names())
-def test_no_preset_has_switched_on_what_was_not_measured_to_pay(name: str) -> None:
+def test_no_preset_enables_options_without_measured_benefit(name: str) -> None:
     config = load_config(name)
     off, full = Config().phases, config.phases.full
     assert config.data.balance == "none"
@@ -109,6 +109,6 @@ def test_no_preset_has_switched_on_what_was_not_measured_to_pay(name: str) -> No
 
 
 @pytest.mark.parametrize("name", built_in_names())
-def test_timm_has_the_weights_that_a_preset_wants(name: str) -> None:
+def test_timm_has_the_weights_of_each_preset(name: str) -> None:
     model = load_config(name).model
     assert not model.pretrained or model.name in timm.list_pretrained()

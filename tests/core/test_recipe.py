@@ -1,4 +1,4 @@
-"""The preset `animals20` against the notebook's recipe, written here as a plain loop."""
+"""Compare the preset `animals20` with the notebook's recipe, written as a plain loop."""
 
 from pathlib import Path
 
@@ -19,13 +19,13 @@ TINY = ("model.name=test_convnext", "model.pretrained=false", "data.image_size=3
 
 
 def notebook(config, plan):
-    """Losses of every epoch as (phase, train, val), by the recipe's own numbers."""
+    """Return the losses of every epoch as (phase, train, val), with the notebook's values."""
     torch.manual_seed(0)
     model, _ = build_model(config.model, len(plan.classes), config.seed)
-    about = model_data_config(model)
-    datasets = make_datasets(config, plan, about)
+    data_config = model_data_config(model)
+    datasets = make_datasets(config, plan, data_config)
     train, val = make_loaders(datasets, config.data.step_images, 0, torch.device("cpu"))
-    mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
+    mean, std = (torch.tensor(data_config[name])[:, None, None] for name in ("mean", "std"))
 
     def normalize(images):
         return (images / 255 - mean) / std
@@ -83,13 +83,13 @@ def test_animals20_is_the_notebooks_recipe(tmp_path: Path) -> None:
     plan = plan_data(root, SplitOptions(0.1, 1029))
     assert plan is not None
     expected = notebook(config, plan)
-    told = [e for e in train(config, tmp_path / "runs").events if isinstance(e, EpochEnded)]
-    assert [e.phase for e in told] == [phase for phase, _, _ in expected]
-    assert [e.train_loss for e in told] == pytest.approx([t for _, t, _ in expected], abs=1e-5)
-    assert [e.val_loss for e in told] == pytest.approx([v for _, _, v in expected], abs=1e-5)
+    ended = [e for e in train(config, tmp_path / "runs").events if isinstance(e, EpochEnded)]
+    assert [e.phase for e in ended] == [phase for phase, _, _ in expected]
+    assert [e.train_loss for e in ended] == pytest.approx([t for _, t, _ in expected], abs=1e-5)
+    assert [e.val_loss for e in ended] == pytest.approx([v for _, _, v in expected], abs=1e-5)
 
 
-def test_the_preset_says_what_the_notebook_did() -> None:
+def test_the_preset_states_the_values_of_the_notebook() -> None:
     config = load_config("animals20")
     assert config.model.name == "convnext_base.fb_in22k_ft_in1k_384"
     assert (config.seed, config.clip_grad_norm, config.data.val_fraction) == (1029, 1.0, 0.1)

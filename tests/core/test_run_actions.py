@@ -18,7 +18,7 @@ from core.run.run_list import RunList
 from tests.core.run_kit import FINISHED, HEAD, LONG, STARTED, epoch, make_run, rows_by_id
 
 
-def test_what_a_person_adds_is_in_the_row_at_once(tmp_path: Path) -> None:
+def test_changed_notes_are_in_the_row_at_once(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
     runs = RunList(tmp_path)
     assert runs.refresh()[0].name == "zebras [red]"
@@ -39,7 +39,7 @@ def test_a_row_has_the_recorded_configuration(tmp_path: Path) -> None:
     assert row.config == {"model.name": "convnext_atto"}
 
 
-def test_damaged_notes_are_said_in_the_row(tmp_path: Path) -> None:
+def test_damaged_notes_are_reported_in_the_row(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED)
     folder.notes.write_text("[")
     (row,) = RunList(tmp_path).refresh()
@@ -47,7 +47,7 @@ def test_damaged_notes_are_said_in_the_row(tmp_path: Path) -> None:
     assert "not valid YAML" in row.notes_problem
 
 
-def test_a_deleted_run_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_deleted_run_is_restored_unchanged(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, FINISHED)
     (folder.checkpoints / "best.pt").write_bytes(b"weights")
     before = rows_by_id(tmp_path)
@@ -61,7 +61,7 @@ def test_a_deleted_run_comes_back_as_it_was(tmp_path: Path) -> None:
     assert trashed_runs(tmp_path) == []
 
 
-def test_the_trash_holds_several_runs_of_one_id_and_the_last_comes_first(tmp_path: Path) -> None:
+def test_the_trash_holds_several_runs_of_one_id_last_deleted_first(tmp_path: Path) -> None:
     first = delete(make_run(tmp_path, STARTED))
     os.utime(first.path, (1, 1))
     second = delete(make_run(tmp_path, STARTED))
@@ -72,7 +72,7 @@ def test_the_trash_holds_several_runs_of_one_id_and_the_last_comes_first(tmp_pat
         restore(first)
 
 
-def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
+def test_a_running_run_is_not_deleted(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED)
     lock = RunLock(folder)
     with pytest.raises(ActionError, match=f"in use by process {os.getpid()} on .*: stop it first"):
@@ -81,7 +81,7 @@ def test_a_run_that_trains_is_not_deleted(tmp_path: Path) -> None:
     delete(folder)
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ActionError, match=r"can't write to .*gone: No such file"):
         change_notes(RunFolder(tmp_path / "gone"), starred=True)
     with pytest.raises(ActionError, match=r"can't move .*gone: No such file"):

@@ -58,7 +58,7 @@ def test_the_next_process_reads_only_the_journals_that_have_changed(
     assert sorted(journals_read) == sorted([first.id, second.id])
 
 
-def test_a_kept_row_tells_nothing_of_the_engine_or_of_where_the_runs_were(
+def test_cached_rows_contain_neither_lock_state_nor_location(
     tmp_path: Path, journals_read: list[str]
 ) -> None:
     folder = make_run(tmp_path / "runs", STARTED, HEAD, epoch(1), LONG)
@@ -75,7 +75,7 @@ def test_a_kept_row_tells_nothing_of_the_engine_or_of_where_the_runs_were(
     lock.release()
 
 
-def test_a_deleted_run_is_forgotten_and_its_name_says_nothing_of_a_new_one(tmp_path: Path) -> None:
+def test_a_deleted_run_is_dropped_and_its_id_can_be_reused(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG)
     other = make_run(tmp_path, STARTED, LONG, name="other")
     RunList(tmp_path).refresh()
@@ -85,13 +85,13 @@ def test_a_deleted_run_is_forgotten_and_its_name_says_nothing_of_a_new_one(tmp_p
     assert rows_by_id(tmp_path)[folder.id].status == "finished"
 
 
-def test_a_list_that_is_quickly_read_is_not_kept(tmp_path: Path) -> None:
+def test_a_list_that_is_fast_to_read_is_not_cached(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1))
     RunList(tmp_path).refresh()
     assert list(tmp_path.iterdir()) == [folder.path]
 
 
-def test_rows_of_a_list_that_someone_else_has_made_are_shown_safely(tmp_path: Path) -> None:
+def test_rows_of_a_foreign_cache_file_are_shown_safely(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
     RunList(tmp_path).refresh()
     (file,) = (path for path in tmp_path.iterdir() if path != folder.path)
@@ -108,7 +108,7 @@ def test_rows_of_a_list_that_someone_else_has_made_are_shown_safely(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda text: text[: len(text) // 2],
         lambda text: "[" * 100_000,
@@ -120,18 +120,18 @@ def test_rows_of_a_list_that_someone_else_has_made_are_shown_safely(tmp_path: Pa
     ],
 )
 def test_a_damaged_list_is_ignored(
-    tmp_path: Path, spoil: Callable[[str], str], journals_read: list[str]
+    tmp_path: Path, damage: Callable[[str], str], journals_read: list[str]
 ) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
     before = RunList(tmp_path).refresh()
     (file,) = (path for path in tmp_path.iterdir() if path != folder.path)
-    file.write_text(spoil(file.read_text()))
+    file.write_text(damage(file.read_text()))
     journals_read.clear()
     assert RunList(tmp_path).refresh() == before
     assert journals_read == [folder.id]
 
 
-def test_where_nothing_can_be_written_the_list_is_the_same(
+def test_without_write_permission_the_list_is_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG, FINISHED)
@@ -146,10 +146,10 @@ def test_where_nothing_can_be_written_the_list_is_the_same(
     assert sorted(folder.path.iterdir()) == before
 
 
-def test_a_long_run_that_goes_on_is_read_from_its_bookmark(tmp_path: Path) -> None:
+def test_a_long_running_run_is_read_from_its_snapshot(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), LONG)
     RunList(tmp_path).refresh()
-    # What was read already is overwritten, but for its ends.
+    # Lines that were read are overwritten, except at both ends.
     text = folder.journal.read_bytes()
     folder.journal.write_bytes(text[:4096] + b" " * (len(text) - 8192) + text[-4096:])
     write(folder, epoch(2), first=5)

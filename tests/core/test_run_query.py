@@ -128,12 +128,12 @@ def found(text: str) -> list[str]:
         ("sort:status sort:-loss", "cats birds old"),
     ],
 )
-def test_what_a_query_finds(text: str, ids: str) -> None:
+def test_a_query_finds_the_matching_runs(text: str, ids: str) -> None:
     assert " ".join(found(text)) == ids
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("colour:red", "colour:red: unknown key 'colour'; known are status"),
         ("statu:finished", "did you mean status?"),
@@ -155,17 +155,17 @@ def test_what_a_query_finds(text: str, ids: str) -> None:
         ("x\x1b[2J:1", r"x\x1b[2J:1"),
     ],
 )
-def test_an_error_names_the_piece_and_what_was_expected(text: str, said: str) -> None:
+def test_an_error_names_the_term_and_the_expectation(text: str, expected: str) -> None:
     if "\x1b" in text:
-        assert parse(text, NOW).apply(ALL) == []  # no key: a word like any other
+        assert parse(text, NOW).apply(ALL) == []  # not a key: a plain word
         return
     with pytest.raises(QueryError) as caught:
         parse(text, NOW)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert str(caught.value).isprintable()
 
 
-_PIECES = st.one_of(
+_TERMS = st.one_of(
     st.text(max_size=12),
     st.builds(
         "{}{}{}{}".format,
@@ -184,8 +184,8 @@ _PIECES = st.one_of(
 )
 
 
-@given(st.lists(_PIECES, max_size=4).map(" ".join))
-def test_any_text_is_a_query_or_an_error_of_its_own(text: str) -> None:
+@given(st.lists(_TERMS, max_size=4).map(" ".join))
+def test_any_text_is_a_query_or_a_query_error(text: str) -> None:
     try:
         query = parse(text, NOW)
     except QueryError as error:
@@ -196,8 +196,8 @@ def test_any_text_is_a_query_or_an_error_of_its_own(text: str) -> None:
     assert query.apply(kept) == kept
 
 
-@given(st.lists(_PIECES, max_size=4).map(" ".join), st.sampled_from(SORTS), st.booleans())
-def test_an_order_takes_the_place_of_the_one_before(text: str, key: str, down: bool) -> None:
+@given(st.lists(_TERMS, max_size=4).map(" ".join), st.sampled_from(SORTS), st.booleans())
+def test_a_new_sort_order_replaces_the_old_one(text: str, key: str, down: bool) -> None:
     sort = Sort(key, down)
     once = sorted_by(text, sort)
     assert sorted_by(once, sort) == once
@@ -208,5 +208,5 @@ def test_an_order_takes_the_place_of_the_one_before(text: str, key: str, down: b
         return
 
 
-def test_the_empty_query_hides_what_is_archived() -> None:
+def test_the_empty_query_hides_archived_runs() -> None:
     assert HIDDEN not in Query().apply(ALL)

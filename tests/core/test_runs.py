@@ -25,18 +25,18 @@ def test_a_run_gets_a_folder_named_by_time_and_name(tmp_path: Path) -> None:
     assert list(folder.path.iterdir()) == [folder.checkpoints]
 
 
-def test_runs_of_the_same_second_and_name_get_different_folders(tmp_path: Path) -> None:
+def test_runs_with_equal_second_and_name_get_different_folders(tmp_path: Path) -> None:
     ids = [create_run(tmp_path, "a", NOW).id for _ in range(3)]
     assert ids == ["20261105-140211-a", "20261105-140211-a-2", "20261105-140211-a-3"]
 
 
 @pytest.mark.parametrize(
-    "place", ["file", "file/below", "x" * 300], ids=lambda name: repr(name)[:20]
+    "name", ["file", "file/below", "x" * 300], ids=lambda text: repr(text)[:20]
 )
-def test_a_place_where_nothing_can_be_made_is_an_os_error(tmp_path: Path, place: str) -> None:
+def test_a_directory_that_cannot_be_created_is_an_os_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):
-        create_run(tmp_path / place, "a", NOW)
+        create_run(tmp_path / name, "a", NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -52,7 +52,7 @@ def test_a_lock_is_seen_while_it_is_held(tmp_path: Path) -> None:
     assert not is_locked(folder)
 
 
-def test_looking_at_a_lock_does_not_take_it(tmp_path: Path) -> None:
+def test_testing_a_lock_does_not_take_it(tmp_path: Path) -> None:
     folder = create_run(tmp_path, "a", NOW)
     RunLock(folder).release()
     assert not is_locked(folder)
@@ -87,7 +87,7 @@ def holder(tmp_path: Path) -> Iterator[tuple[RunFolder, subprocess.Popen[bytes]]
         child.kill()
 
 
-def test_a_run_of_another_process_is_running_until_that_is_killed(
+def test_a_run_of_another_process_is_running_until_the_process_is_killed(
     holder: tuple[RunFolder, subprocess.Popen[bytes]],
 ) -> None:
     folder, child = holder
@@ -102,7 +102,7 @@ def test_a_run_of_another_process_is_running_until_that_is_killed(
     RunLock(folder).release()
 
 
-def test_a_row_tells_of_a_finished_run(tmp_path: Path) -> None:
+def test_the_row_of_a_finished_run(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1), epoch(2, 0.7, best=False), FINISHED)
     assert only_row(tmp_path) == RunSummary(
         id=folder.id,
@@ -132,12 +132,12 @@ def test_a_journal_without_an_event_is_an_interrupted_run(tmp_path: Path, lines:
     assert row.skipped_lines == (lines == "not json\n")
 
 
-def test_a_model_that_is_no_mapping_is_no_error(tmp_path: Path) -> None:
+def test_a_recorded_model_that_is_not_a_mapping_is_not_an_error(tmp_path: Path) -> None:
     make_run(tmp_path, RunStarted(run_id="x", name="n", config={"model": 3, "phases": [1]}))
     assert only_row(tmp_path).model == ""
 
 
-def test_rows_are_strict_json_whatever_is_in_them(tmp_path: Path) -> None:
+def test_rows_are_strict_json_for_any_content(tmp_path: Path) -> None:
     odd = RunStarted(run_id="x", name="caf\udce9\n", config={})
     losses = [float("nan"), float("inf"), float("-inf"), 0.5]
     epochs = [epoch(number, loss) for number, loss in enumerate(losses[:3], 1)]
@@ -149,7 +149,7 @@ def test_rows_are_strict_json_whatever_is_in_them(tmp_path: Path) -> None:
     assert parsed["name"] == "caf\udce9\n"
 
 
-def test_newest_runs_come_first_and_other_folders_are_none(tmp_path: Path) -> None:
+def test_newest_runs_come_first_and_other_folders_are_skipped(tmp_path: Path) -> None:
     for name in ("20250101-000000-old", "20260101-000000-new", "20260101-000000-new-2"):
         folder = RunFolder(tmp_path / name)
         folder.path.mkdir()
@@ -160,17 +160,17 @@ def test_newest_runs_come_first_and_other_folders_are_none(tmp_path: Path) -> No
     assert names == ["20260101-000000-new-2", "20260101-000000-new", "20250101-000000-old"]
 
 
-def test_a_runs_directory_that_is_not_there_has_no_runs(tmp_path: Path) -> None:
+def test_a_missing_runs_directory_has_no_runs(tmp_path: Path) -> None:
     assert RunList(tmp_path / "none").refresh() == []
     (tmp_path / "file").write_text("x")
     assert RunList(tmp_path / "file").refresh() == []
 
 
-def test_refreshing_reads_only_what_is_new(tmp_path: Path) -> None:
+def test_refreshing_reads_only_new_records(tmp_path: Path) -> None:
     folder = make_run(tmp_path, STARTED, HEAD, epoch(1))
     runs = RunList(tmp_path)
     assert [row.epochs["head"] for row in runs.refresh()] == [1]
-    # What was read already is overwritten: reading it again would lose the first epoch.
+    # Lines that were read are overwritten: reading it again would lose the first epoch.
     size = folder.journal.stat().st_size
     folder.journal.write_bytes(b"\n" * size)
     write(folder, epoch(2), FINISHED, first=4)
@@ -179,7 +179,7 @@ def test_refreshing_reads_only_what_is_new(tmp_path: Path) -> None:
     assert runs.refresh() == [row]
 
 
-def test_runs_appear_and_go_between_refreshes(tmp_path: Path) -> None:
+def test_runs_appear_and_disappear_between_refreshes(tmp_path: Path) -> None:
     runs = RunList(tmp_path)
     assert runs.refresh() == []
     first, second = make_run(tmp_path, STARTED), make_run(tmp_path, STARTED)
@@ -188,7 +188,7 @@ def test_runs_appear_and_go_between_refreshes(tmp_path: Path) -> None:
     assert [row.id for row in runs.refresh()] == [first.id]
 
 
-def test_a_run_that_cannot_be_read_is_a_row_that_says_why(
+def test_an_unreadable_run_is_a_row_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_run(tmp_path, STARTED, FINISHED, name="good")
@@ -207,7 +207,7 @@ def test_a_run_that_cannot_be_read_is_a_row_that_says_why(
     json.dumps(rows[bad.id].to_dict(), allow_nan=False)
 
 
-def test_a_folder_that_cannot_be_looked_into_hides_no_other_run(
+def test_an_unreadable_folder_hides_no_other_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = make_run(tmp_path, STARTED, FINISHED, name="good")

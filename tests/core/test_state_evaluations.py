@@ -14,7 +14,7 @@ def resumed(script: Script, at: int, phase: str = "head", step: int = 0) -> Scri
     return script.add(event)
 
 
-def where(state: RunState) -> list[int | None]:
+def shown_epochs(state: RunState) -> list[int | None]:
     found = (state.evaluations.latest, state.evaluations.before, state.evaluations.best)
     return [e.epoch if e else None for e in found]
 
@@ -26,29 +26,29 @@ def three_epochs() -> Script:
     return epoch(script, 3, 0.7, bad=1)
 
 
-def test_the_latest_the_one_before_and_the_best_are_kept() -> None:
+def test_latest_previous_and_best_reports_are_kept() -> None:
     script = three_epochs()
-    assert where(fold(script.records)) == [3, 2, 2]
-    assert where(fold(script.records[:-1])) == [2, 1, 2]
-    assert where(fold([])) == [None, None, None]
+    assert shown_epochs(fold(script.records)) == [3, 2, 2]
+    assert shown_epochs(fold(script.records[:-1])) == [2, 1, 2]
+    assert shown_epochs(fold([])) == [None, None, None]
 
 
-def test_a_best_epoch_that_was_not_evaluated_yet_has_no_evaluation() -> None:
+def test_a_best_epoch_without_a_report_yet_has_none() -> None:
     script = three_epochs().epoch("head", 4, 0.1, 0.9)
-    assert where(fold(script.records)) == [3, 2, None]
+    assert shown_epochs(fold(script.records)) == [3, 2, None]
 
 
-def test_the_same_epoch_evaluated_again_is_no_other_one() -> None:
+def test_a_second_report_of_an_epoch_replaces_the_first() -> None:
     script = three_epochs().add(evaluated([[3, 1], [0, 3]], epoch=3))
-    assert where(fold(script.records)) == [3, 2, 2]
+    assert shown_epochs(fold(script.records)) == [3, 2, 2]
 
 
-def test_what_a_resume_undoes_is_forgotten() -> None:
-    assert where(fold(resumed(three_epochs(), 4).records)) == [3, 2, 2]
-    assert where(fold(resumed(three_epochs(), 3).records)) == [2, None, 2]
-    assert where(fold(resumed(three_epochs(), 2).records)) == [None, None, None]
+def test_reports_undone_by_a_resume_are_dropped() -> None:
+    assert shown_epochs(fold(resumed(three_epochs(), 4).records)) == [3, 2, 2]
+    assert shown_epochs(fold(resumed(three_epochs(), 3).records)) == [2, None, 2]
+    assert shown_epochs(fold(resumed(three_epochs(), 2).records)) == [None, None, None]
     best_again = epoch(resumed(three_epochs(), 3), 3, 0.9)
-    assert where(fold(best_again.records)) == [3, 2, 3]
+    assert shown_epochs(fold(best_again.records)) == [3, 2, 3]
 
 
 def samples(phase: str) -> ev.SamplesSaved:
@@ -63,7 +63,7 @@ def samples(phase: str) -> ev.SamplesSaved:
     )
 
 
-def test_samples_stand_until_their_phase_begins_anew() -> None:
+def test_samples_are_kept_until_their_phase_restarts() -> None:
     script = Script().prepare().phase("head").add(samples("head"))
     epoch(script, 1, 0.5)
     script.phase("full").add(samples("full"))
