@@ -7,7 +7,7 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
-from tui.preferences.settings import CHOICES, DESCRIPTIONS
+from tui.preferences.settings import DESCRIPTIONS, allowed_values
 from tui.widgets.host import host
 
 
@@ -30,7 +30,7 @@ def palette_commands(app: App[Any], screen: Screen[object]) -> Iterator[SystemCo
     yield _app_command(app, "change_theme", "Theme: Choose other colors")
     yield _app_command(app, "save_screenshot", "Screenshot: Save this screen as SVG")
     set_preference = host(screen).set_preference
-    for name, values in CHOICES.items():
+    for name, values in allowed_values().items():
         for value in values:
             yield SystemCommand(
                 f"Set {name} = {value}", DESCRIPTIONS[name], partial(set_preference, name, value)

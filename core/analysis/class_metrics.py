@@ -1,7 +1,7 @@
-"""What an evaluation says of each class: pure functions of an `Evaluated` event.
+"""Per-class metrics, confusion matrix and calibration of an `Evaluated` event.
 
-Whatever lists a damaged journal holds, they give figures and never fail: counts that can't be are
-taken for the nearest that can, labels without a class are left out.
+They never fail, whatever lists a damaged journal holds: impossible counts are clipped to the
+nearest possible ones, labels without a class are left out.
 """
 
 import math
@@ -12,39 +12,39 @@ from functools import cached_property
 from core.events.evaluation_parts import CalibrationBin
 from core.events.types import Evaluated
 
-_LARGEST = 1 << 53
+_MAX_COUNT = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """How well one class is told from the others; NaN where there is nothing to count."""
+    """Metrics of one class; NaN where there is nothing to count."""
 
     label: int
     name: str
     support: int
-    """Validation pictures of the class."""
+    """Validation images of the class."""
     predicted: int
     precision: float
-    """Share of the pictures taken for this class that are of it."""
+    """Fraction of the images predicted as this class that belong to it."""
     recall: float
-    """Share of the class's pictures that were taken for it."""
+    """Fraction of the class's images that were predicted as it."""
     f1: float
 
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """Pictures of one class that were taken for another."""
+    """Images of one class that were predicted as another."""
 
     truth: int
     predicted: int
     count: int
     share: float
-    """Of the true class's pictures; NaN where none is known."""
+    """Fraction of the true class's images; NaN if their number is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
-    """One bar: how confident the predictions in a range were, and how often they were right."""
+class CalibrationBar:
+    """Mean confidence and accuracy of the predictions in one range of confidence, low to high."""
 
     low: float
     high: float
@@ -53,27 +53,27 @@ class Reliability:
     accuracy: float
 
 
-class Evaluation:
-    """The figures of one validation pass, by class."""
+class ClassificationReport:
+    """Metrics of one validation pass, by class."""
 
     def __init__(self, event: Evaluated, classes: Sequence[str]) -> None:
-        """`classes` are the names by label; a class without one gets its number."""
+        """`classes` are the names by label; a class without a name gets its number."""
         self.event = event
         self._classes = classes
         self.size = len(event.support)
         """Number of classes."""
 
     def name(self, label: int) -> str:
-        """Return a class's name as it is, not yet fit for a terminal."""
+        """Return a class name, not yet escaped for a terminal."""
         known = self._classes[label] if 0 <= label < len(self._classes) else ""
         return known or f"class {label}"
 
     @cached_property
     def rows(self) -> list[ClassRow]:
-        """All classes, in the order of their labels."""
-        return [self._row(label) for label in range(self.size)]
+        """Return the metrics of all classes, in the order of their labels."""
+        return [self._class_row(label) for label in range(self.size)]
 
-    def _row(self, label: int) -> ClassRow:
+    def _class_row(self, label: int) -> ClassRow:
         support, predicted = self._support(label), _count(self.event.predicted, label)
         correct = min(support, predicted, _count(self.event.correct, label))
         return ClassRow(
@@ -81,9 +81,9 @@ class Evaluation:
             name=self.name(label),
             support=support,
             predicted=predicted,
-            precision=_share(correct, predicted),
-            recall=_share(correct, support),
-            f1=_share(2 * correct, support + predicted),
+            precision=_fraction(correct, predicted),
+            recall=_fraction(correct, support),
+            f1=_fraction(2 * correct, support + predicted),
         )
 
     def _support(self, label: int) -> int:
@@ -91,30 +91,31 @@ class Evaluation:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of the classes that have validation pictures; NaN without any."""
+        """Return the mean F1 of the classes that have validation images; NaN without any."""
         known = [row.f1 for row in self.rows if row.support]
         return sum(known) / len(known) if known else math.nan
 
     @property
-    def pictures(self) -> int:
-        """Validation pictures that were evaluated."""
+    def images(self) -> int:
+        """Return the number of validation images that were evaluated."""
         return sum(row.support for row in self.rows)
 
     @cached_property
     def pairs(self) -> list[ConfusedPair]:
-        """Pairs of classes that are confused, by the share of the true class's pictures, the
-        largest first."""
+        """Return the confused pairs of classes, largest fraction of the true class first."""
         pairs = [
-            ConfusedPair(truth, predicted, count, _share(count, self._support(truth)))
+            ConfusedPair(truth, predicted, count, _fraction(count, self._support(truth)))
             for (truth, predicted), count in self.cells.items()
             if truth != predicted
         ]
-        # A share of one picture in one says less than 14 in 100: by count among equals.
-        return sorted(pairs, key=lambda p: (-_number(p.share), -p.count, p.truth, p.predicted))
+        # One image of one says less than 14 of 14: among equal fractions by count.
+        return sorted(
+            pairs, key=lambda p: (-_finite_or_lowest(p.share), -p.count, p.truth, p.predicted)
+        )
 
     @cached_property
     def cells(self) -> Mapping[tuple[int, int], int]:
-        """The confusion matrix without its zeros: (truth, predicted) to pictures."""
+        """Return the confusion matrix without its zeros: (truth, predicted) to number of images."""
         cells = {
             (row.label, row.label): correct
             for row in self.rows
@@ -123,17 +124,16 @@ class Evaluation:
         for truth, predicted, count in self.event.confusions:
             inside = 0 <= truth < self.size and 0 <= predicted < self.size
             if inside and truth != predicted and count > 0:
-                cells[truth, predicted] = min(count, _LARGEST)
+                cells[truth, predicted] = min(count, _MAX_COUNT)
         return cells
 
     def share(self, truth: int, predicted: int) -> float:
-        """Return what share of a class's pictures was taken for another or for itself; NaN for a
-        class without pictures."""
-        return _share(self.cells.get((truth, predicted), 0), self._support(truth))
+        """Return the fraction of a class's images predicted as a class; NaN without images."""
+        return _fraction(self.cells.get((truth, predicted), 0), self._support(truth))
 
     @cached_property
     def by_confusion(self) -> list[int]:
-        """Labels, those of the worst pairs first and beside each other, then by F1."""
+        """Return the labels: those of the most confused pairs first, adjacent; then by F1."""
         order = {label: None for pair in self.pairs for label in (pair.truth, pair.predicted)}
         rest = [row for row in self.rows if row.label not in order]
         rest.sort(key=lambda row: (math.isnan(row.f1), row.f1, row.label))
@@ -141,20 +141,22 @@ class Evaluation:
 
     @cached_property
     def by_name(self) -> list[int]:
-        """Labels in the order of the classes' names."""
+        """Return the labels in the order of the class names."""
         return sorted(range(self.size), key=lambda label: (self.name(label).casefold(), label))
 
     @cached_property
-    def reliability(self) -> list[Reliability]:
-        """The bins of confidence as bars; an empty one has NaN for its figures."""
+    def reliability(self) -> list[CalibrationBar]:
+        """Return the bars of the reliability diagram; an empty one has NaN."""
         bins = self.event.calibration
         return [_bar(item, number, len(bins)) for number, item in enumerate(bins)]
 
     @property
     def calibration_error(self) -> float:
-        """The expected calibration error: the mean gap between confidence and accuracy over bins
-        of equal width, weighted by pictures (Guo et al., On Calibration of Modern Neural
-        Networks, 2017). NaN without pictures."""
+        """Return the expected calibration error; NaN without images.
+
+        It is the mean gap between confidence and accuracy over bins of equal width, weighted by
+        their images (Guo et al., On Calibration of Modern Neural Networks, 2017).
+        """
         filled = [bar for bar in self.reliability if bar.count]
         total = sum(bar.count for bar in filled)
         if not total:
@@ -162,25 +164,25 @@ class Evaluation:
         return sum(bar.count / total * abs(bar.accuracy - bar.confidence) for bar in filled)
 
 
-def _bar(item: CalibrationBin, number: int, bins: int) -> Reliability:
-    count = min(max(0, item.pictures), _LARGEST)
+def _bar(item: CalibrationBin, number: int, bins: int) -> CalibrationBar:
+    count = min(max(0, item.pictures), _MAX_COUNT)
     confidence = item.confidence if math.isfinite(item.confidence) else 0.0
-    return Reliability(
+    return CalibrationBar(
         low=number / bins,
         high=(number + 1) / bins,
         count=count,
         confidence=min(1.0, max(0.0, confidence / count)) if count else math.nan,
-        accuracy=_share(min(count, max(0, item.correct)), count),
+        accuracy=_fraction(min(count, max(0, item.correct)), count),
     )
 
 
 def _count(counts: Sequence[int], label: int) -> int:
-    return min(max(0, counts[label]), _LARGEST) if label < len(counts) else 0
+    return min(max(0, counts[label]), _MAX_COUNT) if label < len(counts) else 0
 
 
-def _share(part: int, whole: int) -> float:
+def _fraction(part: int, whole: int) -> float:
     return min(1.0, part / whole) if whole else math.nan
 
 
-def _number(value: float) -> float:
+def _finite_or_lowest(value: float) -> float:
     return value if math.isfinite(value) else -1.0

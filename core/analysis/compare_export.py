@@ -1,66 +1,87 @@
-"""A comparison for other programs: the table and the curves as CSV, all of it as plain values."""
+"""Export of a comparison: its table and curves as CSV, the table as plain values for JSON."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from core.analysis.compare import ComparedRun, Row, differences, results
+from core.analysis.compare import ComparedRun, ComparisonRow, config_differences, results
+from core.run.figures import FIGURES, EpochValue
+from core.run.state_parts import EpochPoint
 
-_COLUMNS = (
+_POSITION_COLUMNS = (
     *("letter", "run", "name", "phase", "epoch", "epoch_of_run", "global_step"),
     *("training_seconds", "epochs_from_unfreeze"),
-    *("train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "lr", "images_per_second"),
 )
-_OF_RESULT = _COLUMNS[9:]
 
 
 def table_csv(runs: Sequence[ComparedRun]) -> str:
-    """Return the table: a line a figure, then a line a configuration key, a column a run.
+    """Return the table as CSV: a column per run, a row per result, then one per config key.
 
-    Figures are plain numbers: accuracies from 0 to 1, times in seconds.
+    Results are plain numbers: accuracies from 0 to 1, times in seconds.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "key", "goal", "winner", *(run.id for run in runs)])
-    writer.writerow(["run", "name", "", "", *(run.name for run in runs)])
-    writer.writerow(["run", "status", "", "", *(run.status for run in runs)])
-    for row in results(runs):
-        values = ["" if value is None else value for value in row.values]
-        writer.writerow(["result", row.key, row.goal, _winner(row, runs), *values])
-    for row in differences(runs):
-        writer.writerow(["config", row.key, "", "", *row.texts])
-    return text.getvalue()
+    rows: list[Sequence[object]] = [
+        ["kind", "key", "goal", "winner", *(run.id for run in runs)],
+        ["run", "name", "", "", *(run.name for run in runs)],
+        ["run", "status", "", "", *(run.status for run in runs)],
+    ]
+    rows += [
+        ["result", row.key, row.goal, " ".join(_winners(row, runs)), *row.values]
+        for row in results(runs)
+    ]
+    rows += [["config", row.key, "", "", *row.texts] for row in config_differences(runs)]
+    return _csv(rows)
 
 
-def _winner(row: Row, runs: Sequence[ComparedRun]) -> str:
-    return " ".join(run.id for run, won in zip(runs, row.winners, strict=True) if won)
+def _winners(row: ComparisonRow, runs: Sequence[ComparedRun]) -> list[str]:
+    return [run.id for run, won in zip(runs, row.winners, strict=True) if won]
 
 
 def curves_csv(runs: Sequence[ComparedRun]) -> str:
-    """Return the curves: a line an epoch of a run, with every x axis and every figure."""
+    """Return the curves as CSV: a row per epoch of a run, with every x axis and every figure."""
+    values = _epoch_values()
+    header = [*_POSITION_COLUMNS, *(value.column for value in values)]
+    return _csv([header, *(row for run in runs for row in _epoch_rows(run, values))])
+
+
+def _epoch_values() -> list[EpochValue]:
+    """Return the values in the order of their columns: the pairs of train and val figures first."""
+    pairs = [figure for figure in FIGURES.values() if figure.val]
+    rest = [figure for figure in FIGURES.values() if not figure.val]
+    values = [
+        *(figure.train for figure in pairs),
+        *(figure.val for figure in pairs),
+        *(figure.train for figure in rest),
+    ]
+    return [value for value in values if value]
+
+
+def _epoch_rows(run: ComparedRun, values: Sequence[EpochValue]) -> Iterator[Sequence[object]]:
+    seconds = 0.0
+    for point in run.epochs:
+        seconds += point.result.seconds
+        yield [*_position(run, point, seconds), *(value.read(point.result) for value in values)]
+
+
+def _position(run: ComparedRun, point: EpochPoint, seconds: float) -> Sequence[object]:
+    result = point.result
+    from_unfreeze = None if run.unfreeze is None else point.x - run.unfreeze
+    return [
+        *(run.letter, run.id, run.name, result.phase, result.epoch, point.x),
+        *(result.global_step, seconds, from_unfreeze),
+    ]
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    # Not pandas: it writes the same cell for NaN and for None.
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for run in runs:
-        seconds = 0.0
-        for point in run.epochs:
-            result = point.result
-            seconds += result.seconds
-            unfrozen = "" if run.unfreeze is None else point.x - run.unfreeze
-            writer.writerow(
-                [
-                    *(run.letter, run.id, run.name, result.phase, result.epoch, point.x),
-                    *(result.global_step, seconds, unfrozen),
-                    *(getattr(result, name) for name in _OF_RESULT),
-                ]
-            )
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def to_plain(runs: Sequence[ComparedRun]) -> dict[str, Any]:
-    """Return the table as plain values; numbers that are not finite become text."""
+    """Return the table as plain values; non-finite numbers become text."""
     return {
         "runs": [
             {
@@ -77,11 +98,11 @@ def to_plain(runs: Sequence[ComparedRun]) -> dict[str, Any]:
                 "key": row.key,
                 "goal": row.goal,
                 "values": [_plain(value) for value in row.values],
-                "winners": [run.id for run, won in zip(runs, row.winners, strict=True) if won],
+                "winners": _winners(row, runs),
             }
             for row in results(runs)
         ],
-        "config": {row.key: list(row.texts) for row in differences(runs)},
+        "config": {row.key: list(row.texts) for row in config_differences(runs)},
     }
 
 

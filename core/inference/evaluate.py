@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.common.text import printable
 from core.events.types import Evaluated
 from core.inference.bootstrap import (
@@ -125,7 +125,7 @@ def _result(
         intervals=confidence_intervals(results),
         labels=results.labels.tolist(),
         predicted=results.predicted.tolist(),
-        evaluation=Evaluation(plain.event(), predictor.classes),
+        evaluation=ClassificationReport(plain.event(), predictor.classes),
         tta=_compare(tta[0], results, tta[1].per_image()) if tta else None,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.common.codec import to_jsonable
 
 MAX_MATRIX_CLASSES = 1000
@@ -48,7 +48,7 @@ class EvaluationResult:
     """True class of each image."""
     predicted: Sequence[int]
     """Predicted class of each image."""
-    evaluation: Evaluation
+    evaluation: ClassificationReport
     """Metrics per class; the mistakes of its event have the paths of the most confident errors."""
     tta: TtaResult | None = None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from core.analysis.class_metrics import ClassRow, Reliability
+from core.analysis.class_metrics import ClassRow, CalibrationBar
 from core.common.format import counted
 from core.common.text import printable
 from core.events.evaluation_parts import Mistake
@@ -142,7 +142,7 @@ def _classes(rows: Sequence[ClassRow]) -> Iterator[str]:
     )
 
 
-def _calibration(bars: Sequence[Reliability]) -> Iterator[str]:
+def _calibration(bars: Sequence[CalibrationBar]) -> Iterator[str]:
     filled = [bar for bar in bars if bar.count]
     if not filled:
         return

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from core.common.cache_file import CacheFile
 from core.common.text import printable
 from core.events.journal import JournalOffset, JournalReader
-from core.run.state import CURVES, LOG_LINES, RunState
+from core.run.state import LOG_LINES, RunState, new_series
 from core.run.state_parts import last_point
 from core.run.timeline import Timeline
 
@@ -136,7 +136,7 @@ def _restored(state: RunState) -> RunState:
 def _is_plausible(saved: _Saved) -> bool:
     """Return whether a journal can lead to this state, beyond the types that were validated."""
     state = saved.state
-    series, timeline = state.curves, state.timeline
+    series, timeline = state.series, state.timeline
     times = (state.started, state.last_time, state.ended, state.paused_since, state.idle)
     numbers = [
         *(time for time in times if time is not None),
@@ -150,7 +150,8 @@ def _is_plausible(saved: _Saved) -> bool:
     return (
         0 < saved.offset.offset < 1 << 62
         and all(abs(number) < 1e300 for number in numbers)
-        and {name: s.limit for name, s in series.items()} == CURVES
+        and {key: s.limit for key, s in series.items()}
+        == {key: s.limit for key, s in new_series().items()}
         and all(s.width > 0 and len(s) <= s.limit for s in series.values())
         and timeline.limit == Timeline().limit
         and timeline.stride > 0

@@ -12,6 +12,7 @@ from core.events import types as ev
 from core.events.describe import describe, phase_reason
 from core.run.downsampling import Series
 from core.run.early_stopping import EarlyStopping
+from core.run.figures import FIGURES
 from core.run.state_evaluations import EvaluationState
 from core.run.state_parts import (
     DERIVED,
@@ -29,24 +30,12 @@ OVER = ("finished", "stopped", "failed")
 ACTIVE = ("preparing", "running", "paused")
 """Statuses of a run that a process trains."""
 RESUMABLE = ("interrupted", "stopped", "failed")
-_SPIKE = 2.0
-"""A single step is a spike if its loss exceeds the recent mean by this factor."""
 Reply = ev.CommandApplied | ev.CommandRefused
-CURVES = {
-    "loss": 2048,
-    "top1": 2048,
-    "lr": 512,
-    "grad_norm": 512,
-    "images_per_second": 512,
-    "data_wait": 512,
-    "memory": 512,
-}
-"""The series recorded within epochs, each with its maximum number of buckets."""
 
 
-def new_curves() -> dict[str, Series]:
-    """Return empty series for all recorded figures."""
-    return {name: Series(limit) for name, limit in CURVES.items()}
+def new_series() -> dict[str, Series]:
+    """Return an empty series for each recorded figure."""
+    return {key: Series(figure.buckets) for key, figure in FIGURES.items() if figure.buckets}
 
 
 @dataclass
@@ -78,9 +67,8 @@ class RunState:
     best: EpochPoint | None = field(default=None, metadata=DERIVED)
     evaluations: EvaluationState = field(default_factory=EvaluationState)
     """Validation reports and sample sheets."""
-    curves: dict[str, Series] = field(default_factory=new_curves)
-    """Series within epochs, over x; `top1` is the running mean of its epoch, `memory` the memory
-    (bytes) of this run on its device, or of its processes on the host."""
+    series: dict[str, Series] = field(default_factory=new_series)
+    """Series within epochs, over x, by the key of their figure."""
     timeline: Timeline = field(default_factory=Timeline)
     """Steps and seconds over x."""
     markers: list[Marker] = field(default_factory=list)
@@ -202,7 +190,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     state.evaluations.rewind(e.phase, lambda report: _is_kept(report, e), best)
     for phase in state.phases.values():
         phase.rewind(kept, e.phase)
-    for series in state.curves.values():
+    for series in state.series.values():
         series.cut(x)
     state.timeline.cut(x)
     state.markers = [marker for marker in state.markers if marker.x <= x]
@@ -245,7 +233,7 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
     state.status, state.preparing, state.phase, state.progress = "running", None, e.phase, None
     phase = state.phase_state(e.phase)
     phase.status, phase.started, phase.start_x = "running", e, float(len(state.epochs))
-    phase.max_epochs, phase.lr, phase.lr_by_hand = e.epochs, e.lr, False
+    phase.max_epochs, phase.lr, phase.lr_is_manual = e.epochs, e.lr, False
     phase.stopping = EarlyStopping(e.patience, e.min_delta)
     if state.epochs:
         state.markers.append(Marker(phase.start_x, time, "phase", f"phase {e.phase}"))
@@ -258,25 +246,17 @@ def _progress(state: RunState, e: ev.Progress, time: float) -> None:
     _note_position(state, e.global_step, time)
     if e.stage != "train":
         return
-    x, curves = state.x, state.curves
     state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds
-    curves["loss"].add(x, e.recent_loss)
-    if not e.peak_loss <= _SPIKE * e.recent_loss:
-        # Add the mean again, so that the spike is drawn alone, not as a slope to the next point.
-        curves["loss"].add(x, e.peak_loss)
-        curves["loss"].add(x, e.recent_loss)
-    curves["top1"].add(x, e.top1)
-    curves["lr"].add(x, e.lr)
-    # NaN with a finite loss means that the norm was not computed.
-    if not math.isnan(e.grad_norm) or not math.isfinite(e.recent_loss):
-        curves["grad_norm"].add(x, e.grad_norm)
-    for name in ("images_per_second", "data_wait"):
-        if math.isfinite(getattr(e, name)):
-            curves[name].add(x, getattr(e, name))
+    x = state.x
+    for key, series in state.series.items():
+        step = FIGURES[key].step
+        if step is not None:
+            for value in step(e):
+                series.add(x, value)
 
 
 def _note_position(state: RunState, step: int, time: float) -> None:
-    state.timeline.note(state.x, step, state.elapsed(time) or 0.0)
+    state.timeline.record(state.x, step, state.elapsed(time) or 0.0)
 
 
 @folds(ev.EpochEnded)
@@ -314,7 +294,7 @@ def _command_applied(state: RunState, e: ev.CommandApplied, time: float) -> None
     if isinstance(patience, int) and patience >= 1 and phase.stopping:
         phase.stopping = phase.stopping.with_patience(patience)
     if isinstance(lr, float):
-        phase.lr, phase.lr_by_hand = lr, True
+        phase.lr, phase.lr_is_manual = lr, True
 
 
 @folds(ev.CommandRefused)
@@ -338,10 +318,11 @@ def _device_sample(state: RunState, e: ev.DeviceSample, time: float) -> None:
     if e.rank:
         return
     state.device = e
-    for held in (e.reserved, e.allocated, e.process_rss):
-        if held is not None:
-            state.curves["memory"].add(state.x, float(held))
-            break
+    for key, series in state.series.items():
+        device = FIGURES[key].device
+        if device is not None:
+            for value in device(e):
+                series.add(state.x, value)
 
 
 @folds(ev.Warned)

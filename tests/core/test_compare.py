@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.analysis.compare import (
-    ALIGNMENTS,
-    CURVES,
     ComparedRun,
-    colours,
-    compared,
-    curve,
-    differences,
+    RunLabel,
+    assign_colors,
+    compared_run,
+    config_differences,
     results,
+)
+from core.analysis.compare_curves import (
+    ALIGNMENTS,
+    comparison_curves,
+    curve_points,
     unfreeze_x,
 )
 from core.analysis.compare_export import curves_csv, table_csv, to_plain
@@ -24,12 +27,13 @@ from core.run.state import fold
 from tests.core.event_strategies import journals
 from tests.tui import scripted
 
-KINDS = {kind.key: kind for kind in CURVES}
+CURVES = {curve.key: curve for curve in comparison_curves()}
 AXES = {axis.key: axis for axis in ALIGNMENTS}
 
 
-def taken(script: scripted.Script, letter: str = "A", id: str = "x") -> ComparedRun:
-    return compared(fold(script.records), id, script.records[0].event.name, "finished", letter, 0)  # type: ignore[union-attr]
+def compared(script: scripted.Script, letter: str = "A", id: str = "x") -> ComparedRun:
+    state = fold(script.records)
+    return compared_run(state, RunLabel(id, state.name, letter, 0), "finished")
 
 
 def long_and_short() -> list[ComparedRun]:
@@ -37,7 +41,7 @@ def long_and_short() -> list[ComparedRun]:
     long.epoch("full", 1, 0.02, 0.9975)
     short = scripted.Script("short", seed=2, device="cuda").prepare().head(3).phase("full")
     short.epoch("full", 1, 0.03, 0.9937, best=False).epoch("full", 2, 0.4, 0.93, best=False, bad=1)
-    return [taken(long, "A", "id-long"), taken(short, "B", "id-short")]
+    return [compared(long, "A", "id-long"), compared(short, "B", "id-short")]
 
 
 def test_each_figure_has_its_own_goal() -> None:
@@ -48,18 +52,18 @@ def test_each_figure_has_its_own_goal() -> None:
     assert rows["epochs_to_best"].winners == (False, True)
     assert rows["training_seconds"].winners == (False, True)
     assert rows["epochs"].winners == (False, False)
-    assert rows["images_per_second"].winners == (False, False)  # both the same
+    assert rows["images_per_second"].winners == (False, False)  # equal
 
 
-def test_what_is_not_finite_never_wins() -> None:
-    nan, good = taken(scripted.with_nan()), long_and_short()[0]
-    for row in results([nan, good, taken(scripted.preparing())]):
+def test_non_finite_values_never_win() -> None:
+    nan, good = compared(scripted.with_nan()), long_and_short()[0]
+    for row in results([nan, good, compared(scripted.preparing())]):
         for value, won in zip(row.values, row.winners, strict=True):
             assert not won or (value is not None and math.isfinite(value))
 
 
-def test_only_keys_that_differ_are_told() -> None:
-    assert {row.key: row.texts for row in differences(long_and_short())} == {
+def test_only_config_keys_that_differ_are_listed() -> None:
+    assert {row.key: row.texts for row in config_differences(long_and_short())} == {
         "seed": ("1", "2"),
         "device": ("auto", "cuda"),
     }
@@ -77,7 +81,7 @@ def test_only_keys_that_differ_are_told() -> None:
 def test_curves_are_aligned(axis: str, long: list[float], short: list[float]) -> None:
     runs = long_and_short()
     for run, wanted in zip(runs, (long, short), strict=True):
-        xs = [x for x, _ in curve(run, KINDS["val_loss"], AXES[axis])]
+        xs = [x for x, _ in curve_points(run, CURVES["val_loss"], AXES[axis])]
         assert xs == pytest.approx(wanted)
     begins = [unfreeze_x(run, AXES[axis]) for run in runs]
     assert begins == pytest.approx(
@@ -85,31 +89,31 @@ def test_curves_are_aligned(axis: str, long: list[float], short: list[float]) ->
     )
 
 
-def test_a_run_that_was_not_unfrozen_yet_ends_where_it_would_be() -> None:
-    run = taken(scripted.Script("x").prepare().head(4))
-    xs = [x for x, _ in curve(run, KINDS["val_top1"], AXES["unfreeze"])]
+def test_before_the_unfreeze_a_run_ends_at_zero() -> None:
+    run = compared(scripted.Script("x").prepare().head(4))
+    xs = [x for x, _ in curve_points(run, CURVES["val_top1"], AXES["unfreeze"])]
     assert xs == [-3, -2, -1, 0]
     assert unfreeze_x(run, AXES["unfreeze"]) is None
 
 
-def test_what_is_told_within_epochs_lies_between_them() -> None:
+def test_series_within_epochs_are_interpolated() -> None:
     run = long_and_short()[0]
     for axis in ALIGNMENTS:
-        xs = [x for x, _ in curve(run, KINDS["train_loss"], axis)]
+        xs = [x for x, _ in curve_points(run, CURVES["train_loss"], axis)]
         assert xs == sorted(xs)
         assert len(xs) > 9
-    assert curve(run, KINDS["train_loss"], AXES["step"])[0][0] == pytest.approx(21)
+    assert curve_points(run, CURVES["train_loss"], AXES["step"])[0][0] == pytest.approx(21)
 
 
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=8, unique=True), st.randoms())
-def test_colours_are_stable_and_never_the_same(ids: list[str], random: object) -> None:
-    by_id = dict(zip(ids, colours(ids), strict=True))
+def test_colors_are_stable_and_distinct(ids: list[str], random: object) -> None:
+    by_id = dict(zip(ids, assign_colors(ids), strict=True))
     assert len(set(by_id.values())) == len(ids)
-    turned = ids[::-1]
-    assert dict(zip(turned, colours(turned), strict=True)) == by_id
+    reverse = ids[::-1]
+    assert dict(zip(reverse, assign_colors(reverse), strict=True)) == by_id
 
 
-def test_the_table_as_csv_has_plain_numbers_and_winners() -> None:
+def test_the_csv_table_has_plain_numbers_and_winners() -> None:
     rows = list(csv.reader(io.StringIO(table_csv(long_and_short()))))
     assert rows[0] == ["kind", "key", "goal", "winner", "id-long", "id-short"]
     by_key = {row[1]: row for row in rows}
@@ -117,7 +121,7 @@ def test_the_table_as_csv_has_plain_numbers_and_winners() -> None:
     assert by_key["device"] == ["config", "device", "", "", "auto", "cuda"]
 
 
-def test_the_curves_as_csv_have_a_line_an_epoch_and_every_axis() -> None:
+def test_the_csv_curves_have_one_row_per_epoch_and_every_axis() -> None:
     rows = list(csv.DictReader(io.StringIO(curves_csv(long_and_short()))))
     assert len(rows) == 14
     first, last = rows[0], rows[-1]
@@ -136,13 +140,13 @@ def test_the_curves_as_csv_have_a_line_an_epoch_and_every_axis() -> None:
 @given(st.lists(journals(), min_size=2, max_size=3))
 def test_any_journal_can_be_compared(many: list[list[Record]]) -> None:
     runs = [
-        compared(fold(records), f"id{number}", "n", "running", "ABC"[number], number)
+        compared_run(fold(records), RunLabel(f"id{number}", "n", "ABC"[number], number), "running")
         for number, records in enumerate(many)
     ]
     json.dumps(to_plain(runs), allow_nan=False)
     table_csv(runs)
     curves_csv(runs)
     for run in runs:
-        for kind in CURVES:
+        for curve in comparison_curves():
             for axis in ALIGNMENTS:
-                curve(run, kind, axis)
+                curve_points(run, curve, axis)

@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import (
 )
 
 from core import Predictor, load_run
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.common.errors import SetupError
 from core.inference.bootstrap import (
     METRICS,
@@ -67,7 +67,7 @@ def test_metrics_agree_with_scikit_learn_and_torchmetrics(
         "ece": float(error),
     }
     assert found == pytest.approx(expected, abs=2e-6)
-    evaluation = Evaluation(metrics.event(), [])
+    evaluation = ClassificationReport(metrics.event(), [])
     assert evaluation.macro_f1 == pytest.approx(found["macro_f1"])
     assert evaluation.calibration_error == pytest.approx(found["ece"], abs=1e-6 * BINS)
 

@@ -22,20 +22,20 @@ def test_any_order_of_any_events_can_be_folded(records: list[Record]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(journals(), st.data())
-def test_a_prefix_and_then_the_rest_is_the_whole(
+def test_folding_in_two_parts_equals_a_full_fold(
     records: list[Record], data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(records)))
     state = fold(records[:cut])
     for record in records[cut:]:
         state.apply(record)
-    # As text: NaN differs from itself.
+    # Compared as text, since NaN != NaN.
     assert repr(state) == repr(fold(records))
 
 
 @settings(max_examples=50, deadline=None)
 @given(journals())
-def test_folding_changes_no_event(records: list[Record]) -> None:
+def test_folding_does_not_modify_events(records: list[Record]) -> None:
     before = repr(copy.deepcopy(records))
     fold(records)
     assert repr(records) == before
@@ -54,10 +54,13 @@ def test_a_run_in_its_second_phase() -> None:
     assert full.best.result.epoch == 1
     assert full.stopping is not None
     assert (full.stopping.patience, full.stopping.bad_epochs) == (5, 1)
-    assert [(mark.kind, mark.x) for mark in state.markers] == [("phase", 8.0), ("command", 9.0)]
+    assert [(m.kind, m.x) for m in state.markers] == [
+        ("phase", 8.0),
+        ("command", 9.0),
+    ]
 
 
-def test_a_new_patience_and_learning_rate_count_from_now_on() -> None:
+def test_a_new_patience_and_learning_rate_apply_from_then_on() -> None:
     script = scripted.running()
     script.command("SetPatience", "patience 5 → 9", id="a", arguments={"patience": 9})
     script.command("SetLearningRate", "lr", id="b", arguments={"lr": 5e-5})
@@ -67,15 +70,15 @@ def test_a_new_patience_and_learning_rate_count_from_now_on() -> None:
     assert phase.lr == 5e-5
 
 
-def test_answers_to_commands_are_kept_in_order() -> None:
+def test_replies_to_commands_are_kept_in_order() -> None:
     script = scripted.running().command("Pause", "paused", id="a")
     script.add(ev.CommandRefused(id="b", command="EndPhase", asked=1.0, reason="no phase runs"))
     replies = list(fold(script.records).replies)
-    assert [answer.id for answer in replies][-2:] == ["a", "b"]
+    assert [reply.id for reply in replies][-2:] == ["a", "b"]
     assert isinstance(replies[-1], ev.CommandRefused)
 
 
-def test_a_pause_begins_and_ends() -> None:
+def test_a_pause_starts_and_ends() -> None:
     script = scripted.paused()
     state = fold(script.records)
     assert (state.status, state.paused_since) == ("paused", script.time)
@@ -84,7 +87,7 @@ def test_a_pause_begins_and_ends() -> None:
     assert (state.status, state.paused_since) == ("running", None)
 
 
-def test_a_run_that_ended_counts_no_more_time() -> None:
+def test_elapsed_time_stops_when_the_run_ends() -> None:
     script = scripted.finished()
     state = fold(script.records)
     assert state.over
@@ -93,22 +96,22 @@ def test_a_run_that_ended_counts_no_more_time() -> None:
     assert fold(scripted.running().records).elapsed(scripted.START - 5) == 0.0
 
 
-def test_a_phase_with_no_epochs_is_left_out() -> None:
+def test_a_phase_without_epochs_is_skipped() -> None:
     started = ev.RunStarted(run_id="r", name="r", config={"phases": {"head": {"epochs": 0}}})
     head = fold([Record(1, 0.0, started)]).phases["head"]
     assert (head.status, head.reason) == ("skipped", "skipped")
 
 
-def test_a_loss_that_is_not_a_number_is_a_mark_in_the_series() -> None:
+def test_a_nonfinite_loss_is_flagged_in_the_series() -> None:
     state = fold(scripted.with_nan().records)
-    assert any(bucket.nonfinite for bucket in state.curves["loss"])
+    assert any(bucket.nonfinite for bucket in state.series["loss"])
     assert state.warnings == 1
     assert state.markers[-1].kind == "warning"
     assert state.best is not None
     assert state.best.x == 1
 
 
-def test_the_log_forgets_its_oldest_lines_but_counts_them() -> None:
+def test_the_log_drops_its_oldest_lines_but_counts_them() -> None:
     script = scripted.Script()
     warning = ev.Warned(code="x", message="m")
     for _ in range(LOG_LINES + 10):
@@ -121,6 +124,6 @@ def test_the_log_forgets_its_oldest_lines_but_counts_them() -> None:
 def test_a_spike_between_two_reports_is_kept() -> None:
     script = scripted.Script().prepare().phase("head")
     script.progress("head", 1, 21, 0.5, peak_loss=40.0)
-    assert max(bucket.high for bucket in fold(script.records).curves["loss"]) == 40.0
-    # The mean, up to the spike, and back.
-    assert len(fold(script.records).curves["loss"]) == 3
+    assert max(bucket.high for bucket in fold(script.records).series["loss"]) == 40.0
+    # The mean, the spike, and the mean again.
+    assert len(fold(script.records).series["loss"]) == 3

@@ -1,4 +1,4 @@
-"""A snapshot changes how long reading a journal takes, and nothing else."""
+"""A snapshot changes only how long reading a journal takes."""
 
 import json
 import os
@@ -22,12 +22,12 @@ BAD_LINES = [b"\n", b"not json\n", b'{"type": "Unknown"}\n', b"\xff\n"]
 
 
 def snapshot(path: Path) -> Snapshot:
-    """Return a snapshot that is saved however little it saves."""
+    """Return a snapshot without a minimum size."""
     folder = RunFolder(path)
     return Snapshot(folder.journal, folder.snapshot, min_bytes=0)
 
 
-def read_on(reader: JournalReader, state: RunState, limit: int | None = None) -> RunState:
+def read_rest(reader: JournalReader, state: RunState, limit: int | None = None) -> RunState:
     for record in reader.read(limit):
         state.apply(record)
     return state
@@ -35,14 +35,14 @@ def read_on(reader: JournalReader, state: RunState, limit: int | None = None) ->
 
 def folded(path: Path) -> tuple[JournalReader, RunState]:
     reader = JournalReader(RunFolder(path).journal)
-    return reader, read_on(reader, RunState())
+    return reader, read_rest(reader, RunState())
 
 
 def save(path: Path, limit: int | None = None) -> None:
     """Read a journal, or its first `limit` bytes, and save a snapshot."""
     kept = snapshot(path)
     reader, state = kept.open()
-    read_on(reader, state, limit)
+    read_rest(reader, state, limit)
     write = kept.save(reader, state)
     assert write is not None
     write()
@@ -53,7 +53,7 @@ def reads_from_the_start(path: Path) -> bool:
     reader, state = snapshot(path).open()
     from_start = reader.offset.offset == 0
     assert not from_start or repr(state) == repr(RunState())
-    read_on(reader, state)
+    read_rest(reader, state)
     assert repr(state) == repr(folded(path)[1])
     return from_start
 
@@ -78,7 +78,7 @@ def write_journal(path: Path, written: list[bytes]) -> None:
 
 @settings(max_examples=200)
 @given(records=journals(), data=st.data())
-def test_snapshot_and_rest_fold_to_the_whole(
+def test_snapshot_plus_remaining_records_equals_a_full_fold(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "saved"
@@ -91,16 +91,16 @@ def test_snapshot_and_rest_fold_to_the_whole(
 
     first = snapshot(path)
     reader, state = first.open()
-    read_on(reader, state, limit=data.draw(st.integers(1, sum(map(len, written)) + 1)))
-    text, place = repr(state), reader.offset
+    read_rest(reader, state, limit=data.draw(st.integers(1, sum(map(len, written)) + 1)))
+    text, offset = repr(state), reader.offset
     write = first.save(reader, state)
     assert write is not None
-    read_on(reader, state)  # what comes later is not in it
+    read_rest(reader, state)  # later records are not in the snapshot
     write()
 
     reader, state = snapshot(path).open()
-    assert (repr(state), reader.offset) == (text, place)
-    read_on(reader, state)
+    assert (repr(state), reader.offset) == (text, offset)
+    read_rest(reader, state)
     assert repr(state) == repr(whole)
     assert reader.offset == whole_reader.offset
     assert reader.skipped == whole_reader.skipped
@@ -108,7 +108,7 @@ def test_snapshot_and_rest_fold_to_the_whole(
 
 @settings(max_examples=200)
 @given(records=journals())
-def test_epochs_stay_the_same_objects_wherever_they_are(
+def test_restored_epochs_are_shared_objects(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "same"
@@ -132,13 +132,13 @@ def test_the_log_keeps_dropping_its_oldest_lines(tmp_path: Path) -> None:
     with RunFolder(tmp_path).journal.open("ab") as file:
         file.writelines(lines(more))
     reader, state = snapshot(tmp_path).open()
-    read_on(reader, state)
+    read_rest(reader, state)
     assert (len(state.log), len(state.replies)) == (LOG_LINES, LOG_LINES)
     assert "the last one" in state.log[-1].text
     assert repr(state) == repr(folded(tmp_path)[1])
 
 
-def test_a_run_that_goes_on_is_followed_from_its_bookmark(run: Path) -> None:
+def test_a_continuing_run_is_followed_from_its_snapshot(run: Path) -> None:
     with RunFolder(run).journal.open("ab") as file:
         file.write(b'{"torn')
     assert not reads_from_the_start(run)
@@ -147,7 +147,7 @@ def test_a_run_that_goes_on_is_followed_from_its_bookmark(run: Path) -> None:
     assert not reads_from_the_start(run)
 
 
-def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
+def test_no_snapshot_is_written_while_it_would_save_little(tmp_path: Path) -> None:
     write_journal(tmp_path, lines(scripted.finished().records))
     folder = RunFolder(tmp_path)
     size = folder.journal.stat().st_size
@@ -155,30 +155,30 @@ def test_nothing_is_written_while_it_would_spare_little(tmp_path: Path) -> None:
     def written(min_bytes: int, limit: int | None) -> bool:
         one = Snapshot(folder.journal, folder.snapshot, min_bytes)
         reader, state = one.open()
-        read_on(reader, state, limit)
+        read_rest(reader, state, limit)
         return one.save(reader, state) is not None
 
     assert not written(size + 1, None)
     assert written(size, None)
-    # Before the end is reached, only now and then.
+    # Before the end is reached, only at long intervals.
     assert not written(size // 20, size // 2)
     assert written(size // 100, size // 2)
 
 
-def test_a_bookmark_is_moved_once_it_lags_behind(tmp_path: Path) -> None:
+def test_a_snapshot_that_lags_behind_is_replaced(tmp_path: Path) -> None:
     write_journal(tmp_path, lines(scripted.running().records))
     folder = RunFolder(tmp_path)
     one = Snapshot(folder.journal, folder.snapshot, min_bytes=1000)
     reader, state = one.open()
-    assert one.save(reader, read_on(reader, state)) is not None
+    assert one.save(reader, read_rest(reader, state)) is not None
     assert one.save(reader, state) is None
     line = lines(scripted.running().records)[-1]
     with folder.journal.open("ab") as file:
         file.write(line)
-    assert one.save(reader, read_on(reader, state)) is None
+    assert one.save(reader, read_rest(reader, state)) is None
     with folder.journal.open("ab") as file:
         file.write(line * 3)
-    assert one.save(reader, read_on(reader, state)) is not None
+    assert one.save(reader, read_rest(reader, state)) is not None
 
 
 def other_journal(path: Path) -> None:
@@ -236,9 +236,9 @@ def at(*keys: str | int, value: object) -> Callable[[Tree], object]:
     return change
 
 
-SPOILT: dict[str, Callable[[Tree], object]] = {
+IMPLAUSIBLE: dict[str, Callable[[Tree], object]] = {
     "another version": lambda tree: tree.update(made_by="99.0, form 1"),
-    "nothing in it": lambda tree: tree.update(content=None),
+    "no content": lambda tree: tree.update(content=None),
     "no state": lambda tree: tree["content"].pop("state"),
     "a negative offset": lambda tree: tree["content"]["offset"].update(offset=-5),
     "the offset zero": lambda tree: tree["content"]["offset"].update(offset=0),
@@ -250,26 +250,26 @@ SPOILT: dict[str, Callable[[Tree], object]] = {
     "a list for an object": in_state(phases=[]),
     "a number for an event": in_state(progress=5),
     "no log": in_state(log=None),
-    "a width of zero": at("curves", "loss", "width", value=0),
-    "another limit": at("curves", "top1", "limit", value=10**9),
-    "buckets without end": at(
-        "curves", "loss", "buckets", value=[{"x": 1, "low": 0, "high": 0, "last": 0}] * 5000
+    "a width of zero": at("series", "loss", "width", value=0),
+    "another limit": at("series", "top1", "limit", value=10**9),
+    "too many buckets": at(
+        "series", "loss", "buckets", value=[{"x": 1, "low": 0, "high": 0, "last": 0}] * 5000
     ),
-    "a bucket nowhere": at("curves", "loss", "buckets", 0, "x", value="nan"),
-    "an epoch nowhere": at("epochs", 0, "x", value=10**400),
-    "an epoch at no time": at("epochs", 0, "time", value="inf"),
-    "a mark nowhere": at("markers", 0, "x", value="-inf"),
-    "a line at no time": at("log", 0, "time", value="nan"),
-    "a phase that began nowhere": at("phases", "head", "start_x", value="inf"),
-    "a start at no time": in_state(started="inf"),
+    "a bucket at x = nan": at("series", "loss", "buckets", 0, "x", value="nan"),
+    "an epoch at a huge x": at("epochs", 0, "x", value=10**400),
+    "an epoch at an infinite time": at("epochs", 0, "time", value="inf"),
+    "a marker at x = -inf": at("markers", 0, "x", value="-inf"),
+    "a log line at an undefined time": at("log", 0, "time", value="nan"),
+    "a phase that starts at x = inf": at("phases", "head", "start_x", value="inf"),
+    "an infinite start time": in_state(started="inf"),
 }
 
 
-@pytest.mark.parametrize("name", SPOILT)
-def test_a_file_that_no_reader_has_written_is_ignored(run: Path, name: str) -> None:
+@pytest.mark.parametrize("name", IMPLAUSIBLE)
+def test_an_implausible_file_is_ignored(run: Path, name: str) -> None:
     file = RunFolder(run).snapshot
     tree = json.loads(file.read_bytes())
-    SPOILT[name](tree)
+    IMPLAUSIBLE[name](tree)
     file.write_text(json.dumps(tree))
     assert reads_from_the_start(run)
 
@@ -285,13 +285,13 @@ def test_a_damaged_file_is_ignored(run: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 100, 2000])
-def test_half_a_file_is_ignored(run: Path, cut: int) -> None:
+def test_a_truncated_file_is_ignored(run: Path, cut: int) -> None:
     file = RunFolder(run).snapshot
     file.write_bytes(file.read_bytes()[:-cut])
     assert reads_from_the_start(run)
 
 
-def test_what_is_no_file_is_ignored(run: Path) -> None:
+def test_a_directory_in_place_of_the_file_is_ignored(run: Path) -> None:
     file = RunFolder(run).snapshot
     for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
         file.rmdir() if file.is_dir() else file.unlink()
@@ -299,7 +299,7 @@ def test_what_is_no_file_is_ignored(run: Path) -> None:
         assert reads_from_the_start(run)
 
 
-def test_controls_in_what_views_take_for_clean_are_spelt_out(run: Path) -> None:
+def test_control_characters_in_restored_text_are_escaped(run: Path) -> None:
     file = RunFolder(run).snapshot
     tree = json.loads(file.read_bytes())
     tree["content"]["state"]["phases"]["head"]["reason"] = "a\x1b[2Jb"
@@ -307,7 +307,7 @@ def test_controls_in_what_views_take_for_clean_are_spelt_out(run: Path) -> None:
     assert snapshot(run).open()[1].phases["head"].reason == r"a\x1b[2Jb"
 
 
-def test_where_nothing_can_be_written_there_is_no_bookmark(
+def test_without_write_permission_no_snapshot_is_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_journal(tmp_path, lines(scripted.finished().records))
@@ -322,7 +322,7 @@ def test_where_nothing_can_be_written_there_is_no_bookmark(
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
 
-def test_a_state_that_is_nested_too_deep_is_not_kept(tmp_path: Path) -> None:
+def test_a_too_deeply_nested_state_is_not_saved(tmp_path: Path) -> None:
     deep = b'{"a":' * 700 + b"1" + b"}" * 700
     started = (
         b'{"seq": 1, "time": 1.0, "type": "RunStarted", "run_id": "r", "name": "r", "config": '

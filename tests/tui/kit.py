@@ -11,7 +11,7 @@ from core.session.resume import Resumption
 from tests.tui import scripted
 from tui.app import ConvNextApp, Exit
 from tui.preferences.preferences import Preferences
-from tui.viewmodel.run_source import Launched
+from tui.viewmodel.run_source import LaunchedRun
 from tui.widgets.host import Plan
 
 NOWHERE = Path("/nowhere/runs")
@@ -26,12 +26,12 @@ class Starter:
         self.source = scripted.Script("fresh").prepare().source()
         self.error: Exception | None = None
 
-    def __call__(self, config: Config, resumption: Resumption | None = None) -> Launched:
+    def __call__(self, config: Config, resumption: Resumption | None = None) -> LaunchedRun:
         if self.error:
             raise self.error
         self.resumptions.append(resumption)
         self.configs.append(config)
-        return Launched(self.source)
+        return LaunchedRun(self.source)
 
 
 def make_app(
@@ -43,7 +43,7 @@ def make_app(
     preferences: Preferences | None = None,
     read_only_reason: str = "",
 ) -> ConvNextApp:
-    launched = Launched(source) if source else None
+    launched = LaunchedRun(source) if source else None
     start = starter or Starter()
     return ConvNextApp(
         runs_dir,

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.events.evaluation_parts import CalibrationBin
 from core.run.state import RunState
 from core.run.state_evaluations import EvaluationState
@@ -14,8 +14,8 @@ NAMES = ["ducks", "birds", "[b]cats\x1b"]
 MATRIX = [[43, 7, 0], [1, 9, 0], [0, 0, 0]]
 
 
-def evaluation(**more: object) -> Evaluation:
-    return Evaluation(evaluated(MATRIX, **more), NAMES)
+def evaluation(**more: object) -> ClassificationReport:
+    return ClassificationReport(evaluated(MATRIX, **more), NAMES)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_pairs_and_cells_as_text() -> None:
     assert class_metrics.cell_text(found, 1, 1) == "birds correct 90% (9 of 10)"
     assert class_metrics.cell_text(found, 1, 2) == r"birds predicted as [b]cats\x1b 0% (0 of 10)"
     assert class_metrics.cell_text(found, 2, 0) == r"[b]cats\x1b has no validation images"
-    right = Evaluation(evaluated([[3, 0], [0, 2]]), NAMES)
+    right = ClassificationReport(evaluated([[3, 0], [0, 2]]), NAMES)
     assert class_metrics.pair_lines(right, 5) == ["no misclassified images"]
 
 

@@ -4,7 +4,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.events import types as ev
 from tests.core.evaluations import evaluated
 from tests.tui import classes, scripted
@@ -257,14 +257,14 @@ async def test_a_thousand_classes_scroll_to_the_last() -> None:
         await pilot.press(*["right"] * 3)
         heat = pilot.app.query_one(ConfusionMap)
         drawn: list[int] = []
-        share = Evaluation.share
+        share = ClassificationReport.share
         with pytest.MonkeyPatch.context() as patch:
 
-            def counted(evaluation: Evaluation, truth: int, predicted: int) -> float:
+            def counted(evaluation: ClassificationReport, truth: int, predicted: int) -> float:
                 drawn.append(1)
                 return share(evaluation, truth, predicted)
 
-            patch.setattr(Evaluation, "share", counted)
+            patch.setattr(ClassificationReport, "share", counted)
             for y in range(heat.size.height):
                 heat.render_line(y)
         assert 0 < len(drawn) < 1000

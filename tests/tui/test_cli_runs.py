@@ -67,8 +67,8 @@ def test_runs_are_compared_in_a_table(folder: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "A animals20" in result.stdout
     assert "best val top-1 ↑" in result.stdout
-    assert "all configured alike" in result.stdout
-    assert "A changed by hand: patience 7 → 5" in result.stdout
+    assert "no config differences" in result.stdout
+    assert "A manual changes: patience 7 → 5" in result.stdout
 
 
 def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs side by side in the app."""
+"""The comparison screen."""
 
 import csv
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tests.tui.test_run_list import reload
 from tui.app import Exit
-from tui.charts.svg import SvgChart, SvgLine, draw_svg
+from tui.charts.svg import SvgChart, SvgCurve, draw_svg
 from tui.screens.compare import CompareScreen
 from tui.screens.run_list import RunListScreen
 from tui.widgets.chart import Chart
@@ -59,7 +59,7 @@ def runs_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> None:
+async def test_the_selected_run_is_compared_with_the_one_below(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
         await reload(pilot)
         await press(pilot, "c")
@@ -71,7 +71,7 @@ async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> 
         headings = [str(c.label) for c in screen.query_one(DataTable).columns.values()]
         assert headings == ["", "A animals20", "B short"]
         assert text(pilot, "#headline") == (
-            "comparing 2 runs · best val top-1 99.75%, 0.18 points above A: B short"
+            "Comparing 2 runs · best val top-1 99.75%, 0.18 points above A: B short"
         )
         assert "A" in drawn(screen)
         assert "B" in drawn(screen)
@@ -79,7 +79,7 @@ async def test_the_chosen_run_is_compared_with_the_one_below(runs_dir: Path) -> 
         assert isinstance(pilot.app.screen, RunListScreen)
 
 
-async def test_marked_runs_are_compared_in_the_order_of_their_letters(runs_dir: Path) -> None:
+async def test_selected_runs_are_compared_in_the_order_of_their_letters(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
         await reload(pilot)
         await press(pilot, "down", "space", "up", "space", "down", "down", "space", "c")
@@ -87,7 +87,7 @@ async def test_marked_runs_are_compared_in_the_order_of_their_letters(runs_dir: 
         assert rows(screen)["status"][1:] == ["! interrupted", "✓ finished", "✗ failed"]
 
 
-async def test_one_marked_run_is_compared_with_the_chosen_one(runs_dir: Path) -> None:
+async def test_one_selected_run_is_compared_with_the_one_under_the_cursor(runs_dir: Path) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
         await reload(pilot)
         await press(pilot, "space", "down", "down", "c")
@@ -111,7 +111,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
         assert chart_title(screen) == "Val top-1 (in %) over epochs"
         await press(pilot, "m")
         assert chart_title(screen) == "Val loss over epochs"
-        for key, said in (
+        for key, title in (
             ("l", "Val loss (log) over epochs"),
             ("o", "Val loss over epochs"),
             ("x", "Val loss over steps"),
@@ -119,7 +119,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
             ("x", "Val loss over epochs from the unfreeze on"),
         ):
             await press(pilot, key)
-            assert chart_title(screen) == said
+            assert chart_title(screen) == title
         assert "head" in drawn(screen)
         await press(pilot, "x", "c")
         assert chart_title(screen) == "Train top-1 (in %) over epochs"
@@ -128,7 +128,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
         assert chart_title(screen) == "Val loss over epochs"
 
 
-async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_what_is_seen(
+async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_the_visible_range(
     runs_dir: Path,
 ) -> None:
     async with make_app(runs_dir=runs_dir).run_test(size=(140, 45)) as pilot:
@@ -180,7 +180,7 @@ async def test_the_layout_and_the_table_follow_keys(runs_dir: Path) -> None:
         assert chart.display
 
 
-async def test_runs_that_go_on_are_followed(runs_dir: Path) -> None:
+async def test_runs_in_progress_are_followed(runs_dir: Path) -> None:
     script = scripted.Script("live").prepare().head(3)
     folder = write_run(runs_dir, "20261124-130000-live", script.records)
     lock = RunLock(RunFolder(folder))
@@ -206,9 +206,7 @@ async def test_runs_that_go_on_are_followed(runs_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "end"), [("t", "-table.csv"), ("c", "-curves.csv"), ("s", "-val_top1.svg")]
 )
-async def test_what_is_exported_is_written_and_said_where(
-    runs_dir: Path, key: str, end: str
-) -> None:
+async def test_an_export_is_written_and_its_path_shown(runs_dir: Path, key: str, end: str) -> None:
     app = make_app(runs_dir=runs_dir)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         app.open_comparison([runs_dir / DONE, runs_dir / FAILED])
@@ -221,16 +219,14 @@ async def test_what_is_exported_is_written_and_said_where(
         first, second = sorted(runs_dir.glob("compare-*"), key=lambda path: len(path.name))
         assert first.name.endswith(end)
         assert second.name.endswith(end.replace(".", "-2."))
-        assert "written: " in toasts(pilot)
+        assert "Wrote " in toasts(pilot)
     if end.endswith("csv"):
         assert len(list(csv.reader(first.open()))) > 10
     else:
         assert ET.parse(first).getroot().tag.endswith("svg")
 
 
-async def test_a_place_that_cannot_be_written_is_said(
-    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_write_error_is_shown(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -262,15 +258,15 @@ async def test_eight_odd_runs_fit_on_any_screen(tmp_path: Path, size: tuple[int,
         assert "\x1b[2J" not in text(pilot, "#headline")
 
 
-def test_a_chart_of_anything_is_a_document() -> None:
+def test_any_chart_is_a_valid_svg_document() -> None:
     nan, inf = float("nan"), float("inf")
-    lines = [
-        SvgLine(ODD_NAME, "A", "#000000", [(1, 0.5), (2, nan), (3, inf), (nan, 1), (4, 0.1)], 2.0),
-        SvgLine("<&>", "B", "#ff0000", [(1, 1e300), (2, -1e300)]),
-        SvgLine("none", "C", "#ff0000", []),
-        SvgLine("one", "D", "#ff0000", [(1, 1)]),
+    curves = [
+        SvgCurve(ODD_NAME, "A", "#000000", [(1, 0.5), (2, nan), (3, inf), (nan, 1), (4, 0.1)], 2.0),
+        SvgCurve("<&>", "B", "#ff0000", [(1, 1e300), (2, -1e300)]),
+        SvgCurve("none", "C", "#ff0000", []),
+        SvgCurve("one", "D", "#ff0000", [(1, 1)]),
     ]
-    for some in (lines, lines[2:3], lines[3:], []):
+    for some in (curves, curves[2:3], curves[3:], []):
         for log in (False, True):
             document = draw_svg(SvgChart("a <title>", "x", some, log))
             root = ET.fromstring(document.encode())

@@ -38,7 +38,7 @@ EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "20261124-100000-none": {
         "list": ("✓ finished", "–"),
-        "charts": ("head skipped", "full skipped", "no step was taken"),
+        "charts": ("head skipped", "full skipped", "no training step"),
         "config": ("20 classes",),
         "show": ("finished",),
     },

@@ -20,7 +20,7 @@ from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
 from tui.tabs.images import ImagesTab
 from tui.viewmodel import image_list
-from tui.viewmodel.images import Loaded
+from tui.viewmodel.images import LoadedImage
 
 WIDE, NARROW = (140, 38), (80, 17)
 
@@ -225,11 +225,11 @@ async def test_only_the_selected_image_is_loaded(
 ) -> None:
     gate, begun, read = threading.Event(), threading.Event(), list[str]()
 
-    def slow(path: Path) -> Loaded:
+    def slow(path: Path) -> LoadedImage:
         read.append(path.name)
         begun.set()
         gate.wait(30)
-        return Loaded(None, "is slow")
+        return LoadedImage(None, "is slow")
 
     monkeypatch.setattr(image_list, "load", slow)
     async with whole.run_test(size=WIDE) as pilot:

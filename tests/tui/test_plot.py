@@ -5,55 +5,58 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from core.analysis import curves as figures
+from core.analysis import curves
+from core.run.figures import FIGURES
 from core.run.state import fold
 from tests.tui import scripted
-from tui.charts import run_charts as curves
+from tui.charts import run_charts
 from tui.charts.plot import (
-    BEST_SIGN,
-    COMMAND_SIGN,
-    CURSOR_SIGN,
-    LEVEL_SIGN,
-    NAN_SIGN,
-    PHASE_SIGN,
-    VAL_SIGN,
-    WARNING_SIGN,
-    Boundary,
+    BEST_SYMBOL,
+    COMMAND_SYMBOL,
+    CURSOR_SYMBOL,
+    LEVEL_SYMBOL,
+    NAN_SYMBOL,
+    PHASE_SYMBOL,
+    VAL_SYMBOL,
+    WARNING_SYMBOL,
     ChartSpec,
+    Curve,
     Level,
-    Line,
-    Sign,
+    PhaseBoundary,
+    PlotSymbol,
     Tick,
-    _one_a_row,
     draw,
     drawn_log,
+    one_per_row,
     thin,
 )
 from tui.charts.scale import round_seconds, round_values
-from tui.charts.view import View
+from tui.charts.view import ChartView
 from tui.preferences.palettes import DARK
 
-LOSS, TOP1, RATE = figures.metric("loss"), figures.metric("top1"), figures.metric("lr")
+LOSS, TOP1, LR = FIGURES["loss"], FIGURES["top1"], FIGURES["lr"]
 numbers = st.floats(allow_nan=True, allow_infinity=True)
-places = st.floats(0, 3) | numbers
-points = st.lists(st.tuples(places, numbers), max_size=40)
-colours = st.just(DARK.train)
-lines = st.builds(
-    Line, points, colours, st.sampled_from(["line", "cloud", "dots"]), st.sampled_from(["", "●"])
+xs = st.floats(0, 3) | numbers
+points = st.lists(st.tuples(xs, numbers), max_size=40)
+colors = st.just(DARK.train)
+drawn_curves = st.builds(
+    Curve, points, colors, st.sampled_from(["line", "cloud", "dots"]), st.sampled_from(["", "●"])
 )
 specs = st.builds(
     ChartSpec,
-    lines=st.lists(lines, max_size=3),
-    signs=st.lists(
-        st.builds(Sign, places, st.sampled_from("★▼"), colours, st.none() | numbers, st.booleans()),
+    curves=st.lists(drawn_curves, max_size=3),
+    symbols=st.lists(
+        st.builds(
+            PlotSymbol, xs, st.sampled_from("★▼"), colors, st.none() | numbers, st.booleans()
+        ),
         max_size=4,
     ),
-    levels=st.lists(st.builds(Level, numbers, places, places), max_size=2),
-    boundaries=st.lists(st.builds(Boundary, places, st.just("head"), st.just("full")), max_size=2),
-    start=places,
-    end=places,
-    cursor=st.none() | places,
-    ticks=st.lists(st.builds(Tick, places, st.just("12")), max_size=4),
+    levels=st.lists(st.builds(Level, numbers, xs, xs), max_size=2),
+    boundaries=st.lists(st.builds(PhaseBoundary, xs, st.just("head"), st.just("full")), max_size=2),
+    start=xs,
+    end=xs,
+    cursor=st.none() | xs,
+    ticks=st.lists(st.builds(Tick, xs, st.just("12")), max_size=4),
     y_limits=st.none() | st.just((0.0, 1.0)),
     names_below=st.booleans(),
     scale=st.sampled_from(["linear", "log", "auto"]),
@@ -64,15 +67,13 @@ def plain(spec: ChartSpec, width: int = 60, height: int = 14) -> str:
     return draw(spec, width, height).text.plain
 
 
-def line(points: list[tuple[float, float]], **more: object) -> ChartSpec:
-    return ChartSpec(lines=[Line(points)], **more)  # type: ignore[arg-type]
+def curve(points: list[tuple[float, float]], **more: object) -> ChartSpec:
+    return ChartSpec(curves=[Curve(points)], **more)  # type: ignore[arg-type]
 
 
 @settings(max_examples=150, deadline=None)
 @given(specs, st.integers(0, 90), st.integers(0, 30))
-def test_drawing_never_fails_and_keeps_to_its_size(
-    spec: ChartSpec, width: int, height: int
-) -> None:
+def test_drawing_never_fails_and_fits_its_size(spec: ChartSpec, width: int, height: int) -> None:
     drawing = draw(spec, width, height)
     rows = drawing.text.plain.split("\n")
     assert len(rows) == max(1, height) if width else True
@@ -94,46 +95,48 @@ def test_drawing_never_fails_and_keeps_to_its_size(
     ],
 )
 @pytest.mark.parametrize("scale", ["auto", "log", "linear"])
-def test_odd_curves_can_be_drawn(train: list[tuple[float, float]], scale: str) -> None:
+def test_extreme_values_can_be_drawn(train: list[tuple[float, float]], scale: str) -> None:
     for width, height in ((10, 3), (1, 1), (12, 4), (60, 12)):
-        assert len(plain(line(train, scale=scale), width, height).split("\n")) == height
+        assert len(plain(curve(train, scale=scale), width, height).split("\n")) == height
 
 
-def test_the_chart_uses_all_its_room_whatever_the_terminal_is() -> None:
-    rows = plain(line([(0.0, 1.0), (1.0, 2.0)]), 180, 60).split("\n")
+def test_the_chart_fills_its_size_on_any_terminal() -> None:
+    rows = plain(curve([(0.0, 1.0), (1.0, 2.0)]), 180, 60).split("\n")
     assert max(map(cell_len, (row.rstrip() for row in rows))) >= 178
     assert rows[-2].strip()
 
 
-def test_an_empty_chart_says_so() -> None:
+def test_an_empty_chart_shows_its_message() -> None:
     assert "nothing yet" in plain(ChartSpec(empty="nothing yet"), 40, 10)
 
 
-def test_a_line_is_braille_and_dots_have_their_own_sign() -> None:
-    train = Line([(i / 50, 1 / (1 + i)) for i in range(50)])
-    val = Line([(1.0, 0.4), (2.0, 0.3)], DARK.val, "dots", VAL_SIGN)
-    drawn = plain(ChartSpec(lines=[train, val], end=2.0))
-    assert any("\u2801" <= sign <= "\u28ff" for sign in drawn)
-    assert drawn.count(VAL_SIGN) == 2
+def test_a_line_is_braille_and_dots_have_their_own_symbol() -> None:
+    train = Curve([(i / 50, 1 / (1 + i)) for i in range(50)])
+    val = Curve([(1.0, 0.4), (2.0, 0.3)], DARK.val, "dots", VAL_SYMBOL)
+    drawn = plain(ChartSpec(curves=[train, val], end=2.0))
+    assert any("\u2801" <= symbol <= "\u28ff" for symbol in drawn)
+    assert drawn.count(VAL_SYMBOL) == 2
 
 
-def test_a_drawing_tells_where_its_x_axis_lies() -> None:
-    ends = [Sign(0.0, "A", DARK.mark), Sign(1.0, "Z", DARK.mark)]
-    drawing = draw(ChartSpec(lines=[Line([(0.0, 100.0), (1.0, 250.0)])], signs=ends), 60, 14)
+def test_a_drawing_has_the_position_of_its_x_axis() -> None:
+    ends = [PlotSymbol(0.0, "A", DARK.marker), PlotSymbol(1.0, "Z", DARK.marker)]
+    drawing = draw(ChartSpec(curves=[Curve([(0.0, 100.0), (1.0, 250.0)])], symbols=ends), 60, 14)
     row = next(row for row in drawing.text.plain.split("\n") if "A" in row)
     assert (row.index("A"), row.index("Z")) == (drawing.left, drawing.left + drawing.columns - 1)
 
 
-def test_nan_is_marked_at_its_place_and_leaves_the_rest_alone() -> None:
-    clean = [(x / 10, float(x)) for x in range(11)]
-    dirty = line([*clean, (0.5, math.nan)], signs=[Sign(0.9, NAN_SIGN, DARK.bad, top=True)])
-    assert NAN_SIGN not in plain(line(clean))
+def test_nan_is_marked_at_its_x_and_changes_nothing_else() -> None:
+    smooth = [(x / 10, float(x)) for x in range(11)]
+    dirty = curve(
+        [*smooth, (0.5, math.nan)], symbols=[PlotSymbol(0.9, NAN_SYMBOL, DARK.bad, top=True)]
+    )
+    assert NAN_SYMBOL not in plain(curve(smooth))
     first_line = plain(dirty).split("\n")[0]
-    assert first_line.count(NAN_SIGN) == 2
+    assert first_line.count(NAN_SYMBOL) == 2
     assert all(f" {n}┤" in plain(dirty) for n in (0, 2, 4, 6, 8))
 
 
-def test_a_spike_among_thousands_of_points_stays() -> None:
+def test_thinning_keeps_a_spike_among_thousands_of_points() -> None:
     many = [(i / 10_000, 1.0) for i in range(10_000)]
     many[4321] = (0.4321, 50.0)
     many[8000] = (0.8, -50.0)
@@ -148,7 +151,7 @@ def test_a_spike_among_thousands_of_points_stays() -> None:
     st.lists(st.tuples(st.floats(0, 1), st.floats(-1e9, 1e9)), min_size=1, max_size=300),
     st.integers(1, 40),
 )
-def test_thinning_keeps_the_extremes_in_at_most_two_points_a_column(
+def test_thinning_keeps_the_extremes_in_at_most_two_points_per_column(
     many: list[tuple[float, float]], columns: int
 ) -> None:
     kept = thin(many, columns, 0.0, 1.0)
@@ -157,22 +160,22 @@ def test_thinning_keeps_the_extremes_in_at_most_two_points_a_column(
     assert max(y for _, y in kept) == max(y for _, y in many)
 
 
-def test_a_line_is_cut_where_it_leaves_what_is_seen() -> None:
-    drawn = plain(line([(0.0, 0.0), (10.0, 10.0)], start=4.0, end=6.0))
+def test_a_line_is_cut_at_the_visible_range() -> None:
+    drawn = plain(curve([(0.0, 0.0), (10.0, 10.0)], start=4.0, end=6.0))
     assert "4.0┤" in drawn
     assert "6.0┤" in drawn
     assert "10" not in drawn
-    assert any("\u2801" <= sign <= "\u28ff" for sign in drawn)
+    assert any("\u2801" <= symbol <= "\u28ff" for symbol in drawn)
 
 
-def test_loss_becomes_logarithmic_only_over_a_wide_range_or_when_asked() -> None:
+def test_the_scale_is_logarithmic_over_a_wide_range_or_on_request() -> None:
     wide, narrow = [(0.0, 10.0), (1.0, 0.01)], [(0.0, 10.0), (1.0, 1.0)]
-    assert drawn_log(line(wide, scale="auto"))
-    assert not drawn_log(line(narrow, scale="auto"))
-    assert not drawn_log(line([(0.0, 10.0), (1.0, 0.0)], scale="auto"))
-    assert not drawn_log(line(wide))
-    assert drawn_log(line(narrow, scale="log"))
-    assert all(f"{label}┤" in plain(line(wide, scale="auto")) for label in ("10", "0.1", "0.01"))
+    assert drawn_log(curve(wide, scale="auto"))
+    assert not drawn_log(curve(narrow, scale="auto"))
+    assert not drawn_log(curve([(0.0, 10.0), (1.0, 0.0)], scale="auto"))
+    assert not drawn_log(curve(wide))
+    assert drawn_log(curve(narrow, scale="log"))
+    assert all(f"{label}┤" in plain(curve(wide, scale="auto")) for label in ("10", "0.1", "0.01"))
 
 
 @pytest.mark.parametrize(
@@ -191,103 +194,110 @@ def test_ticks_are_round(low: float, high: float, values: list[float]) -> None:
         (0, 100_000, [0, 21600, 43200, 64800, 86400]),
     ],
 )
-def test_times_are_round_on_a_clock(low: float, high: float, values: list[float]) -> None:
+def test_time_ticks_are_round_on_a_clock(low: float, high: float, values: list[float]) -> None:
     assert round_seconds(low, high, 5) == values
 
 
-def test_a_run_has_all_its_marks() -> None:
+def test_a_run_has_all_its_markers() -> None:
     state = fold(scripted.running().records)
-    loss = curves.chart(state, LOSS, View())
+    loss = run_charts.chart(state, LOSS, ChartView())
     assert [(b.x, b.before, b.after) for b in loss.boundaries] == [(8.0, "head", "full")]
     assert loss.end == 11.0
     assert [tick.label for tick in loss.ticks] == [*map(str, range(1, 9)), "1", "2", "3"]
     drawn = plain(loss, 70, 20)
-    for sign in (PHASE_SIGN, COMMAND_SIGN, BEST_SIGN, VAL_SIGN, LEVEL_SIGN, "head full"):
-        assert sign in drawn
-    legend = curves.legend(state, LOSS)
+    for symbol in (
+        PHASE_SYMBOL,
+        COMMAND_SYMBOL,
+        BEST_SYMBOL,
+        VAL_SYMBOL,
+        LEVEL_SYMBOL,
+        "head full",
+    ):
+        assert symbol in drawn
+    legend = run_charts.legend(state, LOSS)
     assert "▼ patience 7 → 5" in legend
-    assert "╌ to beat: 0.0291" in legend
-    assert curves.best_note(state) == "★ best val 99.57% (head, epoch 8)"
+    assert "╌ must beat 0.0291" in legend
+    assert run_charts.best_note(state) == "★ best val 99.57% (head, epoch 8)"
 
 
-def test_the_cursor_is_a_line_from_top_to_bottom() -> None:
+def test_the_cursor_is_a_vertical_line() -> None:
     state = fold(scripted.running().records)
-    assert CURSOR_SIGN not in plain(curves.chart(state, LOSS, View()))
-    rows = plain(curves.chart(state, LOSS, View(cursor=4.0)), 70, 20).split("\n")
-    assert sum(CURSOR_SIGN in row for row in rows) >= 16
+    assert CURSOR_SYMBOL not in plain(run_charts.chart(state, LOSS, ChartView()))
+    rows = plain(run_charts.chart(state, LOSS, ChartView(cursor=4.0)), 70, 20).split("\n")
+    assert sum(CURSOR_SYMBOL in row for row in rows) >= 16
 
 
-def test_a_nan_run_has_its_marks_in_both_charts() -> None:
+def test_a_nan_run_is_marked_in_both_charts() -> None:
     state = fold(scripted.with_nan().records)
-    drawn = plain(curves.chart(state, LOSS, View()), 70, 20)
-    assert NAN_SIGN in drawn
-    assert WARNING_SIGN in drawn
-    assert "× not a number" in curves.legend(state, LOSS)
-    assert curves.title(state, LOSS, View(), False) == "loss · train nan · val nan"
-    assert plain(curves.chart(state, TOP1, View()), 70, 20).strip()
+    drawn = plain(run_charts.chart(state, LOSS, ChartView()), 70, 20)
+    assert NAN_SYMBOL in drawn
+    assert WARNING_SYMBOL in drawn
+    assert "× non-finite" in run_charts.legend(state, LOSS)
+    assert run_charts.title(state, LOSS, ChartView(), False) == "loss · train nan · val nan"
+    assert plain(run_charts.chart(state, TOP1, ChartView()), 70, 20).strip()
 
 
 @pytest.mark.parametrize("window", [None, (1.0, 1.2), (0.9, 2.1)])
-def test_nan_and_spikes_stay_at_any_zoom(window: tuple[float, float] | None) -> None:
+def test_nan_and_spikes_are_visible_at_any_zoom(window: tuple[float, float] | None) -> None:
     script = scripted.Script().prepare().phase("head", 30)
     script.epoch("head", 1, 0.9, 0.5)
     script.progress("head", 2, 8, math.nan)
     script.progress("head", 2, 12, 0.5, peak_loss=70.0)
     state = fold(script.records)
-    spec = curves.chart(state, LOSS, View(window=window, scale="linear"))
+    spec = run_charts.chart(state, LOSS, ChartView(window=window, scale="linear"))
     drawn = plain(spec, 100, 16)
-    assert NAN_SIGN in drawn.split("\n")[0]
+    assert NAN_SYMBOL in drawn.split("\n")[0]
     assert "60┤" in drawn or "70┤" in drawn
 
 
-def test_a_plateau_is_a_step_of_the_learning_rate_with_a_mark() -> None:
+def test_a_plateau_is_a_step_of_the_learning_rate_with_a_symboler() -> None:
     script = scripted.Script().prepare().phase("head", 30)
     script.epoch("head", 1, 0.9, 0.5).epoch("head", 2, 0.9, 0.5, bad=1, next_lr=5e-4)
     script.progress("head", 3, 21, 0.8, lr=5e-4)
     state = fold(script.records)
-    assert "↓ lr 0.001 → 0.0005 on a plateau" in curves.legend(state, RATE)
-    train = figures.train_points(state, RATE)
+    assert "↓ lr 0.001 → 0.0005 on a plateau" in run_charts.legend(state, LR)
+    train = curves.train_points(state, LR)
     assert [y for _, y in train[-3:]] == [1e-3, 1e-3, 5e-4]
     assert train[-1][0] == train[-2][0]
-    assert "↓" in plain(curves.chart(state, RATE, View()), 70, 12)
-    assert "↓" not in plain(curves.chart(state, LOSS, View()), 70, 12)
+    assert "↓" in plain(run_charts.chart(state, LR, ChartView()), 70, 12)
+    assert "↓" not in plain(run_charts.chart(state, LOSS, ChartView()), 70, 12)
 
 
-def test_many_epochs_are_not_all_named() -> None:
+def test_many_epochs_are_not_all_labeled() -> None:
     script = scripted.Script().prepare().phase("head", 200)
     for number in range(1, 101):
         script.epoch("head", number, 1 / number, 0.5)
-    labels = [tick.label for tick in curves.ticks(fold(script.records), View())]
+    labels = [tick.label for tick in run_charts.ticks(fold(script.records), ChartView())]
     assert labels == ["1", *map(str, range(10, 101, 10))]
 
 
-def test_steps_and_time_have_axes_of_their_own() -> None:
+def test_steps_and_time_have_their_own_axes() -> None:
     state = fold(scripted.running().records)
-    by_step = curves.chart(state, LOSS, View(axis="step"))
+    by_step = run_charts.chart(state, LOSS, ChartView(axis="step"))
     assert by_step.end == state.progress.global_step if state.progress else False
     assert "1,000" in [tick.label for tick in by_step.ticks]
-    by_time = curves.chart(state, LOSS, View(axis="time"))
+    by_time = run_charts.chart(state, LOSS, ChartView(axis="time"))
     assert by_time.end == pytest.approx(state.timeline.seconds_at(11.0))
     assert "5:00" in [tick.label for tick in by_time.ticks]
     assert by_time.boundaries[0].x == pytest.approx(state.timeline.seconds_at(8.0))
 
 
-def test_smoothing_keeps_the_raw_points_behind_it() -> None:
+def test_smoothing_draws_the_raw_points_behind_the_average() -> None:
     state = fold(scripted.running().records)
-    raw, smooth, val = curves.chart(state, LOSS, View(smoothing=0.9)).lines
+    raw, smooth, val = run_charts.chart(state, LOSS, ChartView(smoothing=0.9)).curves
     assert (raw.style, smooth.style, val.style) == ("cloud", "line", "dots")
     spread = [max(y for _, y in part.points) - min(y for _, y in part.points) for part in
               (raw, smooth)]  # fmt: skip
     assert spread[1] < spread[0]
     assert smooth.points[0] == raw.points[0]
-    assert "smoothed 0.9" in curves.title(state, LOSS, View(smoothing=0.9), False)
+    assert "smoothed 0.9" in run_charts.title(state, LOSS, ChartView(smoothing=0.9), False)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 12])
-def test_a_low_chart_has_one_label_a_row(rows: int) -> None:
-    """Which of two labels of a row plotext shows differs from process to process."""
-    places, labels = _one_a_row([0.1, 0.3, 0.5, 0.7, 0.9], ["a", "b", "c", "d", "e"], rows)
-    drawn = [round(place * (rows - 1)) for place in places]
+def test_a_low_chart_has_one_label_per_row(rows: int) -> None:
+    """Of two labels in a row plotext draws a random one, different in each process."""
+    positions, labels = one_per_row([0.1, 0.3, 0.5, 0.7, 0.9], ["a", "b", "c", "d", "e"], rows)
+    drawn = [round(position * (rows - 1)) for position in positions]
     assert drawn == sorted(set(drawn))
-    assert len(places) == len(labels) == min(rows, 5)
+    assert len(positions) == len(labels) == min(rows, 5)
     assert labels[0] == "a"

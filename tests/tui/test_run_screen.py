@@ -327,6 +327,6 @@ async def test_a_stalled_run_is_detected_by_its_usual_step_time(
     async with make_app(source).run_test(size=USUAL) as pilot:
         await settle(pilot)
         assert text(pilot, "#notice") == ""
-        monkeypatch.setattr("tui.viewmodel.run_source.RunModel.silence", 240.0)
+        monkeypatch.setattr("tui.viewmodel.run_source.RunModel.seconds_since_update", 240.0)
         await settle(pilot)
         assert text(pilot, "#notice").startswith("no update for 4 min, steps usually take 27.7 ms")

@@ -72,7 +72,7 @@ async def test_the_cursor_moves_by_arrows_vim_keys_and_markers() -> None:
         await press(pilot, "left")
         begin = tab.view.cursor or 0.0
         assert begin == pytest.approx(10 + 77 / 126)
-        assert text(pilot, "#readout").startswith("full epoch 3, 61% of it · step 1,323 · 7:38")
+        assert text(pilot, "#readout").startswith("full epoch 3, 61% done · step 1,323 · 7:38")
         places = []
         for key in ("h", "left", "l", "right", "shift+left", "shift+right"):
             await press(pilot, key)

@@ -10,20 +10,28 @@ from tests.tui import scripted
 from tests.tui.command import run
 from tests.tui.kit import make_app, press, settle, toasts
 from tui.preferences.preferences import Preferences
-from tui.preferences.settings import CHOICES, MEANINGS, NAMES, Settings, SettingsFile, changed
+from tui.preferences.settings import (
+    allowed_values,
+    DESCRIPTIONS,
+    NAMES,
+    Settings,
+    SettingsFile,
+    valid_settings,
+    with_setting,
+)
 
 
 def test_settings_are_saved_and_unknown_keys_are_kept(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "deep" / "settings.json")
     assert file.read() == Settings()
-    settings = changed(Settings(), "layout", "all")
+    settings = with_setting(Settings(), "layout", "all")
     file.write(settings)
     file.path.write_text(json.dumps({**json.loads(file.path.read_text()), "later": 1}))
     assert file.read() == settings
-    file.write(changed(settings, "notify", "off"))
+    file.write(with_setting(settings, "notify", "off"))
     assert json.loads(file.path.read_text())["later"] == 1
     assert file.read().notify == "off"
-    assert file.trouble == ""
+    assert file.error == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
@@ -32,7 +40,7 @@ def test_a_damaged_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     file = SettingsFile(path, clock=lambda: 17.0)
     assert file.read() == Settings()
-    assert "settings.damaged-17.json" in file.trouble
+    assert "settings.damaged-17.json" in file.error
     assert (tmp_path / "settings.damaged-17.json").read_bytes() == content
     assert not path.exists()
 
@@ -42,17 +50,17 @@ values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.
 
 @given(st.dictionaries(st.sampled_from([*NAMES, "x"]), values))
 def test_only_valid_values_are_read_from_a_file(tree: dict[str, object]) -> None:
-    taken = SettingsFile(Path("/nowhere/settings.json"))._taken(tree)
-    assert all(getattr(taken, name) in allowed for name, allowed in CHOICES.items())
-    assert isinstance(taken.theme, str)
+    settings, _ = valid_settings(tree)
+    assert all(getattr(settings, name) in allowed for name, allowed in allowed_values().items())
+    assert isinstance(settings.theme, str)
 
 
 def test_an_invalid_value_lists_the_valid_ones() -> None:
     with pytest.raises(SetupError, match="notify is 'loud'; expected one of: bell, message, off"):
-        changed(Settings(), "notify", "loud")
-    with pytest.raises(SetupError, match="unknown setting 'colour'"):
-        changed(Settings(), "colour", "red")
-    assert set(MEANINGS) == set(NAMES)
+        with_setting(Settings(), "notify", "loud")
+    with pytest.raises(SetupError, match="unknown setting 'color'"):
+        with_setting(Settings(), "color", "red")
+    assert set(DESCRIPTIONS) == set(NAMES)
 
 
 async def test_chart_settings_are_saved(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
     model = RunModel(source, clock=lambda: now[0])
     model.pump()
     now[0] = 130.0
-    assert model.silence == 30.0
-    # The wall clock of the run jumps a day: nobody's silence.
+    assert model.seconds_since_update == 30.0
+    # The wall clock of the run jumps a day: that is no silence.
     source.pending = script.add(ev.DeviceSample(device="cpu"), 86_400).records[-1:]
     model.pump()
-    assert model.silence == 30.0
+    assert model.seconds_since_update == 30.0
     source.pending = script.progress("head", 1, 6, 0.7).records[-1:]
     model.pump()
-    assert model.silence == 0.0
+    assert model.seconds_since_update == 0.0
 
 
 def read_to_the_end(path: Path) -> RunModel:

@@ -1,210 +1,177 @@
-"""The chart of a comparison: from runs and the person's view to what is drawn. Pure."""
+"""Chart of a comparison: chart spec, title, legend and readout from runs and a view."""
 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from core.analysis.compare import (
+from core.analysis.compare import ComparedRun
+from core.analysis.compare_curves import (
     ALIGNMENTS,
-    CURVES,
     Alignment,
-    ComparedRun,
-    CurveKind,
+    ComparisonCurve,
     best_point,
-    curve,
+    comparison_curves,
+    curve_points,
     unfreeze_x,
 )
 from core.common import format as fmt
 from core.common.errors import SetupError
 from core.common.text import printable
-from tui.charts.plot import BEST_SIGN, Boundary, ChartSpec, Line, Sign, Tick
+from core.config.phases import FULL, HEAD
+from tui.charts.plot import BEST_SYMBOL, ChartSpec, Curve, PhaseBoundary, PlotSymbol, Tick
 from tui.charts.scale import axis_label, is_log, round_values
-from tui.charts.svg import SvgChart, SvgLine
-from tui.preferences.palettes import LIGHT, Colour, Palette
+from tui.charts.svg import SvgChart, SvgCurve
+from tui.charts.viewport import Viewport, Window
+from tui.preferences.palettes import LIGHT, Color, Palette
 
-UNFREEZE_SIGN = "▴"
+UNFREEZE_SYMBOL = "▴"
 SCALES = ("auto", "log", "linear")
-_CLOSEST = 1 / 4000
 
 
 @dataclass(frozen=True, slots=True)
 class CompareView:
-    """How a person looks at a comparison. Window and cursor count in the x axis's own unit."""
+    """A view of a comparison; window and cursor in the unit of the x axis."""
 
-    curve: int = 0
-    alignment: int = 0
+    curve_index: int = 0
+    alignment_index: int = 0
     scale: str = "auto"
-    window: tuple[float, float] | None = None
-    """What is seen; None = all of it, whatever comes."""
+    window: Window | None = None
+    """The visible range; None shows everything, also while the runs continue."""
     cursor: float | None = None
 
     @property
-    def kind(self) -> CurveKind:
-        """The figure that is drawn."""
-        return CURVES[self.curve]
+    def curve(self) -> ComparisonCurve:
+        """Return the curve that is drawn."""
+        return comparison_curves()[self.curve_index]
 
     @property
-    def axis(self) -> Alignment:
-        """What the x axis counts."""
-        return ALIGNMENTS[self.alignment]
+    def alignment(self) -> Alignment:
+        """Return the unit and origin of the x axis."""
+        return ALIGNMENTS[self.alignment_index]
 
     def next_curve(self) -> "CompareView":
-        """Draw the next figure; the part that is seen stays."""
-        return replace(self, curve=(self.curve + 1) % len(CURVES))
+        """Return the view of the next curve, with the same visible range."""
+        return replace(self, curve_index=(self.curve_index + 1) % len(comparison_curves()))
 
-    def next_axis(self) -> "CompareView":
-        """Count the x axis in something else: all of it is seen again."""
-        following = (self.alignment + 1) % len(ALIGNMENTS)
-        return replace(self, alignment=following, window=None, cursor=None)
+    def next_alignment(self) -> "CompareView":
+        """Return the view over the next x axis, of everything."""
+        following = (self.alignment_index + 1) % len(ALIGNMENTS)
+        return replace(self, alignment_index=following, window=None, cursor=None)
 
     def next_scale(self) -> "CompareView":
-        """Draw the y axis in another way."""
+        """Return the view with the next scale of the y axis."""
         return replace(self, scale=SCALES[(SCALES.index(self.scale) + 1) % len(SCALES)])
 
 
-def view_of(figure: str, axis: str) -> CompareView:
+def compare_view(figure: str, axis: str) -> CompareView:
     """Return the view of a figure over an axis, by their keys; raises SetupError."""
-    figures = [kind.key for kind in CURVES]
+    figures = [curve.key for curve in comparison_curves()]
     if figure not in figures:
         known = ", ".join(figures)
-        raise SetupError(f"no figure {printable(figure)!r}; there are {known}")
+        raise SetupError(f"unknown figure {printable(figure)!r}; expected one of: {known}")
     axes = [alignment.key for alignment in ALIGNMENTS]
-    return CompareView(curve=figures.index(figure), alignment=axes.index(axis))
+    return CompareView(curve_index=figures.index(figure), alignment_index=axes.index(axis))
 
 
 Runs = Sequence[ComparedRun]
 
 
-def extent(runs: Runs, view: CompareView) -> tuple[float, float]:
-    """Return the whole of the x axis."""
-    xs = [x for run in runs for x, _ in curve(run, view.kind, view.axis) if math.isfinite(x)]
-    low = min([0.0, *xs]) if view.axis.key == "unfreeze" else 0.0
+def _extent(runs: Runs, view: CompareView) -> Window:
+    """Return the whole x axis."""
+    points = [p for run in runs for p in curve_points(run, view.curve, view.alignment)]
+    xs = [x for x, _ in points if math.isfinite(x)]
+    low = min([0.0, *xs]) if view.alignment.key == "unfreeze" else 0.0
     high = max(xs, default=1.0)
     return low, high if high > low else low + 1.0
 
 
-def seen(runs: Runs, view: CompareView) -> tuple[float, float]:
-    """Return the part of the x axis that is seen."""
-    return view.window or extent(runs, view)
+def visible_range(runs: Runs, view: CompareView) -> Window:
+    """Return the visible range of the x axis."""
+    return view.window or _extent(runs, view)
 
 
-def zoomed(
-    runs: Runs, view: CompareView, factor: float, around: float | None = None
-) -> CompareView:
-    """Return the view with a window of `factor` times its size, around a place or the cursor."""
-    low, high = extent(runs, view)
-    start, end = seen(runs, view)
-    size = max((high - low) * _CLOSEST, (end - start) * factor)
-    if size >= high - low:
-        return replace(view, window=None)
-    middle = around if around is not None else view.cursor
-    middle = (start + end) / 2 if middle is None else min(end, max(start, middle))
-    first = middle - (middle - start) / (end - start) * size
-    first = min(max(low, first), high - size)
-    return replace(view, window=(first, first + size))
-
-
-def panned(runs: Runs, view: CompareView, share: float) -> CompareView:
-    """Return the view with its window moved by a share of its size."""
-    if view.window is None:
-        return view
-    low, high = extent(runs, view)
-    start, end = view.window
-    shift = min(max(share * (end - start), low - start), max(0.0, high - end))
-    return replace(view, window=(start + shift, end + shift))
-
-
-def pointed(runs: Runs, view: CompareView, share: float) -> CompareView:
-    """Return the view with its cursor at a share (0 to 1) of what is seen."""
-    start, end = seen(runs, view)
-    return replace(view, cursor=start + min(1.0, max(0.0, share)) * (end - start))
-
-
-def moved(runs: Runs, view: CompareView, columns: int, by: int) -> CompareView:
-    """Return the view with its cursor moved by columns of the chart; it comes in at an end."""
-    start, end = seen(runs, view)
-    if view.cursor is None:
-        return replace(view, cursor=end if by < 0 else start)
-    target = view.cursor + by * (end - start) / max(1, columns - 1)
-    return replace(view, cursor=min(end, max(start, target)))
-
-
-def whole(view: CompareView) -> CompareView:
-    """Return the view of everything, without a cursor."""
-    return replace(view, window=None, cursor=None)
+def adjusted(runs: Runs, view: CompareView, change: Callable[[Viewport], Viewport]) -> CompareView:
+    """Return the view after a change of window or cursor."""
+    low, high = _extent(runs, view)
+    after = change(Viewport(low, high, view.window, view.cursor))
+    return replace(view, window=after.window, cursor=after.cursor)
 
 
 def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
     """Return the chart of the runs' curves."""
-    start, end = seen(runs, view)
-    lines, signs = [], []
+    start, end = visible_range(runs, view)
+    curves, symbols = [], []
     for number, run in enumerate(runs):
-        colour = colour_of(run, palette)
-        points = curve(run, view.kind, view.axis)
-        lines.append(Line(points, colour))
-        best = best_point(run, view.kind, view.axis)
+        color = run_color(run, palette)
+        points = curve_points(run, view.curve, view.alignment)
+        curves.append(Curve(points, color))
+        best = best_point(run, view.curve, view.alignment)
         if best:
-            signs.append(Sign(best[0], BEST_SIGN, colour, best[1]))
-        begins = unfreeze_x(run, view.axis)
-        if begins is not None and view.axis.key != "unfreeze":
-            signs.append(Sign(begins, UNFREEZE_SIGN, colour))
+            symbols.append(PlotSymbol(best[0], BEST_SYMBOL, color, best[1]))
+        unfreeze = unfreeze_x(run, view.alignment)
+        if unfreeze is not None and view.alignment.key != "unfreeze":
+            symbols.append(PlotSymbol(unfreeze, UNFREEZE_SYMBOL, color))
         visible = [p for p in points if start <= p[0] <= end and math.isfinite(p[1])]
-        signs += _letters(run.letter, colour, visible, (number + 1) / (len(runs) + 1))
+        symbols += _letters(run.letter, color, visible, (number + 1) / (len(runs) + 1))
     values = round_values(start, end, 8)
+    figure = view.curve.figure
+    starts = [PhaseBoundary(0.0, HEAD, FULL)] if view.alignment.key == "unfreeze" else []
     return ChartSpec(
-        lines=lines,
-        signs=signs,
-        boundaries=[Boundary(0.0, "head", "full")] if view.axis.key == "unfreeze" else [],
+        curves=curves,
+        symbols=symbols,
+        boundaries=starts,
         start=start,
         end=end,
         cursor=view.cursor,
         ticks=[Tick(x, axis_label(x, values)) for x in values],
-        names_below=view.kind.limits is not None,
-        y_limits=view.kind.limits,
-        y_unit=view.kind.in_unit,
+        names_below=figure.limits is not None,
+        y_limits=figure.limits,
+        y_unit=figure.unit_size,
         scale=_scale(view),
         bad=palette.bad,
-        empty="the first points come with the first epoch",
+        empty="the first points follow the first epoch",
     )
 
 
 def _letters(
-    letter: str, colour: Colour, points: Sequence[tuple[float, float]], share: float
-) -> list[Sign]:
-    """Return a run's letter on its line: at its beginning, and at another place than the letters of
-    other runs, which may lie on the same line."""
+    letter: str, color: Color, points: Sequence[tuple[float, float]], fraction: float
+) -> list[PlotSymbol]:
+    """Return a run's letter at the start of its curve and at a fraction of it, which differs from
+    run to run, as curves may coincide."""
     if not points:
         return []
-    places = {points[int(share * (len(points) - 1))], points[0]}
-    return [Sign(x, letter, colour, y) for x, y in sorted(places)]
+    labeled = {points[int(fraction * (len(points) - 1))], points[0]}
+    return [PlotSymbol(x, letter, color, y) for x, y in sorted(labeled)]
 
 
 def _scale(view: CompareView) -> str:
-    return view.kind.scale if view.scale == "auto" else view.scale
+    return view.curve.figure.scale if view.scale == "auto" else view.scale
 
 
-def colour_of(run: ComparedRun, palette: Palette) -> Colour:
-    """Return a run's colour."""
-    return palette.runs[run.colour % len(palette.runs)]
+def run_color(run: ComparedRun, palette: Palette) -> Color:
+    """Return a run's color."""
+    return palette.runs[run.label.color % len(palette.runs)]
 
 
 def title(view: CompareView, log: bool) -> str:
-    """Return the chart's title: what it shows, over what."""
-    about = [f"in {view.kind.unit}"] if view.kind.unit else []
-    about += ["log"] if log else []
-    name = f"{view.kind.label} ({', '.join(about)})" if about else view.kind.label
-    return f"{name} over {view.axis.label}"
+    """Return the chart's title: curve, unit and x axis."""
+    unit = view.curve.figure.unit
+    notes = [f"in {unit}"] if unit else []
+    notes += ["log"] if log else []
+    label = view.curve.label
+    name = f"{label} ({', '.join(notes)})" if notes else label
+    return f"{name} over {view.alignment.label}"
 
 
 def legend(runs: Runs, view: CompareView) -> str:
-    """Return what the signs of the chart mean; rare signs only where they occur."""
+    """Return the legend of the chart; rare symbols only if they occur."""
     parts = []
-    if view.kind.figure and any(run.best for run in runs):
-        parts.append(f"{BEST_SIGN} best epoch")
-    if view.axis.key != "unfreeze" and any(run.unfreeze is not None for run in runs):
-        parts.append(f"{UNFREEZE_SIGN} unfreeze")
+    if view.curve.epoch and any(run.best for run in runs):
+        parts.append(f"{BEST_SYMBOL} best epoch")
+    if view.alignment.key != "unfreeze" and any(run.unfreeze is not None for run in runs):
+        parts.append(f"{UNFREEZE_SYMBOL} unfreeze")
     return "  ".join(parts)
 
 
@@ -212,49 +179,35 @@ def readout(runs: Runs, view: CompareView) -> str:
     """Return each run's value at the cursor; empty without one."""
     if view.cursor is None:
         return ""
-    shown = [f"{run.letter} {value_text(view.kind, _at(run, view))}" for run in runs]
-    return f"{view.axis.label} {view.cursor:.4g}:  " + "   ".join(shown)
+    shown = [f"{run.letter} {_value_text(run, view)}" for run in runs]
+    return f"{view.alignment.label} {view.cursor:.4g}:  " + "   ".join(shown)
 
 
-def _at(run: ComparedRun, view: CompareView) -> float | None:
+def _value_text(run: ComparedRun, view: CompareView) -> str:
     """Return the last value up to the cursor."""
-    points = curve(run, view.kind, view.axis)
-    place = bisect_right([x for x, _ in points], (view.cursor or 0.0) + 1e-9)
-    return points[place - 1][1] if place else None
-
-
-def value_text(kind: CurveKind, value: float | None) -> str:
-    """Return a value of a curve with its unit."""
-    if value is None:
-        return fmt.NONE
-    if kind.limits:
-        return fmt.percent(value)
-    if not math.isfinite(value):
-        return str(value)
-    if kind.key == "memory":
-        return fmt.size(value)
-    if kind.unit:
-        return f"{value / kind.in_unit:,.0f} {kind.unit}"
-    return fmt.rate(value) if kind.key == "lr" else fmt.loss(value)
+    points = curve_points(run, view.curve, view.alignment)
+    following = bisect_right([x for x, _ in points], (view.cursor or 0.0) + 1e-9)
+    return view.curve.figure.text(points[following - 1][1]) if following else fmt.NONE
 
 
 def svg(runs: Runs, view: CompareView) -> SvgChart:
-    """Return the chart as it is to be exported: on white."""
-    start, end = seen(runs, view)
-    lines = []
+    """Return the visible part of the chart for export."""
+    start, end = visible_range(runs, view)
+    curves = []
     names = Counter(run.name for run in runs)
     for run in runs:
-        points = [point for point in curve(run, view.kind, view.axis) if start <= point[0] <= end]
-        red, green, blue = colour_of(run, LIGHT)
-        lines.append(
-            SvgLine(
-                printable(run.name if names[run.name] == 1 else f"{run.name} ({run.id})"),
-                run.letter,
-                f"#{red:02x}{green:02x}{blue:02x}",
-                points,
-                unfreeze_x(run, view.axis),
+        points = curve_points(run, view.curve, view.alignment)
+        red, green, blue = run_color(run, LIGHT)
+        curves.append(
+            SvgCurve(
+                name=printable(run.name if names[run.name] == 1 else f"{run.name} ({run.id})"),
+                letter=run.letter,
+                color=f"#{red:02x}{green:02x}{blue:02x}",
+                points=[point for point in points if start <= point[0] <= end],
+                boundary_x=unfreeze_x(run, view.alignment),
             )
         )
-    values = [y for line in lines for _, y in line.points if math.isfinite(y)]
+    values = [y for curve in curves for _, y in curve.points if math.isfinite(y)]
     log = is_log(values, _scale(view))
-    return SvgChart(title(view, log), view.axis.label, lines, log, view.kind.in_unit)
+    unit_size = view.curve.figure.unit_size
+    return SvgChart(title(view, log), view.alignment.label, curves, log, unit_size)

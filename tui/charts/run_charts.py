@@ -1,132 +1,132 @@
-"""The run's charts: from its state and the person's view to what is drawn, and the titles."""
+"""Charts of a run: chart specs, titles and legends from the run state and the view."""
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from core.analysis import curves
-from core.analysis.curves import Metric
 from core.common import format as fmt
 from core.common.text import printable
+from core.run.figures import Figure
 from core.run.state import RunState
 from core.run.state_parts import Marker
 from tui.charts.plot import (
-    BEST_SIGN,
-    COMMAND_SIGN,
-    LEVEL_SIGN,
-    LOWER_SIGN,
-    NAN_SIGN,
-    RESUME_SIGN,
-    VAL_SIGN,
-    WARNING_SIGN,
-    Boundary,
+    BEST_SYMBOL,
+    COMMAND_SYMBOL,
+    LEVEL_SYMBOL,
+    LR_SYMBOL,
+    NAN_SYMBOL,
+    PHASE_SYMBOL,
+    RESUME_SYMBOL,
+    VAL_SYMBOL,
+    WARNING_SYMBOL,
     ChartSpec,
+    Curve,
     Level,
-    Line,
-    Sign,
+    PhaseBoundary,
+    PlotSymbol,
     Tick,
 )
 from tui.charts.scale import axis_label, round_seconds, round_values
-from tui.charts.view import Place, View, run_end, seen, to_axis
+from tui.charts.view import AxisMap, ChartView, run_end, to_axis, visible_range
 from tui.preferences.palettes import DARK, Palette
 
-MARK_SIGNS = {
-    "command": COMMAND_SIGN,
-    "warning": WARNING_SIGN,
-    "resume": RESUME_SIGN,
-    "lr": LOWER_SIGN,
+MARKER_SYMBOLS = {
+    "command": COMMAND_SYMBOL,
+    "warning": WARNING_SYMBOL,
+    "resume": RESUME_SYMBOL,
+    "lr": LR_SYMBOL,
 }
-_MOST_TICKS = 12
+_MAX_TICKS = 12
 
 
-def chart(state: RunState, metric: Metric, view: View, palette: Palette = DARK) -> ChartSpec:
-    """Return the chart of one metric as the person looks at it."""
-    place = to_axis(state, view)
-    start, end = seen(state, view)
+def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = DARK) -> ChartSpec:
+    """Return the chart of a figure."""
+    axis = to_axis(state, view)
+    start, end = visible_range(state, view)
     return ChartSpec(
-        lines=_lines(state, metric, view, palette, place),
-        signs=_signs(state, metric, palette, place),
-        levels=_levels(state, metric, palette, place),
+        curves=_curves(state, figure, view, palette),
+        symbols=_symbols(state, figure, palette, axis),
+        levels=_levels(state, figure, palette, axis),
         boundaries=[
-            Boundary(place(b.x), b.before, b.after) if view.axis != "epoch" else b
+            PhaseBoundary(axis(b.x), b.before, b.after) if view.axis != "epoch" else b
             for b in boundaries(state)
         ],
-        start=place(start),
-        end=place(end),
-        cursor=None if view.cursor is None else place(view.cursor),
+        start=axis(start),
+        end=axis(end),
+        cursor=None if view.cursor is None else axis(view.cursor),
         ticks=ticks(state, view),
-        names_below=metric.goal == "max",
-        y_limits=metric.limits,
-        y_unit=metric.in_unit,
-        scale=metric.scale if view.scale == "auto" or metric.limits else view.scale,
+        names_below=figure.goal == "max",
+        y_limits=figure.limits,
+        y_unit=figure.unit_size,
+        scale=figure.scale if view.scale == "auto" or figure.limits else view.scale,
         bad=palette.bad,
         empty=_empty(state),
     )
 
 
 def _empty(state: RunState) -> str:
-    """Return what to say where a figure has no curve."""
-    if any(state.curves.values()):
+    """Return the text of a chart without a curve."""
+    if any(state.series.values()):
         return "not measured in this run"
-    return "no step was taken" if state.over else "the first figures come with the first steps"
+    return "no training step" if state.over else "the first values follow the first steps"
 
 
-def _lines(
-    state: RunState, metric: Metric, view: View, palette: Palette, place: Place
-) -> list[Line]:
-    def placed(points: Sequence[curves.Point]) -> list[curves.Point]:
-        return [(place(x), y) for x, y in points]
+def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) -> list[Curve]:
+    axis = to_axis(state, view)
 
-    raw = placed(curves.train_points(state, metric))
-    val = placed(curves.val_points(state, metric))
-    lines = [Line(raw, palette.train)]
-    if view.smoothing and metric.key != "lr":
-        lines = [Line(raw, palette.faint, "cloud")]
-        lines.append(Line(curves.smoothed(raw, view.smoothing), palette.train))
-    return [*lines, Line(val, palette.val, "dots", VAL_SIGN)] if val else lines
+    def on_axis(points: Sequence[curves.Point]) -> list[curves.Point]:
+        return [(axis(x), y) for x, y in points]
+
+    raw = on_axis(curves.train_points(state, figure))
+    val = on_axis(curves.val_points(state, figure))
+    drawn = [Curve(raw, palette.train)]
+    if view.smoothing and figure.smoothable:
+        drawn = [Curve(raw, palette.faint, "cloud")]
+        drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
+    return [*drawn, Curve(val, palette.val, "dots", VAL_SYMBOL)] if val else drawn
 
 
-def _signs(state: RunState, metric: Metric, palette: Palette, place: Place) -> list[Sign]:
-    signs = [
-        Sign(place(x), NAN_SIGN, palette.bad, top=True)
-        for x in curves.nonfinite_places(state, metric)
+def _symbols(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) -> list[PlotSymbol]:
+    symbols = [
+        PlotSymbol(axis(x), NAN_SYMBOL, palette.bad, top=True)
+        for x in curves.nonfinite_xs(state, figure)
     ]
-    for mark in state.markers:
-        if mark.kind in MARK_SIGNS and (mark.kind != "lr" or metric.key == "lr"):
-            colour = palette.bad if mark.kind == "warning" else palette.mark
-            signs.append(Sign(place(mark.x), MARK_SIGNS[mark.kind], colour))
-    if state.best and metric.val:
-        value = metric.val(state.best.result)
+    for marker in state.markers:
+        if marker.kind in MARKER_SYMBOLS and (marker.kind != "lr" or figure.key == "lr"):
+            color = palette.bad if marker.kind == "warning" else palette.marker
+            symbols.append(PlotSymbol(axis(marker.x), MARKER_SYMBOLS[marker.kind], color))
+    if state.best and figure.val:
+        value = figure.val.read(state.best.result)
         if math.isfinite(value):
-            signs.append(Sign(place(float(state.best.x)), BEST_SIGN, palette.best, value))
-    return signs
+            symbols.append(PlotSymbol(axis(float(state.best.x)), BEST_SYMBOL, palette.best, value))
+    return symbols
 
 
-def _levels(state: RunState, metric: Metric, palette: Palette, place: Place) -> list[Level]:
-    """Return what the loss must fall below for early stopping to count it."""
+def _levels(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) -> list[Level]:
+    """Return the threshold of early stopping, which monitors the validation loss."""
     phase = state.current
-    if metric.key != "loss" or phase is None or phase.status != "running" or not phase.epochs:
+    if figure.key != "loss" or phase is None or phase.status != "running" or not phase.epochs:
         return []
     if phase.stopping is None or not math.isfinite(phase.stopping.threshold):
         return []
     since = phase.start_x + max(1, len(phase.epochs) - phase.stopping.bad_epochs)
-    level = Level(phase.stopping.threshold, place(since), place(run_end(state)), palette.mark)
+    level = Level(phase.stopping.threshold, axis(since), axis(run_end(state)), palette.marker)
     return [level]
 
 
-def boundaries(state: RunState) -> list[Boundary]:
-    """Return where phases begin after the first one."""
-    begun = [phase for phase in state.phases.values() if phase.started]
+def boundaries(state: RunState) -> list[PhaseBoundary]:
+    """Return the starts (epochs) of all phases after the first one."""
+    started = [phase for phase in state.phases.values() if phase.started]
     return [
-        Boundary(after.start_x, printable(before.name), printable(after.name))
-        for before, after in pairwise(begun)
+        PhaseBoundary(after.start_x, printable(before.name), printable(after.name))
+        for before, after in pairwise(started)
     ]
 
 
-def ticks(state: RunState, view: View) -> list[Tick]:
-    """Return the labels of the x axis for what is seen."""
-    place = to_axis(state, view)
-    start, end = map(place, seen(state, view))
+def ticks(state: RunState, view: ChartView) -> list[Tick]:
+    """Return the labels of the x axis for the visible range."""
+    start, end = map(to_axis(state, view), visible_range(state, view))
     if view.axis == "time":
         values = round_seconds(start, end, 8)
         return [Tick(x, fmt.duration(x)) for x in values]
@@ -135,13 +135,13 @@ def ticks(state: RunState, view: View) -> list[Tick]:
         return [Tick(x, fmt.count(int(x))) for x in values]
     inside = [tick for tick in epoch_ticks(state) if start <= tick.x <= end]
     if len(inside) > 1:
-        return _even(inside)
+        return _thinned(inside)
     values = round_values(start, end, 8)
     return [Tick(x, axis_label(x, values)) for x in values]
 
 
 def epoch_ticks(state: RunState) -> list[Tick]:
-    """Return a tick for every epoch, counted anew in each phase."""
+    """Return a tick for every epoch, counted from 1 in each phase."""
     ticks = [Tick(float(point.x), str(point.result.epoch)) for point in state.epochs]
     phase = state.current
     if state.progress and phase:
@@ -149,86 +149,73 @@ def epoch_ticks(state: RunState) -> list[Tick]:
     return ticks
 
 
-def _even(ticks: list[Tick]) -> list[Tick]:
-    """Keep firsts and round numbers where there are too many epochs to name them all."""
-    if len(ticks) <= _MOST_TICKS:
+def _thinned(ticks: list[Tick]) -> list[Tick]:
+    """Keep first epochs and round numbers if there are too many epochs to label all."""
+    if len(ticks) <= _MAX_TICKS:
         return ticks
     steps = (2, 5, 10, 20, 50, 100, 1000, 10**9)
-    step = next(s for s in steps if len(ticks) / s <= _MOST_TICKS)
+    step = next(s for s in steps if len(ticks) / s <= _MAX_TICKS)
     return [tick for tick in ticks if tick.label == "1" or int(tick.label) % step == 0]
 
 
-def title(state: RunState, metric: Metric, view: View, log: bool) -> str:
-    """Return a chart's title: what it shows in which unit, and the figures of the last epoch."""
-    told = metric.train is not None and metric.val is not None and bool(state.epochs)
-    about = [f"in {metric.unit}"] if metric.unit and not told else []
-    about += ["log"] if log else []
-    if view.smoothing and metric.key != "lr":
-        about.append(f"smoothed {view.smoothing:g}")
-    name = metric.title + (f" ({', '.join(about)})" if about else "")
-    if metric.train is None or metric.val is None or not state.epochs:
-        return name + latest(state, metric)
-    last = state.epochs[-1].result
-    shown = [figure_text(metric, figure(last)) for figure in (metric.train, metric.val)]
-    return f"{name} · train {shown[0]} · val {shown[1]}"
+def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
+    """Return the title of a chart: figure, unit, and the values of the last epoch."""
+    last = state.epochs[-1].result if state.epochs else None
+    both = figure.train is not None and figure.val is not None and last is not None
+    notes = [f"in {figure.unit}"] if figure.unit and not both else []
+    notes += ["log"] if log else []
+    if view.smoothing and figure.smoothable:
+        notes.append(f"smoothed {view.smoothing:g}")
+    name = figure.title + (f" ({', '.join(notes)})" if notes else "")
+    if figure.train is None or figure.val is None or last is None:
+        return name + latest(state, figure)
+    train, val = (figure.text(value.read(last)) for value in (figure.train, figure.val))
+    return f"{name} · train {train} · val {val}"
 
 
-def latest(state: RunState, metric: Metric) -> str:
-    """Return the newest figure of a metric that no epoch sums up."""
-    points = curves.train_points(state, metric)
-    return f" · {figure_text(metric, points[-1][1])}" if points else ""
+def latest(state: RunState, figure: Figure) -> str:
+    """Return the latest value of a figure without train and val values, for its title."""
+    points = curves.train_points(state, figure)
+    return f" · {figure.text(points[-1][1])}" if points else ""
 
 
-def figure_text(metric: Metric, value: float) -> str:
-    """Return a figure of a metric with its unit."""
-    if metric.key == "top1":
-        return fmt.percent(value)
-    if metric.key == "memory":
-        return fmt.size(value)
-    if metric.key == "lr":
-        return fmt.rate(value)
-    if metric.key == "images_per_second":
-        return fmt.speed(value)
-    return fmt.loss(value)
-
-
-def legend(state: RunState, metric: Metric) -> str:
-    """Return what the signs of a chart mean; rare signs only where they occur."""
-    parts = ["⠒⠒ train", f"{VAL_SIGN} val"] if metric.val else []
-    if state.best and metric.val:
-        parts.append(f"{BEST_SIGN} best")
-    level = _levels(state, metric, DARK, float)
+def legend(state: RunState, figure: Figure) -> str:
+    """Return the legend of a chart; rare symbols only if they occur."""
+    parts = ["⠒⠒ train", f"{VAL_SYMBOL} val"] if figure.val else []
+    if state.best and figure.val:
+        parts.append(f"{BEST_SYMBOL} best")
+    level = _levels(state, figure, DARK, float)
     if level:
-        parts.append(f"{LEVEL_SIGN} to beat: {fmt.loss(level[0].y)}")
-    kinds = {mark.kind: mark for mark in state.markers}
+        parts.append(f"{LEVEL_SYMBOL} must beat {fmt.loss(level[0].y)}")
+    kinds = {marker.kind: marker for marker in state.markers}
     if "command" in kinds:
-        parts.append(f"{COMMAND_SIGN} {printable(kinds['command'].text)}")
-    if metric.key == "lr" and "lr" in kinds:
-        parts.append(f"{LOWER_SIGN} {printable(kinds['lr'].text)}")
+        parts.append(f"{COMMAND_SYMBOL} {printable(kinds['command'].text)}")
+    if figure.key == "lr" and "lr" in kinds:
+        parts.append(f"{LR_SYMBOL} {printable(kinds['lr'].text)}")
     if "warning" in kinds:
-        parts.append(f"{WARNING_SIGN} warning")
+        parts.append(f"{WARNING_SYMBOL} warning")
     if "resume" in kinds:
-        parts.append(f"{RESUME_SIGN} resumed")
-    if _has_nonfinite(state, metric):
-        parts.append(f"{NAN_SIGN} not a number")
+        parts.append(f"{RESUME_SYMBOL} resumed")
+    if _has_nonfinite(state, figure):
+        parts.append(f"{NAN_SYMBOL} non-finite")
     return "  ".join(parts)
 
 
-def _has_nonfinite(state: RunState, metric: Metric) -> bool:
-    values = [y for _, y in curves.val_points(state, metric)]
-    return bool(curves.nonfinite_places(state, metric)) or not all(map(math.isfinite, values))
+def _has_nonfinite(state: RunState, figure: Figure) -> bool:
+    values = [y for _, y in curves.val_points(state, figure)]
+    return bool(curves.nonfinite_xs(state, figure)) or not all(map(math.isfinite, values))
 
 
 def best_note(state: RunState) -> str:
-    """Return the best epoch so far, for the accuracy chart's lower edge."""
+    """Return the best epoch so far, for the lower border of the accuracy chart."""
     if state.best is None:
         return ""
     best = state.best.result
     where = f"{printable(best.phase)}, epoch {best.epoch}"
-    return f"{BEST_SIGN} best val {fmt.percent(best.val_top1)} ({where})"
+    return f"{BEST_SYMBOL} best val {fmt.percent(best.val_top1)} ({where})"
 
 
-def mark_text(mark: Marker) -> str:
-    """Return what a mark tells under the cursor."""
-    sign = MARK_SIGNS.get(mark.kind, "┊")
-    return f"{sign} {printable(mark.text)}, {fmt.clock_time(mark.time)}"
+def marker_text(marker: Marker) -> str:
+    """Return the description of a marker under the cursor."""
+    symbol = MARKER_SYMBOLS.get(marker.kind, PHASE_SYMBOL)
+    return f"{symbol} {printable(marker.text)}, {fmt.clock_time(marker.time)}"

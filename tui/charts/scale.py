@@ -1,4 +1,4 @@
-"""The y axis of a chart, and round values for either axis."""
+"""Scale of the y axis, and round values for both axes."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ _HOURS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The y axis: its limits as drawn, and how a value gets there."""
+    """The y axis: its limits as drawn, exponents if it is logarithmic."""
 
     low: float
     high: float
@@ -36,24 +36,24 @@ class Scale:
                 low, high = limits
         return Scale(low, high, log, unit)
 
-    def place(self, value: float) -> float:
-        """Return where on the axis a value stands, 0 to 1."""
+    def fraction(self, value: float) -> float:
+        """Return the position of a value on the axis, 0 to 1."""
         y = math.log10(max(value, 1e-300)) if self.log else value
         return min(1.0, max(0.0, (y - self.low) / (self.high - self.low)))
 
     def ticks(self, number: int) -> tuple[list[float], list[str]]:
-        """Return the places of round values and their labels, with as many digits as needed."""
+        """Return the positions of round values and their labels, with as many digits as needed."""
         values = _decades(self.low, self.high) if self.log else []
         if len(values) > 1:
-            return [self.place(v) for v in values], [f"{v / self.unit:g}" for v in values]
+            return [self.fraction(v) for v in values], [f"{v / self.unit:g}" for v in values]
         low, high = (10**y if self.log else y for y in (self.low, self.high))
         values = round_values(low, high, number)
         shown = [v / self.unit for v in values]
-        return [self.place(v) for v in values], [axis_label(v, shown) for v in shown]
+        return [self.fraction(v) for v in values], [axis_label(v, shown) for v in shown]
 
 
 def is_log(values: Sequence[float], scale: str) -> bool:
-    """Whether values are drawn on a logarithmic axis."""
+    """Return whether values are drawn on a logarithmic axis."""
     if scale == "log":
         return any(value > 0 for value in values)
     if scale == "linear" or not values:
@@ -61,9 +61,9 @@ def is_log(values: Sequence[float], scale: str) -> bool:
     return min(values) > 1e-300 and max(values) / min(values) > _LOG_RATIO
 
 
-def axis_label(value: float, neighbours: Sequence[float]) -> str:
-    """Return a value with the digits that tell it from its neighbours on the axis."""
-    step = abs(neighbours[-1] - neighbours[0]) / max(1, len(neighbours) - 1)
+def axis_label(value: float, neighbors: Sequence[float]) -> str:
+    """Return a value with as many digits as distinguish it from its neighbors on the axis."""
+    step = abs(neighbors[-1] - neighbors[0]) / max(1, len(neighbors) - 1)
     digits = -math.floor(math.log10(step) + 1e-9) if 0 < step < math.inf else 0
     if not -5 < digits < 6 or abs(value) >= 1e6:
         return f"{value:.2g}"
@@ -71,14 +71,14 @@ def axis_label(value: float, neighbours: Sequence[float]) -> str:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Powers of ten between two exponents, thinned to a handful."""
+    """Return powers of ten between two exponents, thinned to a handful."""
     exponents = range(math.ceil(low), math.floor(high) + 1)
     step = max(1, math.ceil(len(exponents) / 6))
     return [10.0**exponent for exponent in exponents[::step]]
 
 
 def round_values(low: float, high: float, number: int) -> list[float]:
-    """Return about `number` round values from low to high; the ends where none is round."""
+    """Return about `number` round values from low to high; the ends if fewer than two are round."""
     span = high - low
     if not 0 < span < math.inf:
         return [low]

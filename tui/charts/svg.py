@@ -135,12 +135,12 @@ def _log_values(low: float, high: float) -> list[float]:
 
 
 def _curve(svg: ET.Element, curve: SvgCurve, axes: _Axes, dashes: str) -> None:
-    marker = curve.marker_x
+    marker = curve.boundary_x
     if marker is not None and axes.x[0] < marker < axes.x[1]:
         x = _LEFT + (marker - axes.x[0]) / (axes.x[1] - axes.x[0]) * (WIDTH - _LEFT - _RIGHT)
         _rule(svg, (x, _TOP), (x, HEIGHT - _BOTTOM), curve.color, "2 4")
     last: Point | None = None
-    for part in _parts([axes.to_pixels(point) for point in curve.points]):
+    for part in _parts([axes.position(point) for point in curve.points]):
         last = part[-1]
         style = {"fill": "none", "stroke": curve.color, "stroke-width": "2"}
         if dashes:

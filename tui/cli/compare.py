@@ -54,12 +54,12 @@ def compare(
     The file name - is standard output.
     """
     from core.analysis.compare_export import curves_csv, table_csv, to_plain
+    from tui.charts.compare import compare_view
     from tui.charts.compare import svg as svg_of
-    from tui.charts.compare import view_of
     from tui.charts.svg import draw_svg
     from tui.text.compare_table import print_comparison
 
-    view = view_of(figure, axis)
+    view = compare_view(figure, axis)
     compared = _read(runs_dir, runs)
     if table:
         write_output(table, table_csv(compared))
@@ -83,6 +83,6 @@ def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
         raise SetupError(f"{given} given; expected {FEWEST} to {MOST}")
     comparison = Comparison(paths)
     compared = comparison.read()
-    if comparison.trouble:
-        click.echo(comparison.trouble, err=True)
+    if comparison.error:
+        click.echo(comparison.error, err=True)
     return compared

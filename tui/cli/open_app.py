@@ -48,12 +48,12 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
     `plan` loads a run to start at once, `show` is the folder of a run to open first.
     """
     from tui import app as ui
-    from tui.preferences.preferences import remembered
-    from tui.preferences.refresh_rates import rates_for
+    from tui.preferences.preferences import load_preferences
+    from tui.preferences.refresh_rates import refresh_rates_for
     from tui.runtime import read_only
     from tui.runtime.session import Session
     from tui.runtime.signal_handlers import StopSignals
-    from tui.terminal.terminal import own_terminal, show_cursor
+    from tui.terminal.terminal import exclusive_terminal, show_cursor
 
     session = Session(options.runs_dir)
     app: ConvNextApp | None = None
@@ -70,17 +70,17 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
             show_cursor()
 
     session.has_screen = True
-    with own_terminal() as terminal:
+    with exclusive_terminal() as terminal:
         if options.read_only:
             read_only.forbid_writing(allowed=terminal.stray)
-        preferences = remembered(options.theme, options.read_only)
+        preferences = load_preferences(options.theme, options.read_only)
         signals = StopSignals(stop, restore_terminal)
         app = ui.ConvNextApp(
             options.runs_dir,
             read_only.refuse_to_start if options.read_only else session.start_run,
             plan=partial(_with_imports, plan) if plan else None,
             show=show,
-            rates=rates_for(options.bandwidth),
+            rates=refresh_rates_for(options.bandwidth),
             preferences=preferences,
             read_only_reason=read_only.REASON if options.read_only else "",
         )

@@ -7,14 +7,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from core.analysis.curves import metric
 from core.common import format as fmt
 from core.common.text import printable
+from core.run.figures import FIGURES
 from core.run.report import RunReport
 from core.run.state import ACTIVE, RESUMABLE, RunState
 from tui.charts import run_charts
 from tui.charts.plot import draw, drawn_log
-from tui.charts.view import View
+from tui.charts.view import ChartView
 from tui.cli.console import open_console
 from tui.text import run_status
 from tui.text.progress import progress_lines
@@ -41,7 +41,7 @@ def print_run(report: RunReport, metrics: Sequence[str], width: int | None) -> N
     now = time.time()
     console.print(_headline(report, now))
     console.print(_details_table(details(report, now, console.width)))
-    if not any(report.state.curves.values()):
+    if not any(report.state.series.values()):
         return  # no step yet, nothing to draw
     console.print()
     _print_charts(console, report.state, metrics)
@@ -165,10 +165,10 @@ def _print_charts(console: Console, state: RunState, metrics: Sequence[str]) -> 
 
 
 def _chart(state: RunState, key: str, width: int) -> RenderableType:
-    view = View()
-    spec = run_charts.chart(state, metric(key), view)
-    title = Text(run_charts.title(state, metric(key), view, drawn_log(spec)), style="bold")
-    legend = Text(run_charts.legend(state, metric(key)), style="dim")
+    figure, view = FIGURES[key], ChartView()
+    spec = run_charts.chart(state, figure, view)
+    title = Text(run_charts.title(state, figure, view, drawn_log(spec)), style="bold")
+    legend = Text(run_charts.legend(state, figure), style="dim")
     for line in (title, legend):
         line.truncate(width, overflow="ellipsis")
     chart = draw(spec, width, _CHART_ROWS).text

@@ -4,7 +4,7 @@ import click
 
 from core.common.errors import SetupError
 from tui.cli.outputs import write_errors
-from tui.preferences.settings import CHOICES, MEANINGS, NAMES, SettingsFile, changed
+from tui.preferences.settings import DESCRIPTIONS, NAMES, SettingsFile, allowed_values, with_setting
 
 
 @click.command()
@@ -20,12 +20,12 @@ def settings(name: str | None, value: str | None) -> None:
     if name is not None:
         if value is None:
             raise SetupError(f"settings {name} needs a value; `convnext-tui settings` lists them")
-        current = changed(current, name, value)
+        current = with_setting(current, name, value)
         with write_errors(file.path):
             file.write(current)
     for each in NAMES:
-        allowed = f" ({', '.join(CHOICES[each])})" if each in CHOICES else ""
-        click.echo(f"{each} = {getattr(current, each)}\n    {MEANINGS[each]}{allowed}")
+        allowed = f" ({', '.join(allowed_values()[each])})" if each in allowed_values() else ""
+        click.echo(f"{each} = {getattr(current, each)}\n    {DESCRIPTIONS[each]}{allowed}")
     click.echo(f"saved in {file.path}")
-    if file.trouble:
-        click.echo(f"warning: {file.trouble}", err=True)
+    if file.error:
+        click.echo(f"warning: {file.error}", err=True)

@@ -6,7 +6,18 @@ import click
 
 from tui.cli.options import runs_dir_option
 from tui.cli.run_report import read_run
-from tui.preferences.settings import CHOICES
+from tui.preferences.settings import allowed_values
+
+
+class _FigureKey(click.Choice):  # type: ignore[type-arg]
+    """Key of a charted figure, also of one that is added after this module is imported."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        return allowed_values()["chart"]
 
 
 @click.command()
@@ -17,7 +28,7 @@ from tui.preferences.settings import CHOICES
     "--metric",
     "metrics",
     multiple=True,
-    type=click.Choice(CHOICES["chart"]),
+    type=_FigureKey(),
     help="Metric to draw; repeatable. [default: loss, top1]",
 )
 @click.option("--no-chart", is_flag=True, help="Print the summary only.")

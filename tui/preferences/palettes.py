@@ -17,7 +17,7 @@ class Palette:
     val: Color
     best: Color
     bad: Color
-    mark: Color
+    marker: Color
     faint: Color
     """Raw points behind a smoothed line."""
     star: Color
@@ -31,7 +31,7 @@ DARK = Palette(
     val=(230, 159, 0),
     best=(0, 158, 115),
     bad=(213, 94, 0),
-    mark=(204, 121, 167),
+    marker=(204, 121, 167),
     faint=(70, 104, 128),
     star=(240, 228, 66),
     runs=(
@@ -50,7 +50,7 @@ LIGHT = Palette(
     val=(190, 90, 0),
     best=(0, 120, 85),
     bad=(180, 32, 0),
-    mark=(160, 70, 120),
+    marker=(160, 70, 120),
     faint=(150, 185, 205),
     star=(130, 120, 0),
     runs=(
@@ -78,7 +78,7 @@ _FEW_ON_LIGHT = replace(
     train=(0, 0, 170),
     val=(170, 0, 170),
     bad=(170, 0, 0),
-    mark=(85, 85, 85),
+    marker=(85, 85, 85),
     star=(170, 0, 170),
     runs=(
         (0, 0, 170),

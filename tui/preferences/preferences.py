@@ -3,7 +3,7 @@
 import threading
 
 from core.common.errors import SetupError, os_error_text
-from tui.preferences.settings import Settings, SettingsFile, changed
+from tui.preferences.settings import Settings, SettingsFile, with_setting
 
 
 def load_preferences(theme: str | None, read_only: bool) -> "Preferences":
@@ -38,7 +38,7 @@ class Preferences:
         """Change a setting and save it in a thread, because the home folder may be slow. An invalid
         value changes nothing."""
         try:
-            settings = changed(self.settings, name, value)
+            settings = with_setting(self.settings, name, value)
         except SetupError:
             return
         if settings != self.settings:
@@ -52,4 +52,4 @@ class Preferences:
             try:
                 self._file.write(self.settings)
             except OSError as error:
-                self.error = f"settings can't be kept: {os_error_text(error)}"
+                self.error = f"can't save the settings: {os_error_text(error)}"

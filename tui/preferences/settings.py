@@ -1,6 +1,6 @@
-"""What a person has got used to: a file in the user's config folder, read before the first frame.
+"""Settings in a JSON file in the user's config folder, read before the first frame.
 
-JSON and the standard library alone: everything else takes longer to import than a frame to draw.
+Imports little beyond the standard library: the first frame waits for it.
 """
 
 import json
@@ -14,12 +14,13 @@ from core.common.errors import SetupError, os_error_text
 from core.common.files import write_text_atomically
 from core.common.text import printable
 from core.common.user_dirs import config_dir
+from core.run.figures import charted_figures
 
 OWN_THEME = "convnext"
 
-CHOICES: dict[str, tuple[str, ...]] = {
+_CHOICES: dict[str, tuple[str, ...]] = {
     "layout": ("pair", "one", "all"),
-    "chart": ("loss", "top1", "lr", "grad_norm", "images_per_second", "memory"),
+    "chart": (),  # from the table of figures
     "axis": ("epoch", "step", "time"),
     "scale": ("auto", "log", "linear"),
     "smoothing": ("0", "0.6", "0.9", "0.98"),
@@ -28,26 +29,36 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "title": ("on", "off"),
     "motion": ("off", "on"),
 }
-MEANINGS = {
-    "theme": "colours; any of Textual's themes, or convnext, convnext-light",
-    "layout": "charts of a run: two, a large one, or all",
-    "chart": "the one that is large",
-    "axis": "what the x axis of charts counts",
-    "scale": "their y axis; auto = logarithmic over a wide range",
+DESCRIPTIONS = {
+    "theme": "color theme: convnext, convnext-light, or any theme of Textual",
+    "layout": "charts of a run: two, one large, or all",
+    "chart": "the figure in the large chart",
+    "axis": "unit of the x axis of charts",
+    "scale": "y axis of charts; auto = logarithmic over a wide range",
     "smoothing": "weight of the past in the moving average of charts; 0 = none",
-    "pictures": "how pictures are drawn; auto = the best that the terminal is known for",
-    "notify": "when a phase ends: ring the bell, send a message (OSC 9), nothing",
-    "title": "whether the terminal's title tells the run and its progress",
-    "motion": "whether scrolling glides",
+    "pictures": "how images are drawn; auto = the best mode that the terminal is known to support",
+    "notify": "end of a phase: ring the bell, send a desktop notification (OSC 9), or nothing",
+    "title": "whether the terminal's title shows the run and its progress",
+    "motion": "whether scrolling is animated",
 }
 
-CALLS = {"bell": "the terminal's bell", "message": "a message on the desktop", "off": "nothing"}
-"""What each value of `notify` means."""
+NOTIFY_DESCRIPTIONS = {
+    "bell": "the terminal's bell",
+    "message": "a desktop notification",
+    "off": "nothing",
+}
+"""Description of each value of `notify`."""
+
+
+def allowed_values() -> dict[str, tuple[str, ...]]:
+    """Return the allowed values of each setting except the theme."""
+    charts = tuple(figure.key for figure in charted_figures())
+    return _CHOICES | {"chart": charts}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, as text; `CHOICES` has what each may be."""
+    """All settings, as text; `allowed_values` lists what each may be."""
 
     theme: str = OWN_THEME
     layout: str = "pair"
@@ -64,29 +75,41 @@ class Settings:
 NAMES = tuple(field.name for field in fields(Settings))
 
 
-def changed(settings: Settings, name: str, value: str) -> Settings:
-    """Return the settings with one of them changed; raises SetupError for one that isn't, or a
-    value that it can't have."""
+def with_setting(settings: Settings, name: str, value: str) -> Settings:
+    """Return the settings with one changed; raises SetupError for an unknown name or value."""
     if name not in NAMES:
-        raise SetupError(f"unknown setting {printable(name)!r}; there are {', '.join(NAMES)}")
-    allowed = CHOICES.get(name)
+        raise SetupError(
+            f"unknown setting {printable(name)!r}; expected one of: {', '.join(NAMES)}"
+        )
+    allowed = allowed_values().get(name)
     if (allowed and value not in allowed) or not value:
-        expected = ", ".join(allowed or ("the name of a theme",))
+        expected = ", ".join(allowed or ("a theme name",))
         raise SetupError(f"{name} is {printable(value)!r}; expected one of: {expected}")
     return replace(settings, **{name: value})
 
 
+def valid_settings(tree: dict[str, Any]) -> tuple[Settings, list[str]]:
+    """Return the valid settings of a parsed file, defaults for the rest, and the errors."""
+    settings, errors = Settings(), []
+    for name in NAMES:
+        if name in tree:
+            try:
+                settings = with_setting(settings, name, str(tree[name]))
+            except SetupError as error:
+                errors.append(str(error))
+    return settings, errors
+
+
 class SettingsFile:
-    """Where settings are kept. Reading never fails; what was wrong is in `trouble`."""
+    """The settings file. Reading never fails; `error` holds the problem."""
 
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.path = path or config_dir() / "settings.json"
-        self.trouble = ""
+        self.error = ""
         self._clock = clock
 
     def read(self) -> Settings:
-        """Return what is kept. A file that can't be understood is set aside under another name,
-        a value that can't be is as if it were not there."""
+        """Return the saved settings. An unreadable file is renamed, an invalid value is ignored."""
         try:
             tree = json.loads(self.path.read_text("utf-8"))
             if not isinstance(tree, dict):
@@ -97,30 +120,23 @@ class SettingsFile:
             self._set_aside()
             return Settings()
         except OSError as error:
-            self.trouble = f"{self.path} can't be read: {os_error_text(error)}"
+            self.error = f"{self.path} can't be read: {os_error_text(error)}"
             return Settings()
-        return self._taken(tree)
-
-    def _taken(self, tree: dict[str, Any]) -> Settings:
-        settings = Settings()
-        for name in NAMES:
-            if name in tree:
-                try:
-                    settings = changed(settings, name, str(tree[name]))
-                except SetupError as error:
-                    self.trouble = f"{self.path}: {error}"
+        settings, errors = valid_settings(tree)
+        if errors:
+            self.error = f"{self.path}: {errors[-1]}"
         return settings
 
     def _set_aside(self) -> None:
         aside = self.path.with_name(f"settings.damaged-{int(self._clock())}.json")
         try:
             self.path.replace(aside)
-            self.trouble = f"the settings could not be understood; they are in {aside} now"
+            self.error = f"the settings file could not be understood and was renamed to {aside}"
         except OSError as error:
-            self.trouble = f"{self.path} is damaged: {os_error_text(error)}"
+            self.error = f"{self.path} is damaged: {os_error_text(error)}"
 
     def write(self, settings: Settings) -> None:
-        """Keep the settings; raises OSError. Keys of another version stay as they are."""
+        """Save the settings; raises OSError. Keys of other versions are preserved."""
         try:
             kept = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):

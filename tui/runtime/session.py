@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.run.folder import RunFolder
     from core.session.engine_thread import EngineThread
     from core.session.resume import Resumption
-    from tui.viewmodel.run_source import EngineSource, Launched
+    from tui.viewmodel.run_source import EngineSource, LaunchedRun
 
 _FIRST_FRAME_SECONDS = 1.0
 """How long the engine waits for the app to draw the run screen."""
@@ -35,7 +35,7 @@ class Session:
         """Whether this process trains a run."""
         return self.engine is not None and self.engine.alive
 
-    def start_run(self, config: "Config", resumption: "Resumption | None" = None) -> "Launched":
+    def start_run(self, config: "Config", resumption: "Resumption | None" = None) -> "LaunchedRun":
         """Start or resume a run.
 
         Raises SetupError when the run can't start, another run is in progress, or the process was
@@ -43,7 +43,7 @@ class Session:
         """
         # Imported here, as the app's first frame must not wait for it.
         from core.session.engine_thread import EngineThread
-        from tui.viewmodel.run_source import EngineSource, Launched
+        from tui.viewmodel.run_source import EngineSource, LaunchedRun
 
         if self._stopping:
             raise SetupError(self._stopping)
@@ -59,7 +59,7 @@ class Session:
         )
         self._source = EngineSource(self.engine)
         self.engine.start()
-        return Launched(self._source, shown=shown.set)
+        return LaunchedRun(self._source, shown=shown.set)
 
     def screen_closed(self) -> None:
         """Note that the app was closed; the run continues."""

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from core.run.state import RESUMABLE
-from tui.preferences.settings import allowed_values, NOTIFY_DESCRIPTIONS
+from tui.preferences.settings import NOTIFY_DESCRIPTIONS, allowed_values
 from tui.screens.run_controls import RunControlsScreen
 from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab

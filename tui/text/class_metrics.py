@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.analysis.class_metrics import ClassRow, ConfusedPair, Evaluation
+from core.analysis.class_metrics import ClassificationReport, ClassRow, ConfusedPair
 from core.common import format as fmt
 from core.common.text import printable
 from core.events.types import Evaluated
@@ -18,8 +18,8 @@ _CALIBRATED_GAP = 0.02
 class SelectedEvaluation:
     """The selected evaluation, the one before it, and the title."""
 
-    evaluation: Evaluation | None
-    before: Evaluation | None
+    evaluation: ClassificationReport | None
+    before: ClassificationReport | None
     title: str
     empty: str = ""
     """Why there is no evaluation, and how to get one."""
@@ -32,12 +32,14 @@ def select_evaluation(state: RunState, status: str, best: bool) -> SelectedEvalu
     if event is None:
         return SelectedEvaluation(None, None, "", empty_text(state, status, best))
     before = None if best else state.evaluations.before
-    evaluation = Evaluation(event, classes)
+    evaluation = ClassificationReport(event, classes)
     title = (
         f"{epoch_label(event, best)} · macro F1 {fmt.percent(evaluation.macro_f1)} · "
-        f"{fmt.counted(evaluation.pictures, 'val image')} │ {other_epoch_hint(best)}"
+        f"{fmt.counted(evaluation.images, 'val image')} │ {other_epoch_hint(best)}"
     )
-    return SelectedEvaluation(evaluation, Evaluation(before, classes) if before else None, title)
+    return SelectedEvaluation(
+        evaluation, ClassificationReport(before, classes) if before else None, title
+    )
 
 
 def epoch_label(event: Evaluated, best: bool) -> str:
@@ -97,7 +99,7 @@ def percent_cell(share: float) -> str:
     return str(100 if share == 1 else min(99, round(100 * share)))
 
 
-def pair_text(evaluation: Evaluation, pair: ConfusedPair) -> str:
+def pair_text(evaluation: ClassificationReport, pair: ConfusedPair) -> str:
     """Return a confused pair as text: `ducks predicted as birds 14% (7 of 50)`."""
     names = [printable(evaluation.name(label)) for label in (pair.truth, pair.predicted)]
     support = evaluation.rows[pair.truth].support
@@ -107,7 +109,7 @@ def pair_text(evaluation: Evaluation, pair: ConfusedPair) -> str:
     )
 
 
-def cell_text(evaluation: Evaluation, truth: int, predicted: int) -> str:
+def cell_text(evaluation: ClassificationReport, truth: int, predicted: int) -> str:
     """Return a cell of the confusion matrix as text."""
     row = evaluation.rows[truth]
     name = printable(row.name)
@@ -125,7 +127,7 @@ def _whole_percent(share: float) -> str:
     return f"{percent_cell(share)}%" if share else "0%"
 
 
-def pair_lines(evaluation: Evaluation, most: int) -> list[str]:
+def pair_lines(evaluation: ClassificationReport, most: int) -> list[str]:
     """Return the most confused pairs as text, and the number of the remaining ones."""
     pairs = evaluation.pairs
     if not pairs:
@@ -136,13 +138,13 @@ def pair_lines(evaluation: Evaluation, most: int) -> list[str]:
     return [pair_text(evaluation, pair) for pair in pairs]
 
 
-def omitted_text(evaluation: Evaluation) -> str:
+def omitted_text(evaluation: ClassificationReport) -> str:
     """Return the number of errors missing in the matrix; empty for none."""
     left_out = evaluation.event.confusions_left_out
     return f" ({fmt.counted(left_out, 'rare error')} omitted)" if left_out > 0 else ""
 
 
-def calibration_text(evaluation: Evaluation) -> str:
+def calibration_text(evaluation: ClassificationReport) -> str:
     """Return the expected calibration error and whether the model is over- or underconfident."""
     filled = [bar for bar in evaluation.reliability if bar.count]
     total = sum(bar.count for bar in filled)

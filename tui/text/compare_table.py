@@ -1,4 +1,4 @@
-"""The table of a comparison in words, and on standard output."""
+"""Table of a comparison as text, for the screen and for standard output."""
 
 import math
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.analysis.compare import ComparedRun, Row, differences, results
+from core.analysis.compare import ComparedRun, ComparisonRow, config_differences, results
 from core.common import format as fmt
 from core.common.text import printable
-from tui.preferences.palettes import DARK, Colour, Palette, rgb
+from tui.preferences.palettes import DARK, Color, Palette, rgb
 from tui.text.symbols import SYMBOLS
 
 WINNER = "★"
@@ -18,27 +18,27 @@ _WIDTH_WITHOUT_TERMINAL = 200
 _VALUE_CELLS = 40
 
 
-def heading(run: ComparedRun, colour: Colour, cells: int = 24) -> Text:
-    """Return a run's column title: its letter in its colour, and its name."""
+def heading(run: ComparedRun, color: Color, cells: int = 24) -> Text:
+    """Return the title of a run's column: its letter in its color, and its name."""
     name = Text(printable(run.name))
     name.truncate(cells, overflow="ellipsis")
-    return Text.assemble((f"{run.letter} ", f"bold {rgb(colour)}"), name)
+    return Text.assemble((f"{run.letter} ", f"bold {rgb(color)}"), name)
 
 
 def table_rows(
     runs: Sequence[ComparedRun], palette: Palette = DARK
 ) -> list[tuple[str, list[Text]]]:
-    """Return the rows of the table, a cell for the label and one a run, each with a key."""
+    """Return the rows of the table by key: a cell for the label, then one per run."""
     status = [Text(f"{SYMBOLS.get(run.status, '?')} {printable(run.status)}") for run in runs]
     rows = [("status", [Text("status"), *status])]
     rows += [(row.key, _result(row, palette)) for row in results(runs)]
-    different = differences(runs)
-    told = "configured differently" if different else "all configured alike"
-    rows.append(("differences", [Text(told, "bold"), *(Text() for _ in runs)]))
+    different = config_differences(runs)
+    heading = "config differences" if different else "no config differences"
+    rows.append(("differences", [Text(heading, "bold"), *(Text() for _ in runs)]))
     return rows + [(f"config {row.key}", _difference(row)) for row in different]
 
 
-def _result(row: Row, palette: Palette) -> list[Text]:
+def _result(row: ComparisonRow, palette: Palette) -> list[Text]:
     best = f"bold {rgb(palette.best)}"
     goal = {"highest": " ↑", "lowest": " ↓"}.get(row.goal, "")
     cells = [
@@ -48,10 +48,10 @@ def _result(row: Row, palette: Palette) -> list[Text]:
     return [Text(f"{row.label}{goal}"), *cells]
 
 
-def _difference(row: Row) -> list[Text]:
+def _difference(row: ComparisonRow) -> list[Text]:
     cells = []
     for text in row.texts:
-        # The end of a long path tells more than its beginning.
+        # Cut at the start: the end of a long path is more informative.
         shown = printable(text)
         cut = shown if len(shown) <= _VALUE_CELLS else f"…{shown[1 - _VALUE_CELLS :]}"
         cells.append(Text(f"  {cut}"))
@@ -65,20 +65,20 @@ def print_comparison(runs: Sequence[ComparedRun]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
     table = Table(box=None, pad_edge=False)
-    table.add_column(Text(f"{WINNER} best by its goal"), no_wrap=True)
+    table.add_column(Text(f"{WINNER} best result"), no_wrap=True)
     for run in runs:
-        table.add_column(heading(run, palette[run.colour % len(palette)]), overflow="fold")
+        table.add_column(heading(run, palette[run.label.color % len(palette)]), overflow="fold")
     for _, cells in table_rows(runs):
         table.add_row(*cells)
     console.print(table)
     for run in runs:
         if run.commands:
             changes = "; ".join(printable(text) for text in run.commands)
-            console.print(Text(f"{run.letter} changed by hand: {changes}"))
+            console.print(Text(f"{run.letter} manual changes: {changes}"))
 
 
-def _lead(runs: Sequence[ComparedRun], row: Row) -> str:
-    """Return how far a figure's winner is ahead of the next run."""
+def _lead(runs: Sequence[ComparedRun], row: ComparisonRow) -> str:
+    """Return the lead of the best run over the next one."""
     known = {
         run.letter: value
         for run, value in zip(runs, row.values, strict=True)
@@ -93,7 +93,7 @@ def _lead(runs: Sequence[ComparedRun], row: Row) -> str:
 
 
 def summary(runs: Sequence[ComparedRun]) -> str:
-    """Return the first line: how many runs, and which one is the best by how much."""
+    """Return the first line: the number of runs, the best one and its lead."""
     first = next(row for row in results(runs) if row.key == "best_val_top1")
     won = [run for run, is_best in zip(runs, first.winners, strict=True) if is_best]
     best = ""
@@ -101,4 +101,4 @@ def summary(runs: Sequence[ComparedRun]) -> str:
         names = ", ".join(f"{run.letter} {printable(run.name)}" for run in won)
         value = next(v for v, w in zip(first.values, first.winners, strict=True) if w)
         best = f" · best val top-1 {fmt.percent(value)}{_lead(runs, first)}: {names}"
-    return f"comparing {len(runs)} runs{best}"
+    return f"Comparing {len(runs)} runs{best}"

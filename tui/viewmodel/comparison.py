@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.analysis.compare import LETTERS, ComparedRun, colours, compared
+from core.analysis.compare import LETTERS, ComparedRun, RunLabel, assign_colors, compared_run
 from core.common.text import printable
 from core.run.folder import RunFolder
 from core.run.notes import CachedNotes, read_if_changed
@@ -16,25 +16,26 @@ class Comparison:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._colours = colours([path.name for path in self._paths])
+        self._colors = assign_colors([path.name for path in self._paths])
         self._models: list[RunModel] = []
         self._notes: list[CachedNotes | None] = [None] * len(self._paths)
-        self._taken: list[tuple[object, ComparedRun]] = []
+        self._latest: list[tuple[object, ComparedRun]] = []
+        """Each run with the values that it depends on, to rebuild it only when they change."""
 
     def read(self) -> tuple[ComparedRun, ...]:
         """Return the current state of the runs."""
         if not self._models:
             self._models = [RunModel(JournalSource(path), path) for path in self._paths]
-            self._taken = [(None, self._take(number)) for number in range(len(self._paths))]
+            self._latest = [(None, self._compared(number)) for number in range(len(self._paths))]
         for number, model in enumerate(self._models):
             while model.pump():
                 continue
-            noted = read_if_changed(RunFolder(self._paths[number]).notes, self._notes[number])
-            self._notes[number] = noted
-            now = (model.state.seq, model.status, noted)
-            if now != self._taken[number][0]:
-                self._taken[number] = (now, self._take(number))
-        return tuple(run for _, run in self._taken)
+            notes = read_if_changed(RunFolder(self._paths[number]).notes, self._notes[number])
+            self._notes[number] = notes
+            now = (model.state.seq, model.status, notes)
+            if now != self._latest[number][0]:
+                self._latest[number] = (now, self._compared(number))
+        return tuple(run for _, run in self._latest)
 
     @property
     def error(self) -> str:
@@ -46,9 +47,9 @@ class Comparison:
             if model.error
         )
 
-    def _take(self, number: int) -> ComparedRun:
-        path, model, noted = self._paths[number], self._models[number], self._notes[number]
+    def _compared(self, number: int) -> ComparedRun:
+        path, model, notes = self._paths[number], self._models[number], self._notes[number]
         state: RunState = model.state
-        name = (noted.content.name if noted else "") or state.name or path.name
-        letter, colour = LETTERS[number], self._colours[number]
-        return compared(state, path.name, name, model.status, letter, colour)
+        name = (notes.content.name if notes else "") or state.name or path.name
+        label = RunLabel(path.name, name, LETTERS[number], self._colors[number])
+        return compared_run(state, label, model.status)

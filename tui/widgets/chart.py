@@ -20,14 +20,14 @@ class Chart(Widget):
     class Clicked(Message):
         """The chart was clicked at a position (0 to 1) on the x axis."""
 
-        share: float
+        fraction: float
 
     @dataclass
     class Scrolled(Message):
         """The mouse wheel was turned at a position (0 to 1) on the x axis; the visible range is to
         be multiplied by `factor`."""
 
-        share: float
+        fraction: float
         factor: float
 
     def __init__(self, id: str) -> None:
@@ -75,14 +75,14 @@ class Chart(Widget):
         self._draw()
         return Text("\n").join(self._rows)
 
-    def _share(self, x: int) -> float:
+    def _fraction(self, x: int) -> float:
         """Return the position (0 to 1) on the x axis of a column; the first column is border."""
         return (x - 1 - self._drawing.left) / max(1, self.columns - 1)
 
     def on_click(self, event: Click) -> None:
         """Report the clicked position."""
         if self.columns:
-            self.post_message(self.Clicked(self._share(event.x)))
+            self.post_message(self.Clicked(self._fraction(event.x)))
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Zoom in."""
@@ -95,4 +95,4 @@ class Chart(Widget):
     def _scrolled(self, event: MouseScrollUp | MouseScrollDown, factor: float) -> None:
         event.stop()
         if self.columns:
-            self.post_message(self.Scrolled(self._share(event.x), factor))
+            self.post_message(self.Scrolled(self._fraction(event.x), factor))

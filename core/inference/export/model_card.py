@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.analysis.class_metrics import Evaluation
+from core.analysis.class_metrics import ClassificationReport
 from core.common.format import counted
 from core.common.location import location_name
 from core.common.text import printable
-from core.config.phases import PHASES
+from core.config.phases import HEAD, PHASES
 from core.config.schema import PhaseConfig
 from core.events.types import Evaluated
 from core.inference.export.target import ExportTarget
@@ -115,7 +115,7 @@ def _training(run: "TrainedRun") -> Iterator[str]:
     for phase in PHASES:
         planned: PhaseConfig = config.phases.get(phase)
         if planned.epochs:
-            trained = "the classifier" if phase == "head" else "all layers"
+            trained = "the classifier" if phase == HEAD else "all layers"
             yield (
                 f"| {phase} | {trained} | {planned.epochs} | {planned.optimizer} | "
                 f"{planned.lr:g} | {planned.weight_decay:g} |"
@@ -163,7 +163,7 @@ def _limitations(run: "TrainedRun", report: RunReport) -> Iterator[str]:
     event = _evaluation_of(run, report)
     if event is None:
         return
-    evaluation = Evaluation(event, run.classes)
+    evaluation = ClassificationReport(event, run.classes)
     rows = sorted(
         (row for row in evaluation.rows if row.support), key=lambda row: (row.f1, row.label)
     )

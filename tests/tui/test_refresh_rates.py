@@ -5,17 +5,17 @@ import pytest
 from tests.tui import scripted
 from tests.tui.kit import make_app, settle
 from tui.app import ConvNextApp
-from tui.preferences.refresh_rates import BANDWIDTHS, rates_for
+from tui.preferences.refresh_rates import BANDWIDTHS, refresh_rates_for
 from tui.screens.run import RunScreen
 
 
 def test_over_ssh_the_rates_halve_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    assert rates_for("auto") == BANDWIDTHS["full"]
+    assert refresh_rates_for("auto") == BANDWIDTHS["full"]
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
-    assert rates_for("auto").tick == 2 * BANDWIDTHS["full"].tick
-    assert rates_for("full") == BANDWIDTHS["full"]
-    assert rates_for("low").tick > rates_for("half").tick
+    assert refresh_rates_for("auto").tick == 2 * BANDWIDTHS["full"].tick
+    assert refresh_rates_for("full") == BANDWIDTHS["full"]
+    assert refresh_rates_for("low").tick > refresh_rates_for("half").tick
 
 
 async def test_charts_are_drawn_every_so_many_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ async def test_charts_are_drawn_every_so_many_ticks(monkeypatch: pytest.MonkeyPa
         tick(self, now, charts)
 
     app = make_app(scripted.running().source())
-    app.rates = rates_for("low")
+    app.rates = refresh_rates_for("low")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         monkeypatch.setattr(RunScreen, "tick", watched)

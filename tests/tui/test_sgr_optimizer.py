@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.color import Color
 from rich.style import Style
 
-from tui.terminal.sgr_optimizer import thrifty
+from tui.terminal.sgr_optimizer import optimize_sgr
 
 _SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([mH])|(\r)|(\n)|(.)", re.DOTALL)
 _COLOURS = {"38": 0, "48": 1}
@@ -70,26 +70,26 @@ moves = st.sampled_from(["\r\n", "\x1b[1;1H", "\x1b[3;2H"])
 
 @given(st.lists(pieces | moves, max_size=12).map("".join))
 def test_it_draws_the_same(output: str) -> None:
-    assert picture(thrifty(output)) == picture(output)
-    assert len(thrifty(output)) <= len(output)
+    assert picture(optimize_sgr(output)) == picture(output)
+    assert len(optimize_sgr(output)) <= len(output)
 
 
 def test_pieces_of_one_style_and_the_blanks_between_them_are_sent_as_one() -> None:
     paper = "48;2;16;20;24"
     output = f"\x1b[1;1H\x1b[2;1H\x1b[38;5;2;{paper}m│\x1b[0m\x1b[{paper}m  \x1b[0m"
     output += f"\x1b[38;5;2;{paper}m│\x1b[0m\r\n\x1b[9;9H"
-    assert thrifty(output) == f"\x1b[2;1H\x1b[38;5;2;{paper}m│  │\x1b[9;9H\x1b[0m"
+    assert optimize_sgr(output) == f"\x1b[2;1H\x1b[38;5;2;{paper}m│  │\x1b[9;9H\x1b[0m"
 
 
 @pytest.mark.parametrize("other", ["\x1b[?1049l", "\x1b[2J", "\x1b]0;title\x07", "\x1b7"])
 def test_other_sequences_come_in_their_place_and_in_the_plain_style(other: str) -> None:
-    assert thrifty(f"\x1b[41ma{other}b\x1b[0m") == f"\x1b[41ma\x1b[0m{other}\x1b[41mb\x1b[0m"
+    assert optimize_sgr(f"\x1b[41ma{other}b\x1b[0m") == f"\x1b[41ma\x1b[0m{other}\x1b[41mb\x1b[0m"
 
 
 @pytest.mark.parametrize("end", ["\x1b[22mc\x1b[0m", "", "\x1b[38;9mc\x1b[0m"])
 def test_styles_that_are_not_known_or_left_open_are_left_alone(end: str) -> None:
     output = f"\x1b[31ma\x1b[0m\x1b[31mb{end}"
-    assert thrifty(output) == output
+    assert optimize_sgr(output) == output
 
 
 PICTURES = [
@@ -101,8 +101,8 @@ PICTURES = [
 
 @pytest.mark.parametrize("data", PICTURES)
 def test_pictures_pass_unchanged(data: str) -> None:
-    assert thrifty(data) == data
+    assert optimize_sgr(data) == data
     styled = f"\x1b[41ma\x1b[0m\x1b[3;4H{data}\x1b[41mb\x1b[0m"
-    assert thrifty(styled) == f"\x1b[41ma\x1b[3;4H\x1b[0m{data}\x1b[41mb\x1b[0m"
+    assert optimize_sgr(styled) == f"\x1b[41ma\x1b[3;4H\x1b[0m{data}\x1b[41mb\x1b[0m"
     # Not even a style that is left open gets between its beginning and its end.
-    assert data in thrifty(f"\x1b[41m{data}b\x1b[0m")
+    assert data in optimize_sgr(f"\x1b[41m{data}b\x1b[0m")

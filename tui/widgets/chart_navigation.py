@@ -1,0 +1,62 @@
+"""Keys and mouse for charts with a visible range and a cursor."""
+
+from collections.abc import Callable
+
+from textual.binding import Binding
+
+from tui.charts.viewport import Viewport
+from tui.widgets.chart import Chart
+
+NAVIGATION_BINDINGS = [
+    Binding("shift+left", "cursor(-10)", "Cursor far left", show=False,
+            tooltip="Move the cursor ten columns left"),
+    Binding("shift+right", "cursor(10)", "Cursor far right", show=False,
+            tooltip="Move the cursor ten columns right"),
+    Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", key_display="+", show=False,
+            tooltip="Show half of the visible range"),
+    Binding("minus", "zoom(2)", "Zoom out", key_display="-", show=False,
+            tooltip="Show twice the visible range"),
+    Binding("less_than_sign,comma", "pan(-0.25)", "Pan left", key_display="<", show=False,
+            tooltip="Move the visible range left"),
+    Binding("greater_than_sign,full_stop", "pan(0.25)", "Pan right", key_display=">", show=False,
+            tooltip="Move the visible range right"),
+    Binding("0", "reset_view", "Reset view", show=False,
+            tooltip="Show everything, without a cursor"),
+]  # fmt: skip
+
+
+class ChartNavigation:
+    """Mixin that translates keys, clicks and the mouse wheel into changes of the viewport."""
+
+    def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
+        """Apply a change of the viewport and redraw."""
+        raise NotImplementedError
+
+    @property
+    def chart_columns(self) -> int:
+        """Width of the x axis in cells."""
+        raise NotImplementedError
+
+    def on_chart_clicked(self, event: Chart.Clicked) -> None:
+        """Put the cursor at the click."""
+        self.adjust(lambda viewport: viewport.point(event.fraction))
+
+    def on_chart_scrolled(self, event: Chart.Scrolled) -> None:
+        """Zoom around the mouse pointer."""
+        self.adjust(lambda viewport: viewport.zoom(event.factor, viewport.at(event.fraction)))
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by columns."""
+        self.adjust(lambda viewport: viewport.move_cursor(by, self.chart_columns))
+
+    def action_zoom(self, factor: float) -> None:
+        """Multiply the visible range."""
+        self.adjust(lambda viewport: viewport.zoom(factor))
+
+    def action_pan(self, fraction: float) -> None:
+        """Move the visible range by a fraction of its size."""
+        self.adjust(lambda viewport: viewport.pan(fraction))
+
+    def action_reset_view(self) -> None:
+        """Show everything, without a cursor."""
+        self.adjust(Viewport.reset)
