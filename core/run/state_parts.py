@@ -55,7 +55,7 @@ class PhaseState:
     stopping: EarlyStopping | None = None
     """Early stopping after the last epoch, with the current patience."""
     lr: float = 0.0
-    lr_by_hand: bool = False
+    lr_is_manual: bool = False
     """Whether the learning rate was set manually, live or on resume."""
     scheduler_bad_epochs: int = 0
     reason: str = ""
@@ -97,7 +97,7 @@ class PhaseState:
         if item == "epochs" and isinstance(value, int):
             self.max_epochs = value
         elif item == "lr" and isinstance(value, int | float):
-            self.lr, self.lr_by_hand = float(value), True
+            self.lr, self.lr_is_manual = float(value), True
         elif item == "early_stopping.patience" and isinstance(value, int) and self.stopping:
             self.stopping = replace(self.stopping, patience=value)
         elif (

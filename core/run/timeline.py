@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """A moment of a run: `x` in epochs over all phases, the global step, seconds since the start."""
+    """A moment of a run: epochs over all phases, global step, seconds since the start."""
 
     x: float
     step: float
@@ -24,7 +24,7 @@ class Timeline:
     count: int = 0
     moments: list[Moment] = field(default_factory=list)
 
-    def note(self, x: float, step: int, seconds: float) -> None:
+    def record(self, x: float, step: int, seconds: float) -> None:
         """Record the current moment; at the same x the last one wins."""
         if self.moments and x <= self.moments[-1].x:
             self.cut(x)
@@ -50,30 +50,30 @@ class Timeline:
         """Return the seconds since the start of the run at `x`, interpolated linearly."""
         return self._at(x, lambda moment: moment.seconds)
 
-    def _at(self, x: float, figure: Callable[[Moment], float]) -> float:
-        place = bisect_left(self.moments, x, key=lambda moment: moment.x)
-        if place == len(self.moments):
-            return figure(self.moments[-1]) if self.moments else 0.0
-        after = self.moments[place]
-        before = self.moments[place - 1] if place else Moment(0.0, 0.0, 0.0)
+    def _at(self, x: float, coordinate: Callable[[Moment], float]) -> float:
+        index = bisect_left(self.moments, x, key=lambda moment: moment.x)
+        if index == len(self.moments):
+            return coordinate(self.moments[-1]) if self.moments else 0.0
+        after = self.moments[index]
+        before = self.moments[index - 1] if index else Moment(0.0, 0.0, 0.0)
         span = after.x - before.x
-        share = (x - before.x) / span if span > 0 else 1.0
-        return figure(before) + share * (figure(after) - figure(before))
+        fraction = (x - before.x) / span if span > 0 else 1.0
+        return coordinate(before) + fraction * (coordinate(after) - coordinate(before))
 
     def x_at_step(self, step: float) -> float:
         """Return the x of a global step."""
-        return self._place(step, lambda moment: moment.step)
+        return self._x_at(step, lambda moment: moment.step)
 
     def x_at_seconds(self, seconds: float) -> float:
         """Return the x at a number of seconds since the start."""
-        return self._place(seconds, lambda moment: moment.seconds)
+        return self._x_at(seconds, lambda moment: moment.seconds)
 
-    def _place(self, value: float, figure: Callable[[Moment], float]) -> float:
-        place = bisect_left(self.moments, value, key=figure)
-        if place == len(self.moments):
+    def _x_at(self, value: float, coordinate: Callable[[Moment], float]) -> float:
+        index = bisect_left(self.moments, value, key=coordinate)
+        if index == len(self.moments):
             return self.moments[-1].x if self.moments else 0.0
-        after = self.moments[place]
-        before = self.moments[place - 1] if place else Moment(0.0, 0.0, 0.0)
-        span = figure(after) - figure(before)
-        share = (value - figure(before)) / span if span > 0 else 1.0
-        return before.x + share * (after.x - before.x)
+        after = self.moments[index]
+        before = self.moments[index - 1] if index else Moment(0.0, 0.0, 0.0)
+        span = coordinate(after) - coordinate(before)
+        fraction = (value - coordinate(before)) / span if span > 0 else 1.0
+        return before.x + fraction * (after.x - before.x)

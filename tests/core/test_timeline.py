@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from core.run.timeline import Timeline
 
 
-def test_places_between_moments_are_in_proportion() -> None:
+def test_positions_between_moments_are_interpolated() -> None:
     timeline = Timeline()
-    timeline.note(1.0, 100, 10.0)
-    timeline.note(2.0, 200, 50.0)
+    timeline.record(1.0, 100, 10.0)
+    timeline.record(2.0, 200, 50.0)
     assert timeline.step_at(1.5) == 150
     assert timeline.seconds_at(1.5) == 30
     assert timeline.seconds_at(0.5) == 5
@@ -18,21 +18,21 @@ def test_places_between_moments_are_in_proportion() -> None:
     assert Timeline().step_at(3.0) == 0
 
 
-def test_the_latest_word_on_a_place_holds() -> None:
+def test_the_last_moment_at_a_position_wins() -> None:
     timeline = Timeline()
     for x, step, seconds in ((1.0, 100, 10.0), (2.0, 200, 20.0), (2.0, 200, 25.0)):
-        timeline.note(x, step, seconds)
+        timeline.record(x, step, seconds)
     assert timeline.seconds_at(2.0) == 25
-    timeline.note(1.5, 150, 60.0)  # the run went back
+    timeline.record(1.5, 150, 60.0)  # the run was resumed from a checkpoint
     assert timeline.seconds_at(1.5) == 60
     assert len(timeline.moments) == 2
 
 
 @given(st.integers(1, 400), st.integers(4, 32))
-def test_a_long_run_keeps_few_moments_and_its_newest(count: int, limit: int) -> None:
+def test_a_long_run_keeps_few_moments_and_the_newest(count: int, limit: int) -> None:
     timeline = Timeline(limit)
     for number in range(1, count + 1):
-        timeline.note(number / 10, number, float(number))
+        timeline.record(number / 10, number, float(number))
     assert len(timeline.moments) <= limit
     assert timeline.moments[-1].step == count
     assert timeline.step_at(count / 20) == pytest.approx(count / 2, abs=1e-6)

@@ -246,7 +246,7 @@ def learning_rate_lines(state: RunState, status: str) -> list[str]:
 def _rate_rule(phase: PhaseState, done: float) -> str:
     assert phase.started is not None
     warmup = phase.started.warmup_epochs
-    if done < warmup and not phase.lr_by_hand:
+    if done < warmup and not phase.lr_is_manual:
         return f"warms up over {warmup:g} {'epoch' if warmup == 1 else 'epochs'}"
     if phase.started.scheduler == "cosine":
         return f"cosine decay to 0 by the end of epoch {phase.max_epochs}"
