@@ -36,7 +36,9 @@ FIGURE = Figure(
     limits=(0.0, 1.0),
     step=lambda e: (e.data_wait,),
     tag="speed/loading",
-    train=EpochValue("epoch_loading", "data loading", attrgetter("data_wait"), "speed/epoch_loading"),
+    train=EpochValue(
+        "epoch_loading", "data loading", attrgetter("data_wait"), "speed/epoch_loading"
+    ),
 )
 SCRIPT = scripted.running()
 EPOCHS = 10

@@ -250,7 +250,7 @@ def test_nan_and_spikes_are_visible_at_any_zoom(window: tuple[float, float] | No
     assert "60┤" in drawn or "70┤" in drawn
 
 
-def test_a_plateau_is_a_step_of_the_learning_rate_with_a_symboler() -> None:
+def test_a_plateau_is_a_step_of_the_learning_rate_with_a_marker() -> None:
     script = scripted.Script().prepare().phase("head", 30)
     script.epoch("head", 1, 0.9, 0.5).epoch("head", 2, 0.9, 0.5, bad=1, next_lr=5e-4)
     script.progress("head", 3, 21, 0.8, lr=5e-4)
