@@ -1,4 +1,4 @@
-"""The engine's thread: a run from its folder to its last event, whatever happens in it."""
+"""The engine thread: a run from its folder to its last event, whatever happens in it."""
 
 import logging
 import shutil
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_RESTART = 75
-"""A rank is gone: an elastic agent is to start all of them anew (EX_TEMPFAIL of sysexits.h)."""
-_OVER = "the run is over"
+"""A rank is missing: an elastic agent is to restart all ranks (EX_TEMPFAIL of sysexits.h)."""
+_OVER = "the run has ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How the engine's thread ended."""
+    """How the engine thread ended."""
 
     outcome: str
     """`finished`, `stopped` or `failed`."""
@@ -49,9 +49,9 @@ class Result:
 
 
 def _named(config: Config) -> Config:
-    """Return the configuration with a run's name: that of its folder of pictures, if it has none.
+    """Return the configuration with the name of its data folder if it has no name.
 
-    Only as it begins: a preset is for any folder.
+    Only when a new run starts: a preset applies to any folder.
     """
     own = location_name(config.data.root or "")
     unnamed = config.name == Config.model_fields["name"].default
@@ -59,10 +59,10 @@ def _named(config: Config) -> Config:
 
 
 class EngineThread:
-    """One run in a thread of its own. Whoever makes it owns it: starts it and waits for it.
+    """One run in its own thread. The creator owns it, starts it and joins it.
 
-    A run that can't begin (wrong model name, unreadable data, missing weights) leaves nothing
-    behind and ends with exit code 2.
+    A run that cannot start (unknown model, unreadable data, missing weights) leaves nothing behind
+    and ends with exit code 2.
     """
 
     def __init__(
@@ -74,13 +74,14 @@ class EngineThread:
         on_folder: Callable[[RunFolder], None] = lambda folder: None,
         first: Callable[[], object] = lambda: None,
     ) -> None:
-        """Nothing happens before `start`. With a `resumption` that run goes on instead of a new
-        one. In the engine's thread `first` is called before anything else, and `on_folder` once
-        the run has its folder. Raises SetupError for what is known to be wrong already."""
+        """Nothing happens before `start`. With a `resumption` that run is resumed instead of a new
+        one started. In the engine thread `first` is called before anything else, and `on_folder`
+        once the run has a folder. Raises SetupError for errors that are known without preparation.
+        """
         preflight.check(config)
         self.config = config if resumption else _named(config)
         self.replayed = 0
-        """Records that a resumed run brings along; listeners get them first."""
+        """Number of past records of a resumed run; subscribers get them first."""
         self._resumption = resumption
         self._on_folder = on_folder
         self._first = first
@@ -92,17 +93,18 @@ class EngineThread:
         self._command_queue = CommandQueue()
         self._command_file: CommandFileWatcher | None = None
         self._stop: Stop | None = None
-        # Held while the command queue is shut: no command falls between the last look and the end.
-        # Reentrant, because a signal may come while the main thread is sending another one.
+        # Held while the mailbox is closed: no command is lost between the last poll and the end.
+        # Reentrant, because a signal may arrive while the main thread sends another command.
         self._door = threading.RLock()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Begin; events come from now on."""
+        """Start the thread; events are emitted from now on."""
         self._thread.start()
 
     def subscribe(self) -> "SimpleQueue[Record]":
-        """Return a queue that gets every record from now on; call it before `start` for all."""
+        """Return a queue that gets every record from now on; call it before `start` to get all of
+        them."""
         return self._emitter.subscribe()
 
     def add_callback(self, callback: Emit) -> None:
@@ -111,11 +113,11 @@ class EngineThread:
         self._emitter.add_callback(callback)
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
-        """Give this queue nothing any more."""
+        """Stop filling this queue."""
         self._emitter.unsubscribe(queue)
 
     def send(self, command: Command) -> None:
-        """Leave a command for the engine; the answer comes as an event."""
+        """Send a command to the engine; the reply arrives as an event."""
         if isinstance(command, Stop):
             self._stop = command
         with self._door:
@@ -126,11 +128,11 @@ class EngineThread:
 
     @property
     def alive(self) -> bool:
-        """Whether the run is still going."""
+        """Whether the run is still active."""
         return self._thread.is_alive()
 
     def join(self, timeout: float | None = None) -> Result | None:
-        """Wait for the end; returns how it ended, or None when `timeout` seconds were not enough.
+        """Wait for the end. Return the result, or None after `timeout` seconds.
 
         Never call this from the app's event loop.
         """
@@ -162,7 +164,7 @@ class EngineThread:
             self._undo(folder, created_dir)
 
     def _refuse(self, reason: str) -> None:
-        # First: with its end told this process may be gone.
+        # First, because this process may exit once its end is recorded.
         _without_fail(partial(release_ranks, self.config))
         self._end(RunEnded(outcome="failed", reason=reason), EXIT_USAGE)
 
@@ -178,7 +180,7 @@ class EngineThread:
 
     def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
         """Return how the run ended, whatever happened in it."""
-        beginning = RunSetup(
+        setup = RunSetup(
             self.config,
             folder,
             self._emitter,
@@ -187,33 +189,33 @@ class EngineThread:
             opened=self._opened,
         )
         try:
-            prepared = self._prepare(beginning, folder)
+            prepared = self._prepare(setup, folder)
             if prepared is None:
-                _without_fail(beginning.leave)
+                _without_fail(setup.leave)
                 return self._stopped_early(), EXIT_FINISHED
             ended = self._train(prepared)
         except SetupError as error:
-            _without_fail(beginning.leave)
+            _without_fail(setup.leave)
             return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
-        except Exception as error:  # the thread's last line of defence: the run must say why
+        except Exception as error:  # last line of defense: the run must record why
             logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
             job = find_job()
             anew = job.size > 1 and job.restarts_left > 0
             code = EXIT_RESTART if anew else EXIT_FAILED
             return RunEnded(outcome="failed", reason=_in_words(error)), code
-        beginning.group.close()
+        setup.group.close()
         return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
 
-    def _prepare(self, beginning: RunSetup, folder: RunFolder) -> "PreparedEngine | None":
-        """Return an engine that is ready, or None when a stop was asked for meanwhile."""
+    def _prepare(self, setup: RunSetup, folder: RunFolder) -> "PreparedEngine | None":
+        """Return an engine that is ready to train, or None if a stop was requested meanwhile."""
         if self._resumption is None:
-            return beginning.new_run()
+            return setup.new_run()
         past, _ = replay(folder.journal)
         self.replayed = len(past)
-        return beginning.go_on(past, self._resumption)
+        return setup.go_on(past, self._resumption)
 
     def _opened(self, folder: RunFolder) -> None:
-        """The run is on the disk: others may look at it and ask for things from now on."""
+        """The run is on disk: other processes may show and steer it from now on."""
         self.folder = folder
         self._on_folder(folder)
         self._command_file = CommandFileWatcher(
@@ -245,12 +247,12 @@ class EngineThread:
         with self._door:
             self.result = Result(ended.outcome, ended.reason, exit_code)
             if exit_code == EXIT_RESTART:
-                return  # the run isn't over, and its journal says no such thing
+                return  # the run has not ended, and its journal does not say so
             refuse_rest(self._command_queue, _OVER, self._emitter.emit)
         self._emitter.emit(ended)
 
     def _undo(self, folder: RunFolder, created_dir: bool) -> None:
-        """Remove a run that could not begin: nothing but this thread's own files are in it."""
+        """Remove a run that could not start: it contains only files of this thread."""
         self.folder = None
         shutil.rmtree(folder.path, ignore_errors=True)
         if created_dir and not any(self._runs_dir.iterdir()):
@@ -265,7 +267,7 @@ def _in_words(error: Exception) -> str:
 
 
 def log_to(path: Path) -> logging.Handler:
-    """Send what libraries log or warn of to the run's own file, not to the screen."""
+    """Write log records and warnings of libraries to the run's log file instead of the screen."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
@@ -273,9 +275,9 @@ def log_to(path: Path) -> logging.Handler:
     return handler
 
 
-def _without_fail(let_go: Callable[[], None]) -> None:
-    """Let other ranks go; where they can't be reached there is nobody to let go."""
+def _without_fail(release: Callable[[], None]) -> None:
+    """Release the other ranks; if they cannot be reached there is nobody to release."""
     try:
-        let_go()
-    except Exception:  # whatever torch has to say of a broken connection: the run's end is told
-        logging.getLogger(__name__).exception("the other ranks were not told")
+        release()
+    except Exception:  # torch raises many types; the end of the run is recorded
+        logging.getLogger(__name__).exception("the other ranks were not released")

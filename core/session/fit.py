@@ -1,4 +1,4 @@
-"""Training as a function: a run from its configuration to its end, without a screen."""
+"""Training as a function: a run from its configuration to its end, without a user interface."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.2
 
 
 class TrainingFailed(RuntimeError):
-    """A run that began and then failed; the message says why, `folder` has its log."""
+    """A run that started and then failed; the message gives the reason, `folder` has its log."""
 
     def __init__(self, reason: str, folder: Path | None) -> None:
         super().__init__(reason)
@@ -29,14 +29,14 @@ class TrainingFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class FittedRun:
-    """A run that is over; a path to whoever wants one, as `load_run` does."""
+    """A run that has ended; accepted as a path, for example by `load_run`."""
 
     folder: Path
     outcome: str
-    """`finished`, or `stopped` where it was asked to end."""
+    """`finished`, or `stopped` if a stop was requested."""
     reason: str
     summary: RunSummary
-    """Its row in the list of runs: best val_top1 and val_loss, epochs, times."""
+    """Its row in the run list: best val_top1 and val_loss, epochs, times."""
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -49,15 +49,15 @@ def fit(
     runs_dir: str | Path = DEFAULT_DIR,
     on_event: Callable[[Event], object] = lambda event: None,
 ) -> FittedRun:
-    """Train from `config` to the end and return the run, whose files are in a folder in `runs_dir`.
+    """Train with `config` and return the run, whose files are in a folder in `runs_dir`.
 
-    `config` is a Config, a preset's name or a YAML file; `overrides` are `KEY=VALUE` texts as on
-    the command line, `values` maps dotted keys such as `data.root` to plain values. `on_event` is
-    called with everything that happens (`core.events.types`), in the caller's thread.
+    `config` is a Config, a preset name or a YAML file; `overrides` are `KEY=VALUE` texts as on the
+    command line, `values` maps dotted keys such as `data.root` to plain values. `on_event` is
+    called with every event (`core.events.types`), in the caller's thread.
 
-    Raises SetupError when the run can't begin, leaving nothing behind, and TrainingFailed when it
-    fails later. After KeyboardInterrupt, or an exception of `on_event`, the run saves a
-    checkpoint and stops before that goes on.
+    Raises SetupError if the run cannot start, leaving nothing behind, and TrainingFailed if it
+    fails later. After KeyboardInterrupt, or an exception in `on_event`, the run saves a checkpoint
+    and stops before the exception is raised again.
 
     >>> run = fit(values={"data.root": "photos", "phases.full.epochs": 3})
     >>> Predictor(load_run(run)).predict(["new.jpg"])

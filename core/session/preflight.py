@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a run before anything is made, and without torch."""
+"""Checks before a run is created, without torch."""
 
 import importlib.util
 import os
@@ -13,22 +13,22 @@ from core.demo.config import is_demo
 
 
 def check(config: Config) -> None:
-    """Raise a SetupError, whose message is one line, when the run can't begin."""
+    """Raise a SetupError with a message of one line if the run cannot start."""
     if all(config.phases.get(phase).epochs == 0 for phase in PHASES):
         raise ConfigError(
-            "phases.head.epochs and phases.full.epochs are both 0: nothing would be trained"
+            "phases.head.epochs and phases.full.epochs are both 0: there is nothing to train"
         )
     if config.data.root is None:
         raise ConfigError(
-            "data.root is not set; give a folder of pictures with --data DIR, or use --demo"
+            "data.root is not set; give an image folder with --data DIR, or use --demo"
         )
-    # Not Path.is_file: that raises for a name too long and for a folder one may not look into.
+    # Not Path.is_file: it raises for names that are too long and folders without permission.
     if config.model.weights is not None and not os.path.isfile(config.model.weights):  # noqa: PTH113
         raise ConfigError(f"model.weights={printable(config.model.weights)}: no such file")
     root = parse_location(config.data.root)
     source = source_of(root)
     source.check_installed(root)
-    # A remote folder is listed by the run itself: starting one doesn't wait for a network.
+    # A remote folder is listed by the run itself: starting one does not wait for a network.
     if not source.is_remote and not is_demo(config):
         check_root(root)
     if importlib.util.find_spec("torch") is None:

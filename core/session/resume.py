@@ -1,4 +1,4 @@
-"""Going on with a run: which one, with which changes, and whether that is allowed."""
+"""Plan the resumption of a run: which run, with which changes, and whether it is allowed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ _CHANGEABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A run to go on with."""
+    """A run to resume."""
 
     folder: RunFolder
     config: Config
-    """As recorded, with `changes` on top."""
+    """The recorded configuration with `changes` on top."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Keys that were asked for anew, with their values: they win over what was changed live."""
+    """Keys that were set on resume, with their values: they take precedence over live changes."""
     accept_data_changes: bool = False
 
 
@@ -36,26 +36,26 @@ def plan_resumption(
 ) -> Resumption:
     """Return a run's recorded configuration with `KEY=VALUE` changes; raises SetupError.
 
-    Keys that would make it another run (data, model, seed) are refused.
+    Keys that would make it a different run (data, model, seed) are refused.
     """
     try:
         recorded = load_config(folder.config)
     except ConfigError as error:
-        raise SetupError(f"run {printable(folder.id)} can't be resumed: {error}") from None
+        raise SetupError(f"run {printable(folder.id)} cannot be resumed: {error}") from None
     changes = dict(parse_override(text) for text in overrides)
     for key in changes:
         if not any(fnmatchcase(key, pattern) for pattern in _CHANGEABLE):
             raise SetupError(
-                f"{key} can't be changed on resume: it would make this another run; start a new "
+                f"{key} cannot be changed on resume: it would be a different run; start a new "
                 f"one with --config {folder.config} --set {key}=…"
             )
     return Resumption(folder, with_values(recorded, changes), changes, accept_data_changes)
 
 
 def refuse_finished(state: RunState, resumption: Resumption) -> None:
-    """Raise SetupError for a run that has nothing left to do."""
+    """Raise SetupError for a run that has nothing left to train."""
     if state.status == "finished" and not resumption.changes:
         raise SetupError(
-            f"run {printable(resumption.folder.id)} is finished; to train on, raise its epochs: "
-            "--set phases.full.epochs=N"
+            f"run {printable(resumption.folder.id)} is finished; to continue "
+            "training, raise its epochs: --set phases.full.epochs=N"
         )

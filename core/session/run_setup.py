@@ -1,7 +1,7 @@
-"""From a configuration to an engine that is ready to fit, for a new run or one that goes on.
+"""Build a ready-to-train engine for a new or resumed run.
 
-This is the one door to torch: it is imported in here, when everything that can be known without
-it is known, and behind an event that says so.
+Torch is imported in here, after everything that can be checked without it, and after an event that
+announces it.
 """
 
 import os
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.common import format as fmt
 from core.common.cpu import uses_workers
 from core.common.errors import DataError
 from core.common.files import remove_temporary_files, write_text_atomically
@@ -36,23 +37,23 @@ from core.session.resume import Resumption, refuse_finished
 if TYPE_CHECKING:
     from core.training.setup import PreparedEngine
 
-_TELL_SECONDS = 0.25
+_PROGRESS_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class RankBriefing:
-    """What rank 0 has found out and the others begin with."""
+    """Findings of rank 0 with which the other ranks start."""
 
     config: Config
     plan: DataPlan
     folder: RunFolder
     checkpoint: str = ""
-    """The file to go on from, if there is one."""
+    """Name of the checkpoint to resume from, if any."""
     changes: dict[str, Any] = field(default_factory=dict)
 
 
 def release_ranks(config: Config) -> None:
-    """Tell ranks that wait for this one, if there are any, that there is nothing to train."""
+    """Tell waiting ranks, if there are any, that there is nothing to train."""
     job = find_job()
     if job.size > 1:
         from core.distributed.torch_process_group import join
@@ -63,8 +64,8 @@ def release_ranks(config: Config) -> None:
 
 
 class RunSetup:
-    """Prepares one run in its folder. The methods raise SetupError for what a person can mend,
-    and return None when a stop was asked for meanwhile."""
+    """Prepare one run in its folder. The methods raise SetupError for errors that the user can fix,
+    and return None if a stop was requested meanwhile."""
 
     def __init__(
         self,
@@ -84,11 +85,11 @@ class RunSetup:
         self._opened = opened
         self._job = find_job()
         self.group: ProcessGroup = SINGLE_PROCESS
-        """The ranks of this run, from when they have come together."""
+        """The process group of this run, once the ranks have joined it."""
         self._is_briefed = False
 
     def new_run(self) -> "PreparedEngine | None":
-        """Return an engine for a new run, or None when a stop was asked for meanwhile."""
+        """Return an engine for a new run, or None if a stop was requested meanwhile."""
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
         self._opened(self._folder)
@@ -106,13 +107,13 @@ class RunSetup:
                 job=self._job.id,
             )
         )
-        self._come_together()
+        self._join_ranks()
         self._draw_demo()
         plan = self._plan()
         if plan is None or self._stop_asked():
             return None
         plan.write_csv(self._folder.split)
-        self._tell_of_data(plan)
+        self._emit_data_ready(plan)
         self._before_torch()
         from core.training.setup import prepare_engine
 
@@ -124,15 +125,15 @@ class RunSetup:
         )
 
     def go_on(self, past: Sequence[Record], resumption: Resumption) -> "PreparedEngine | None":
-        """Return an engine that goes on with a run, or None when a stop was asked for meanwhile.
+        """Return an engine that resumes a run, or None if a stop was requested meanwhile.
 
         The journal is opened, and the run changed, only when nothing can refuse it any more.
         """
         self._emitter.continue_after(past)
         refuse_finished(fold(past), resumption)
-        self._come_together()
+        self._join_ranks()
         self._draw_demo()
-        checked = self._recheck(resumption)
+        checked = self._verify_data(resumption)
         if checked is None or self._stop_asked():
             return None
         plan, differences = checked
@@ -158,7 +159,7 @@ class RunSetup:
             self._emitter.emit(Warned(code="checkpoint", message=problem))
         if differences:
             self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
-        self._tell_of_data(plan)
+        self._emit_data_ready(plan)
         self._brief(
             RankBriefing(
                 self._config, plan, self._folder, start.checkpoint, dict(resumption.changes)
@@ -175,7 +176,7 @@ class RunSetup:
         )
 
     def leave(self) -> None:
-        """Let other ranks go, also those that still wait to be told what to train."""
+        """Release the other ranks, including those that still wait for their briefing."""
         if self.group.size == 1:
             release_ranks(self._config)
             return
@@ -183,8 +184,8 @@ class RunSetup:
             self._brief(None)
         self.group.close()
 
-    def _come_together(self) -> None:
-        """Wait for the other ranks, if there are any: from now on they hear when this one ends."""
+    def _join_ranks(self) -> None:
+        """Wait for the other ranks, if there are any: from now on they notice when this one ends."""
         if self._job.size > 1:
             self._before_torch()
             from core.distributed.torch_process_group import join
@@ -197,7 +198,7 @@ class RunSetup:
         self.group.broadcast(brief)
 
     def _plan(self) -> DataPlan | None:
-        """Return the pictures on their sides: by the folders, by seed, or as in an earlier run."""
+        """Return the images with their splits: by the folders, by seed, or as in an earlier run."""
         data, progress = self._config.data, self._progress("reading pictures")
         root = parse_location(data.root or "")
         if data.split is None:
@@ -207,7 +208,7 @@ class RunSetup:
             return plan_data(root, options, progress, self._stop_asked, self._keeps)
         if data.test_fraction or data.group:
             raise DataError(
-                "data.split says which picture is on which side: leave data.test_fraction and "
+                "data.split already assigns every image to a split: leave data.test_fraction and "
                 "data.group out"
             )
         checked = verify_split(root, Path(data.split), progress, self._stop_asked, self._keeps)
@@ -215,18 +216,18 @@ class RunSetup:
             return None
         plan, differences = checked
         if differences:
-            said = f"the pictures differ from those of data.split: {differences}"
-            self._emitter.emit(Warned(code="data", message=said))
+            message = f"the images differ from those of data.split: {differences}"
+            self._emitter.emit(Warned(code="data", message=message))
         return plan
 
     @property
     def _keeps(self) -> bool:
-        """Whether anything may be kept in the user's cache folder."""
+        """Return whether anything may be stored in the user's cache folder."""
         return self._config.cache.max_gb > 0
 
-    def _recheck(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
+    def _verify_data(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
         if not self._folder.split.exists() and not any(self._folder.checkpoints.glob("*.pt")):
-            # The run was gone before its pictures had been looked through.
+            # The run was interrupted before its images were scanned.
             plan = self._plan()
             if plan is None:
                 return None
@@ -234,14 +235,14 @@ class RunSetup:
         checked = verify_split(
             parse_location(self._config.data.root or ""),
             self._folder.split,
-            self._progress("checking the pictures"),
+            self._progress("verifying the images"),
             self._stop_asked,
             self._keeps,
         )
         if checked and checked[1] and not resumption.accept_data_changes:
             raise DataError(
-                f"the data has changed since the run began: {checked[1]}; put it back, or go on "
-                "with what is there by --accept-data-changes"
+                f"the data has changed since the run started: {checked[1]}; restore it, or resume "
+                "with the current images: --accept-data-changes"
             )
         return checked
 
@@ -250,15 +251,15 @@ class RunSetup:
 
     def _before_torch(self) -> None:
         if self.group.size > 1:
-            return  # the ranks have come together by it
+            return  # the ranks have joined through it
         limit_openmp_spinning()
         self._emitter.emit(Preparing(stage="loading torch"))
 
     def _draw_demo(self) -> None:
         if is_demo(self._config):
-            draw_demo(self._config, self._progress("drawing the demo's pictures"))
+            draw_demo(self._config, self._progress("generating the demo images"))
 
-    def _tell_of_data(self, plan: DataPlan) -> None:
+    def _emit_data_ready(self, plan: DataPlan) -> None:
         self._emitter.emit(
             DataReady(
                 root=str(plan.root),
@@ -274,11 +275,10 @@ class RunSetup:
         self._warn_of_leaks(plan)
         if plan.damaged:
             number = len(plan.damaged)
-            files = "file" if number == 1 else "files"
             self._emitter.emit(
                 Warned(
                     code="unreadable-file",
-                    message=f"{number} {files} can't be read, left out",
+                    message=f"{fmt.counted(number, 'unreadable image')} left out",
                     files=[item.path for item in plan.damaged],
                     reasons=[item.reason for item in plan.damaged],
                 )
@@ -287,24 +287,25 @@ class RunSetup:
     def _warn_of_leaks(self, plan: DataPlan) -> None:
         if plan.leaks:
             number = len(plan.leaks)
-            pictures = "1 picture is" if number == 1 else f"{number} pictures are"
             self._emitter.emit(
                 Warned(
                     code="leak",
-                    message=f"{pictures} there more than once, on several sides or in several "
-                    "classes; convnext-tui check tells more",
-                    files=[picture.path for group in plan.leaks for picture in group],
-                    reasons=[f"{len(group)} show the same" for group in plan.leaks for _ in group],
+                    message=f"{fmt.counted(number, 'near-duplicate')} in several splits or "
+                    "classes; see convnext-tui check",
+                    files=[image.path for images in plan.leaks for image in images],
+                    reasons=[
+                        f"{len(images)} near-duplicates" for images in plan.leaks for _ in images
+                    ],
                 )
             )
 
     def _progress(self, stage: str) -> Callable[[int, int], None]:
-        told = [0.0]
+        last = [0.0]
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             now = time.monotonic()
-            if done == total or now - told[0] >= _TELL_SECONDS:
-                told[0] = now
+            if done == total or now - last[0] >= _PROGRESS_SECONDS:
+                last[0] = now
                 self._emitter.emit(Preparing(stage=stage, done=done, total=total))
 
-        return tell
+        return report

@@ -1,4 +1,4 @@
-"""TorchProcessGroup other than 0: they train what rank 0 tells them, and keep nothing."""
+"""Ranks other than 0: they train what rank 0 tells them to, and save nothing."""
 
 import logging
 import signal
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _NoCommands(CommandQueue):
-    """Commands come from rank 0; waiting for one is waiting for its message."""
+    """Commands come from rank 0; waiting for one means waiting for its message."""
 
     def wait(self, timeout: float) -> bool:
         """Return at once."""
@@ -28,12 +28,12 @@ class _NoCommands(CommandQueue):
 
 
 def run_worker_rank(job: Job, device: str) -> int:
-    """Train along until the run is over; returns the exit code.
+    """Train along until the run ends; return the exit code.
 
-    When another rank is gone that is EXIT_RESTART: an elastic agent starts all of them anew.
+    When another rank is missing that is EXIT_RESTART: an elastic agent restarts all ranks.
     """
-    # Ctrl-C and Slurm's SIGTERM reach all processes at once; what follows is rank 0's to say, and
-    # an agent that has lost a rank kills those that don't end.
+    # Ctrl-C and Slurm's SIGTERM reach all processes at once; rank 0 decides what follows, and an
+    # agent that has lost a rank kills those that do not end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     limit_openmp_spinning()
@@ -50,12 +50,12 @@ def run_worker_rank(job: Job, device: str) -> int:
     try:
         _train_along(group)
     except SetupError:
-        return 0  # rank 0 has heard it, and says so
-    except Exception:  # the last line of defence: why it ended must be in the run's log
-        logging.getLogger(__name__).exception("rank %d can't go on", job.rank)
+        return 0  # rank 0 has received it, and reports it
+    except Exception:  # the last line of defense: the reason must be in the run's log
+        logging.getLogger(__name__).exception("rank %d failed", job.rank)
         return EXIT_RESTART
     finally:
-        # A process that ends without leaving may be aborted by torch.
+        # A process that exits without leaving the group may be aborted by torch.
         group.close()
     return 0
 
