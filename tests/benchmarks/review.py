@@ -89,7 +89,7 @@ def measure(work: Path, events: int, runs: int) -> dict[str, Any]:
     seconds: Figures = {}
     for which in ("first time", "again"):
         seconds |= probe("open", long, which)
-    about["its snapshot, MB"] = _megabytes(RunFolder(long).bookmark)
+    about["its snapshot, MB"] = _megabytes(RunFolder(long).snapshot)
     for name, path in (("short", short), ("long", long)):
         seconds |= probe("show", path, name)
         seconds |= probe("start", path, name)

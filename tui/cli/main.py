@@ -12,8 +12,9 @@ import click
 
 from core.common.errors import SetupError
 from core.common.version import __version__
+from core.config.devices import DEVICES
 from tui.cli.commands import LazyGroup
-from tui.cli.options import DEFAULT_RUNS_DIR, DEVICES
+from tui.cli.options import DEFAULT_RUNS_DIR
 
 _EXIT_USAGE = 2
 _READ_ONLY_COMMANDS = (None, "attach", "serve")
