@@ -202,7 +202,7 @@ class Engine:
         end = self.compute_missing_features(state)
         if end is not None:
             return end
-        # Reading the results of a step synchronizes with a GPU: there it waits for the next progress.
+        # Reading results synchronizes with a GPU, so there it waits for the next progress event.
         is_cheap = phase_input.compute.device.type == "cpu"
         # Dropout and stochastic depth draw from this seed, independent of the steps before.
         first_seed = derive_seed(self.config.seed, "step", state.phase, state.epoch)
