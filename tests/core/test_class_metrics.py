@@ -10,12 +10,12 @@ from core.events.evaluation_parts import CalibrationBin, Confusion
 from core.events.types import Evaluated
 from tests.core.evaluations import evaluated
 
-# 50 ducks of which 7 were taken for birds, 10 birds, one cat that nobody has seen.
+# 50 ducks, 7 of them predicted as birds; 10 birds; no image of a cat.
 MATRIX = [[43, 7, 0], [1, 9, 0], [1, 0, 0]]
 NAMES = ["ducks", "birds", "cats"]
 
 
-def test_figures_by_class() -> None:
+def test_metrics_by_class() -> None:
     ducks, birds, cats = ClassificationReport(evaluated(MATRIX), NAMES).rows
     assert (ducks.name, ducks.support, ducks.predicted) == ("ducks", 50, 45)
     assert (ducks.precision, ducks.recall) == (43 / 45, 43 / 50)
@@ -25,7 +25,7 @@ def test_figures_by_class() -> None:
     assert (cats.recall, cats.f1) == (0.0, 0.0)
 
 
-def test_macro_f1_is_the_mean_of_classes_with_pictures() -> None:
+def test_macro_f1_is_the_mean_of_classes_with_images() -> None:
     evaluation = ClassificationReport(evaluated([*MATRIX]), NAMES)
     assert evaluation.macro_f1 == pytest.approx(sum(row.f1 for row in evaluation.rows) / 3)
     more = evaluated([[*row, 0] for row in [*MATRIX, [0, 0, 0]]])
@@ -33,13 +33,13 @@ def test_macro_f1_is_the_mean_of_classes_with_pictures() -> None:
     assert math.isnan(ClassificationReport(evaluated([]), []).macro_f1)
 
 
-def test_pairs_that_are_confused_most_come_first() -> None:
+def test_most_confused_pairs_come_first() -> None:
     pairs = ClassificationReport(evaluated(MATRIX), NAMES).pairs
     assert [(p.truth, p.predicted, p.count) for p in pairs] == [(2, 0, 1), (0, 1, 7), (1, 0, 1)]
     assert pairs[1].share == 0.14
 
 
-def test_the_matrix_by_share_of_the_true_class() -> None:
+def test_the_matrix_by_fraction_of_the_true_class() -> None:
     evaluation = ClassificationReport(evaluated(MATRIX), NAMES)
     assert evaluation.share(0, 0) == 0.86
     assert evaluation.share(0, 1) == 0.14
@@ -80,7 +80,7 @@ lists = st.lists(numbers, max_size=5)
     ),
     st.lists(st.text(max_size=3), max_size=4),
 )
-def test_whatever_a_journal_holds_gives_figures(event: Evaluated, names: list[str]) -> None:
+def test_any_journal_gives_metrics(event: Evaluated, names: list[str]) -> None:
     evaluation = ClassificationReport(event, names)
     assert len(evaluation.rows) == evaluation.size == len(event.support)
     shares: list[Any] = [evaluation.macro_f1, evaluation.calibration_error]

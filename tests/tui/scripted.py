@@ -29,7 +29,7 @@ class ScriptedSource:
     def start(self) -> RunState:
         return RunState()
 
-    def keep(self, state: RunState) -> None:
+    def save(self, state: RunState) -> None:
         pass
 
     def read(self) -> list[Record]:

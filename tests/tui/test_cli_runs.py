@@ -95,7 +95,10 @@ def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:
         ([DONE], "1 different run given; expected 2 to 8"),
         ([DONE, DONE], "1 different run"),
         ([DONE, "nothing"], "no run 'nothing'"),
-        ([DONE, "20261124-10", "--svg", "x.svg", "--figure", "beauty"], "unknown figure 'beauty'; expected one of: val_top1, val_loss"),
+        (
+            [DONE, "20261124-10", "--svg", "x.svg", "--figure", "beauty"],
+            "unknown figure 'beauty'; expected one of: val_top1, val_loss",
+        ),
         ([DONE, "20261124-10", "--svg", "no/x.svg"], "no/x.svg can't be written"),
     ],
 )

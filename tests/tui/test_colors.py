@@ -1,4 +1,4 @@
-"""Colours on terminals that have few of them."""
+"""Palettes on terminals with sixteen colors."""
 
 import pytest
 from rich.color import Color, ColorSystem
@@ -6,20 +6,20 @@ from rich.color import Color, ColorSystem
 from tui.preferences.palettes import palette_for, rgb
 
 _YELLOW, _CYAN = 3, 6
-_WHITE, _GREY = 15, 7
+_WHITE, _GRAY = 15, 7
 
 
-def nearest(colour: tuple[int, int, int]) -> int | None:
-    return Color.parse(rgb(colour)).downgrade(ColorSystem.STANDARD).number
+def nearest(color: tuple[int, int, int]) -> int | None:
+    return Color.parse(rgb(color)).downgrade(ColorSystem.STANDARD).number
 
 
 @pytest.mark.parametrize("dark", [True, False])
-def test_train_and_val_differ_where_there_are_sixteen_colours(dark: bool) -> None:
+def test_train_and_val_differ_with_sixteen_colors(dark: bool) -> None:
     palette = palette_for(dark, few=True)
     assert nearest(palette.train) != nearest(palette.val)
 
 
-def test_on_white_nothing_of_a_run_becomes_cyan_or_yellow() -> None:
+def test_on_white_no_color_becomes_cyan_or_yellow() -> None:
     palette = palette_for(dark=False, few=True)
     shown = {nearest(c) for c in (palette.train, palette.val, palette.best, palette.bad)}
-    assert not shown & {_YELLOW, _CYAN, _GREY, _WHITE}
+    assert not shown & {_YELLOW, _CYAN, _GRAY, _WHITE}

@@ -1,4 +1,4 @@
-"""Which way of drawing a terminal gets, and that nobody asks it."""
+"""Graphics mode of a terminal, chosen without querying it."""
 
 import io
 import subprocess
@@ -32,24 +32,22 @@ from tui.terminal import graphics
         ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, "half-blocks"),
     ],
 )
-def test_the_environment_says_what_a_terminal_can_do(
-    terminal: dict[str, str], expected: str
-) -> None:
-    assert graphics.choose(terminal) == expected
-    assert graphics.choose(terminal, "sixel") == "sixel"
-    assert graphics.choose(terminal, "half-blocks") == "half-blocks"
-    assert graphics.choose(terminal, "unheard of") == expected
+def test_the_mode_follows_from_the_environment(terminal: dict[str, str], expected: str) -> None:
+    assert graphics.choose_mode(terminal) == expected
+    assert graphics.choose_mode(terminal, "sixel") == "sixel"
+    assert graphics.choose_mode(terminal, "half-blocks") == "half-blocks"
+    assert graphics.choose_mode(terminal, "unknown") == expected
 
 
-def test_sixels_need_to_know_the_size_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sixels_need_the_cell_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphics, "cell_pixels", lambda: None)
-    assert graphics.usable("sixel") == "half-blocks"
-    assert graphics.usable("kitty") == "kitty"
+    assert graphics.usable_mode("sixel") == "half-blocks"
+    assert graphics.usable_mode("kitty") == "kitty"
     monkeypatch.setattr(graphics, "cell_pixels", lambda: (9, 18))
-    assert graphics.usable("sixel") == "sixel"
+    assert graphics.usable_mode("sixel") == "sixel"
 
 
-def test_output_that_is_no_terminal_has_no_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_other_than_a_terminal_has_no_cell_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "__stdout__", io.StringIO())
     assert graphics.cell_pixels() is None
     monkeypatch.setattr(sys, "__stdout__", None)
@@ -72,13 +70,13 @@ assert get_cell_size() == (9, 18)
 assert "TEXTUAL_CELL_WIDTH" not in os.environ
 os.set_blocking(main, False)
 try:
-    print("asked:", os.read(main, 100))
+    print("query:", os.read(main, 100))
 except BlockingIOError:
-    print("nothing was asked")
+    print("no query")
 """
 
 
-def test_a_terminal_is_not_asked_anything() -> None:
+def test_the_terminal_is_not_queried() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ON_A_TERMINAL],
         capture_output=True,
@@ -86,9 +84,9 @@ def test_a_terminal_is_not_asked_anything() -> None:
         env=environment(),
         timeout=60,
     )
-    assert (done.stdout, done.stderr) == ("nothing was asked\n", "")
+    assert (done.stdout, done.stderr) == ("no query\n", "")
 
 
-def test_what_draws_pictures_is_not_imported_before_it_is_wanted() -> None:
+def test_image_libraries_are_imported_on_first_use() -> None:
     code = "import sys, tui.tabs.images; assert not {'textual_image', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)

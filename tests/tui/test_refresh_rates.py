@@ -1,4 +1,4 @@
-"""How often the screen is drawn."""
+"""Refresh rates of the screen."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tui.preferences.refresh_rates import BANDWIDTHS, refresh_rates_for
 from tui.screens.run import RunScreen
 
 
-def test_over_ssh_the_rates_halve_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_ssh_the_automatic_rates_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     assert refresh_rates_for("auto") == BANDWIDTHS["full"]
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
@@ -18,11 +18,11 @@ def test_over_ssh_the_rates_halve_unless_they_are_named(monkeypatch: pytest.Monk
     assert refresh_rates_for("low").tick > refresh_rates_for("half").tick
 
 
-async def test_charts_are_drawn_every_so_many_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_charts_are_drawn_every_few_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[bool] = []
     tick = RunScreen.tick
 
-    def watched(self: RunScreen, now: float, charts: bool) -> None:
+    def recorded(self: RunScreen, now: float, charts: bool) -> None:
         drawn.append(charts)
         tick(self, now, charts)
 
@@ -30,7 +30,7 @@ async def test_charts_are_drawn_every_so_many_ticks(monkeypatch: pytest.MonkeyPa
     app.rates = refresh_rates_for("low")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        monkeypatch.setattr(RunScreen, "tick", watched)
+        monkeypatch.setattr(RunScreen, "tick", recorded)
         assert isinstance(pilot.app, ConvNextApp)
         for _ in range(20):
             pilot.app.tick()

@@ -115,7 +115,7 @@ def test_at_its_end_a_replay_has_the_state_of_the_run(tmp_path: Path, clock: Clo
     while not model.source.at_end:
         model.pump()
     assert model.state == fold(records)
-    assert model.words == "replay, at its end"
+    assert model.status_text == "replay, at the end"
 
 
 def test_a_missing_journal_is_an_empty_run(tmp_path: Path, clock: Clock) -> None:
@@ -143,18 +143,18 @@ async def test_a_run_is_replayed_from_the_list(tmp_path: Path, clock: Clock) -> 
             await press(pilot, key)
             assert text(pilot, "#headline").startswith(f"replay {words}  ")
         await press(pilot, "space")
-        assert text(pilot, "#headline").startswith("replay x60, held")
+        assert text(pilot, "#headline").startswith("replay x60, paused")
         before = app.screen.model.state.seq
         clock.now += 100
         await settle(pilot)
         assert app.screen.model.state.seq == before
         for key in ("x", "r"):
             await press(pilot, key)
-            assert "this is a replay; nothing is at work here" in toasts(pilot)
+            assert "this is a replay: it takes no commands" in toasts(pilot)
         await press(pilot, "space", "+", "+", "+")
         for _ in range(3):
             await settle(pilot)
-        assert text(pilot, "#headline").startswith("replay, at its end  ✓ animals20  finished")
+        assert text(pilot, "#headline").startswith("replay, at the end  ✓ animals20  finished")
         await press(pilot, "escape")
         assert isinstance(app.screen, RunListScreen)
 

@@ -1,4 +1,4 @@
-"""A run as the screens see it."""
+"""Sources of a run's records, and the run model."""
 
 import threading
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.tui.disk import write_run
 from tui.viewmodel.run_source import JournalSource, RunModel
 
 
-def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
+def test_device_samples_do_not_count_as_updates() -> None:
     now = [100.0]
     script = scripted.Script().prepare().phase("head").progress("head", 1, 5, 0.7)
     source = script.source()
@@ -19,7 +19,7 @@ def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
     model.pump()
     now[0] = 130.0
     assert model.seconds_since_update == 30.0
-    # The wall clock of the run jumps a day: that is no silence.
+    # The wall clock of the run jumps a day; only this process's clock counts.
     source.pending = script.add(ev.DeviceSample(device="cpu"), 86_400).records[-1:]
     model.pump()
     assert model.seconds_since_update == 30.0
@@ -28,18 +28,18 @@ def test_silence_counts_from_the_last_news_and_the_device_is_none() -> None:
     assert model.seconds_since_update == 0.0
 
 
-def read_to_the_end(path: Path) -> RunModel:
+def read_all(path: Path) -> RunModel:
     model = RunModel(JournalSource(path), path)
     while model.pump():
         pass
     for thread in threading.enumerate():
-        if thread.name == "bookmark":
+        if thread.name == "snapshot":
             thread.join()
     return model
 
 
 def long_run(tmp_path: Path) -> tuple[Path, scripted.Script]:
-    """A journal of two reads; the long line is one that no view shows."""
+    """Write a journal that takes two reads; no view shows the long line."""
     script = scripted.running()
     script.add(ev.Preparing(stage="x" * (3 << 19))).add(ev.Preparing(stage="loading torch"))
     return write_run(tmp_path, "20261124-120000-long", script.records), script
@@ -51,7 +51,7 @@ def test_a_long_journal_is_read_once_and_then_followed(tmp_path: Path) -> None:
     first = RunModel(JournalSource(path), path)
     first.pump()
     assert first.state.seq < whole.seq
-    assert repr(read_to_the_end(path).state) == repr(whole)
+    assert repr(read_all(path).state) == repr(whole)
     again = RunModel(JournalSource(path), path)
     assert repr(again.state) == repr(whole)
     assert not again.pump()
@@ -64,15 +64,15 @@ def test_a_long_journal_is_read_once_and_then_followed(tmp_path: Path) -> None:
     assert repr(again.state) == repr(fold(script.records))
 
 
-def test_lines_left_out_before_the_bookmark_are_still_told(tmp_path: Path) -> None:
+def test_skipped_lines_before_the_snapshot_are_counted(tmp_path: Path) -> None:
     path, _ = long_run(tmp_path)
     journal = path / "events.jsonl"
     journal.write_bytes(b"not json\n" + journal.read_bytes())
-    assert read_to_the_end(path).source.skipped_lines == 1
+    assert read_all(path).source.skipped_lines == 1
     assert RunModel(JournalSource(path), path).source.skipped_lines == 1
 
 
-def test_a_short_journal_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_short_journal_gets_no_snapshot(tmp_path: Path) -> None:
     path = write_run(tmp_path, "20261124-120000-short", scripted.finished().records)
-    read_to_the_end(path)
+    read_all(path)
     assert [file.name for file in path.iterdir()] == ["events.jsonl"]

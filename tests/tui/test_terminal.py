@@ -1,4 +1,4 @@
-"""The app on a real terminal: stray output, signals, and a terminal that goes away."""
+"""The app on a real terminal: stray output, signals, and a lost terminal."""
 
 import fcntl
 import json
@@ -58,7 +58,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Terminal:
-    """A terminal, with what was shown on it."""
+    """A terminal, with the output on it."""
 
     def __init__(self) -> None:
         self.parent, self.child = pty.openpty()
@@ -74,7 +74,7 @@ class Terminal:
             assert time.monotonic() < deadline, self.output[-2000:]
 
     def type(self, keys: bytes) -> None:
-        """Forget what was shown so far, and type."""
+        """Discard the output so far, and type."""
         self.output = b""
         os.write(self.parent, keys)
 
@@ -84,7 +84,7 @@ class Terminal:
 
 
 class OnTerminal(Terminal):
-    """The command on a terminal of its own."""
+    """Run the command on its own terminal."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ def terminal_environment(**changes: str) -> dict[str, str]:
 
 @pytest.fixture
 def open_app(photos: Path, tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
-    """Starts the app on an endless run, with code that runs before the program."""
+    """Start the app on an endless run, with code that runs before the program."""
     opened: list[OnTerminal] = []
 
     def start(code: str = "", controlling: bool = True) -> OnTerminal:
@@ -136,7 +136,7 @@ def only_run(cwd: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def test_what_native_code_prints_lands_in_the_log(on_terminal: OnTerminal, tmp_path: Path) -> None:
+def test_output_of_native_code_goes_to_the_log(on_terminal: OnTerminal, tmp_path: Path) -> None:
     on_terminal.read_until(b"running")
     on_terminal.read_until(b"epoch 2")
     begun = on_terminal.output[on_terminal.output.index(b"\x1b[?1049h") :]
@@ -144,7 +144,7 @@ def test_what_native_code_prints_lands_in_the_log(on_terminal: OnTerminal, tmp_p
     assert "native noise" in only_run(tmp_path).log.read_text()
 
 
-def test_sigterm_saves_gives_the_terminal_back_and_says_143(
+def test_sigterm_saves_restores_the_terminal_and_exits_with_143(
     on_terminal: OnTerminal, tmp_path: Path
 ) -> None:
     on_terminal.read_until(b"epoch 2")
@@ -158,7 +158,7 @@ def test_sigterm_saves_gives_the_terminal_back_and_says_143(
 
 
 @pytest.mark.parametrize("controlling", [True, False], ids=["hang-up signal", "write error"])
-def test_a_terminal_that_goes_away_leaves_the_run_going(
+def test_the_run_continues_after_its_terminal_is_lost(
     controlling: bool, open_app: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
     app = open_app(controlling=controlling)
@@ -172,7 +172,7 @@ def test_a_terminal_that_goes_away_leaves_the_run_going(
     assert "head epoch" in only_run(tmp_path).log.read_text()
 
 
-def test_an_error_of_the_app_is_told_in_a_line_and_the_run_goes_on(
+def test_the_run_continues_after_an_error_of_the_app(
     open_app: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
     app = open_app(BREAKING_APP)
@@ -187,7 +187,7 @@ def test_an_error_of_the_app_is_told_in_a_line_and_the_run_goes_on(
     assert app.process.wait(60) == 0
 
 
-def test_a_second_signal_ends_at_once_and_gives_the_terminal_back(
+def test_a_second_signal_exits_immediately_and_restores_the_terminal(
     open_app: Callable[..., OnTerminal], tmp_path: Path
 ) -> None:
     app = open_app(ENDLESS_SAVING)
@@ -199,7 +199,7 @@ def test_a_second_signal_ends_at_once_and_gives_the_terminal_back(
     assert termios.tcgetattr(app.child) == app.before
 
 
-def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
+def test_a_second_signal_during_progress_bars_restores_the_cursor(
     photos: Path, tmp_path: Path
 ) -> None:
     arguments = ["--no-ui", "--data", str(photos), *ENDLESS]
@@ -217,7 +217,7 @@ def test_a_second_signal_to_a_run_with_bars_brings_the_cursor_back(
     assert headless.output.rindex(b"\x1b[?25h") > headless.output.rindex(b"\x1b[?25l")
 
 
-def test_a_terminal_that_is_slow_gets_its_cursor_back(tmp_path: Path) -> None:
+def test_a_slow_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
     parent, child = pty.openpty()
     os.set_blocking(child, False)
     with suppress(BlockingIOError):
@@ -234,9 +234,9 @@ def test_a_terminal_that_is_slow_gets_its_cursor_back(tmp_path: Path) -> None:
     assert os.read(ready, 1) == b"."
     os.close(ready)
     while psutil.Process(process.pid).status() == psutil.STATUS_RUNNING:
-        pass  # until it waits for the terminal
+        pass  # until the process waits for the terminal
     output = b""
-    with suppress(OSError):  # what Linux says once nobody has the other end
+    with suppress(OSError):  # Linux reports a closed other end as an error
         while chunk := os.read(parent, 65536):
             output += chunk
     assert process.wait(60) == 0
@@ -244,7 +244,7 @@ def test_a_terminal_that_is_slow_gets_its_cursor_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_z_gives_the_shell_and_fg_the_whole_screen_back(photos: Path, tmp_path: Path) -> None:
+def test_ctrl_z_restores_the_shell_and_fg_redraws_the_screen(photos: Path, tmp_path: Path) -> None:
     shell = Terminal()
     process = subprocess.Popen(
         ["bash", "--norc", "-i"],

@@ -65,7 +65,7 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
 
     def restore_terminal() -> None:
         if session.has_screen:
-            terminal.give_back()
+            terminal.restore()
         else:
             show_cursor()
 

@@ -66,9 +66,9 @@ LIGHT = Palette(
 )
 
 
-def rgb(colour: Color) -> str:
+def rgb(color: Color) -> str:
     """Return a color as rich and Textual write it."""
-    return f"rgb({colour[0]},{colour[1]},{colour[2]})"
+    return f"rgb({color[0]},{color[1]},{color[2]})"
 
 
 # With sixteen colors the terminal picks the nearest: on white, cyan and yellow are barely visible,

@@ -138,9 +138,9 @@ class SettingsFile:
     def write(self, settings: Settings) -> None:
         """Save the settings; raises OSError. Keys of other versions are preserved."""
         try:
-            kept = json.loads(self.path.read_text("utf-8"))
+            saved = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
-            kept = {}
-        whole = {**(kept if isinstance(kept, dict) else {}), **asdict(settings)}
+            saved = {}
+        merged = {**(saved if isinstance(saved, dict) else {}), **asdict(settings)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(self.path, json.dumps(whole, indent=2) + "\n")
+        write_text_atomically(self.path, json.dumps(merged, indent=2) + "\n")

@@ -45,7 +45,7 @@ class ReplayScreen(RunScreen):
 
     def headline(self, status: str, now: float) -> Content:
         """Return the first line, which starts with the state of the replay."""
-        replay = Content.styled(f"{self.model.words}  ", "bold $text-secondary")
+        replay = Content.styled(f"{self.model.status_text}  ", "bold $text-secondary")
         return replay + super().headline(status, now)
 
     def shows_resume_key(self, status: str) -> bool:

@@ -178,7 +178,7 @@ class ImagesTab(RunTab):
         self._problem.update(Content(f"This image {printable(loaded.problem)}."))
         if self._image is None:
             setting = host(self).preferences.settings.pictures
-            kind = graphics.usable(graphics.choose(os.environ, setting))
+            kind = graphics.usable_mode(graphics.choose_mode(os.environ, setting))
             self._image = make_image_widget(kind)
             self._image.add_class("image")
             self._frame_body.mount(self._image)

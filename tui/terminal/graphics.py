@@ -22,7 +22,7 @@ _SIXEL_TERMS = ("foot", "mlterm", "contour", "yaft")
 _SIXEL_PROGRAMS = ("WezTerm", "iTerm.app", "mintty", "contour")
 
 
-def choose(environment: Mapping[str, str], setting: str = "auto") -> str:
+def choose_mode(environment: Mapping[str, str], setting: str = "auto") -> str:
     """Return how to draw images: as set, or else what the terminal supports."""
     if setting in SETTINGS[1:]:
         return setting
@@ -51,6 +51,6 @@ def cell_pixels() -> tuple[int, int] | None:
     return width // columns, height // rows
 
 
-def usable(kind: str) -> str:
+def usable_mode(mode: str) -> str:
     """Return a usable graphics mode: sixels need the cell size."""
-    return HALF_BLOCKS if kind == SIXEL and cell_pixels() is None else kind
+    return HALF_BLOCKS if mode == SIXEL and cell_pixels() is None else mode

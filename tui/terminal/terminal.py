@@ -17,7 +17,7 @@ from typing import Any
 from tui.terminal.sgr_optimizer import optimize_sgr
 
 _OUTPUTS = (1, 2)
-_PATIENT_SECONDS = 0.5
+_WRITE_TIMEOUT = 0.5
 
 
 # Leave every mode that Textual enters: alternate screen, hidden cursor, mouse, focus, paste, kitty
@@ -52,7 +52,7 @@ class ExclusiveTerminal:
 
     stray: Path
     """File for stray output without a run; deleted at the end if it is empty."""
-    give_back: Callable[[], None]
+    restore: Callable[[], None]
     """Restore the terminal immediately, for a process that exits without closing the app."""
 
 
@@ -65,7 +65,7 @@ def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = [os.dup(number) for number in _OUTPUTS]
+    terminals = [os.dup(number) for number in _OUTPUTS]
     streams = sys.__stdout__, sys.__stderr__
     private = [_Screen(os.fdopen(os.dup(n), "wb"), encoding="utf-8") for n in _OUTPUTS]
     sys.__stdout__, sys.__stderr__ = private  # type: ignore[misc]
@@ -74,11 +74,11 @@ def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
     stray = Path(name)
     redirect_output(stray)
     try:
-        yield ExclusiveTerminal(stray, partial(_give_back, kept[-1], _attributes()))
+        yield ExclusiveTerminal(stray, partial(_restore, terminals[-1], _attributes()))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, copy in zip(_OUTPUTS, kept, strict=True):
+        for number, copy in zip(_OUTPUTS, terminals, strict=True):
             os.dup2(copy, number)
             os.close(copy)
         sys.__stdout__, sys.__stderr__ = streams  # type: ignore[misc]
@@ -101,7 +101,7 @@ def show_cursor() -> None:
         _write_at_once(1, b"\x1b[?25h")
 
 
-def _give_back(terminal: int, attributes: list[Any] | None) -> None:
+def _restore(terminal: int, attributes: list[Any] | None) -> None:
     _write_at_once(terminal, _PLAIN_SCREEN)
     if attributes is not None:
         with suppress(termios.error):
@@ -111,7 +111,7 @@ def _give_back(terminal: int, attributes: list[Any] | None) -> None:
 def _write_at_once(terminal: int, data: bytes) -> None:
     # A slow terminal may still have a screenful to draw; a stopped one (ctrl+s) must not keep the
     # process alive.
-    if select.select([], [terminal], [], _PATIENT_SECONDS)[1]:
+    if select.select([], [terminal], [], _WRITE_TIMEOUT)[1]:
         with suppress(OSError):
             os.write(terminal, data)
 
@@ -126,15 +126,15 @@ def redirect_output(path: Path) -> None:
 
 def detach_terminal() -> None:
     """Let the app's writes to a lost terminal succeed: it waits for them when it exits."""
-    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    devnull = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and stream.fileno() not in _OUTPUTS:
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+            os.dup2(devnull, stream.fileno())
+    os.close(devnull)
 
 
 def _close(number: int) -> None:
     # Not through the stream: it would flush its buffer to a terminal that may be lost.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, number)
+    os.close(devnull)

@@ -12,7 +12,7 @@ from core.events import types as ev
 from core.events.evaluation_parts import Mistake
 from core.run.state import RunState
 from tui.text.class_metrics import empty_text, epoch_label, other_epoch_hint
-from tui.viewmodel.images import LoadedImage, load, load_sheet, resolve
+from tui.viewmodel.images import LoadedImage, load, load_sheet, resolve_image
 
 MISCLASSIFIED = "misclassified"
 _OUTSIDE = "is outside its folder and is not read"
@@ -70,7 +70,7 @@ def samples(state: RunState, phase: str, run: Path) -> list[Entry]:
     event = state.evaluations.samples.get(phase)
     if event is None:
         return []
-    sheet = resolve(str(run), event.path)
+    sheet = resolve_image(str(run), event.path)
     count = min(len(event.files), len(event.labels), 64)
     whole = Entry(
         line=f"all {fmt.counted(count, 'sample')}",
@@ -106,7 +106,7 @@ def _name(state: RunState, label: int) -> str:
 
 
 def _image(state: RunState, path: str) -> Location | None:
-    return resolve(state.data.root, path) if state.data else None
+    return resolve_image(state.data.root, path) if state.data else None
 
 
 def title(state: RunState, view: str, best: bool) -> str:

@@ -14,15 +14,15 @@ from core.data.sources import parse_location, source_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_LARGEST_FILE = 64 << 20
-_LARGEST_PIXELS = 50_000_000
-SIDE = 640
+MAX_FILE_BYTES = 64 << 20
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 640
 """Maximum side (pixels) that a terminal can show."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedImage:
-    """An image of at most `SIDE` pixels per side, or the reason why there is none."""
+    """An image of at most `MAX_SIDE` pixels per side, or the reason why there is none."""
 
     image: "Image | None"
     problem: str = ""
@@ -39,8 +39,8 @@ def load(file: Location) -> LoadedImage:
         too_large = _too_large(data)
         if too_large:
             return LoadedImage(None, too_large)
-        image = read_rgb(data, draft=SIDE)
-        image.thumbnail((SIDE, SIDE))
+        image = read_rgb(data, draft=MAX_SIDE)
+        image.thumbnail((MAX_SIDE, MAX_SIDE))
     except UnreadableImage as error:
         return LoadedImage(None, f"can't be read: {error}")
     return LoadedImage(image)
@@ -67,7 +67,7 @@ def _cut(sheet: "Image", side: int, columns: int, number: int) -> LoadedImage:
     row, column = divmod(number, max(1, columns))
     box = (column * side, row * side, (column + 1) * side, (row + 1) * side)
     if side < 1 or box[2] > sheet.width or box[3] > sheet.height:
-        return LoadedImage(None, "isn't on its sheet")
+        return LoadedImage(None, "is outside its sheet")
     return LoadedImage(sheet.crop(box))
 
 
@@ -83,8 +83,8 @@ def _too_large(data: bytes) -> str:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
     except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
-        raise UnreadableImage("not a whole picture that Pillow knows") from error
-    if width * height > _LARGEST_PIXELS:
+        raise UnreadableImage("damaged or not an image that Pillow can read") from error
+    if width * height > MAX_PIXELS:
         return f"is too large to be shown: {width} x {height} pixels"
     return ""
 
@@ -93,7 +93,7 @@ def _bytes(file: Location) -> bytes | str:
     """Return the content of a file, or the reason why it is not read; does not block on pipes."""
     if not isinstance(file, Path):
         try:
-            return source_of(file).read(file, _LARGEST_FILE, retry=False)
+            return source_of(file).read(file, MAX_FILE_BYTES, retry=False)
         except DataError as error:
             return str(error)
     try:
@@ -105,18 +105,18 @@ def _bytes(file: Location) -> bytes | str:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            return "is no file"
-        if status.st_size > _LARGEST_FILE:
+            return "is not a file"
+        if status.st_size > MAX_FILE_BYTES:
             return f"is too large to be shown: {status.st_size >> 20} MB"
         with os.fdopen(os.dup(handle), "rb") as opened:
-            return opened.read(_LARGEST_FILE)
+            return opened.read(MAX_FILE_BYTES)
     except OSError as error:
         return f"can't be read here: {os_error_text(error)}"
     finally:
         os.close(handle)
 
 
-def resolve(root: str, path: str) -> Location | None:
+def resolve_image(root: str, path: str) -> Location | None:
     """Return the location of an image in the data root, or None for a path that leads out of it, as
     only a damaged journal has."""
     parts = Path(path).parts

@@ -77,7 +77,7 @@ def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None =
 
 
 def described(preset: str, typed: Mapping[str, str], base: Base | None = None) -> Config:
-    """Return the configuration described so far, with or without a data folder; raises FormError."""
+    """Return the config described so far, with or without a data folder; raises FormError."""
     return _described(preset, typed, is_demo_form(preset, typed, base), base)
 
 

@@ -16,9 +16,9 @@ from tui.viewmodel.run_source import RunModel
 SPEEDS = (1.0, 10.0, 60.0, 600.0, 3600.0, math.inf)
 """Playback speeds; the last one is as fast as the journal can be read."""
 FIRST_SPEED = 60.0
-_RECORDS_A_READ = 2000
-_BYTES_A_READ = 1 << 20
-_LONGEST_REST = 10.0
+_RECORDS_PER_READ = 2000
+_BYTES_PER_READ = 1 << 20
+_MAX_PAUSE = 10.0
 """Seconds of recorded time to which a pause, or the time between stop and resume, is shortened."""
 
 
@@ -26,7 +26,7 @@ class ReplaySource:
     """Play back a journal by a given clock; read-only."""
 
     skipped_lines = 0
-    read_only_reason = "this is a replay; nothing is at work here"
+    read_only_reason = "this is a replay: it takes no commands"
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self.folder = RunFolder(path)
@@ -35,18 +35,18 @@ class ReplaySource:
         self._reader = JournalReader(self.folder.journal)
         self._next: deque[Record] = deque()
         self._speed = FIRST_SPEED
-        self._looked_at = clock()
+        self._advanced_at = clock()
         self._played: float | None = None
         """Recorded time up to which the run was played; None before its first record."""
 
     @property
     def speed(self) -> float:
-        """Playback speed."""
+        """Return the playback speed."""
         return self._speed
 
     @property
     def at_end(self) -> bool:
-        """Whether the whole journal was played."""
+        """Return whether the whole journal was played."""
         return self._reader.at_end and not self._next
 
     @property
@@ -58,7 +58,7 @@ class ReplaySource:
         """Return an empty state: a replay starts at the beginning."""
         return RunState()
 
-    def keep(self, state: RunState) -> None:
+    def save(self, state: RunState) -> None:
         """Do nothing: there is nothing to save."""
 
     @property
@@ -74,8 +74,8 @@ class ReplaySource:
     def change_speed(self, steps: int) -> None:
         """Change the speed by a number of steps."""
         self._advance()
-        place = SPEEDS.index(self._speed) + steps
-        self._speed = SPEEDS[max(0, min(len(SPEEDS) - 1, place))]
+        index = SPEEDS.index(self._speed) + steps
+        self._speed = SPEEDS[max(0, min(len(SPEEDS) - 1, index))]
 
     def pause(self) -> None:
         """Pause or resume the replay."""
@@ -87,9 +87,9 @@ class ReplaySource:
         self._advance()
         if self.paused:
             return
-        for _ in range(_RECORDS_A_READ):
+        for _ in range(_RECORDS_PER_READ):
             if not self._next:
-                self._next.extend(self._reader.read(_BYTES_A_READ))
+                self._next.extend(self._reader.read(_BYTES_PER_READ))
             if not self._next or not self._due(self._next[0]):
                 return
             record = self._next.popleft()
@@ -99,19 +99,19 @@ class ReplaySource:
     def _due(self, record: Record) -> bool:
         if self._played is None or self._speed == math.inf:
             return True
-        rested = isinstance(record.event, Resumed | RunResumed)
-        if rested and record.time - self._played > _LONGEST_REST:
-            self._played = record.time - _LONGEST_REST
+        resumed = isinstance(record.event, Resumed | RunResumed)
+        if resumed and record.time - self._played > _MAX_PAUSE:
+            self._played = record.time - _MAX_PAUSE
         return record.time <= self._played
 
     def _advance(self) -> None:
-        """Advance the recorded time by the time passed on the clock."""
+        """Advance the recorded time by the time elapsed on the clock."""
         now = self._clock()
-        passed = max(0.0, now - self._looked_at)
-        self._looked_at = now
+        elapsed = max(0.0, now - self._advanced_at)
+        self._advanced_at = now
         if self._played is None or self.paused or self._speed == math.inf or self.at_end:
             return
-        self._played += passed * self._speed
+        self._played += elapsed * self._speed
 
 
 class ReplayModel(RunModel):
@@ -133,10 +133,10 @@ class ReplayModel(RunModel):
         return False
 
     @property
-    def words(self) -> str:
+    def status_text(self) -> str:
         """Return the playback status for the first line."""
         if self.source.at_end:
-            return "replay, at its end"
+            return "replay, at the end"
         speed = self.source.speed
-        shown = "as fast as possible" if speed == math.inf else f"x{speed:.0f}"
-        return f"replay {shown}{', held' if self.source.paused else ''}"
+        factor = "as fast as possible" if speed == math.inf else f"x{speed:.0f}"
+        return f"replay {factor}{', paused' if self.source.paused else ''}"

@@ -21,8 +21,8 @@ from core.run.state import RunState
 from core.run.summary import effective_status
 
 # Each limit is about a tenth of a second of work: the screen stays responsive while catching up.
-_RECORDS_A_READ = 5000
-_BYTES_A_READ = 1 << 20
+_RECORDS_PER_READ = 5000
+_BYTES_PER_READ = 1 << 20
 
 
 class RunSource(Protocol):
@@ -34,7 +34,7 @@ class RunSource(Protocol):
     def read(self) -> Iterable[Record]:
         """Return the records since the last call, a bounded number."""
 
-    def keep(self, state: RunState) -> None:
+    def save(self, state: RunState) -> None:
         """Save the state folded so far, if that saves work the next time."""
 
     @property
@@ -43,15 +43,15 @@ class RunSource(Protocol):
 
     @property
     def send(self) -> Send | None:
-        """Function that sends a command; None for a read-only run."""
+        """Return the function that sends a command; None for a read-only run."""
 
     @property
     def read_only_reason(self) -> str:
-        """Why `send` is None, as a message; empty otherwise."""
+        """Return why `send` is None; empty otherwise."""
 
     @property
     def skipped_lines(self) -> int:
-        """Return the unreadable lines of the journal."""
+        """Return the number of unreadable journal lines."""
 
 
 class Engine(Protocol):
@@ -87,13 +87,13 @@ class EngineSource:
 
     def read(self) -> Iterator[Record]:
         """Yield the records that the engine emitted since the last call."""
-        for _ in range(_RECORDS_A_READ):
+        for _ in range(_RECORDS_PER_READ):
             try:
                 yield self._queue.get_nowait()
             except Empty:
                 return
 
-    def keep(self, state: RunState) -> None:
+    def save(self, state: RunState) -> None:
         """Do nothing: the engine writes the journal."""
 
     def close(self) -> None:
@@ -127,15 +127,15 @@ class JournalSource:
 
     def read(self) -> Iterator[Record]:
         """Yield the new records of the journal; raises OSError if it cannot be read."""
-        return self._reader.read(_BYTES_A_READ)
+        return self._reader.read(_BYTES_PER_READ)
 
-    def keep(self, state: RunState) -> None:
+    def save(self, state: RunState) -> None:
         """Save a snapshot now and then, in a thread: the disk may be slow."""
         if self._read_only_reason:
             return
         write = self._snapshot.save(self._reader, state)
         if write:
-            threading.Thread(target=write, name="bookmark").start()
+            threading.Thread(target=write, name="snapshot").start()
 
     @property
     def live(self) -> bool:
@@ -161,11 +161,11 @@ class JournalSource:
             return self._read_only_reason
         if self._writable:
             return ""
-        return "you may not write in this run's folder: it can only be watched"
+        return "the run is read-only: you have no write permission in its folder"
 
     @property
     def skipped_lines(self) -> int:
-        """Return the unreadable lines of the journal."""
+        """Return the number of unreadable journal lines."""
         return self._reader.skipped.count
 
 
@@ -191,30 +191,30 @@ class RunModel:
         self.source = source
         self.path = path
         self._clock = clock
-        self._news_at = clock()
+        self._updated_at = clock()
         self.state = source.start()
         self.error = ""
         """Why the journal cannot be read any more; empty if it can."""
 
     def pump(self) -> bool:
         """Apply new records; return whether there were any."""
-        before, news = self.state.seq, self.state.activity_seq
+        before, activity = self.state.seq, self.state.activity_seq
         try:
             for record in self.source.read():
                 self.state.apply(record)
-            self.source.keep(self.state)
+            self.source.save(self.state)
             self.error = ""
         except OSError as error:
             self.error = os_error_text(error)
-        if self.state.activity_seq != news:
-            self._news_at = self._clock()
+        if self.state.activity_seq != activity:
+            self._updated_at = self._clock()
         return self.state.seq != before
 
     @property
     def seconds_since_update(self) -> float:
         """Return the seconds since the last activity of the run, by this process's clock, because
         another host's clock may differ."""
-        return self._clock() - self._news_at
+        return self._clock() - self._updated_at
 
     @property
     def status(self) -> str:

@@ -43,12 +43,12 @@ class KittyImage(TGPImage, ImageWidget, Renderable=TGPImage._Renderable):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draw the placeholders after sending the image."""
-        with _caught(self.app):
+        with _captured(self.app):
             return super().render_lines(crop)
 
     def put(self, image: Any) -> None:
         """Show another image, or none; delete the previous one from the terminal."""
-        with _caught(self.app):
+        with _captured(self.app):
             self.image = image
 
     def on_unmount(self) -> None:
@@ -57,15 +57,15 @@ class KittyImage(TGPImage, ImageWidget, Renderable=TGPImage._Renderable):
 
 
 @contextmanager
-def _caught(app: "App[object]") -> Iterator[None]:
-    terminal, caught = sys.__stdout__, io.StringIO()
-    sys.__stdout__ = caught  # type: ignore[misc, assignment]
+def _captured(app: "App[object]") -> Iterator[None]:
+    terminal, captured = sys.__stdout__, io.StringIO()
+    sys.__stdout__ = captured  # type: ignore[misc, assignment]
     try:
         yield
     finally:
         sys.__stdout__ = terminal  # type: ignore[misc]
-        if caught.tell() and app._driver is not None:
-            app._driver.write(caught.getvalue())
+        if captured.tell() and app._driver is not None:
+            app._driver.write(captured.getvalue())
 
 
 CLASSES: dict[str, Any] = {"half-blocks": HalfBlocks, "kitty": KittyImage, "sixel": Sixels}

@@ -1,4 +1,4 @@
-"""Reading pictures that nobody vouches for."""
+"""Reading untrusted images."""
 
 import io
 import os
@@ -10,33 +10,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tui.viewmodel import images as pictures
-from tui.viewmodel.images import SIDE, load, load_sheet, resolve
+from tui.viewmodel import images
+from tui.viewmodel.images import MAX_SIDE, load, load_sheet, resolve_image
 
 
-def test_a_picture_is_read_upright_and_no_larger_than_needed(tmp_path: Path) -> None:
+def test_an_image_is_read_upright_and_at_most_as_large_as_needed(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     Image.new("RGB", (3000, 1500), "red").save(tmp_path / "a.jpg", exif=exif)
     image = load(tmp_path / "a.jpg").image
     assert image is not None
     assert image.mode == "RGB"
-    assert image.width < image.height <= SIDE
+    assert image.width < image.height <= MAX_SIDE
 
 
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
         (lambda path: None, "there is no such file (moved, or on another machine?)"),
-        (lambda path: path.write_bytes(b""), "not a whole picture"),
-        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n damaged"), "not a whole picture"),
-        (lambda path: path.mkdir(), "is no file"),
-        (os.mkfifo, "is no file"),
-        (lambda path: path.symlink_to("/dev/zero"), "is no file"),
+        (lambda path: path.write_bytes(b""), "damaged or not an image"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n damaged"), "damaged or not an image"),
+        (lambda path: path.mkdir(), "is not a file"),
+        (os.mkfifo, "is not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
         (lambda path: path.symlink_to(path), "can't be read here"),
     ],
 )
-def test_what_cannot_be_read_has_a_reason(tmp_path: Path, make, problem: str) -> None:
+def test_an_unreadable_file_has_a_reason(tmp_path: Path, make, problem: str) -> None:
     make(tmp_path / "x.png")
     loaded = load(tmp_path / "x.png")
     assert loaded.image is None
@@ -54,16 +54,16 @@ def test_a_file_without_permission_has_a_reason(
     assert load(tmp_path / "x.png").problem == "can't be read here: Permission denied"
 
 
-def test_pictures_that_would_fill_the_memory_are_not_decoded(
+def test_images_that_would_fill_memory_are_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
     assert load(tmp_path / "bomb.png").problem == "is too large to be shown: 9000 x 9000 pixels"
-    monkeypatch.setattr(pictures, "_LARGEST_FILE", 5)
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", 5)
     assert load(tmp_path / "bomb.png").problem.startswith("is too large to be shown")
 
 
-def test_half_a_picture_is_named(tmp_path: Path) -> None:
+def test_a_truncated_image_has_a_reason(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     Image.effect_noise((64, 64), 90).save(file)
     file.write_bytes(file.read_bytes()[:1000])
@@ -71,23 +71,23 @@ def test_half_a_picture_is_named(tmp_path: Path) -> None:
 
 
 @given(data=st.binary(max_size=200))
-def test_no_bytes_make_it_fail(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_loading_never_fails(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.png"
     file.write_bytes(data)
     assert load(file).image is None
 
 
-def test_a_sheet_is_cut_into_its_pictures(tmp_path: Path) -> None:
+def test_a_sheet_is_cut_into_its_images(tmp_path: Path) -> None:
     sheet = Image.new("RGB", (20, 20))
-    for number, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
-        sheet.paste(colour, (10 * (number % 2), 10 * (number // 2)) * 1 + _end(number))
+    for number, color in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
+        sheet.paste(color, (10 * (number % 2), 10 * (number // 2)) * 1 + _end(number))
     sheet.save(tmp_path / "sheet.png")
     cut = load_sheet(tmp_path / "sheet.png", 10, 2, 3)
     found = [one.image.getpixel((5, 5)) for one in cut if one.image]
     assert found == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     for side, columns in ((10, 9), (0, 2), (-5, 2), (10**9, 1), (10, 0)):
         last = load_sheet(tmp_path / "sheet.png", side, columns, 3)[-1]
-        assert last.problem == "isn't on its sheet"
+        assert last.problem == "is outside its sheet"
 
 
 def _end(number: int) -> tuple[int, int]:
@@ -95,22 +95,27 @@ def _end(number: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x.png", "a/../../x.png"])
-def test_a_path_out_of_the_folder_is_not_followed(path: str) -> None:
-    assert resolve("photos", path) is None
-    assert resolve("photos", "a/b.png") == Path("photos/a/b.png")
+def test_a_path_outside_the_folder_is_refused(path: str) -> None:
+    assert resolve_image("photos", path) is None
+    assert resolve_image("photos", "a/b.png") == Path("photos/a/b.png")
 
 
-def test_a_picture_elsewhere_is_fetched_or_has_a_reason() -> None:
+def test_a_remote_image_is_fetched_or_has_a_reason() -> None:
     file = fsspec.filesystem("memory")
-    drawn = io.BytesIO()
-    Image.new("RGB", (8, 6)).save(drawn, "PNG")
-    file.pipe_file("/seen/a/b.png", drawn.getvalue())
-    there, gone = resolve("memory://seen", "a/b.png"), resolve("memory://seen", "a/c.png")
-    assert there is not None
-    assert gone is not None
-    image = load(there).image
+    encoded = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(encoded, "PNG")
+    file.pipe_file("/images/a/b.png", encoded.getvalue())
+    existing, missing = (
+        resolve_image("memory://images", "a/b.png"),
+        resolve_image("memory://images", "a/c.png"),
+    )
+    assert existing is not None
+    assert missing is not None
+    image = load(existing).image
     assert image is not None
     assert image.size == (8, 6)
-    assert load(gone).problem == "memory://seen/a/c.png can't be fetched: no such file or folder"
-    assert resolve("sftp://me:hunter2@host", "a.png") is None
-    file.rm("/seen", recursive=True)
+    assert (
+        load(missing).problem == "memory://images/a/c.png can't be fetched: no such file or folder"
+    )
+    assert resolve_image("sftp://me:hunter2@host", "a.png") is None
+    file.rm("/images", recursive=True)
