@@ -349,7 +349,7 @@ async def test_an_unreadable_configuration_is_reported(runs_dir: Path) -> None:
         await reload(pilot)
         await press(pilot, "b")
         assert isinstance(pilot.app.screen, RunListScreen)
-        assert "can be read" in toasts(pilot)
+        assert "nor a readable file" in toasts(pilot)
 
 
 @pytest.mark.parametrize(

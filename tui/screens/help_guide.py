@@ -11,6 +11,7 @@ from textual.app import App
 
 from core.common.text import printable
 from core.common.user_dirs import cache_dir, config_dir
+from core.run.files import SAMPLES
 from core.run.folder import RunFolder
 from tui.preferences.refresh_rates import BANDWIDTHS
 from tui.text.key_bindings import key_for
@@ -21,8 +22,8 @@ FILES = {
     _RUN.journal.name: "event log: one event per line, append-only",
     _RUN.history.name: "one row per epoch",
     _RUN.split.name: "all images used: path, class, split, SHA-256",
-    "evaluations/": "results of `evaluate`, one JSON file each",
-    "samples/": "first training images of each phase, as the model receives them",
+    f"{_RUN.evaluations.name}/": "results of `evaluate`, one JSON file each",
+    f"{SAMPLES}/": "first training images of each phase, as the model receives them",
     _RUN.commands.name: "commands from other processes, one per line",
     f"{_RUN.checkpoints.name}/": (
         "`best.pt`, `best-head.pt`, `best-full.pt`, `last.pt` and its predecessor, `manual-*.pt`"
