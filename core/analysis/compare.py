@@ -170,7 +170,7 @@ _RESULTS = (
     _Result("epochs_to_best", "epochs to best", "lowest", _epochs_to_best, _integer),
     _Result("seconds_to_best", "time to best", "lowest", _seconds_to_best, fmt.duration),
     _Result("training_seconds", "time of all epochs", "lowest", _training_seconds, fmt.duration),
-    _Result("images_per_second", "speed, last epoch", "highest", _speed, fmt.speed),
+    _Result("images_per_second", "throughput, last epoch", "highest", _speed, fmt.speed),
     _Result("commands", "manual changes", "", lambda run: float(len(run.commands)), _integer),
 )  # fmt: skip
 

@@ -52,7 +52,7 @@ ALIGNMENTS = (
     Alignment("epoch", "epochs"),
     Alignment("step", "steps"),
     Alignment("time", "minutes of training"),
-    Alignment("unfreeze", "epochs from the unfreeze on"),
+    Alignment("unfreeze", "epochs since unfreeze"),
 )
 
 

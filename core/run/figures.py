@@ -123,7 +123,7 @@ _TABLE = (
     ),
     Figure(
         key="top1",
-        title="accuracy top-1",
+        title="top-1 accuracy",
         short="top-1",
         text=fmt.percent,
         unit="%",
@@ -138,7 +138,7 @@ _TABLE = (
     ),
     Figure(
         key="top5",
-        title="accuracy top-5",
+        title="top-5 accuracy",
         text=fmt.percent,
         chart=False,
         buckets=0,
@@ -166,14 +166,14 @@ _TABLE = (
     ),
     Figure(
         key="images_per_second",
-        title="speed",
+        title="throughput",
         short="",
         text=fmt.speed,
         unit="img/s",
         goal="max",
         step=lambda e: _finite(e.images_per_second),
         tag="speed/images_per_second",
-        train=_epoch("images_per_second", "speed"),
+        train=_epoch("images_per_second", "throughput"),
     ),
     Figure(
         key="data_wait",

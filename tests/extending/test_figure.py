@@ -1,4 +1,4 @@
-"""A figure of a run takes one entry in the table: everything that shows figures then knows it."""
+"""A figure of a run takes one entry in the table; all views and exports use it."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ EPOCHS = 10
 
 @pytest.fixture
 def figure(monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """The fraction of the time spent loading data, with a chart of its own."""
+    """The fraction of the time spent loading data, with its own chart."""
     monkeypatch.setitem(FIGURES, FIGURE.key, FIGURE)
     return FIGURE
 

@@ -83,7 +83,7 @@ def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:
     assert result.stdout == ""
     assert "kind,key,goal" in Path(files["table.csv"]).read_text()
     assert len(Path(files["curves.csv"]).read_text().splitlines()) == 13
-    assert "val loss over epochs from the unfreeze on" in Path(files["loss.svg"]).read_text()
+    assert "val loss over epochs since unfreeze" in Path(files["loss.svg"]).read_text()
     tree = json.loads(run("compare", DONE, "20261124-09", "--json", cwd=folder).stdout)
     assert tree["results"][0]["winners"] == [DONE]
     assert run("compare", DONE, "20261124-09", "--csv", "-", cwd=folder).stdout.startswith("kind,")

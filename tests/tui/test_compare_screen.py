@@ -116,7 +116,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
             ("o", "Val loss over epochs"),
             ("x", "Val loss over steps"),
             ("a", "Val loss over minutes of training"),
-            ("x", "Val loss over epochs from the unfreeze on"),
+            ("x", "Val loss over epochs since unfreeze"),
         ):
             await press(pilot, key)
             assert chart_title(screen) == title

@@ -42,7 +42,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m,c", "curve", "Figure", tooltip="Next figure: top-1, loss, learning rate…"),
-        Binding("x,a", "axis", "x axis", tooltip="Epochs, steps, time, or epochs from unfreeze"),
+        Binding("x,a", "axis", "x axis", tooltip="Epochs, steps, time, or epochs since unfreeze"),
         Binding("l,o", "scale", "y axis", tooltip="Logarithmic, linear or automatic"),
         Binding("e", "export", "Export", tooltip="Table and curves as CSV, the chart as SVG"),
         Binding("g", "layout", "Layout", tooltip="Chart and table, or one of them large"),
@@ -208,9 +208,9 @@ class CompareScreen(ChartNavigation, Screen[None]):
         if not self._runs or host(self).refuse_change():
             return
         choices = [
-            Choice("t", "t", "table as CSV: results and config, one column per run", "table"),
-            Choice("c", "c", "curves as CSV: all figures, one row per epoch", "curves"),
-            Choice("s", "s", "chart as SVG: the visible range, on white", "chart"),
+            Choice("t", "t", "Table as CSV: results and config, one column per run", "table"),
+            Choice("c", "c", "Curves as CSV: all figures, one row per epoch", "curves"),
+            Choice("s", "s", "Chart as SVG: the visible range, on white", "chart"),
         ]
         question = f"The file is written to {printable(str(self._runs_dir))}."
 
@@ -218,7 +218,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
             if kind:
                 self._export(kind)
 
-        self.app.push_screen(ChoiceDialog("Export", question, choices, "cancel"), done)
+        self.app.push_screen(ChoiceDialog("Export", question, choices, "Cancel"), done)
 
     @work
     async def _export(self, kind: str) -> None:
@@ -229,6 +229,6 @@ class CompareScreen(ChartNavigation, Screen[None]):
         except OSError as error:
             where = printable(str(self._runs_dir))
             reason = printable(os_error_text(error))
-            self.notify(f"can't write to {where}: {reason}", severity="error", markup=False)
+            self.notify(f"Can't write to {where}: {reason}", severity="error", markup=False)
         else:
             self.notify(f"Wrote {printable(str(path))}", markup=False)

@@ -198,7 +198,7 @@ class ChartsTab(ChartNavigation, RunTab):
         lines = devices.panel_lines(state, short=flat)
         self._device.show(lines, flat, devices.device_title(state))
         if slow:
-            self._speed.show(run_status.throughput_lines(state), flat)
+            self._speed.show(run_status.throughput_lines(state), flat, "Throughput")
         self._rate.show(run_status.learning_rate_lines(state, status), flat, "Learning rate")
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
