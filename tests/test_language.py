@@ -107,8 +107,7 @@ def test_replaced_words_are_not_used(top: str) -> None:
     files = [
         file
         for file in checked_files()
-        if (file.relative_to(ROOT).parts[0] == top)
-        or (top == "documents" and file.suffix == ".md")
+        if (file.relative_to(ROOT).parts[0] == top) or (top == "documents" and file.suffix == ".md")
     ]
     assert files
     assert [line for file in files for line in found_in(file)] == []

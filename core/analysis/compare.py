@@ -11,13 +11,13 @@ from zlib import crc32
 
 from core.common import format as fmt
 from core.common.nested import flatten_recorded
+from core.config.phases import FULL
 from core.run.downsampling import Bucket
 from core.run.state import RunState
 from core.run.state_parts import EpochPoint
 
 FEWEST, MOST = 2, 8
 LETTERS = "ABCDEFGH"
-_FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def assign_colors(ids: Sequence[str], size: int = MOST) -> list[int]:
 
 def compared_run(state: RunState, label: RunLabel, status: str) -> ComparedRun:
     """Return the part of a run's state that a comparison needs."""
-    full = state.phases.get(_FULL)
+    full = state.phases.get(FULL)
     return ComparedRun(
         label=label,
         status=status,

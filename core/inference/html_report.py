@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from core.analysis.class_metrics import ClassRow, CalibrationBar
+from core.analysis.class_metrics import CalibrationBar, ClassRow
 from core.common.format import counted
 from core.common.text import printable
 from core.events.evaluation_parts import Mistake

@@ -185,7 +185,7 @@ class RunSetup:
         self.group.close()
 
     def _join_ranks(self) -> None:
-        """Wait for the other ranks, if there are any: from now on they notice when this one ends."""
+        """Wait for the other ranks, if any: from now on they notice when this one ends."""
         if self._job.size > 1:
             self._before_torch()
             from core.distributed.torch_process_group import join
@@ -199,7 +199,7 @@ class RunSetup:
 
     def _plan(self) -> DataPlan | None:
         """Return the images with their splits: by the folders, by seed, or as in an earlier run."""
-        data, progress = self._config.data, self._progress("reading pictures")
+        data, progress = self._config.data, self._progress("scanning images")
         root = parse_location(data.root or "")
         if data.split is None:
             options = SplitOptions(

@@ -214,5 +214,5 @@ def test_plateau_keys_may_change_on_resume_and_the_scheduler_kind_may_not(
     folder = run(EngineThread(small_config(photos), tmp_path), stop_in("full", 1, "train"))
     plan_resumption(folder, ["phases.full.scheduler.factor=0.1"])
     for change in ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=1"):
-        with pytest.raises(SetupError, match="another run"):
+        with pytest.raises(SetupError, match="a different run"):
             plan_resumption(folder, [change])

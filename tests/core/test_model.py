@@ -39,9 +39,7 @@ def weights_file(path: Path, classes: int = 7, drop: str = "", add: str = "") ->
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth", "w.pt"])
-def test_weights_are_loaded_except_a_classifier_of_other_classes(
-    name: str, tmp_path: Path
-) -> None:
+def test_weights_are_loaded_except_a_classifier_of_other_classes(name: str, tmp_path: Path) -> None:
     file = weights_file(tmp_path / name)
     model, report = build_model(plain(weights=str(file)), 3, seed=1)
     assert (report.missing, report.unused) == ([], [])

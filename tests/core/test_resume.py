@@ -213,7 +213,7 @@ def test_keys_set_on_resume_override_a_live_change(photos: Path, tmp_path: Path)
 def test_keys_that_define_the_run_cannot_change_on_resume(
     key: str, uninterrupted: RunFolder
 ) -> None:
-    with pytest.raises(SetupError, match="another run"):
+    with pytest.raises(SetupError, match="a different run"):
         plan_resumption(uninterrupted, [key])
 
 

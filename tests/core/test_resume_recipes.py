@@ -94,5 +94,5 @@ def test_each_recipe_changes_the_weights(
 def test_keys_that_define_the_run_cannot_change_on_resume(
     change: str, uninterrupted: RunFolder
 ) -> None:
-    with pytest.raises(SetupError, match="another run"):
+    with pytest.raises(SetupError, match="a different run"):
         plan_resumption(uninterrupted, [change])

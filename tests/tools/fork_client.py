@@ -3,6 +3,7 @@
 Imports only what starts quickly: forked processes start their own Python processes through it.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -92,7 +93,8 @@ def main(address: str, arguments: Sequence[str]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     code = exit_code(connection)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.stdout.flush()
     os._exit(code)

@@ -41,19 +41,19 @@ def config_keys_page() -> str:
     """Return the page of configuration keys, from the schema's documentation."""
     return (
         "# Configuration keys\n\n"
-        "Generated from `convnext-tui keys`. Set a key with `--set KEY=VALUE` or in a YAML file for\n"
-        "`--config`; the values below are the defaults.\n\n"
+        "Generated from `convnext-tui keys`. Set a key with `--set KEY=VALUE` or in a YAML file\n"
+        "for `--config`; the values below are the defaults.\n\n"
         f"```\n{_printed('keys')}```\n"
     )
 
 
 def command_line_page() -> str:
     """Return the page of commands, from their `--help`."""
-    parts = ["# Command line\n\nGenerated from `--help`.\n"]
-    parts.append(f"## convnext-tui\n\n```\n{_printed('--help')}```\n")
-    for name in sorted(cli.list_commands(click.Context(cli))):
-        parts.append(f"## {name}\n\n```\n{_printed(name, '--help')}```\n")
-    return "\n".join(parts)
+    names = sorted(cli.list_commands(click.Context(cli)))
+    helps = [("convnext-tui", _printed("--help"))]
+    helps += [(name, _printed(name, "--help")) for name in names]
+    sections = [f"## {title}\n\n```\n{text}```\n" for title, text in helps]
+    return "\n".join(["# Command line\n\nGenerated from `--help`.\n", *sections])
 
 
 def run_files_table() -> str:

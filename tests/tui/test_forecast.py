@@ -69,7 +69,9 @@ def test_unknown_values_are_not_shown() -> None:
 
 
 def test_problems_are_shown() -> None:
-    small = Forecast(CONFIG, DATA, "", FACTS, False, DeviceMemory("RAM", 9_000_000_000, 4_000_000_000))
+    small = Forecast(
+        CONFIG, DATA, "", FACTS, False, DeviceMemory("RAM", 9_000_000_000, 4_000_000_000)
+    )
     assert any("more than the free memory" in text and text[0] == "!" for text in lines(small, 200))
     assert line(small, "weights") == "not cached: downloaded on first use (timm/convnext_tiny)"
     none = Forecast(CONFIG, DATA, "", ModelInfo(27_820_897, 768, 109_155_808))

@@ -243,7 +243,7 @@ def test_a_finished_run_is_refused_and_no_rank_waits(two: RunFolder) -> None:
     arguments = ("--no-ui", "--resume", two.id, "--gpus", "2")
     got = run(*arguments, cwd=two.path.parents[1], CUDA_VISIBLE_DEVICES="0,1")
     assert got.returncode == 2, got.stderr
-    assert got.stderr.count("is finished; to train on") == 1
+    assert got.stderr.count("is finished; to continue") == 1
 
 
 def test_a_run_interrupted_before_its_split_scans_the_images(

@@ -78,21 +78,17 @@ def test_commands_of_two_clients_get_one_reply_each_in_order(
     assert replies == [command.id for command in [*sent, last]]
 
 
-def test_an_invalid_command_line_is_reported_and_ignored(
-    training: Process, tmp_path: Path
-) -> None:
+def test_an_invalid_command_line_is_reported_and_ignored(training: Process, tmp_path: Path) -> None:
     folder = only_run(tmp_path)
     with folder.commands.open("ab") as file:
         file.write(b'{"type": "Explode"}\nnot json\n\xff\xfe\n[1]\n')
     assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
     assert training.wait(60) == 0
     journal = folder.journal.read_text()
-    assert journal.count("is no command") == 4
+    assert journal.count("is not a valid command") == 4
 
 
-def test_commands_from_before_the_run_are_ignored(
-    training: Process, tmp_path: Path
-) -> None:
+def test_commands_from_before_the_run_are_ignored(training: Process, tmp_path: Path) -> None:
     folder = only_run(tmp_path)
     assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
     training.wait(60)

@@ -11,11 +11,11 @@ from tests.tui.command import run
 from tests.tui.kit import make_app, press, settle, toasts
 from tui.preferences.preferences import Preferences
 from tui.preferences.settings import (
-    allowed_values,
     DESCRIPTIONS,
     NAMES,
     Settings,
     SettingsFile,
+    allowed_values,
     valid_settings,
     with_setting,
 )

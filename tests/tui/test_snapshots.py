@@ -24,7 +24,7 @@ async def rest(pilot: Pilot[Exit], app: ConvNextApp) -> None:
     """Let the app do all that was set off: what is done after a refresh may set off another."""
     for _ in range(4):
         await app.workers.wait_for_complete()
-        for _ in range(app.rates.ticks_a_chart):  # charts are not drawn at every tick
+        for _ in range(app.rates.ticks_per_chart):  # charts are not drawn at every tick
             app.tick()
         await pilot.pause()
 

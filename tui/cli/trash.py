@@ -8,7 +8,7 @@ import click
 from core.common.errors import SetupError
 from core.common.format import counted, size
 from core.common.text import printable
-from core.run.actions import ActionError, empty_trash, in_trash, restore, size_of
+from core.run.actions import ActionError, empty_trash, restore, size_of, trashed_runs
 from tui.cli.options import runs_dir_option
 
 
@@ -33,14 +33,14 @@ def trash(run: str | None, empty: bool, runs_dir: Path) -> None:
 
 
 def _restore(runs_dir: Path, run: str) -> None:
-    matching = [trashed for trashed in in_trash(runs_dir) if trashed.id.startswith(run)]
+    matching = [trashed for trashed in trashed_runs(runs_dir) if trashed.id.startswith(run)]
     if not matching:
         raise SetupError(f"no run {printable(run)!r} in the trash; `convnext-tui trash` lists it")
     click.echo(f"{printable(restore(matching[0]).id)} restored")
 
 
 def _list(runs_dir: Path) -> None:
-    trashed = in_trash(runs_dir)
+    trashed = trashed_runs(runs_dir)
     for item in trashed:
         click.echo(f"{size(size_of(item.path)):>8}  {printable(item.path.name)}")
     click.echo(f"{counted(len(trashed), 'trashed run')} in {printable(str(runs_dir))}")
