@@ -93,7 +93,9 @@ def _printed(*arguments: str) -> str:
         cli, list(arguments), prog_name="convnext-tui", terminal_width=int(_WIDTH)
     )
     assert result.exit_code == 0, result.output
-    return "\n".join(line.rstrip() for line in result.output.splitlines()) + "\n"
+    text = "\n".join(line.rstrip() for line in result.output.splitlines()) + "\n"
+    # click caches a command's help option as it was first called: alone it has no `-h`.
+    return re.sub(r"^  --help {4}", "  -h, --help", text, flags=re.MULTILINE)
 
 
 def _filled(path: Path, makers: dict[str, Callable[[], str]]) -> str:
