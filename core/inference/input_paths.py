@@ -24,8 +24,8 @@ class InputError(SetupError):
 def image_paths(arguments: Sequence[str]) -> Iterator[str]:
     """Return the image paths that the arguments name.
 
-    A folder (local or URL) stands for the image files in it and its subfolders, by file name; a
-    pattern (`*`, `?`, `[…]`, `**`) for the files that match; `-` for the lines of standard input;
+    A folder (local or URL) expands to the image files in it and its subfolders, by file name; a
+    pattern (`*`, `?`, `[…]`, `**`) to the files that match; `-` to the lines of standard input;
     anything else is a file, whether or not it exists. The order depends on the names alone: while
     the files don't change, the same arguments give the same list. Only the names of one local
     folder are held in memory at a time. Raises InputError, before the first path, for a folder or

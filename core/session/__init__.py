@@ -1,1 +1,1 @@
-"""From a configuration to a running engine thread."""
+"""Start or resume a run in an engine thread."""

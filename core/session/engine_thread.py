@@ -1,4 +1,4 @@
-"""The engine thread: a run from its folder to its last event, whatever happens in it."""
+"""Run the engine in a thread, from the run folder to the last event, whatever fails."""
 
 import logging
 import shutil
@@ -39,7 +39,7 @@ _OVER = "the run has ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class EngineResult:
     """How the engine thread ended."""
 
     outcome: str
@@ -48,14 +48,16 @@ class Result:
     exit_code: int
 
 
-def _named(config: Config) -> Config:
+def _with_default_name(config: Config) -> Config:
     """Return the configuration with the name of its data folder if it has no name.
 
     Only when a new run starts: a preset applies to any folder.
     """
-    own = location_name(config.data.root or "")
-    unnamed = config.name == Config.model_fields["name"].default
-    return with_values(config, {"name": own[:200]}) if unnamed and own else config
+    folder_name = location_name(config.data.root or "")
+    is_unnamed = config.name == Config.model_fields["name"].default
+    return (
+        with_values(config, {"name": folder_name[:200]}) if is_unnamed and folder_name else config
+    )
 
 
 class EngineThread:
@@ -72,30 +74,30 @@ class EngineThread:
         clock: Callable[[], float] = time.time,
         resumption: Resumption | None = None,
         on_folder: Callable[[RunFolder], None] = lambda folder: None,
-        first: Callable[[], object] = lambda: None,
+        on_start: Callable[[], object] = lambda: None,
     ) -> None:
         """Nothing happens before `start`. With a `resumption` that run is resumed instead of a new
-        one started. In the engine thread `first` is called before anything else, and `on_folder`
+        one started. In the engine thread `on_start` is called before anything else, and `on_folder`
         once the run has a folder. Raises SetupError for errors that are known without preparation.
         """
         preflight.check(config)
-        self.config = config if resumption else _named(config)
+        self.config = config if resumption else _with_default_name(config)
         self.replayed = 0
         """Number of past records of a resumed run; subscribers get them first."""
         self._resumption = resumption
         self._on_folder = on_folder
-        self._first = first
+        self._on_start = on_start
         self.folder: RunFolder | None = None
-        self.result: Result | None = None
+        self.result: EngineResult | None = None
         self._runs_dir = runs_dir
         self._clock = clock
         self._emitter = Emitter(clock)
         self._command_queue = CommandQueue()
         self._command_file: CommandFileWatcher | None = None
         self._stop: Stop | None = None
-        # Held while the mailbox is closed: no command is lost between the last poll and the end.
+        # Held while the queue is closed: no command is lost between the last poll and the end.
         # Reentrant, because a signal may arrive while the main thread sends another command.
-        self._door = threading.RLock()
+        self._queue_lock = threading.RLock()
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -120,7 +122,7 @@ class EngineThread:
         """Send a command to the engine; the reply arrives as an event."""
         if isinstance(command, Stop):
             self._stop = command
-        with self._door:
+        with self._queue_lock:
             if self.result is None:
                 self._command_queue.send(command)
                 return
@@ -131,7 +133,7 @@ class EngineThread:
         """Whether the run is still active."""
         return self._thread.is_alive()
 
-    def join(self, timeout: float | None = None) -> Result | None:
+    def join(self, timeout: float | None = None) -> EngineResult | None:
         """Wait for the end. Return the result, or None after `timeout` seconds.
 
         Never call this from the app's event loop.
@@ -140,13 +142,13 @@ class EngineThread:
         return self.result
 
     def _work(self) -> None:
-        self._first()
+        self._on_start()
         created_dir = not self._runs_dir.exists()
         try:
             folder, lock = self._take_folder()
         except OSError as error:
-            where = f"{self._runs_dir}: {os_error_text(error)}; choose another --runs-dir"
-            self._refuse(where)
+            reason = f"{self._runs_dir}: {os_error_text(error)}; choose another --runs-dir"
+            self._refuse(reason)
             return
         except SetupError as error:
             self._refuse(str(error))
@@ -161,11 +163,11 @@ class EngineThread:
             self._emitter.close()
             lock.release()
         if code == EXIT_USAGE and self._resumption is None:
-            self._undo(folder, created_dir)
+            self._remove(folder, created_dir)
 
     def _refuse(self, reason: str) -> None:
         # First, because this process may exit once its end is recorded.
-        _without_fail(partial(release_ranks, self.config))
+        _try_release(partial(release_ranks, self.config))
         self._end(RunEnded(outcome="failed", reason=reason), EXIT_USAGE)
 
     def _take_folder(self) -> tuple[RunFolder, RunLock]:
@@ -185,24 +187,24 @@ class EngineThread:
             folder,
             self._emitter,
             self._command_queue,
-            stop_asked=lambda: self._stop is not None,
-            opened=self._opened,
+            stop_requested=lambda: self._stop is not None,
+            on_journal_open=self._on_journal_open,
         )
         try:
             prepared = self._prepare(setup, folder)
             if prepared is None:
-                _without_fail(setup.leave)
+                _try_release(setup.release)
                 return self._stopped_early(), EXIT_FINISHED
             ended = self._train(prepared)
         except SetupError as error:
-            _without_fail(setup.leave)
+            _try_release(setup.release)
             return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
         except Exception as error:  # last line of defense: the run must record why
             logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
             job = find_job()
-            anew = job.size > 1 and job.restarts_left > 0
-            code = EXIT_RESTART if anew else EXIT_FAILED
-            return RunEnded(outcome="failed", reason=_in_words(error)), code
+            will_restart = job.size > 1 and job.restarts_left > 0
+            code = EXIT_RESTART if will_restart else EXIT_FAILED
+            return RunEnded(outcome="failed", reason=_error_text(error)), code
         setup.group.close()
         return ended, EXIT_FAILED if ended.outcome == "failed" else EXIT_FINISHED
 
@@ -212,10 +214,10 @@ class EngineThread:
             return setup.new_run()
         past, _ = replay(folder.journal)
         self.replayed = len(past)
-        return setup.go_on(past, self._resumption)
+        return setup.resume(past, self._resumption)
 
-    def _opened(self, folder: RunFolder) -> None:
-        """The run is on disk: other processes may show and steer it from now on."""
+    def _on_journal_open(self, folder: RunFolder) -> None:
+        """Accept commands of other processes, which can see the run folder from now on."""
         self.folder = folder
         self._on_folder(folder)
         self._command_file = CommandFileWatcher(
@@ -237,21 +239,21 @@ class EngineThread:
         stop = self._stop or Stop()
         while (command := self._command_queue.take()) is not None:
             is_stop = isinstance(command, Stop)
-            answer = applied(command, "stop") if is_stop else refused(command, _OVER)
-            self._emitter.emit(answer)
+            reply = applied(command, "stop") if is_stop else refused(command, _OVER)
+            self._emitter.emit(reply)
         return RunEnded(outcome="stopped", reason=f"{stop.reason}, before the first step")
 
     def _end(self, ended: RunEnded, exit_code: int) -> None:
         if self._command_file is not None:
             self._command_file.close()
-        with self._door:
-            self.result = Result(ended.outcome, ended.reason, exit_code)
+        with self._queue_lock:
+            self.result = EngineResult(ended.outcome, ended.reason, exit_code)
             if exit_code == EXIT_RESTART:
                 return  # the run has not ended, and its journal does not say so
             refuse_rest(self._command_queue, _OVER, self._emitter.emit)
         self._emitter.emit(ended)
 
-    def _undo(self, folder: RunFolder, created_dir: bool) -> None:
+    def _remove(self, folder: RunFolder, created_dir: bool) -> None:
         """Remove a run that could not start: it contains only files of this thread."""
         self.folder = None
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -259,7 +261,7 @@ class EngineThread:
             self._runs_dir.rmdir()
 
 
-def _in_words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
@@ -275,7 +277,7 @@ def log_to(path: Path) -> logging.Handler:
     return handler
 
 
-def _without_fail(release: Callable[[], None]) -> None:
+def _try_release(release: Callable[[], None]) -> None:
     """Release the other ranks; if they cannot be reached there is nobody to release."""
     try:
         release()

@@ -1,4 +1,4 @@
-"""Training as a function: a run from its configuration to its end, without a user interface."""
+"""Train a run with a function call, without a user interface."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from core.events.types import Event
 from core.run.folder import DEFAULT_DIR, RunFolder
 from core.run.report import read_report
 from core.run.summary import RunSummary
-from core.session.engine_thread import EXIT_USAGE, EngineThread, Result
+from core.session.engine_thread import EXIT_USAGE, EngineResult, EngineThread
 
 _POLL_SECONDS = 0.2
 
@@ -63,10 +63,10 @@ def fit(
     >>> Predictor(load_run(run)).predict(["new.jpg"])
     """
     if isinstance(config, Config):
-        whole = changed(config, overrides, values)
+        resolved = changed(config, overrides, values)
     else:
-        whole = load_config(config, overrides, values)
-    engine = EngineThread(whole, Path(runs_dir))
+        resolved = load_config(config, overrides, values)
+    engine = EngineThread(resolved, Path(runs_dir))
     result = _watch(engine, on_event)
     if result.exit_code == EXIT_USAGE:
         raise SetupError(result.reason)
@@ -77,7 +77,7 @@ def fit(
     return FittedRun(folder, result.outcome, result.reason, summary)
 
 
-def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> Result:
+def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> EngineResult:
     queue = engine.subscribe()
     engine.start()
     try:
@@ -91,5 +91,5 @@ def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> Result:
         engine.join()
         raise
     result = engine.join()
-    assert result is not None, "the engine's thread has ended without a result"
+    assert result is not None, "the engine thread ended without a result"
     return result

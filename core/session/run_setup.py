@@ -42,7 +42,7 @@ _PROGRESS_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RankBriefing:
-    """Findings of rank 0 with which the other ranks start."""
+    """Data that rank 0 sends to the other ranks before training."""
 
     config: Config
     plan: DataPlan
@@ -64,8 +64,11 @@ def release_ranks(config: Config) -> None:
 
 
 class RunSetup:
-    """Prepare one run in its folder. The methods raise SetupError for errors that the user can fix,
-    and return None if a stop was requested meanwhile."""
+    """Prepares one run in its folder.
+
+    The methods raise SetupError for errors that the user can fix, and return None if a stop was
+    requested meanwhile.
+    """
 
     def __init__(
         self,
@@ -73,16 +76,16 @@ class RunSetup:
         folder: RunFolder,
         emitter: Emitter,
         command_queue: CommandQueue,
-        stop_asked: Callable[[], bool],
-        opened: Callable[[RunFolder], None],
+        stop_requested: Callable[[], bool],
+        on_journal_open: Callable[[RunFolder], None],
     ) -> None:
-        """`opened` is called once the journal is open."""
+        """`on_journal_open` is called once the journal is open."""
         self._config = config
         self._folder = folder
         self._emitter = emitter
         self._command_queue = command_queue
-        self._stop_asked = stop_asked
-        self._opened = opened
+        self._stop_requested = stop_requested
+        self._on_journal_open = on_journal_open
         self._job = find_job()
         self.group: ProcessGroup = SINGLE_PROCESS
         """The process group of this run, once the ranks have joined it."""
@@ -92,7 +95,7 @@ class RunSetup:
         """Return an engine for a new run, or None if a stop was requested meanwhile."""
         self._write_config()
         self._emitter.open_journal(JournalWriter(self._folder.journal))
-        self._opened(self._folder)
+        self._on_journal_open(self._folder)
         if uses_workers(self._config.data.workers):
             start_forkserver()
         self._emitter.emit(
@@ -110,21 +113,21 @@ class RunSetup:
         self._join_ranks()
         self._draw_demo()
         plan = self._plan()
-        if plan is None or self._stop_asked():
+        if plan is None or self._stop_requested():
             return None
         plan.write_csv(self._folder.split)
         self._emit_data_ready(plan)
         self._before_torch()
         from core.training.setup import prepare_engine
 
-        if self._stop_asked():
+        if self._stop_requested():
             return None
-        self._brief(RankBriefing(self._config, plan, self._folder))
+        self._send_briefing(RankBriefing(self._config, plan, self._folder))
         return prepare_engine(
             self._config, plan, self._folder, self._emitter, self._command_queue, group=self.group
         )
 
-    def go_on(self, past: Sequence[Record], resumption: Resumption) -> "PreparedEngine | None":
+    def resume(self, past: Sequence[Record], resumption: Resumption) -> "PreparedEngine | None":
         """Return an engine that resumes a run, or None if a stop was requested meanwhile.
 
         The journal is opened, and the run changed, only when nothing can refuse it any more.
@@ -134,7 +137,7 @@ class RunSetup:
         self._join_ranks()
         self._draw_demo()
         checked = self._verify_data(resumption)
-        if checked is None or self._stop_asked():
+        if checked is None or self._stop_requested():
             return None
         plan, differences = checked
         self._before_torch()
@@ -144,23 +147,23 @@ class RunSetup:
         start, resumed, problems = find_start_point(
             self._folder, past, self._config, resumption.changes, self._job
         )
-        if self._stop_asked():
+        if self._stop_requested():
             return None
-        for place in (self._folder.path, self._folder.checkpoints):
-            remove_temporary_files(place)
+        for path in (self._folder.path, self._folder.checkpoints):
+            remove_temporary_files(path)
         if resumption.changes:
             self._write_config()
         if differences:
             plan.write_csv(self._folder.split)
         self._emitter.open_journal(JournalWriter(self._folder.journal))
-        self._opened(self._folder)
+        self._on_journal_open(self._folder)
         self._emitter.emit(resumed)
         for problem in problems:
             self._emitter.emit(Warned(code="checkpoint", message=problem))
         if differences:
             self._emitter.emit(Warned(code="data", message=f"the data has changed: {differences}"))
         self._emit_data_ready(plan)
-        self._brief(
+        self._send_briefing(
             RankBriefing(
                 self._config, plan, self._folder, start.checkpoint, dict(resumption.changes)
             )
@@ -175,13 +178,13 @@ class RunSetup:
             group=self.group,
         )
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Release the other ranks, including those that still wait for their briefing."""
         if self.group.size == 1:
             release_ranks(self._config)
             return
         if not self._is_briefed:
-            self._brief(None)
+            self._send_briefing(None)
         self.group.close()
 
     def _join_ranks(self) -> None:
@@ -193,9 +196,9 @@ class RunSetup:
             self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
             self.group = join(self._job, self._config.device)
 
-    def _brief(self, brief: RankBriefing | None) -> None:
+    def _send_briefing(self, briefing: RankBriefing | None) -> None:
         self._is_briefed = True
-        self.group.broadcast(brief)
+        self.group.broadcast(briefing)
 
     def _plan(self) -> DataPlan | None:
         """Return the images with their splits: by the folders, by seed, or as in an earlier run."""
@@ -205,13 +208,15 @@ class RunSetup:
             options = SplitOptions(
                 data.val_fraction, self._config.seed, data.test_fraction, data.group
             )
-            return plan_data(root, options, progress, self._stop_asked, self._keeps)
+            return plan_data(root, options, progress, self._stop_requested, self._uses_cache)
         if data.test_fraction or data.group:
             raise DataError(
                 "data.split already assigns every image to a split: leave data.test_fraction and "
                 "data.group out"
             )
-        checked = verify_split(root, Path(data.split), progress, self._stop_asked, self._keeps)
+        checked = verify_split(
+            root, Path(data.split), progress, self._stop_requested, self._uses_cache
+        )
         if checked is None:
             return None
         plan, differences = checked
@@ -221,8 +226,8 @@ class RunSetup:
         return plan
 
     @property
-    def _keeps(self) -> bool:
-        """Return whether anything may be stored in the user's cache folder."""
+    def _uses_cache(self) -> bool:
+        """Whether anything may be stored in the user's cache folder."""
         return self._config.cache.max_gb > 0
 
     def _verify_data(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
@@ -236,8 +241,8 @@ class RunSetup:
             parse_location(self._config.data.root or ""),
             self._folder.split,
             self._progress("verifying the images"),
-            self._stop_asked,
-            self._keeps,
+            self._stop_requested,
+            self._uses_cache,
         )
         if checked and checked[1] and not resumption.accept_data_changes:
             raise DataError(

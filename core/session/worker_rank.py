@@ -1,4 +1,4 @@
-"""Ranks other than 0: they train what rank 0 tells them to, and save nothing."""
+"""Run the ranks other than 0, which train as rank 0 instructs and write no files."""
 
 import logging
 import signal
@@ -28,9 +28,9 @@ class _NoCommands(CommandQueue):
 
 
 def run_worker_rank(job: Job, device: str) -> int:
-    """Train along until the run ends; return the exit code.
+    """Train with the other ranks until the run ends; return the exit code.
 
-    When another rank is missing that is EXIT_RESTART: an elastic agent restarts all ranks.
+    If another rank is lost, it is EXIT_RESTART: an elastic agent restarts all ranks.
     """
     # Ctrl-C and Slurm's SIGTERM reach all processes at once; rank 0 decides what follows, and an
     # agent that has lost a rank kills those that do not end.
@@ -48,7 +48,7 @@ def run_worker_rank(job: Job, device: str) -> int:
         logging.getLogger(__name__).error("%s", error)
         return EXIT_RESTART
     try:
-        _train_along(group)
+        _train(group)
     except SetupError:
         return 0  # rank 0 has received it, and reports it
     except Exception:  # the last line of defense: the reason must be in the run's log
@@ -60,19 +60,19 @@ def run_worker_rank(job: Job, device: str) -> int:
     return 0
 
 
-def _train_along(group: "TorchProcessGroup") -> None:
-    brief: RankBriefing | None = group.broadcast(None)
-    if brief is None:
+def _train(group: "TorchProcessGroup") -> None:
+    briefing: RankBriefing | None = group.broadcast(None)
+    if briefing is None:
         return
-    log_to(brief.folder.log)
+    log_to(briefing.folder.log)
     from core.training.setup import prepare_engine
 
     emit = group.outbox.emit
-    start = _start(brief)
+    start = _start_point(briefing)
     prepared = prepare_engine(
-        brief.config,
-        brief.plan,
-        brief.folder,
+        briefing.config,
+        briefing.plan,
+        briefing.folder,
         Emitter(),
         _NoCommands(),
         start=start,
@@ -87,10 +87,10 @@ def _train_along(group: "TorchProcessGroup") -> None:
         prepared.close()
 
 
-def _start(brief: RankBriefing) -> StartPoint:
-    if not brief.checkpoint:
+def _start_point(briefing: RankBriefing) -> StartPoint:
+    if not briefing.checkpoint:
         return FROM_SCRATCH
     from core.training.checkpoints.file import read_checkpoint
 
-    content = read_checkpoint(brief.folder.checkpoints / brief.checkpoint)
-    return StartPoint(content, brief.checkpoint, [], brief.changes)
+    content = read_checkpoint(briefing.folder.checkpoints / briefing.checkpoint)
+    return StartPoint(content, briefing.checkpoint, [], briefing.changes)

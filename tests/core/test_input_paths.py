@@ -1,4 +1,4 @@
-"""Which pictures are meant by what was given, and what is kept of an evaluation of them."""
+"""Image paths and labels from arguments; saved evaluations."""
 
 import json
 import os
@@ -21,8 +21,8 @@ FIGURES = {"top1": 0.5, "top5": 0.9, "macro_f1": 0.5, "ece": 0.1, "loss": 1.0}
 
 @pytest.fixture
 def messy(tmp_path: Path) -> Path:
-    """Two classes of three: one by a link, the other with a folder that is linked from elsewhere,
-    a link that leads back up, and what systems leave about."""
+    """Two classes of three images: one is a symlink, the other contains a symlinked folder and a
+    symlink to the root; also folders that operating systems create."""
     root = tmp_path / "photos"
     elsewhere = make_images(tmp_path / "elsewhere", classes=2, per_class=3)
     root.mkdir()
@@ -36,43 +36,43 @@ def messy(tmp_path: Path) -> Path:
     return root
 
 
-def test_predicting_and_evaluating_see_what_training_sees(messy: Path) -> None:
+def test_prediction_and_evaluation_use_the_files_of_training(messy: Path) -> None:
     trained_on = [str(messy / listed.path) for listed in list_images(messy)]
     assert len(trained_on) == 6
     assert sorted(image_paths([str(messy)])) == trained_on
     assert sorted(list_labeled_images(messy, ("class_0", "class_1")).paths) == trained_on
 
 
-def test_a_pattern_for_all_folders_goes_round_no_link_twice(messy: Path) -> None:
+def test_a_recursive_pattern_yields_each_file_once(messy: Path) -> None:
     found = list(map(os.path.realpath, image_paths([f"{messy}/class_*/**/*.png"])))
-    assert len(found) == len(set(found)) == 6 + 3  # with what systems leave about
+    assert len(found) == len(set(found)) == 6 + 3  # including files that operating systems create
 
 
-def test_a_folder_that_cannot_be_looked_into_is_named(
+def test_a_folder_without_permission_is_reported(
     messy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # For root no folder is closed: the system's answer is made here.
+    # The error is simulated, because root may read every folder.
     scandir = os.scandir
 
-    def refuse(place: str) -> object:
-        if str(place).endswith("more"):
-            raise PermissionError(13, "Permission denied", str(place))
-        return scandir(place)
+    def refuse(path: str) -> object:
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    for look in (list_images, lambda root: list(image_paths([str(root)]))):
+    for list_files in (list_images, lambda root: list(image_paths([str(root)]))):
         with pytest.raises(DataError, match=r"class_1/more: Permission denied; make it readable"):
-            look(messy)
+            list_files(messy)
 
 
-def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path) -> None:
+def test_the_home_of_an_unknown_user_is_not_expanded(tmp_path: Path) -> None:
     assert expand_user("~nobody42/x") == "~nobody42/x"
     assert expand_user("zip://a::/b/c.zip") == "zip://a::/b/c.zip"
     with pytest.raises(SetupError, match="no run '~nobody42/x'"):
         find_run(tmp_path, "~nobody42/x")
 
 
-def test_two_evaluations_of_one_second_are_both_kept(tmp_path: Path) -> None:
+def test_evaluations_of_the_same_second_are_all_saved(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     files = [
         save_evaluation(folder, {**FIGURES, "number": number}, 1_000_000.0) for number in range(3)

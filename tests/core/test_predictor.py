@@ -170,7 +170,7 @@ def test_threads_keep_the_order_and_stay_within_the_limit(
                 taken[0] += 1
             yield number
 
-    for place, value in enumerate(in_order(items(), lambda n: 2 * n, ahead, threads)):
-        assert value == 2 * place
-        assert taken[0] <= place + 1 + ahead
+    for index, value in enumerate(in_order(items(), lambda n: 2 * n, ahead, threads)):
+        assert value == 2 * index
+        assert taken[0] <= index + 1 + ahead
     assert taken[0] == count

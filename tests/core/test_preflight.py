@@ -1,3 +1,5 @@
+"""Checks before a run is created."""
+
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from core.session.preflight import check
 from tests.make_images import make_images
 
 
-def configured(root: Path | None, **values: Any) -> Config:
+def config_for(root: Path | None, **values: Any) -> Config:
     return load_config(values={"data.root": None if root is None else str(root), **values})
 
 
@@ -23,27 +25,27 @@ def refusal(config: Config) -> str:
     return message
 
 
-def test_a_run_that_can_begin_passes(tmp_path: Path) -> None:
-    check(configured(make_images(tmp_path, classes=2, per_class=1)))
+def test_a_valid_run_passes(tmp_path: Path) -> None:
+    check(config_for(make_images(tmp_path, classes=2, per_class=1)))
 
 
-def test_nothing_is_made_by_checking(tmp_path: Path) -> None:
+def test_checking_creates_no_files(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=1)
     before = sorted(tmp_path.rglob("*"))
-    check(configured(root))
+    check(config_for(root))
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_one_phase_may_be_left_out_but_not_both(tmp_path: Path) -> None:
+def test_one_phase_may_be_skipped_but_not_both(tmp_path: Path) -> None:
     root = make_images(tmp_path, classes=2, per_class=1)
-    check(configured(root, **{"phases.head.epochs": 0}))
-    message = refusal(configured(root, **{"phases.head.epochs": 0, "phases.full.epochs": 0}))
+    check(config_for(root, **{"phases.head.epochs": 0}))
+    message = refusal(config_for(root, **{"phases.head.epochs": 0, "phases.full.epochs": 0}))
     assert "phases.head.epochs" in message
     assert "phases.full.epochs" in message
 
 
-def test_a_run_needs_pictures() -> None:
-    assert "--data" in refusal(configured(None))
+def test_a_run_needs_a_data_folder() -> None:
+    assert "--data" in refusal(config_for(None))
 
 
 @pytest.mark.parametrize(
@@ -51,34 +53,32 @@ def test_a_run_needs_pictures() -> None:
     ["missing.safetensors", "new\nline.pth", "caf\udce9", "x" * 300],
     ids=lambda name: repr(name)[:20],
 )
-def test_weights_that_are_not_there_are_named(tmp_path: Path, name: str) -> None:
+def test_missing_weights_are_reported(tmp_path: Path, name: str) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=1)
-    message = refusal(configured(root, **{"model.weights": str(tmp_path / name)}))
+    message = refusal(config_for(root, **{"model.weights": str(tmp_path / name)}))
     assert message.startswith("model.weights=")
 
 
-def test_a_folder_is_no_weights(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_weights_file(tmp_path: Path) -> None:
     root = make_images(tmp_path, classes=2, per_class=1)
-    assert "model.weights" in refusal(configured(root, **{"model.weights": str(tmp_path)}))
+    assert "model.weights" in refusal(config_for(root, **{"model.weights": str(tmp_path)}))
 
 
-def test_the_data_folder_is_looked_at(tmp_path: Path) -> None:
-    assert "no such folder" in refusal(configured(tmp_path / "nowhere"))
+def test_a_missing_data_folder_is_reported(tmp_path: Path) -> None:
+    assert "no such folder" in refusal(config_for(tmp_path / "nowhere"))
 
 
-def test_the_demo_needs_no_pictures_beforehand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "not drawn yet"
+def test_the_demo_needs_no_existing_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "not generated yet"
     monkeypatch.setattr(
         "core.session.preflight.is_demo", lambda config: config.data.root == str(root)
     )
-    check(configured(root))
+    check(config_for(root))
 
 
-def test_a_missing_torch_is_said_in_one_line(
+def test_a_missing_torch_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_images(tmp_path, classes=2, per_class=1)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install torch" in refusal(configured(root))
+    assert "pip install torch" in refusal(config_for(root))

@@ -14,7 +14,7 @@ from core.run.find import find_run
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
 from core.run.state import fold
-from core.session.engine_thread import EngineThread, Result
+from core.session.engine_thread import EngineResult, EngineThread
 from core.session.resume import plan_resumption
 from tests.core.engine_kit import load, same, slow_except, small_config
 from tests.make_images import make_images
@@ -49,7 +49,7 @@ def run(
     return engine.folder
 
 
-def resume_run(folder: RunFolder, *overrides: str, accept: bool = False) -> Result:
+def resume_run(folder: RunFolder, *overrides: str, accept: bool = False) -> EngineResult:
     resumption = plan_resumption(folder, overrides, accept)
     engine = EngineThread(resumption.config, folder.path.parent, resumption=resumption)
     engine.start()

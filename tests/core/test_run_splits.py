@@ -11,14 +11,14 @@ from core.config.load import ConfigError, load_config
 from core.data.verify_split import verify_split
 from core.events import types as ev
 from core.events.journal import replay
-from core.session.engine_thread import EngineThread, Result
+from core.session.engine_thread import EngineResult, EngineThread
 from tests.core.engine_kit import small_config
 from tests.core.test_check import folder, photo
 
 QUICK = ("phases.head.epochs=1", "phases.full.epochs=0")
 
 
-def train(root: Path, runs: Path, *overrides: str) -> tuple[Result, EngineThread]:
+def train(root: Path, runs: Path, *overrides: str) -> tuple[EngineResult, EngineThread]:
     engine = EngineThread(small_config(root, *QUICK, *overrides), runs)
     engine.start()
     result = engine.join(120)

@@ -16,7 +16,7 @@ from core.events.types import Record
 from core.run.eta import epoch_eta, phase_eta
 from core.run.folder import RunFolder
 from core.run.state import RunState
-from core.session.engine_thread import EngineThread, Result
+from core.session.engine_thread import EngineResult, EngineThread
 
 LINE_SECONDS = 30.0
 _POLL_SECONDS = 0.25
@@ -148,7 +148,7 @@ def follow(
     queue: "SimpleQueue[Record]",
     reporter: Reporter,
     state: RunState | None = None,
-) -> Result:
+) -> EngineResult:
     """Report a run until its engine thread ends; returns the result.
 
     An output that fails (a closed pipe or terminal) ends the reporting, never the run.

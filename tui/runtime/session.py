@@ -55,7 +55,7 @@ class Session:
             self.runs_dir,
             resumption=resumption,
             on_folder=self._redirect_to_log,
-            first=partial(self._let_draw, shown),
+            on_start=partial(self._let_draw, shown),
         )
         self._source = EngineSource(self.engine)
         self.engine.start()
