@@ -81,9 +81,19 @@ def test_the_first_frame_waits_for_nothing_that_only_a_run_needs() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
 
 
-def test_the_engine_knows_no_screen() -> None:
+def test_the_library_imports_torch_when_it_is_used_and_no_screen() -> None:
     code = (
-        "import sys, core.session.engine_thread, core.training.setup\n"
+        "import sys, core\n"
+        "assert 'torch' not in sys.modules\n"
+        "from core import fit\n"
+        "assert 'torch' not in sys.modules\n"
+        "from core import Predictor, load_run\n"
+        "assert 'torch' in sys.modules\n"
+        "assert {'fit', 'Predictor'} <= set(dir(core))\n"
+        "try: core.nothing\n"
+        "except AttributeError: pass\n"
+        "else: raise AssertionError\n"
+        "import core.session.engine_thread, core.training.setup\n"
         "assert not {'textual', 'rich', 'plotext'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)

@@ -22,7 +22,7 @@ from torch import Tensor
 from core import Predictor, TrainedRun, load_run
 from core.common.errors import SetupError
 from core.inference.export import safetensors_format
-from core.inference.export.export import TOLERANCE, export
+from core.inference.export.export import TOLERANCE, ExportResult, export
 from core.inference.export.hub import push
 from core.inference.export.target import ExportTarget
 
@@ -57,11 +57,22 @@ def normalize(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     return ((images.astype(np.float32) / 255 - mean) / std).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def onnx_export(run: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    return export(run, ExportTarget("onnx", tmp_path_factory.mktemp("onnx") / "m.onnx"))
+
+
 @pytest.mark.parametrize("with_normalize", [False, True])
 def test_onnx_agrees_with_the_model_for_any_batch_size(
-    with_normalize: bool, run: TrainedRun, files: list[Path], expected: np.ndarray, tmp_path: Path
+    with_normalize: bool,
+    run: TrainedRun,
+    files: list[Path],
+    expected: np.ndarray,
+    tmp_path: Path,
+    onnx_export: ExportResult,
 ) -> None:
-    made = export(run, ExportTarget("onnx", tmp_path / "m.onnx", with_normalize))
+    target = ExportTarget("onnx", tmp_path / "m.onnx", with_normalize)
+    made = export(run, target) if with_normalize else onnx_export
     assert made.real_images and made.same_top1 == made.images > 1
     session = onnxruntime.InferenceSession(str(made.path), providers=["CPUExecutionProvider"])
     images = pixels(run, files)
@@ -117,16 +128,17 @@ def test_torchscript_loads_without_this_package(
     assert json.loads(extra["convnext-tui.json"])["classes"] == list(run.classes)
 
 
-def test_model_card_has_all_sections_and_escapes_names(run: TrainedRun, tmp_path: Path) -> None:
-    made = export(run, ExportTarget("onnx", tmp_path / "m.onnx"))
-    card = made.card.read_text()
+def test_model_card_has_all_sections_and_escapes_names(
+    run: TrainedRun, tmp_path: Path, onnx_export: ExportResult
+) -> None:
+    card = onnx_export.card.read_text()
     sections = ("## Data", "## Training", "## Results", "## Limitations", "## Provenance")
     for text in (*sections, run.sha256, "32 x 32", 'InferenceSession("m.onnx")'):
         assert text in card
     assert f"| {run.metrics['val_top1']:.4f} |" in card
     assert "/" not in card.split("## Training")[0].split("## Data")[1], "a local path"
     named = replace(run, config=run.config.model_copy(update={"name": "<b>[x](y)|`z`\x1b"}))
-    card = export(named, ExportTarget("onnx", tmp_path / "n.onnx")).card.read_text()
+    card = export(named, ExportTarget("safetensors", tmp_path / "n.safetensors")).card.read_text()
     assert r"# \<b\>\[x\]\(y\)\|\`z\`\\x1b" in card
 
 

@@ -22,6 +22,7 @@ from core.forecast.model_probe import probe
 from core.forecast.throughput_history import ThroughputHistory, find_throughput
 from core.model.build import build_model
 from core.run.run_list import RunList
+from tests.core.engine_kit import slow_except
 from tests.core.run_kit import HEAD, STARTED, epoch, make_run
 
 TINY = "test_convnext"
@@ -104,9 +105,15 @@ def test_an_unknown_model_is_a_problem() -> None:
     assert "model.name=local-dir:/nowhere" in probe("local-dir:/nowhere", 64).problem
 
 
+@pytest.mark.parametrize("is_new", slow_except([False, True], False))
 async def test_model_info_comes_from_a_process_and_is_cached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_new: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if not is_new:
+        request.getfixturevalue("forked_interpreter")
     monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path))
     (tmp_path / "core").mkdir()  # a local folder with the name of a package of this program
     (tmp_path / "core" / "__init__.py").write_text("raise SystemExit(1)")

@@ -3,8 +3,6 @@
 import csv
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from core import Predictor, load_run
 from core.common.errors import SetupError
 from core.data.decode import UnreadableImage
 from core.inference.image_reader import in_order
-from tests.tui.command import environment
 
 
 @pytest.fixture(scope="module")
@@ -140,22 +137,6 @@ def test_a_checkpoint_of_another_run_is_refused(trained: Path, tmp_path: Path) -
     with pytest.raises(SetupError, match=r"not a checkpoint of run .*; name the run that wrote it"):
         load_run(trained, str(file))
     assert load_run(tmp_path / "other", str(file)).checkpoint == file
-
-
-def test_importing_the_library_does_not_import_torch() -> None:
-    code = (
-        "import sys, core\n"
-        "assert 'torch' not in sys.modules\n"
-        "from core import fit\n"
-        "assert 'torch' not in sys.modules\n"
-        "from core import Predictor, load_run\n"
-        "assert 'torch' in sys.modules and 'textual' not in sys.modules\n"
-        "assert {'fit', 'Predictor'} <= set(dir(core))\n"
-        "try: core.nothing\n"
-        "except AttributeError: pass\n"
-        "else: raise AssertionError"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), timeout=60)
 
 
 @given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 4))

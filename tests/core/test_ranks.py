@@ -85,7 +85,7 @@ def test_features_are_exchanged_between_ranks(found: list[dict[str, Any]]) -> No
 
 
 def test_a_rank_that_hangs_is_reported_after_a_timeout() -> None:
-    processes = two_ranks("hang", CONVNEXT_TUI_TIMEOUT="4")
+    processes = two_ranks("hang", CONVNEXT_TUI_TIMEOUT="2")
     for process in processes:
         read(process)
     assert "the network hangs" in read(processes[0])

@@ -78,7 +78,7 @@ def notebook(config, plan):
 
 
 def test_animals20_is_the_notebooks_recipe(tmp_path: Path) -> None:
-    root = make_images(tmp_path / "photos", classes=4, per_class=20)
+    root = make_images(tmp_path / "photos", classes=4, per_class=10)
     config = load_config("animals20", [*TINY, f"data.root={root}", "data.workers=0"])
     plan = plan_data(root, SplitOptions(0.1, 1029))
     assert plan is not None

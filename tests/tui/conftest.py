@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from textual import _wait
 from textual.widgets import Input
 
 from core.config.load import load_config
@@ -12,6 +13,11 @@ from core.config.schema import Config
 from core.forecast.device_memory import DeviceMemory
 from core.forecast.model_info import ModelInfo
 from tests.tui.kit import Starter
+
+# Textual's pilot sleeps in steps of this many seconds until the process is idle: with its own 0.02
+# tests of the app wait twice as long as they compute.
+_wait.SLEEP_GRANULARITY = 0.005
+_wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
 
 
 @pytest.fixture(autouse=True)

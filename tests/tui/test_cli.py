@@ -33,9 +33,17 @@ def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     """A working directory with a run that was trained with `--log-format json`, and its output."""
     cwd = tmp_path_factory.mktemp("work")
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), "--name", "small"]
-    done = run_new(*arguments, *SMALL, "--set", "data.workers=1", cwd=cwd)
+    done = run(*arguments, *SMALL, "--set", "data.workers=1", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return cwd, done.stdout
+
+
+@pytest.mark.slow
+def test_a_new_process_trains_and_writes_no_error(photos: Path, tmp_path: Path) -> None:
+    arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), *SMALL]
+    done = run_new(*arguments, "--set", "data.workers=1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (only_run(tmp_path) / "events.jsonl").read_text()
 
 
 def only_run(cwd: Path) -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
@@ -15,6 +16,8 @@ from tests.tui.kit import make_app, press, settle, toasts
 from tui.app import Exit
 from tui.text.saved_evaluation import saved_evaluation_text
 from tui.viewmodel.explain_process import explain
+
+pytestmark = pytest.mark.usefixtures("forked_interpreter")
 
 FIGURES = {"top1": 0.75, "top5": 1.0, "macro_f1": 0.7, "ece": 0.1, "loss": 0.5}
 

@@ -48,10 +48,7 @@ def single(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def two(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run that new processes have trained, started by torchrun."""
-    folder = tmp_path_factory.mktemp("two")
-    put_namesakes(folder)
-    return finished(folder, photos, 2, how=run_new)
+    return finished(tmp_path_factory.mktemp("two"), photos, 2)
 
 
 def history(folder: RunFolder) -> pd.DataFrame:
@@ -72,6 +69,12 @@ def assert_same(folder: RunFolder, other: RunFolder) -> None:
 
 def test_two_ranks_train_the_same_weights_as_one(single: RunFolder, two: RunFolder) -> None:
     assert_same(two, single)
+
+
+@pytest.mark.slow
+def test_two_ranks_in_new_processes_do_so(single: RunFolder, photos: Path, tmp_path: Path) -> None:
+    put_namesakes(tmp_path)
+    assert_same(finished(tmp_path, photos, 2, how=run_new), single)
 
 
 def test_progress_of_a_validation_has_the_metrics_of_all_ranks(two: RunFolder) -> None:
