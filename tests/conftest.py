@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import spawn
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,7 @@ def forked_interpreter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Loader workers and other Python processes that a test starts have torch imported already."""
     from tests.tools.processes import fork_server
 
+    resource_tracker.ensure_running()  # it lives longer than the fork server lets a process live
     before = spawn.get_executable()
     monkeypatch.setattr(sys, "executable", fork_server().interpreter)
     spawn.set_executable(sys.executable)

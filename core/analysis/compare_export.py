@@ -1,12 +1,11 @@
 """Export of a comparison: its table and curves as CSV, the table as plain values for JSON."""
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.analysis.compare import ComparedRun, ComparisonRow, config_differences, results
+from core.common.tables import csv_table
 from core.run.figures import FIGURES, EpochValue
 from core.run.state_parts import EpochPoint
 
@@ -22,7 +21,6 @@ def table_csv(runs: Sequence[ComparedRun]) -> str:
     Results are plain numbers: accuracies from 0 to 1, times in seconds.
     """
     rows: list[Sequence[object]] = [
-        ["kind", "key", "goal", "winner", *(run.id for run in runs)],
         ["run", "name", "", "", *(run.name for run in runs)],
         ["run", "status", "", "", *(run.status for run in runs)],
     ]
@@ -31,7 +29,7 @@ def table_csv(runs: Sequence[ComparedRun]) -> str:
         for row in results(runs)
     ]
     rows += [["config", row.key, "", "", *row.texts] for row in config_differences(runs)]
-    return _csv(rows)
+    return csv_table(["kind", "key", "goal", "winner", *(run.id for run in runs)], rows)
 
 
 def _winners(row: ComparisonRow, runs: Sequence[ComparedRun]) -> list[str]:
@@ -41,8 +39,8 @@ def _winners(row: ComparisonRow, runs: Sequence[ComparedRun]) -> list[str]:
 def curves_csv(runs: Sequence[ComparedRun]) -> str:
     """Return the curves as CSV: a row per epoch of a run, with every x axis and every figure."""
     values = _epoch_values()
-    header = [*_POSITION_COLUMNS, *(value.column for value in values)]
-    return _csv([header, *(row for run in runs for row in _epoch_rows(run, values))])
+    columns = [*_POSITION_COLUMNS, *(value.column for value in values)]
+    return csv_table(columns, (row for run in runs for row in _epoch_rows(run, values)))
 
 
 def _epoch_values() -> list[EpochValue]:
@@ -71,13 +69,6 @@ def _position(run: ComparedRun, point: EpochPoint, seconds: float) -> Sequence[o
         *(run.letter, run.id, run.name, result.phase, result.epoch, point.x),
         *(result.global_step, seconds, from_unfreeze),
     ]
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> str:
-    # Not pandas: it writes the same cell for NaN and for None.
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def to_plain(runs: Sequence[ComparedRun]) -> dict[str, Any]:

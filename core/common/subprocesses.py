@@ -1,10 +1,12 @@
 """Subprocesses of this program: ranks, and tasks that need torch when the caller must not."""
 
 import asyncio
-import contextlib
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
 
 
 def python_environment() -> dict[str, str]:
@@ -24,16 +26,26 @@ async def run_module(*arguments: str, seconds: float | None = None) -> tuple[int
     Raises OSError, and TimeoutError after `seconds`. The process is killed on timeout or
     cancellation.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=python_environment(),
-    )
-    try:
-        out, error = await asyncio.wait_for(process.communicate(), seconds)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
+    # No subprocess of asyncio: one that is cancelled while it starts waits forever, and with it
+    # the end of the event loop (python/cpython#125502). No pipes: whatever else holds their other
+    # end would be waited for, too.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env=python_environment(),
+        )
+        try:
+            code = await asyncio.to_thread(process.wait, seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        finally:
             process.kill()
-    return process.returncode or 0, out, error
+        return code, _content(output), _content(errors)
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from core.analysis.class_metrics import CalibrationBar, ClassRow
+from core.analysis.evaluation_metrics import METRIC_NAMES
 from core.common.format import counted
 from core.common.text import printable
 from core.events.evaluation_parts import Mistake
@@ -15,13 +16,6 @@ from core.inference.evaluation_result import RESAMPLES, EvaluationResult
 from core.inference.image_grid import thumbnail
 
 THUMBNAIL, JPEG_QUALITY = 200, 80
-METRIC_NAMES = {
-    "top1": "top-1 accuracy",
-    "top5": "top-5 accuracy",
-    "macro_f1": "macro F1",
-    "ece": "expected calibration error",
-    "loss": "loss",
-}
 _PAIRS, _UNREADABLE = 15, 100
 _CHART = 220
 
@@ -82,7 +76,7 @@ def _metrics(result: EvaluationResult) -> Iterator[str]:
         head += [f"with {result.tta.kind}", "difference", "95% interval"]
     rows = []
     for key, name in METRIC_NAMES.items():
-        cells = [name, _number(result.metrics[key]), _interval(result.intervals[key])]
+        cells = [name.long, _number(result.metrics[key]), _interval(result.intervals[key])]
         if result.tta:
             tta = result.tta
             difference = f"{tta.differences[key]:+.4f}"

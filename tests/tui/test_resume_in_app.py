@@ -9,6 +9,7 @@ from core.events.types import EpochEnded
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
 from tests.make_images import make_images
+from tests.tui.kit import settle
 from tui.app import ConvNextApp
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen
@@ -55,8 +56,8 @@ async def test_r_in_the_run_list_resumes_a_run(tmp_path: Path) -> None:
         assert isinstance(app.screen, RunScreen)
         assert session.engine is not None
         result = await asyncio.to_thread(session.engine.join, 60)
-        await pilot.pause(0.3)
-        assert app.screen.model.status == "finished"
+        while app.screen.model.status != "finished":
+            await settle(pilot)
     assert result is not None
     assert result.outcome == "finished"
     state = fold(replay(path / "events.jsonl")[0])

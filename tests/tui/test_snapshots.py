@@ -35,6 +35,7 @@ async def enter(pilot: Pilot[Exit], app: ConvNextApp, scene: Scene) -> None:
     for step in scene.steps:
         if isinstance(step, str):
             await pilot.press(step)
+            await app.workers.wait_for_complete()  # a key may open what a later step works on
         else:
             step(app)
             await settle(pilot)

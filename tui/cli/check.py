@@ -1,7 +1,6 @@
 """The command `check`: check a folder of images before training."""
 
 import csv
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import click
 
 from core.common.files import write_text_atomically
 from core.common.location import expand_user
+from core.common.tables import csv_table
 from tui.cli.outputs import check_outputs, write_errors
 from tui.cli.progress_bars import progress_bar
 
@@ -59,21 +59,16 @@ def check(
 
 
 def _to_csv(report: "DataReport") -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(["kind", "path", "detail"])
-    writer.writerows(
-        [
-            *(["damaged", item.path, item.reason] for item in report.damaged),
-            *(["mismatched", item.path, item.content] for item in report.mismatched),
-            *_group_rows("leak", report.leaks),
-            *_group_rows("duplicate", report.duplicates),
-            *_group_rows("near duplicate", report.near_duplicates),
-            *(["folder", item.path, item.reason] for item in report.folders),
-            *(["ignored", path, ""] for path in report.ignored),
-        ]
-    )
-    return text.getvalue()
+    rows = [
+        *(["damaged", item.path, item.reason] for item in report.damaged),
+        *(["mismatched", item.path, item.content] for item in report.mismatched),
+        *_group_rows("leak", report.leaks),
+        *_group_rows("duplicate", report.duplicates),
+        *_group_rows("near duplicate", report.near_duplicates),
+        *(["folder", item.path, item.reason] for item in report.folders),
+        *(["ignored", path, ""] for path in report.ignored),
+    ]
+    return csv_table(["kind", "path", "detail"], rows, quoting=csv.QUOTE_ALL)
 
 
 def _group_rows(kind: str, groups: list[list[str]]) -> list[list[str]]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from core.analysis.evaluation_metrics import METRIC_NAMES
 from core.common import format as fmt
 from core.common.text import printable
 from tui.cli.console import open_console
-from tui.text.evaluation_metrics import METRIC_NAMES
 
 if TYPE_CHECKING:
     from core.inference.evaluation_result import EvaluationResult
@@ -43,7 +43,7 @@ def _metrics(result: "EvaluationResult") -> Table:
         table.add_column(title, justify="right")
     for key, name in METRIC_NAMES.items():
         low, high = result.intervals[key]
-        cells = [name, f"{result.metrics[key]:.4f}", f"{low:.4f} to {high:.4f}"]
+        cells = [name.short, f"{result.metrics[key]:.4f}", f"{low:.4f} to {high:.4f}"]
         if tta:
             low, high = tta.intervals[key]
             cells += [f"{tta.metrics[key]:.4f}", f"{tta.differences[key]:+.4f}"]

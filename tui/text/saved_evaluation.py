@@ -5,10 +5,10 @@ from typing import Any
 
 from textual.content import Content
 
+from core.analysis.evaluation_metrics import METRIC_NAMES
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.saved_evaluations import SavedEvaluation
-from tui.text.evaluation_metrics import METRIC_NAMES
 
 _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
@@ -54,7 +54,7 @@ def _metrics(content: Mapping[str, Any]) -> Iterator[Content]:
         ends = [_value(key, _number(end)) for end in _sequence(intervals.get(key))]
         interval = f"{ends[0]} to {ends[1]}" if len(ends) == 2 else fmt.NONE
         line = Content.assemble(
-            f"{name:<{_NAMES}}", (f"{_value(key, content[key]):>9}", _STRONG)
+            f"{name.short:<{_NAMES}}", (f"{_value(key, content[key]):>9}", _STRONG)
         ) + Content(f"  {interval}".ljust(22))
         if tta:
             value, difference = _number(averaged.get(key)), _number(differences.get(key))
