@@ -1,7 +1,7 @@
 """Tables as CSV text.
 
-For tables that are complete when they are written. What is written row by row (predictions), or after each epoch of a
-training (`history.csv`), doesn't import pandas for it.
+For tables that are complete when they are written. What is written row by row (predictions), or
+after each epoch (`history.csv`), doesn't import pandas for it.
 """
 
 import csv

@@ -1,11 +1,10 @@
 """Train the real engine on small images in the thread of the test."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -54,11 +53,6 @@ class Trained:
 
     def weights(self, name: str) -> dict[str, Tensor]:
         return load(self.folder.checkpoints / name)["model"]
-
-
-def slow_except(values: Iterable[Any], *fast: Any) -> list[Any]:
-    """Return parameters of a test, all but `fast` marked for the slow stage."""
-    return [v if v in fast else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Imbalanced classes: loss weights and balanced sampling."""
 
+import functools
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config.load import load_config
+from core.config.schema import Config
 from core.data.balance import balanced_probabilities, class_weights
 from core.data.loading.dataset import SampleKey
 from core.data.loading.loader import make_datasets, make_loaders
@@ -36,7 +38,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def order(labels: list[int], *overrides: str) -> EpochOrder:
-    return EpochOrder(load_config("default", ["data.balance=sampler", *overrides]), labels)
+    return EpochOrder(config(*overrides), labels)
+
+
+@functools.cache
+def config(*overrides: str) -> Config:
+    return load_config("default", ["data.balance=sampler", *overrides])
 
 
 @given(LABELS)

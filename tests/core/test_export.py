@@ -25,6 +25,7 @@ from core.inference.export import safetensors_format
 from core.inference.export.export import TOLERANCE, ExportResult, export
 from core.inference.export.hub import push
 from core.inference.export.target import ExportTarget
+from tests.stages import slow_except
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def onnx_export(run: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Ex
     return export(run, ExportTarget("onnx", tmp_path_factory.mktemp("onnx") / "m.onnx"))
 
 
-@pytest.mark.parametrize("with_normalize", [False, True])
+@pytest.mark.parametrize("with_normalize", slow_except([False, True], False))
 def test_onnx_agrees_with_the_model_for_any_batch_size(
     with_normalize: bool,
     run: TrainedRun,

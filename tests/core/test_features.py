@@ -27,10 +27,11 @@ from core.training.engine import Engine
 from core.training.features.frozen_backbone import FrozenBackbone, is_deterministic
 from core.training.features.loader import FeatureLoader, augmentation_epoch
 from core.training.features.store import FeatureStore
-from tests.core.engine_kit import Trained, same, slow_except, small_config, train
+from tests.core.engine_kit import Trained, same, small_config, train
 from tests.core.test_faults import LimitedMemory, images_of
 from tests.core.test_resume import assert_same_end, crash_after, resume_run, run
 from tests.make_images import make_images
+from tests.stages import slow_except
 
 HEAD_ONLY = ("phases.head.epochs=5", "phases.head.early_stopping.patience=9")
 

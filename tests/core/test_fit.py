@@ -12,7 +12,8 @@ from core.events import types as ev
 from core.events.journal import replay
 from core.run.folder import RunFolder
 from core.run.lock import is_locked
-from tests.core.engine_kit import SMALL, slow_except, small_config
+from tests.core.engine_kit import SMALL, small_config
+from tests.stages import slow_except
 from tests.tools.processes import fork_server
 from tests.tui.command import environment
 

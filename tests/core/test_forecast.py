@@ -19,8 +19,8 @@ from core.forecast.model_probe import probe
 from core.forecast.throughput_history import ThroughputHistory, find_throughput
 from core.model.build import build_model
 from core.run.run_list import RunList
-from tests.core.engine_kit import slow_except
 from tests.core.run_kit import HEAD, STARTED, epoch, make_run
+from tests.stages import slow_except
 
 TINY = "test_convnext"
 

@@ -16,8 +16,9 @@ from core.run.lock import RunLock
 from core.run.state import fold
 from core.session.engine_thread import EngineResult, EngineThread
 from core.session.resume import plan_resumption
-from tests.core.engine_kit import load, same, slow_except, small_config
+from tests.core.engine_kit import load, same, small_config
 from tests.make_images import make_images
+from tests.stages import slow_except
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from core.common.errors import SetupError
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption
-from tests.core.engine_kit import same, slow_except, small_config
+from tests.core.engine_kit import same, small_config
 from tests.core.test_resume import assert_same_end, crash_after, load, resume_run, run
 from tests.make_images import make_images
+from tests.stages import slow_except
 
 RECIPES = {
     "cosine": (

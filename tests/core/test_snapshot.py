@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events.journal import JournalReader
@@ -76,7 +76,6 @@ def write_journal(path: Path, written: list[bytes]) -> None:
     RunFolder(path).journal.write_bytes(b"".join(written))
 
 
-@settings(max_examples=200)
 @given(records=journals(), data=st.data())
 def test_snapshot_plus_remaining_records_equals_a_full_fold(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], data: st.DataObject
@@ -106,7 +105,6 @@ def test_snapshot_plus_remaining_records_equals_a_full_fold(
     assert reader.skipped == whole_reader.skipped
 
 
-@settings(max_examples=200)
 @given(records=journals())
 def test_restored_epochs_are_shared_objects(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record]

@@ -7,6 +7,7 @@ from textual.widgets import Static
 from core.analysis.class_metrics import ClassificationReport
 from core.events import types as ev
 from tests.core.evaluations import evaluated
+from tests.stages import slow_except
 from tests.tui import classes, scripted
 from tests.tui.tab_app import TabApp, press, settle
 from tui.tabs.classes import ClassesTab
@@ -235,7 +236,9 @@ async def test_a_best_epoch_without_metrics_names_the_key_for_the_latest() -> No
         assert len(visible_parts(pilot)) == 4
 
 
-@pytest.mark.parametrize("size", [(12, 4), (40, 10), NARROW, WIDE, (220, 60)])
+@pytest.mark.parametrize(
+    "size", slow_except([(12, 4), (40, 10), NARROW, WIDE, (220, 60)], (12, 4), WIDE)
+)
 async def test_all_sizes_and_evaluations_can_be_drawn(size: tuple[int, int]) -> None:
     nothing = scripted.Script().add(evaluated([]))
     torn = evaluated([[1, 2], [3, 4]], correct=[-1], predicted=[], confusions_left_out=-3)

@@ -85,6 +85,7 @@ def test_progress_of_a_validation_has_the_metrics_of_all_ranks(two: RunFolder) -
     assert [event.top1 for event in events] == [event.val_top1 for event in ended]
 
 
+@pytest.mark.slow
 def test_three_ranks_do_so_with_mixup(photos: Path, tmp_path: Path) -> None:
     mixed = ("--set", "phases.full.mixup=0.4", "--set", "phases.head.epochs=0")
     (tmp_path / "one").mkdir()

@@ -7,6 +7,7 @@ from textual.widgets import RichLog
 
 from core.events import commands
 from core.events import types as ev
+from tests.stages import slow_except
 from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.kit import make_app, press, settle, text, toasts
@@ -242,7 +243,9 @@ async def test_an_unreadable_journal_is_reported_until_it_can_be_read() -> None:
         assert not pilot.app.screen.query_one("#notice").display
 
 
-@pytest.mark.parametrize("size", [(20, 5), NARROW, (80, 60), (200, 20), USUAL, LARGE])
+@pytest.mark.parametrize(
+    "size", slow_except([(20, 5), NARROW, (80, 60), (200, 20), USUAL, LARGE], (20, 5), LARGE)
+)
 async def test_all_sizes_and_runs_can_be_drawn(size: tuple[int, int]) -> None:
     empty = scripted.Script()
     empty.records.clear()

@@ -14,8 +14,8 @@ from core.events.journal import replay
 from core.events.types import Paused, Progress, Resumed, RunEnded
 from core.run.folder import RunFolder
 from core.session.engine_thread import EngineThread
-from tests.core.engine_kit import slow_except
 from tests.make_images import make_images
+from tests.stages import slow_except
 from tui.app import ConvNextApp, Exit
 from tui.runtime.session import Session
 from tui.screens.run import RunScreen

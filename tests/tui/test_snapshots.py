@@ -35,8 +35,8 @@ async def enter(pilot: Pilot[Exit], app: ConvNextApp, scene: Scene) -> None:
     for step in scene.steps:
         if isinstance(step, str):
             await pilot.press(step)
-            await app.workers.wait_for_complete()  # a key may open what a later step works on
         else:
+            await rest(pilot, app)  # a key may have opened what this works on
             step(app)
             await settle(pilot)
 
