@@ -59,29 +59,25 @@ async def test_a_filled_form_starts_a_run(photos: Path, starter: Starter) -> Non
     assert config.model.pretrained is False
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("data_batch_size", "many", "is 'many'; expected a whole number"),
-        ("phases_head_epochs", "-1", "is -1; expected a whole number from 0"),
-        ("device", "gpu", "is 'gpu'; expected auto or cpu or cuda or mps"),
-        ("more", "data.batchsize=3", "did you mean 'data.batch_size'"),
-        ("more", "'open", "no closing quotation"),
-        ("more", "nonsense", "is not KEY=VALUE"),
-    ],
-)
-async def test_an_error_is_shown_next_to_its_field(
-    photos: Path, starter: Starter, field: str, value: str, message: str
-) -> None:
+async def test_an_error_is_shown_next_to_its_field(photos: Path, starter: Starter) -> None:
     app = make_app(starter=starter)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("n")
-        await fill(pilot, data_root=str(photos), **{field: value})
-        await start(pilot)
-        assert isinstance(app.screen, NewRunScreen)
-        assert message in hint(pilot, field.replace("_", "-"))
-        await fill(pilot, **{field: ""})
-        assert message not in hint(pilot, field.replace("_", "-"))
+        await fill(pilot, data_root=str(photos))
+        for field, value, message in (
+            ("data_batch_size", "many", "is 'many'; expected a whole number"),
+            ("phases_head_epochs", "-1", "is -1; expected a whole number from 0"),
+            ("device", "gpu", "is 'gpu'; expected auto or cpu or cuda or mps"),
+            ("more", "data.batchsize=3", "did you mean 'data.batch_size'"),
+            ("more", "'open", "no closing quotation"),
+            ("more", "nonsense", "is not KEY=VALUE"),
+        ):
+            await fill(pilot, **{field: value})
+            await start(pilot)
+            assert isinstance(app.screen, NewRunScreen)
+            assert message in hint(pilot, field.replace("_", "-"))
+            await fill(pilot, **{field: ""})
+            assert message not in hint(pilot, field.replace("_", "-"))
     assert starter.configs == []
 
 

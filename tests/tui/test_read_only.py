@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from click.testing import CliRunner
+from textual.pilot import Pilot
 
 from core.config.load import to_yaml
 from core.config.schema import Config
@@ -24,6 +25,7 @@ from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tests.tui.test_run_list import reload
 from tests.tui.test_run_list_actions import done
 from tests.tui.test_terminal import OnTerminal
+from tui.app import Exit
 from tui.cli.main import cli
 from tui.runtime.read_only import REASON
 from tui.runtime.web_server import is_loopback
@@ -45,22 +47,26 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-@pytest.mark.parametrize(
-    "key", ["n", "r", "b", "asterisk", "t", "e", "f2", "a", "d", "delete", "u"]
-)
-async def test_keys_that_would_change_a_run_show_why_they_are_refused(runs: Path, key: str) -> None:
+async def refused(pilot: Pilot[Exit], *keys: str) -> None:
+    """Assert that each key shows why it is refused, and opens nothing."""
+    screens = list(pilot.app.screen_stack)
+    for key in keys:
+        pilot.app.clear_notifications()
+        await press(pilot, key)
+        assert REASON in toasts(pilot), key
+        assert pilot.app.screen_stack == screens, key
+
+
+async def test_keys_that_would_change_a_run_show_why_they_are_refused(runs: Path) -> None:
     before, starter = contents(runs), Starter()
     app = make_app(runs_dir=runs, starter=starter, read_only_reason=REASON)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await reload(pilot)
-        await press(pilot, key)
-        assert REASON in toasts(pilot)
-        assert len(app.screen_stack) == 1
+        await refused(pilot, "n", "r", "b", "asterisk", "t", "e", "f2", "a", "d", "delete", "u")
     assert (starter.configs, contents(runs)) == ([], before)
 
 
-@pytest.mark.parametrize("key", ["space", "p", "L", "s", "n", "x"])
-async def test_a_run_of_another_process_gets_no_command(tmp_path: Path, key: str) -> None:
+async def test_a_run_of_another_process_gets_no_command(tmp_path: Path) -> None:
     path = write_run(tmp_path, "going", scripted.running().records)
     lock = RunLock(RunFolder(path))
     before = contents(tmp_path)
@@ -68,8 +74,7 @@ async def test_a_run_of_another_process_gets_no_command(tmp_path: Path, key: str
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         app.open_run(path)
         await settle(pilot)
-        await press(pilot, key)
-        assert REASON in toasts(pilot)
+        await refused(pilot, "space", "p", "L", "s", "n", "x")
     lock.release()
     assert contents(tmp_path) == before
 
