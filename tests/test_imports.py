@@ -1,4 +1,4 @@
-"""The house's first rule, seen from outside: what is imported when."""
+"""What is imported when, and how long files are."""
 
 import subprocess
 import sys
@@ -56,6 +56,12 @@ def test_torch_is_not_imported(names: list[str]) -> None:
 
 def test_no_import_cycle() -> None:
     assert find_cycles(read_imports(REPOSITORY)) == []
+
+
+def test_files_are_short() -> None:
+    files = [path for top in ("core", "tui", "tests") for path in (REPOSITORY / top).rglob("*.py")]
+    lines = {str(path): path.read_text(encoding="utf-8").count("\n") for path in files}
+    assert [(path, count) for path, count in lines.items() if count > 400] == []
 
 
 def test_import_cycles_are_found(tmp_path: Path) -> None:

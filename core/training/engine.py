@@ -34,12 +34,13 @@ from core.training.lr_schedule import LrSchedule
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
 from core.training.micro_batches import ForwardResult
 from core.training.optimizers import build_optimizer, step_if_finite
-from core.training.phase_input import BatchSource, PhaseInput
+from core.training.phase_input import PhaseInput
 from core.training.sample_sheet import SampleSheetWriter
 from core.training.step_log import StepLog
 from core.training.stopwatch import Stopwatch
 from core.training.throughput import ThroughputMeter
 from core.training.train_state import Best, TrainState
+from core.training.unreadable_images import UnreadableImages
 
 
 class Engine:
@@ -81,7 +82,7 @@ class Engine:
         self.changes = changes
         self.best: Best | None = None
         self.global_step = 0
-        self.unreadable: set[str] = set()
+        self.unreadable = UnreadableImages(emit)
         self.evaluation = EvaluationMetrics([])
         """The last validation pass, until its event is emitted."""
         self.failure = ""
@@ -212,7 +213,7 @@ class Engine:
             end = self._sync_step(state, batch)
             if end is not None:
                 return end
-            self._warn_of_unreadable(batch, train)
+            self.unreadable.report(batch, train)
             self.samples.save(state, batch, train)
             self.step(state, batch, first_seed + state.step)
             self.meter.step_done(self.group.step_images)
@@ -287,7 +288,7 @@ class Engine:
             end = self._sync_step(state, batch)
             if end is not None:
                 return metrics.result(), end
-            self._warn_of_unreadable(batch, val)
+            self.unreadable.report(batch, val)
             self.validation_step(state, batch, metrics)
             self.meter.step_done(self.group.step_images)
             self._emit_progress(state, "val", step, val.steps, metrics)
@@ -383,13 +384,6 @@ class Engine:
         self.failure = reason
         self.group.sync_step(StepMessage(failure=reason))
         return PhaseEnd.FAILED
-
-    def _warn_of_unreadable(self, batch: Batch, source: BatchSource) -> None:
-        for index, reason in batch.failed:
-            path = source.dataset.paths[index]
-            if path not in self.unreadable:
-                self.unreadable.add(path)
-                self.emit(event_factory.unreadable_file(path, reason))
 
     def _emit_progress(
         self, state: TrainState, stage: str, step: int, steps: int, metrics: RunningMetrics

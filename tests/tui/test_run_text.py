@@ -127,16 +127,19 @@ def test_ending_a_phase_names_the_next_one() -> None:
 
 
 def test_phases_are_listed_with_their_status() -> None:
-    assert str(run_status.phase_steps(fold(scripted.running().records), "running")) == (
-        "✓ head 8 epochs, best 99.57% (early stopping) → ● full epoch 3 of 10"
+    running = fold(scripted.running().records)
+    text = "✓ head 8 epochs, best 99.57% (early stopping) → ● full epoch 3 of 10"
+    assert str(run_status.phase_steps(running, "running", len(text))) == text
+    assert str(run_status.phase_steps(running, "running", len(text) - 1)) == (
+        "✓ head 8 epochs, best 99.57% → ● full epoch 3 of 10"
     )
-    assert str(run_status.phase_steps(fold(scripted.failed().records), "failed")).endswith(
+    assert str(run_status.phase_steps(fold(scripted.failed().records), "failed", 80)).endswith(
         "✗ full interrupted in epoch 3"
     )
     skipped = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
     started = ev.RunStarted(run_id="r", name="r", config=skipped)
     state = fold([ev.Record(1, START, started)])
-    assert str(run_status.phase_steps(state, "preparing")) == (
+    assert str(run_status.phase_steps(state, "preparing", 80)) == (
         "– head skipped → ○ full up to 10 epochs"
     )
 
@@ -249,3 +252,13 @@ def test_problems_of_the_journal_are_reported() -> None:
     assert (
         run_status.record_warnings("", 0, "another process", True) == "read-only: another process"
     )
+
+
+def test_a_result_has_the_details_that_fit() -> None:
+    state = fold(scripted.finished().records)
+    [wide] = map(str, progress.progress_lines(state, "finished", 120, 2))
+    assert wide.endswith(" epochs · weights in checkpoints/best.pt")
+    [narrow] = map(str, progress.progress_lines(state, "finished", len(wide) - 1, 2))
+    assert narrow == wide.removesuffix(" · weights in checkpoints/best.pt")
+    [short] = map(str, progress.progress_lines(state, "finished", 20, 2))
+    assert short.startswith("best val top-1 ") and "epochs" not in short

@@ -22,7 +22,9 @@ LIGHT_SCENES = {"list", "full", "classes", "patience"}
 
 async def rest(pilot: Pilot[Exit], app: ConvNextApp) -> None:
     """Let the app do all that was set off: what is done after a refresh may set off another."""
-    for _ in range(4):
+    rounds = 0
+    while rounds < 4:
+        rounds = 0 if len(app.workers) else rounds + 1
         await app.workers.wait_for_complete()
         for _ in range(app.rates.ticks_per_chart):  # charts are not drawn at every tick
             app.tick()

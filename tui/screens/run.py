@@ -186,7 +186,7 @@ class RunScreen(RunControlsScreen):
             run_status.stall_warning(state, self.model.seconds_since_update) if source.live else ""
         )
         self._set("notice", Content("; ".join(text for text in (note, stalled) if text)))
-        self._set("phases", run_status.phase_steps(state, status))
+        self._set("phases", run_status.phase_steps(state, status, width))
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
 

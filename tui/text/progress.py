@@ -49,7 +49,7 @@ def progress_lines(state: RunState, status: str, width: int, rows: int) -> list[
         return _preparing(state, width)
     phase = state.current
     if status not in ("running", "paused") or phase is None:
-        return _result(state)
+        return _result(state, width)
     if phase.status == "done":
         return [Content.styled("preparing the next phase", _DIM)]
     return _running(state, phase, width, rows)
@@ -109,20 +109,21 @@ def _line(label: str, fraction: float, tail: str, bar_width: int) -> Content:
     )
 
 
-def _result(state: RunState) -> list[Content]:
+def _result(state: RunState, width: int) -> list[Content]:
+    """Return the best result, followed by the details that fit into the width."""
     if state.best is None:
         return [Content.styled("ended before the first epoch was complete", _DIM)]
     best = state.best.result
     epochs = "+".join(str(len(p.epochs)) for p in state.phases.values() if p.epochs)
-    return [
-        Content.assemble(
-            "best val top-1 ",
-            (fmt.percent(best.val_top1), "bold $text-success"),
-            f" in {printable(best.phase)} epoch {best.epoch}, val loss {fmt.loss(best.val_loss)}",
-            (f" · {epochs} {'epoch' if epochs == '1' else 'epochs'}", _DIM),
-            (_checkpoint(state), _DIM),
-        )
-    ]
+    line = Content.assemble(
+        "best val top-1 ",
+        (fmt.percent(best.val_top1), "bold $text-success"),
+        f" in {printable(best.phase)} epoch {best.epoch}, val loss {fmt.loss(best.val_loss)}",
+    )
+    for detail in (f" · {epochs} {'epoch' if epochs == '1' else 'epochs'}", _checkpoint(state)):
+        if line.cell_length + len(detail) <= width:
+            line = Content.assemble(line, (detail, _DIM))
+    return [line]
 
 
 def _checkpoint(state: RunState) -> str:

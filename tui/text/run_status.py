@@ -132,24 +132,27 @@ def _rounded(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
-def phase_steps(state: RunState, status: str) -> Content:
-    """Return all phases with their status: done, running, waiting or skipped."""
+def phase_steps(state: RunState, status: str, width: int) -> Content:
+    """Return all phases with their status: done, running, waiting or skipped.
+
+    Leaves out why phases ended where `width` cells are too few for it.
+    """
     ended = status not in ACTIVE
-    parts: list[Content | str | tuple[str, str]] = []
-    for phase in state.phases.values():
-        if parts:
-            parts.append((" → ", _DIM))
-        parts.append(phase_step(phase, ended))
-    return Content.assemble(*parts)
+    arrow = Content.styled(" → ", _DIM)
+    phases = state.phases.values()
+    line = arrow.join(phase_step(phase, ended) for phase in phases)
+    if line.cell_length > width:
+        line = arrow.join(phase_step(phase, ended, with_reason=False) for phase in phases)
+    return line
 
 
-def phase_step(phase: PhaseState, ended: bool) -> Content:
+def phase_step(phase: PhaseState, ended: bool, with_reason: bool = True) -> Content:
     """Return one phase with its status; `ended` is whether the run has ended."""
     name = printable(phase.name)
     done = len(phase.epochs)
     if phase.status == "done":
         best = "" if phase.best is None else f", best {fmt.percent(phase.best.result.val_top1)}"
-        text = f" {_epochs(done)}{best} ({phase.reason})"
+        text = f" {_epochs(done)}{best}" + (f" ({phase.reason})" if with_reason else "")
         return Content.assemble(("✓ ", "$text-success"), (name, "bold"), text)
     if phase.status == "skipped":
         return Content.styled(f"– {name} skipped", _DIM)
