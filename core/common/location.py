@@ -31,7 +31,7 @@ def absolute_url(url: str) -> str:
         raise DataError("a URL with a query (?…) is not a folder; give the URL of the folder")
     links = after.split("::")
     if after and "://" not in links[-1] and len(links) > 1 and links[-1]:
-        links[-1] = str(Path(links[-1]).expanduser().absolute())
+        links[-1] = str(Path(expand_user(links[-1])).absolute())
     return before + (path.rstrip("/") or path[:1]) + "::".join(links)
 
 

@@ -1,6 +1,10 @@
 """The user's folders of this program: configuration and cache."""
 
 import os
+import stat
+import tempfile
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 CONFIG_VARIABLE = "CONVNEXT_TUI_CONFIG"
@@ -16,7 +20,7 @@ def config_dir() -> Path:
         return override
     from platformdirs import user_config_dir
 
-    return Path(user_config_dir("convnext-tui", appauthor=False))
+    return _with_home(user_config_dir("convnext-tui", appauthor=False), "config")
 
 
 def cache_dir() -> Path:
@@ -29,9 +33,32 @@ def cache_dir() -> Path:
         return override
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("convnext-tui", appauthor=False))
+    return _with_home(user_cache_dir("convnext-tui", appauthor=False), "cache")
 
 
 def _override(variable: str) -> Path | None:
     value = os.environ.get(variable)
-    return Path(value).expanduser().absolute() if value else None
+    if not value:
+        return None
+    with suppress(RuntimeError):  # no home folder, or that of an unknown user
+        return Path(value).expanduser().absolute()
+    return Path(value).absolute()
+
+
+def _with_home(folder: str, kind: str) -> Path:
+    """Return the folder, or one for temporary files where the user has no home folder, as in a
+    container that runs under any user id."""
+    if not folder.startswith("~"):
+        return Path(folder)
+    return _own_temporary_folder() / kind
+
+
+@cache
+def _own_temporary_folder() -> Path:
+    folder = Path(tempfile.gettempdir(), f"convnext-tui-{os.getuid()}")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+        return folder
+    return Path(tempfile.mkdtemp(prefix="convnext-tui-"))  # somebody else has taken the name

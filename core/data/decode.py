@@ -33,6 +33,9 @@ _DEEP_GRAY_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 class UnreadableImage(ValueError):
     """A file that doesn't decode as a complete image; the message is the reason."""
 
+    may_be_intact = False
+    """Whether the file itself may be in order: its storage, the memory or a package is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -86,7 +89,9 @@ def decode(
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on malformed input
-        raise UnreadableImage(_reason(error)) from None
+        unreadable = UnreadableImage(_reason(error))
+        unreadable.may_be_intact = _may_be_intact(error)
+        raise unreadable from None
 
 
 def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
@@ -95,11 +100,19 @@ def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
     return _to_rgb(_upright(image), background)
 
 
+def _may_be_intact(error: Exception) -> bool:
+    # The errors of Pillow's decoders are OSErrors, too; only those of the system have a number.
+    is_of_system = isinstance(error, OSError) and error.errno is not None
+    return is_of_system or isinstance(error, MemoryError)
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image format that Pillow reads"
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -117,7 +130,9 @@ def _to_rgb(image: Image.Image, background: str) -> Image.Image:
         return _float_gray_to_rgb(image)
     if image.mode == "LAB":
         return _lab_to_rgb(image)
-    if image.has_transparency_data or image.mode in {"La", "RGBa"}:
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data or image.mode == "RGBa":
         with_alpha = image.convert("RGBA")
         below = Image.new("RGBA", with_alpha.size, (*parse_color(background), 255))
         return Image.alpha_composite(below, with_alpha).convert("RGB")

@@ -1,11 +1,11 @@
 """Commands to a running engine, the command queue that carries them, and the replies."""
 
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from core.events.emitter import Emit
@@ -80,32 +80,40 @@ COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in Command.
 
 
 class CommandQueue:
-    """Thread-safe FIFO queue of commands from any thread to the engine."""
+    """FIFO queue of commands from any thread, also from a signal handler, to the engine's thread.
+
+    A signal handler may interrupt a `send` of its own thread, so the queue is a SimpleQueue: other
+    queues, events and conditions have locks that are not reentrant.
+    """
 
     def __init__(self) -> None:
-        self._items: deque[Command] = deque()
-        self._arrived = threading.Event()
+        self._sent: SimpleQueue[Command] = SimpleQueue()
+        self._received: deque[Command] = deque()
+        """Commands that `wait` has received. Only the engine's thread uses it."""
 
     def send(self, command: Command) -> None:
         """Add a command; never blocks."""
-        self._items.append(command)
-        self._arrived.set()
+        self._sent.put(command)
 
     def take(self) -> Command | None:
         """Return the oldest command, or None if there is none."""
+        if self._received:
+            return self._received.popleft()
         try:
-            return self._items.popleft()
-        except IndexError:
+            return self._sent.get_nowait()
+        except Empty:
             return None
 
     def wait(self, timeout: float) -> bool:
-        """Wait until a command may have arrived; return False after `timeout` seconds."""
-        arrived = self._arrived.wait(timeout)
-        self._arrived.clear()
-        return arrived
+        """Wait until there is a command; return False after `timeout` seconds."""
+        try:
+            self._received.append(self._sent.get(timeout=timeout))
+        except Empty:
+            return bool(self._received)
+        return True
 
     def __bool__(self) -> bool:
-        return bool(self._items)
+        return bool(self._received) or not self._sent.empty()
 
 
 Send = Callable[[Command], None]

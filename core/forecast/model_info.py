@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.common.cache_file import CacheFile
 from core.common.errors import os_error_text
+from core.common.location import expand_user
 from core.common.subprocesses import run_module
 from core.common.user_dirs import cache_dir
 from core.config.schema import ModelConfig
@@ -85,7 +86,7 @@ def weights_cached(info: ModelInfo) -> bool:
 
         names = ("model.safetensors", "pytorch_model.bin")
         return any(isinstance(try_to_load_from_cache(info.hub_id, name), str) for name in names)
-    home = Path(os.environ.get("TORCH_HOME", Path("~/.cache/torch").expanduser()))
+    home = Path(os.environ.get("TORCH_HOME", expand_user("~/.cache/torch")))
     return bool(info.url) and (home / "hub/checkpoints" / info.url.rsplit("/", 1)[-1]).is_file()
 
 

@@ -1,6 +1,7 @@
 """Evaluate a run's model on labeled images."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from core.inference.evaluation_result import EvaluationResult, TtaResult
 from core.inference.labeled_images import LabeledImages, LabeledImagesError
 from core.inference.predict import run_metadata
 from core.inference.predictor import DecodedImage, Predictor
+from core.inference.training_images import are_training_images
 from core.inference.tta import make_tta
 from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import TOP_K, cross_entropy
@@ -73,9 +75,11 @@ def evaluate(
     plain = PerImageMetrics(images.paths)
     averaged = PerImageMetrics(images.paths)
     unreadable: list[tuple[str, str]] = []
+    readable: list[int] = []
     first = 0
     for batch in predictor.read(images.paths, augmentation.views if augmentation else None):
         indices = [first + n for n, one in enumerate(batch) if one.views]
+        readable += indices
         unreadable += [(one.image, one.error) for one in batch if not one.views]
         if indices:
             logits = _logits(predictor, [one for one in batch if one.views])
@@ -87,7 +91,13 @@ def evaluate(
     if len(unreadable) == len(images.paths):
         root = printable(str(images.root))
         raise LabeledImagesError(f"{root}: no image in it can be read ({unreadable[0][1]})")
-    return _result(predictor, images, plain, (tta, averaged) if tta else None, unreadable)
+    result = _result(predictor, images, plain, (tta, averaged) if tta else None, unreadable)
+    paths = [images.paths[index] for index in readable]
+    trained_on = np.array(are_training_images(predictor.run.folder, paths))
+    count = int(trained_on.sum())
+    others = plain.per_image().take(~trained_on)
+    metrics = point_estimates(others) if 0 < count < len(paths) else None
+    return replace(result, training_images=count, metrics_of_others=metrics)
 
 
 def _logits(predictor: Predictor, batch: list[DecodedImage[str]]) -> list[Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.analysis.class_metrics import ClassificationReport
+from core.analysis.evaluation_metrics import training_images_note
 from core.common.codec import to_jsonable
 
 MAX_MATRIX_CLASSES = 1000
@@ -51,6 +52,15 @@ class EvaluationResult:
     evaluation: ClassificationReport
     """Metrics per class; the mistakes of its event have the paths of the most confident errors."""
     tta: TtaResult | None = None
+    training_images: int = 0
+    """Images whose content the run was trained on."""
+    metrics_of_others: Mapping[str, float] | None = None
+    """`metrics` of the images that the run was not trained on, where there are both."""
+
+    @property
+    def training_note(self) -> str:
+        """A sentence about training images among the evaluated ones; empty without any."""
+        return training_images_note(self.training_images, len(self.labels), self.metrics_of_others)
 
     @property
     def matrix(self) -> list[list[int]] | None:
@@ -83,6 +93,7 @@ class EvaluationResult:
             ],
             "mistakes": [asdict(one) for one in self.evaluation.event.mistakes],
             "tta": _tta_dict(self.tta) if self.tta else None,
+            "training_images": {"count": self.training_images, "others": self.metrics_of_others},
         }
         return to_jsonable(content)  # type: ignore[no-any-return]
 

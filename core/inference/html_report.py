@@ -68,6 +68,8 @@ def _summary(result: EvaluationResult) -> Iterator[str]:
         f'{_text(metadata["checkpoint"])}, <span class="dim">SHA-256 {_text(metadata["sha256"])}, '
         f"convnext-tui {_text(metadata['version'])}</span>.</p>"
     )
+    if result.training_note:
+        yield f"<p>Note: {_text(result.training_note)}.</p>"
 
 
 def _metrics(result: EvaluationResult) -> Iterator[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from core.common.errors import SetupError
 from core.common.text import printable
 from core.config.load import with_values
 from core.data.decode import UnreadableImage
@@ -28,6 +29,20 @@ P = TypeVar("P", bound=ImageInput)
 Probabilities = NDArray[np.float32]
 ViewFunction = Callable[[Image.Image], tuple[Tensor, ...]]
 """From an RGB image to views of it (3, H, W), uint8."""
+
+
+class NonfiniteOutput(SetupError):
+    """A model whose logits are not finite, so that they order no classes."""
+
+
+def require_finite(logits: Tensor, run: TrainedRun) -> Tensor:
+    """Return logits; raise NonfiniteOutput if they are not all finite."""
+    if not bool(logits.isfinite().all()):
+        raise NonfiniteOutput(
+            f"{run}: the output of the network is not finite (NaN or infinite), so it predicts "
+            "nothing; use another --checkpoint or, with reduced precision, --precision fp32"
+        )
+    return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +154,14 @@ class Predictor:
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes), float32, on the CPU, of images (N, 3, H, W): uint8, or
-        normalized float32. A batch that doesn't fit into the device memory is split."""
+        normalized float32. A batch that doesn't fit into the device memory is split. Raises
+        NonfiniteOutput."""
         while True:
             try:
                 logits = micro_batches.forward(
                     self._net, self.compute, images, self._micro_batch_size
                 )
-                return logits.float().cpu()
+                return require_finite(logits.float().cpu(), self.run)
             except torch.cuda.OutOfMemoryError:
                 if self._micro_batch_size == 1:
                     raise

@@ -46,11 +46,12 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
     """
     pretrained = config.pretrained and config.weights is None
     check_name(config.name)
-    torch.manual_seed(derive_seed(seed, "init"))
-    try:
-        model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
-    except Exception as error:  # anything from a lost connection to a wrong pretrained tag
-        raise _creation_error(config, pretrained, error) from error
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(seed, "init"))
+        try:
+            model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
+        except Exception as error:  # anything from a lost connection to a wrong pretrained tag
+            raise _creation_error(config, pretrained, error) from error
     if not trainable_head(model):
         raise ModelError(
             f"model.name={printable(config.name)}: the model has no trainable classifier"

@@ -1,8 +1,9 @@
 """Find a run by its id or path, or by the elastic job that trains it."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from core.common.codec import DecodeError
 from core.common.errors import SetupError
@@ -11,23 +12,50 @@ from core.common.text import printable
 from core.events.types import CheckpointSaved, Record, RunResumed, RunStarted
 from core.run.folder import RunFolder, run_folders
 
+_SHOWN = 80
+
 
 def find_run(runs_dir: Path, text: str) -> RunFolder:
     """Return the run with an id, a unique prefix of an id, or a path; raises SetupError."""
-    shown = printable(text)
     given = RunFolder(Path(expand_user(text)).absolute())
-    if given.journal.is_file():
-        return given
-    folders = list(run_folders(runs_dir))
-    fitting = [f for f in folders if f.id == text] or [f for f in folders if f.id.startswith(text)]
-    if not fitting:
+    with suppress(OSError, ValueError):  # a name that is too long, or with a null character
+        if given.journal.is_file():
+            return given
+    found = find_by_id(run_folders(runs_dir), text)
+    if found is None:
         raise SetupError(
-            f"no run {shown!r} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
+            f"no run {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
         )
+    return found
+
+
+class HasId(Protocol):
+    """Anything with the id of a run."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+
+
+R = TypeVar("R", bound=HasId)
+
+
+def find_by_id(runs: Iterable[R], text: str) -> R | None:
+    """Return the run with an id or a unique prefix of an id; raises SetupError if several match."""
+    known = list(runs)
+    fitting = [r for r in known if r.id == text] or [r for r in known if r.id.startswith(text)]
     if len(fitting) > 1:
-        ids = ", ".join(printable(f.id) for f in fitting[:4])
-        raise SetupError(f"{shown!r} matches {len(fitting)} runs ({ids}); give more of the id")
-    return fitting[0]
+        ids = ", ".join(printable(run.id) for run in fitting[:4])
+        raise SetupError(f"{short(text)} matches {len(fitting)} runs ({ids}); give more of the id")
+    return fitting[0] if fitting else None
+
+
+def short(text: str) -> str:
+    """Return the text as typed, quoted, without the middle of a long one."""
+    shown = printable(text)
+    if len(shown) > _SHOWN:
+        shown = f"{shown[: _SHOWN // 2]}…{shown[-_SHOWN // 2 :]}"
+    return repr(shown)
 
 
 def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:

@@ -5,7 +5,9 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -142,7 +144,15 @@ class EngineThread:
         return self.result
 
     def _work(self) -> None:
-        self._on_start()
+        try:
+            self._on_start()
+            self._work_in_folder()
+        except BaseException as error:  # the creator of this thread waits for a result
+            logging.getLogger(__name__).exception("the engine thread failed")
+            if self.result is None:
+                self.result = EngineResult("failed", _error_text(error), EXIT_FAILED)
+
+    def _work_in_folder(self) -> None:
         created_dir = not self._runs_dir.exists()
         try:
             folder, lock = self._take_folder()
@@ -153,15 +163,12 @@ class EngineThread:
         except SetupError as error:
             self._refuse(str(error))
             return
-        handler = log_to(folder.log)
-        try:
+        with ExitStack() as opened:
+            opened.callback(lock.release)
+            opened.callback(self._emitter.close)
+            opened.enter_context(logging_to(folder.log))
             ended, code = self._run(folder)
             self._end(ended, code)
-        finally:
-            logging.getLogger().removeHandler(handler)
-            handler.close()
-            self._emitter.close()
-            lock.release()
         if code == EXIT_USAGE and self._resumption is None:
             self._remove(folder, created_dir)
 
@@ -199,7 +206,7 @@ class EngineThread:
         except SetupError as error:
             _try_release(setup.release)
             return RunEnded(outcome="failed", reason=str(error)), EXIT_USAGE
-        except Exception as error:  # last line of defense: the run must record why
+        except BaseException as error:  # last line of defense: the run must record why
             logging.getLogger(__name__).error("the run failed\n%s", traceback.format_exc())
             job = find_job()
             will_restart = job.size > 1 and job.restarts_left > 0
@@ -227,13 +234,12 @@ class EngineThread:
         )
 
     def _train(self, prepared: "PreparedEngine") -> RunEnded:
-        before = prepared.seconds_before
-        monitor = DeviceMonitor(prepared.probe, self._emitter.emit, run_seconds=before)
-        try:
+        with ExitStack() as opened:
+            opened.callback(prepared.close)
+            before = prepared.seconds_before
+            monitor = DeviceMonitor(prepared.probe, self._emitter.emit, run_seconds=before)
+            opened.callback(monitor.close)
             return prepared.fit()
-        finally:
-            monitor.close()
-            prepared.close()
 
     def _stopped_early(self) -> RunEnded:
         stop = self._stop or Stop()
@@ -261,20 +267,31 @@ class EngineThread:
             self._runs_dir.rmdir()
 
 
-def _error_text(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _error_text(error: BaseException) -> str:
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    # The message of an error in another process is its traceback, which ends with the reason.
+    text = lines[-1] if any("Traceback" in line for line in lines) else " ".join(lines)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
     return f"{text or 'no message'} [{type(error).__name__}]"[:500]
 
 
-def log_to(path: Path) -> logging.Handler:
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
     """Write log records and warnings of libraries to the run's log file instead of the screen."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
+    shown_before = warnings.showwarning
     logging.captureWarnings(True)
-    return handler
+    captures = warnings.showwarning is not shown_before  # else the process captures them itself
+    try:
+        yield
+    finally:
+        if captures:
+            logging.captureWarnings(False)
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def _try_release(release: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ from core.run.folder import DEFAULT_DIR, RunFolder
 from core.run.report import read_report
 from core.run.summary import RunSummary
 from core.session.engine_thread import EXIT_USAGE, EngineResult, EngineThread
+from core.session.process_state import restored_process_state
 
 _POLL_SECONDS = 0.2
 
@@ -57,7 +58,8 @@ def fit(
 
     Raises SetupError if the run cannot start, leaving nothing behind, and TrainingFailed if it
     fails later. After KeyboardInterrupt, or an exception in `on_event`, the run saves a checkpoint
-    and stops before the exception is raised again.
+    and stops before the exception is raised again. Random generators, torch settings, warning
+    filters and environment variables of the process are restored.
 
     >>> run = fit(values={"data.root": "photos", "phases.full.epochs": 3})
     >>> Predictor(load_run(run)).predict(["new.jpg"])
@@ -67,7 +69,8 @@ def fit(
     else:
         resolved = load_config(config, overrides, values)
     engine = EngineThread(resolved, Path(runs_dir))
-    result = _watch(engine, on_event)
+    with restored_process_state():
+        result = _watch(engine, on_event)
     if result.exit_code == EXIT_USAGE:
         raise SetupError(result.reason)
     folder = engine.folder.path if engine.folder else None

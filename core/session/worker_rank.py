@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError
@@ -10,7 +11,7 @@ from core.distributed.process_group import RankUnreachable
 from core.distributed.torchrun_env import Job
 from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
-from core.session.engine_thread import EXIT_FAILED, EXIT_RESTART, log_to
+from core.session.engine_thread import EXIT_FAILED, EXIT_RESTART, logging_to
 from core.session.run_setup import RankBriefing
 from core.training.device_monitor import DeviceMonitor
 from core.training.start_point import FROM_SCRATCH, StartPoint
@@ -47,24 +48,23 @@ def run_worker_rank(job: Job, device: str) -> int:
     except RankUnreachable as error:
         logging.getLogger(__name__).error("%s", error)
         return EXIT_RESTART
-    try:
-        _train(group)
-    except SetupError:
-        return 0  # rank 0 has received it, and reports it
-    except Exception:  # the last line of defense: the reason must be in the run's log
-        logging.getLogger(__name__).exception("rank %d failed", job.rank)
-        return EXIT_RESTART
-    finally:
+    with ExitStack() as opened:
         # A process that exits without leaving the group may be aborted by torch.
-        group.close()
+        opened.callback(group.close)
+        try:
+            briefing: RankBriefing | None = group.broadcast(None)
+            if briefing is not None:
+                opened.enter_context(logging_to(briefing.folder.log))
+                _train(group, briefing)
+        except SetupError:
+            return 0  # rank 0 has received it, and reports it
+        except Exception:  # the last line of defense: the reason must be in the run's log
+            logging.getLogger(__name__).exception("rank %d failed", job.rank)
+            return EXIT_RESTART
     return 0
 
 
-def _train(group: "TorchProcessGroup") -> None:
-    briefing: RankBriefing | None = group.broadcast(None)
-    if briefing is None:
-        return
-    log_to(briefing.folder.log)
+def _train(group: "TorchProcessGroup", briefing: RankBriefing) -> None:
     from core.training.setup import prepare_engine
 
     emit = group.outbox.emit
@@ -79,12 +79,10 @@ def _train(group: "TorchProcessGroup") -> None:
         group=group,
         emit=emit,
     )
-    monitor = DeviceMonitor(prepared.probe, emit)
-    try:
+    with ExitStack() as opened:
+        opened.callback(prepared.close)
+        opened.callback(DeviceMonitor(prepared.probe, emit).close)
         prepared.fit()
-    finally:
-        monitor.close()
-        prepared.close()
 
 
 def _start_point(briefing: RankBriefing) -> StartPoint:

@@ -1,12 +1,12 @@
 """Apply user commands between training steps, immediately while paused."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from core.common import format as fmt
+from core.config.limits import lr_problem, patience_problem
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
 from core.events import commands as cmd
 from core.events.commands import applied, refused
@@ -16,8 +16,6 @@ from core.training.checkpoints.disk_health import DiskHealth, NullDiskHealth
 from core.training.stopwatch import Stopwatch
 from core.training.train_state import TrainState
 
-MAX_LR = 10.0
-MAX_PATIENCE = 100_000
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 2.0, 120.0
 """Intervals between two tries to write to a full disk; they double."""
 _POLL_SECONDS = 1.0
@@ -76,6 +74,8 @@ class CommandHandler:
         """
         while True:
             message = StepMessage(self._command_queue.take(), self._disk.problem)
+            if message.command is None and self._disk.failure:
+                message = StepMessage(failure=self._disk.failure)
             message = self._group.sync_step(message, images, is_due)
             if message.failure:
                 self.failure = message.failure
@@ -93,21 +93,21 @@ class CommandHandler:
                 self._end_pause(state)
                 return None
 
-    def wait_until_written(self, state: TrainState, retry: bool) -> bool:
+    def wait_until_written(self, state: TrainState, retry: bool) -> PhaseEnd | None:
         """Return once all queued files are written. With `retry`, a disk problem is retried until
-        it is solved or a stop is requested; otherwise only once.
+        it is solved, a stop is requested or it is of no use; otherwise only once.
 
-        Returns False if a stop was requested in the meantime.
+        Returns why the run ends instead of continuing, if it does.
         """
         self._disk.wait()
-        stopped = False
+        end: PhaseEnd | None = None
         while self._group.broadcast_flag(self._disk.problem is not None):
-            if not retry or stopped:
+            if not retry or end in (PhaseEnd.STOPPED, PhaseEnd.FAILED):
                 self._disk.retry()
                 break
-            stopped = self.handle_commands(state) is PhaseEnd.STOPPED
+            end = self.handle_commands(state)
         self._end_pause(state)
-        return not stopped
+        return end if end in (PhaseEnd.STOPPED, PhaseEnd.FAILED) else None
 
     def _wait_for_disk(self, problem: str, state: TrainState) -> None:
         """Pause until the next retry or command; the interval grows."""
@@ -154,16 +154,15 @@ class CommandHandler:
         return _Applied(f"saving {self._save_manual(state)}")
 
     def _set_patience(self, command: cmd.SetPatience, state: TrainState) -> "_Applied | _Refused":
-        if not 1 <= command.patience <= MAX_PATIENCE:
-            return _Refused(f"patience must be 1 to {MAX_PATIENCE:,}, not {command.patience}")
+        if problem := patience_problem(command.patience):
+            return _Refused(problem)
         old = state.stopping.patience
         state.stopping = state.stopping.with_patience(command.patience)
         return _Applied(f"patience of {state.phase} {old} → {command.patience}")
 
     def _set_lr(self, command: cmd.SetLearningRate, state: TrainState) -> "_Applied | _Refused":
-        if not (math.isfinite(command.lr) and 0 < command.lr <= MAX_LR):
-            limits = f"above 0 and at most {MAX_LR:g}"
-            return _Refused(f"the learning rate must be {limits}, not {command.lr:g}")
+        if problem := lr_problem(command.lr):
+            return _Refused(problem)
         old = state.lr
         state.set_lr(command.lr)
         return _Applied(f"learning rate of {state.phase} {fmt.rate(old)} → {fmt.rate(command.lr)}")

@@ -13,16 +13,14 @@ import torch
 from torch import nn
 
 from core.common.seeds import derive_seed
-from core.config.phases import FULL, HEAD
+from core.config.phases import FULL, HEAD, PHASES
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, LoaderError
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
 from core.events.commands import CommandQueue
 from core.events.emitter import Emit
 from core.events.types import Preparing, RunEnded
-from core.model.build import copy_frozen, copy_weights, freeze_backbone, train_mode, unfreeze
-from core.model.ema import make_ema
-from core.run.early_stopping import EarlyStopping
+from core.model.build import train_mode
 from core.run.history_csv import History
 from core.training import event_factory, micro_batches
 from core.training.batch_computer import BatchComputer
@@ -30,11 +28,11 @@ from core.training.checkpoints.disk_health import DiskHealth, NullDiskHealth
 from core.training.checkpoints.writer import CheckpointWriter
 from core.training.command_handler import CommandHandler, PhaseEnd
 from core.training.evaluation_metrics import EvaluationMetrics
-from core.training.lr_schedule import LrSchedule
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
 from core.training.micro_batches import ForwardResult
-from core.training.optimizers import build_optimizer, step_if_finite
+from core.training.optimizers import step_if_finite
 from core.training.phase_input import PhaseInput
+from core.training.phase_start import state_at_start
 from core.training.sample_sheet import SampleSheetWriter
 from core.training.step_log import StepLog
 from core.training.stopwatch import Stopwatch
@@ -106,14 +104,15 @@ class Engine:
             except LoaderError as error:
                 end = self._fail(state, str(error))
                 self.save_last(state)
-            if not self.commands.wait_until_written(state, retry=end is not PhaseEnd.STOPPED):
-                end = PhaseEnd.STOPPED
+            end = self.commands.wait_until_written(state, retry=end is not PhaseEnd.STOPPED) or end
             if end is PhaseEnd.STOPPED:
                 outcome, reason = "stopped", self.commands.stop_reason
                 break
             if end is PhaseEnd.FAILED:
                 outcome, reason = "failed", self.failure or self.commands.failure
                 break
+        if outcome == "finished" and self.best is None and any(map(self.history.epochs, PHASES)):
+            outcome, reason = "failed", event_factory.NO_BEST
         return event_factory.run_ended(outcome, reason, self.best, self.stopwatch.seconds)
 
     def fit_phase(self, state: TrainState) -> PhaseEnd:
@@ -168,32 +167,19 @@ class Engine:
 
     def new_state(self, phase: str) -> TrainState:
         """Return the state at the start of a phase; freezes or unfreezes the backbone."""
-        config = self.config.phases.get(phase)
-        parameters = (freeze_backbone if phase == HEAD else unfreeze)(self.model)
-        optimizer = build_optimizer(config, parameters, self.model)
         phase_input = self.phase_inputs[phase]
-        phase_input.compute.place_model(self.model)
+        state = state_at_start(
+            self.config,
+            phase,
+            self.model,
+            phase_input,
+            best=self.best,
+            global_step=self.global_step,
+            fingerprint=self.fingerprint,
+        )
         self.computer.begin_phase(phase_input)
         self.phase_began = self.epoch_began = self.stopwatch.seconds
-        return TrainState(
-            phase=phase,
-            epoch=1,
-            step=0,
-            global_step=self.global_step,
-            validation_pending=False,
-            model=self.model,
-            parameters=parameters,
-            optimizer=optimizer,
-            schedule=LrSchedule(config, optimizer, phase_input.train.steps),
-            stopping=EarlyStopping(config.early_stopping.patience, config.early_stopping.min_delta),
-            metrics=RunningMetrics(),
-            micro_batch_size=self.config.data.micro_batch_size or self.config.data.step_images,
-            best=self.best,
-            fingerprint=self.fingerprint,
-            ema=make_ema(self.config, phase, phase_input.image_net),
-            frozen=copy_frozen(self.model) if phase == HEAD else {},
-            start_weights=copy_weights(self.model) if self.config.nonfinite == "rollback" else {},
-        )
+        return state
 
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
         """Run one training pass with running metrics. Returns why the phase ends, if it does."""
@@ -315,10 +301,16 @@ class Engine:
     def finish_epoch(self, state: TrainState, val: PassResult) -> PhaseEnd | None:
         """Update schedule, early stopping and best; emit and save. Returns why the phase ends."""
         lr = state.lr
-        state.schedule.end_epoch(val.loss, state.phase_step)
-        state.stopping = state.stopping.update(val.loss)
+        planned = len(self.phase_inputs[state.phase].val.dataset)
+        is_complete = val.count >= planned
+        if is_complete:
+            state.schedule.end_epoch(val.loss, state.phase_step)
+            state.stopping = state.stopping.update(val.loss)
+        else:
+            self.emit(event_factory.incomplete_validation(state, val.count, planned))
         this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
-        phase_best, best = this.beats(state.phase_best), this.beats(state.best)
+        phase_best = is_complete and this.beats(state.phase_best)
+        best = is_complete and this.beats(state.best)
         if phase_best:
             state.set_best(this)
         if best:

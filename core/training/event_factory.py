@@ -12,6 +12,8 @@ from core.training.metrics import PassResult
 from core.training.throughput import ThroughputMeter
 from core.training.train_state import Best, TrainState
 
+NO_BEST = "no validation pass was complete and had a finite loss, so there are no best weights"
+"""Why a run that has trained all its epochs has failed."""
 _MAX_FILES = 64
 
 
@@ -136,6 +138,18 @@ def unreadable_file(path: str, reason: str) -> Warned:
     """Return the warning of a file that has become unreadable during the run."""
     message = "a file has become unreadable and is left out"
     return Warned(code="unreadable-file", message=message, files=[path], reasons=[reason])
+
+
+def incomplete_validation(state: TrainState, images: int, planned: int) -> Warned:
+    """Return the warning that a validation pass has too few images for a verdict."""
+    return Warned(
+        code="validation",
+        message=(
+            f"validation of {state.phase} epoch {state.epoch} has only {fmt.count(images)} of "
+            f"{fmt.counted(planned, 'image')}: it counts neither for the best weights nor for the "
+            "learning rate and early stopping"
+        ),
+    )
 
 
 def micro_batch_reduced(device: str, size: int) -> Warned:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from core.config.load import with_values
 from core.config.phases import FULL
 from core.config.schema import Config
 from core.data.loading.dataset import ImageDataset
-from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
+from core.data.loading.loader import make_datasets, make_loaders, seconds_per_image
 from core.data.sources import source_of
 from core.data.split import DataPlan
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
@@ -45,14 +46,12 @@ class PreparedEngine:
         self,
         engine: Engine,
         probe: DeviceProbe,
-        loaders: tuple[Loader, Loader],
-        checkpoints: FileCheckpointWriter | NullCheckpointWriter,
+        resources: ExitStack,
         saved: Mapping[str, Any] | None,
     ) -> None:
         self.engine = engine
         self.probe = probe
-        self._loaders = loaders
-        self._checkpoints = checkpoints
+        self._resources = resources
         self._saved = saved
 
     @property
@@ -66,10 +65,7 @@ class PreparedEngine:
 
     def close(self) -> None:
         """Stop the data loader workers and write all queued checkpoints."""
-        for loader in self._loaders:
-            loader.close()
-        if isinstance(self._checkpoints, FileCheckpointWriter):
-            self._checkpoints.close()
+        self._resources.close()
 
 
 def prepare_engine(
@@ -106,39 +102,43 @@ def prepare_engine(
     datasets = make_datasets(config, plan, data_config)
     workers = _choose_workers(config, datasets[0], tuned, emit)
     group.set_paired_sharding(uses_mixup(config.phases.full))
-    loaders = make_loaders(datasets, tuned.batch_size, workers, device, group)
-    emit(Preparing(stage="starting the data loader workers"))
-    for loader in loaders:
-        loader.start()
-    history = History(folder.history if group.is_main else None, start.epochs)
-    checkpoints: FileCheckpointWriter | NullCheckpointWriter = NullCheckpointWriter()
-    disk: DiskHealth | NullDiskHealth = NullDiskHealth()
-    if group.is_main:
-        metadata = _checkpoint_metadata(config, plan, tuned, data_config)
-        keep_manual = config.checkpoint.keep_manual
-        checkpoints = FileCheckpointWriter(folder.checkpoints, metadata, emit, keep_manual)
-        disk = DiskHealth(emitter, history, checkpoints.thread)
-    with group.shared_errors():
-        phase_inputs = make_phase_inputs(config, net, loaders, tuned.computes, emit)
-    engine = Engine(
-        config=config,
-        model=model,
-        phase_inputs=phase_inputs,
-        checkpoints=checkpoints,
-        history=history,
-        emit=emit,
-        command_queue=command_queue,
-        disk=disk,
-        samples=SampleSheetWriter(folder.path if group.is_main else None, net, emit),
-        fingerprint=plan.fingerprint,
-        changes=start.changes,
-        group=group,
-    )
-    emit(_model_ready(config, model, tuned, weights))
-    _warn_of_unmatched_weights(weights, emit)
-    saved = start.content["train_state"] if start.content else None
-    probe = _device_probe(tuned.computes[FULL], group)
-    return PreparedEngine(engine, probe, loaders, checkpoints, saved)
+    with ExitStack() as opened:
+        loaders = make_loaders(datasets, tuned.batch_size, workers, device, group)
+        for loader in loaders:
+            opened.callback(loader.close)
+        emit(Preparing(stage="starting the data loader workers"))
+        for loader in loaders:
+            loader.start()
+        history = History(folder.history if group.is_main else None, start.epochs)
+        checkpoints: FileCheckpointWriter | NullCheckpointWriter = NullCheckpointWriter()
+        disk: DiskHealth | NullDiskHealth = NullDiskHealth()
+        if group.is_main:
+            metadata = _checkpoint_metadata(config, plan, tuned, data_config)
+            keep_manual = config.checkpoint.keep_manual
+            checkpoints = FileCheckpointWriter(folder.checkpoints, metadata, emit, keep_manual)
+            opened.callback(checkpoints.close)
+            disk = DiskHealth(folder.path, emitter, history, checkpoints.thread)
+        with group.shared_errors():
+            phase_inputs = make_phase_inputs(config, net, loaders, tuned.computes, emit)
+        engine = Engine(
+            config=config,
+            model=model,
+            phase_inputs=phase_inputs,
+            checkpoints=checkpoints,
+            history=history,
+            emit=emit,
+            command_queue=command_queue,
+            disk=disk,
+            samples=SampleSheetWriter(folder.path if group.is_main else None, net, emit),
+            fingerprint=plan.fingerprint,
+            changes=start.changes,
+            group=group,
+        )
+        emit(_model_ready(config, model, tuned, weights))
+        _warn_of_unmatched_weights(weights, emit)
+        saved = start.content["train_state"] if start.content else None
+        probe = _device_probe(tuned.computes[FULL], group)
+        return PreparedEngine(engine, probe, opened.pop_all(), saved)
 
 
 def require_images(plan: DataPlan) -> None:

@@ -1,5 +1,6 @@
 """Train state: all that determines the rest of a run. Nothing else may influence training."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -36,9 +37,9 @@ class Best:
     val_loss: float
 
     def beats(self, other: "Best | None") -> bool:
-        """Return whether this epoch is better: higher val_top1, then lower val_loss; NaN is never
-        better."""
-        if self.val_top1 != self.val_top1:
+        """Return whether this epoch is better: higher val_top1, then lower val_loss; an epoch whose
+        loss or accuracy is not finite never is."""
+        if not (math.isfinite(self.val_top1) and math.isfinite(self.val_loss)):
             return False
         if other is None or self.val_top1 > other.val_top1:
             return True

@@ -92,7 +92,7 @@ def _ways(work: Path) -> dict[str, Callable[[], Seconds]]:
     return {
         SMALLEST: lambda: _frames([python, "-c", _SMALLEST_APP], work, "the smallest app"),
         LIST: lambda: _frames(command(*there), work, "convnext-tui", "finished"),
-        TRAINING: lambda: _frames(command(*new), work, "preparing", "early stopping"),
+        TRAINING: lambda: _frames(command(*new), work, "preparing", "Early stopping"),
         IMPORT: lambda: _to_the_end([python, "-c", "import textual"], work),
         HELP: lambda: _to_the_end(command("--help"), work),
         RUNS: lambda: _to_the_end(command("runs", *there), work),

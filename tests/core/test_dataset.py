@@ -15,10 +15,11 @@ from torchvision.transforms.functional import to_tensor
 from core.common.cpu import uses_workers, workers_needed
 from core.config.load import load_config
 from core.config.schema import Config
+from core.data.decode import upright_rgb
 from core.data.loading.dataset import Batch, ImageDataset, SampleKey, collate
 from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
 from core.data.loading.order import epoch_order
-from core.data.loading.transforms import make_transforms
+from core.data.loading.transforms import automatic_operations, make_transforms, posterize
 from core.data.split import DataPlan, SplitOptions, plan_data
 from core.model.normalize import NormalizedModel
 from tests.make_images import make_images
@@ -176,7 +177,7 @@ def test_augmentation_can_be_disabled(plan: DataPlan, data_config: dict[str, obj
 def test_unreadable_file_is_reported_and_not_replaced(
     train_set: ImageDataset,
 ) -> None:
-    Path(train_set.root, train_set.paths[1]).unlink()
+    Path(train_set.root, train_set.paths[1]).write_bytes(b"damaged")
     Path(train_set.root, train_set.paths[3]).write_bytes(b"\x89PNG\r\n\x1a\n")
     batch = collate([train_set[SampleKey("head", 1, index)] for index in (4, 3, 2, 1)])
     assert batch.indices.tolist() == [4, 2]
@@ -187,7 +188,7 @@ def test_unreadable_file_is_reported_and_not_replaced(
 
 
 def test_batch_of_unreadable_files_is_empty(train_set: ImageDataset) -> None:
-    Path(train_set.root, train_set.paths[0]).unlink()
+    Path(train_set.root, train_set.paths[0]).write_bytes(b"damaged")
     batch = collate([train_set[SampleKey("head", 1, 0)]])
     assert (len(batch.images), len(batch.labels), len(batch.failed)) == (0, 0, 1)
     assert batch.labels.dtype == batch.indices.dtype == torch.int64
@@ -269,7 +270,7 @@ def test_pass_yields_every_image_once_in_order(
 def test_batches_do_not_depend_on_workers_or_abandoned_passes(
     train_set: ImageDataset,
 ) -> None:
-    Path(train_set.root, train_set.paths[2]).unlink()
+    Path(train_set.root, train_set.paths[2]).write_bytes(b"damaged")
     expected = [
         list(
             Loader(train_set, 4, workers=0, device=CPU).epoch(
@@ -296,3 +297,39 @@ def test_loaders_use_batch_size_and_seed_of_the_run(
     transform, _ = make_transforms(config, data_config)
     equal = ImageDataset(plan, "train", transform, config.seed)
     assert torch.equal(batch.images[0], image(equal, 0))
+
+
+MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "LA", "La", "PA", "RGBa", "RGBX", "LAB", "HSV")
+
+
+@pytest.mark.parametrize("increasing", [0, 1])
+@pytest.mark.parametrize(
+    "policy", ["rand-m{}-mstd0.5", "rand-m{}-p1", "augmix-m{}", "original", "v0"]
+)
+def test_each_automatic_augmentation_accepts_each_image_at_each_level(
+    policy: str, increasing: int, data_config: dict[str, object]
+) -> None:
+    images = [upright_rgb(Image.new(mode, (SIDE, SIDE + 3))) for mode in DEEP_MODES]
+    noise = Image.effect_noise((SIDE, SIDE), 90).convert("RGB")
+    images += [upright_rgb(noise.convert(mode)) for mode in MODES]
+    for level in range(11) if "{}" in policy else (0,):
+        name = policy.format(level) + (f"-inc{increasing}" if policy.startswith("rand") else "")
+        options = [f"data.augment.auto_augment={name}", f"data.image_size={SIDE}"]
+        train, _ = make_transforms(load_config(overrides=options), data_config)
+        operations = list(automatic_operations(train))
+        assert operations
+        for operation in operations:
+            operation.prob = 1.0
+            random.seed(level)
+            for image in images:
+                assert operation(image).size == image.size
+
+
+@pytest.mark.parametrize(
+    ("bits", "kept"), [(-1, 1), (0, 1), (1, 1), (4, 4), (7, 7), (8, 8), (9, 8)]
+)
+def test_posterize_keeps_at_least_one_bit(bits: int, kept: int) -> None:
+    image = Image.linear_gradient("L").convert("RGB")
+    found = np.asarray(posterize(image, bits))
+    assert np.array_equal(found, np.asarray(image) & (0xFF00 >> kept & 0xFF))

@@ -76,14 +76,27 @@ def test_a_run_fails_after_too_many_nan_steps_in_a_row(photos: Path, tmp_path: P
     assert all(torch.isfinite(v).all() for v in run.weights("last.pt").values())
 
 
-def test_an_image_that_disappears_is_left_out_and_reported_once(tmp_path: Path) -> None:
+def test_an_image_that_disappears_ends_the_run_with_a_checkpoint(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
     def remove(event: ev.Event, engine: object, send: object) -> None:
-        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+        if isinstance(event, ev.PhaseStarted) and event.phase == "full":
             (root / images_of(engine)[0]).unlink()
 
-    run = train(small_config(root), tmp_path / "runs", remove)
+    run = train(small_config(root, "data.decode_once=false"), tmp_path / "runs", remove)
+    assert run.ended.outcome == "failed"
+    assert f"{images_of(run.engine)[0]} can't be read: No such file" in run.ended.reason
+    assert load(run.folder.checkpoints / "last.pt")["train_state"]["phase"] == "full"
+
+
+def test_an_image_that_is_damaged_is_left_out_and_reported_once(tmp_path: Path) -> None:
+    root = make_images(tmp_path / "photos", classes=2, per_class=6)
+
+    def damage(event: ev.Event, engine: object, send: object) -> None:
+        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+            (root / images_of(engine)[0]).write_bytes(b"damaged")
+
+    run = train(small_config(root), tmp_path / "runs", damage)
     warned = [w for w in run.of(ev.Warned) if w.code == "unreadable-file"]
     assert [w.files for w in warned] == [[images_of(run.engine)[0]]]
     assert run.ended.outcome == "finished"

@@ -198,14 +198,14 @@ def test_a_run_resumed_after_a_crash_in_phase_head_equals_an_uninterrupted_one(
     assert_same_end(folder, uninterrupted)
 
 
-def test_an_image_that_disappears_is_left_out_of_the_features(tmp_path: Path) -> None:
+def test_a_damaged_image_is_left_out_of_the_features(tmp_path: Path) -> None:
     root = make_images(tmp_path / "photos", classes=2, per_class=6)
 
-    def remove(event: ev.Event, engine: object, send: object) -> None:
+    def damage(event: ev.Event, engine: object, send: object) -> None:
         if isinstance(event, ev.PhaseStarted) and event.phase == "head":
-            (root / images_of(engine)[0]).unlink()
+            (root / images_of(engine)[0]).write_bytes(b"damaged")
 
-    trained = train(config(root, 1), tmp_path / "runs", remove)
+    trained = train(config(root, 1), tmp_path / "runs", damage)
     warned = [w for w in trained.of(ev.Warned) if w.code == "unreadable-file"]
     assert [w.files for w in warned] == [[images_of(trained.engine)[0]]]
     assert trained.ended.outcome == "finished"

@@ -1,6 +1,8 @@
 """Evaluation metrics agree with scikit-learn and torchmetrics."""
 
+import csv
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from core.inference.bootstrap import (
     point_estimates,
 )
 from core.inference.evaluate import PerImageMetrics, evaluate
+from core.inference.export.export import export
+from core.inference.export.target import ExportTarget
 from core.inference.html_report import html_report
 from core.inference.labeled_images import list_labeled_images
 from core.training.evaluation_metrics import BINS
@@ -167,6 +171,50 @@ def test_unreadable_images_are_reported_and_left_out(
         file.write_bytes(b"")
     with pytest.raises(SetupError, match="no image in it can be read"):
         evaluate(predictor, list_labeled_images(tmp_path, predictor.classes))
+
+
+def test_images_that_the_run_was_trained_on_are_counted_and_left_out_beside(
+    trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    predictor = Predictor(load_run(trained), device="cpu")
+    with (trained / "split.csv").open(newline="") as file:
+        train = [row["path"] for row in csv.DictReader(file) if row["split"] == "train"]
+    others = sorted({str(p.relative_to(photos)) for p in photos.rglob("*.png")} - set(train))
+    for number, path in enumerate([*train[:3], *others]):
+        copy = tmp_path / "mixed" / Path(path).parent / f"copy {number}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / path, copy)
+        if number >= 3:
+            copy = tmp_path / "unseen" / Path(path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photos / path, copy)
+    mixed, unseen = (
+        evaluate(predictor, list_labeled_images(tmp_path / name, predictor.classes))
+        for name in ("mixed", "unseen")
+    )
+    assert (unseen.training_images, unseen.training_note) == (0, "")
+    assert mixed.training_images == 3
+    assert mixed.metrics_of_others == pytest.approx(unseen.metrics)
+    assert mixed.training_note.startswith("the run was trained on 3 of these images; on the other ")
+    assert mixed.training_note in html_report(mixed)
+    all_of_them = evaluate(predictor, list_labeled_images(photos, predictor.classes))
+    assert all_of_them.training_images == len(train)
+
+
+def test_a_network_of_nan_predicts_nothing(trained: Path, photos: Path, tmp_path: Path) -> None:
+    run = load_run(trained)
+    with torch.no_grad():
+        next(iter(run.model.parameters())).fill_(math.nan)
+    predictor = Predictor(run, device="cpu")
+    image = str(next(photos.rglob("*.png")))
+    for use in (
+        lambda: predictor.predict([image]),
+        lambda: evaluate(predictor, list_labeled_images(photos, predictor.classes)),
+        lambda: export(run, ExportTarget("safetensors", tmp_path / "m.safetensors"), [image]),
+    ):
+        with pytest.raises(SetupError, match=r"best.pt.*: the output of the network is not finite"):
+            use()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_split_folders_are_found_by_name(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from core.run.actions import delete
-from core.run.folder import RunFolder
+from core.run.folder import RunFolder, run_folders
 from core.run.notes import update_notes
 from tests.tui.command import run
 from tests.tui.disk import some_runs
+from tui.text.own_command import own_command
 
 DONE = "20261124-120000-done"
 
@@ -60,6 +61,41 @@ def test_the_trash_is_listed_and_restored(tmp_path: Path) -> None:
     delete(RunFolder(tmp_path / "runs" / DONE))
     assert "freed" in run("trash", "--empty", cwd=tmp_path).stdout
     assert "0 trashed runs" in run("trash", cwd=tmp_path).stdout
+
+
+def test_a_beginning_of_several_trashed_runs_restores_none(tmp_path: Path) -> None:
+    some_runs(tmp_path / "runs")
+    for folder in list(run_folders(tmp_path / "runs"))[:2]:
+        delete(folder)
+    before = run("trash", cwd=tmp_path).stdout
+    done = run("trash", "2026", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: '2026' matches 2 runs")
+    assert run("trash", cwd=tmp_path).stdout == before
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 3000, "b\x1b[2J"])
+def test_an_impossible_run_is_an_error_of_one_short_line(name: str, folder: Path) -> None:
+    for arguments in (("show", name), ("--resume", name), ("trash", name), ("ctl", name, "pause")):
+        done = run(*arguments, cwd=folder)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert done.stderr.startswith("error: no run ") and len(done.stderr) < 200
+        assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("runs_dir", "command"),
+    [
+        ("runs", "convnext-tui attach 20261124-id"),
+        ("my runs", "convnext-tui attach 20261124-id --runs-dir '{here}/my runs'"),
+    ],
+)
+def test_a_command_to_paste_finds_the_run(
+    runs_dir: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = own_command("attach", RunFolder(Path(runs_dir) / "20261124-id"))
+    assert shown == command.format(here=tmp_path)
 
 
 def test_runs_are_compared_in_a_table(folder: Path) -> None:

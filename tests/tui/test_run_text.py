@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.config.limits import MAX_LR, MAX_PATIENCE, lr_problem, patience_problem
 from core.events import types as ev
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
@@ -72,7 +73,22 @@ def test_a_patience_is_previewed(typed: str, first: str) -> None:
 def test_an_invalid_patience_is_an_error(typed: str) -> None:
     preview = previews.preview_patience(current(fold(scripted.running().records)), typed)
     assert preview.value is None
-    assert preview.error == "expected a whole number of epochs, 1 or more"
+    assert preview.error in (
+        "expected a whole number of epochs, 1 or more",
+        f"patience must be 1 to 100,000, not {typed}",
+    )
+
+
+@given(st.integers(-3, 10**7) | st.sampled_from([0, 1, MAX_PATIENCE, MAX_PATIENCE + 1]))
+def test_the_dialog_accepts_the_patience_that_the_engine_accepts(patience: int) -> None:
+    preview = previews.preview_patience(current(fold(scripted.running().records)), str(patience))
+    assert (preview.value is not None) is (patience_problem(patience) == "")
+
+
+@given(st.floats() | st.sampled_from([0.0, MAX_LR, math.nextafter(MAX_LR, 99)]))
+def test_the_dialog_accepts_the_learning_rate_that_the_engine_accepts(lr: float) -> None:
+    preview = previews.preview_rate(current(fold(scripted.running().records)), repr(lr))
+    assert (preview.value is not None) is (lr_problem(lr) == "")
 
 
 @given(st.text())
@@ -96,7 +112,7 @@ def test_a_learning_rate_is_previewed() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "ratio"),
-    [("9.9", "99,000x"), ("0.12345", "1,230x"), ("1e-5", "0.1x"), ("1e20", "1e+24x")],
+    [("9.9", "99,000x"), ("0.12345", "1,230x"), ("1e-5", "0.1x"), ("10", "100,000x")],
 )
 def test_a_large_ratio_of_learning_rates_is_readable(typed: str, ratio: str) -> None:
     phase = current(fold(scripted.running().records))

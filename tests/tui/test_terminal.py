@@ -33,6 +33,8 @@ run.RunScreen.tick = breaking
 """
 ENDLESS_SAVING = """
 import threading
+import tui.runtime.signal_handlers
+tui.runtime.signal_handlers._REPEAT_SECONDS = 0
 import core.training.checkpoints.writer
 write = core.training.checkpoints.writer.write_checkpoint
 def slow(path, content, keep=None):

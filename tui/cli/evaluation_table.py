@@ -28,6 +28,8 @@ def print_evaluation(result: "EvaluationResult") -> None:
             f"{fmt.counted(len(result.labels), 'image')}{unreadable if result.unreadable else ''}",
         )
     )
+    if result.training_note:
+        console.print(Text(f"warning: {result.training_note}", style="yellow"))
     tables = [_metrics(result), _classes(result)]
     if result.evaluation.pairs:
         tables.append(_pairs(result))

@@ -10,13 +10,21 @@ from typing import Any
 
 import click
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
+from core.common.text import printable
 from core.common.version import __version__
 from core.config.devices import DEVICES
 from tui.cli.commands import LazyGroup
 from tui.cli.options import DEFAULT_RUNS_DIR
+from tui.runtime.process_end import MAX_SECONDS, end_within
+from tui.runtime.standard_streams import (
+    EXIT_BROKEN_PIPE,
+    discard_output,
+    flush_output,
+    open_missing_streams,
+)
 
-_EXIT_USAGE = 2
+_EXIT_FAILED, _EXIT_USAGE = 1, 2
 _READ_ONLY_COMMANDS = (None, "attach", "serve")
 
 
@@ -105,8 +113,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; always raises SystemExit with one of the documented exit codes."""
     # Runs, checkpoints and caches follow the user's umask, but are never writable by others.
     os.umask(os.umask(0o077) | 0o002)
+    open_missing_streams()
+    code = 1
+    try:
+        code = _run(arguments)
+    finally:
+        end_within(MAX_SECONDS, code)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        code = _invoke(arguments)
+        flush_output()
+    except BrokenPipeError:
+        discard_output()
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        discard_output()
+        place = f"{printable(str(error.filename))}: " if error.filename else "output: "
+        click.echo(f"error: {place}{os_error_text(error)}", err=True)
+        return _EXIT_FAILED
+    return code
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
     try:
         cli.main(args=arguments, prog_name="convnext-tui")
     except SetupError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(_EXIT_USAGE)
+        return _EXIT_USAGE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)

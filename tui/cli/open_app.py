@@ -1,5 +1,6 @@
 """Open the app on this terminal, and wait for its run after it was closed."""
 
+import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from tui.app import ConvNextApp, Exit
     from tui.widgets.host import Plan
 
+_TERMINALS_WITHOUT_CURSOR = ("", "dumb", "unknown")
+"""Values of TERM with which text can only be appended. Rich takes a size of its own for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
@@ -30,15 +34,23 @@ class AppOptions:
 
 def has_terminal() -> bool:
     """Return whether the app can be opened."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return not _terminal_problem()
+
+
+def _terminal_problem() -> str:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return "no terminal for the app"
+    kind = os.environ.get("TERM", "")
+    if kind in _TERMINALS_WITHOUT_CURSOR:
+        return f"TERM={kind}: this terminal can't show the app"
+    return ""
 
 
 def require_terminal() -> None:
     """Raise SetupError where the app can't be opened."""
-    if not has_terminal():
+    if problem := _terminal_problem():
         raise SetupError(
-            "no terminal for the app: list runs with `convnext-tui runs`, "
-            "or train with --no-ui and --data DIR"
+            f"{problem}: list runs with `convnext-tui runs`, or train with --no-ui and --data DIR"
         )
 
 
@@ -52,7 +64,7 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
     from tui.preferences.refresh_rates import refresh_rates_for
     from tui.runtime import read_only
     from tui.runtime.session import Session
-    from tui.runtime.signal_handlers import StopSignals
+    from tui.runtime.signal_handlers import STOPPING, StopSignals
     from tui.terminal.terminal import exclusive_terminal, show_cursor
 
     session = Session(options.runs_dir)
@@ -74,7 +86,11 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
         if options.read_only:
             read_only.forbid_writing(allowed=terminal.stray)
         preferences = load_preferences(options.theme, options.read_only)
-        signals = StopSignals(stop, restore_terminal)
+        signals = StopSignals(
+            stop,
+            restore_terminal,
+            announcement=lambda reason: "" if session.has_screen else STOPPING.format(reason),
+        )
         app = ui.ConvNextApp(
             options.runs_dir,
             read_only.refuse_to_start if options.read_only else session.start_run,

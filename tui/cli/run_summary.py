@@ -17,6 +17,7 @@ from tui.charts.plot import draw, drawn_log
 from tui.charts.view import ChartView
 from tui.cli.console import open_console
 from tui.text import run_status
+from tui.text.own_command import own_command
 from tui.text.progress import progress_lines
 from tui.text.run_list import problem
 from tui.text.symbols import SYMBOLS
@@ -80,7 +81,7 @@ def _details(report: RunReport, now: float, width: int) -> Iterator[Detail]:
     yield "best", _best(state)
     yield "weights", _weights(report)
     if status in RESUMABLE:
-        yield "resume with", f"convnext-tui --resume {printable(report.folder.id)}"
+        yield "resume with", own_command("--resume", report.folder)
     yield "warnings", f"{fmt.count(state.warnings)}, see log.txt" if state.warnings else ""
 
 

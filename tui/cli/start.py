@@ -72,7 +72,7 @@ def start(options: StartOptions) -> int:
         require_terminal()
         return open_app(options.app)
     if options.detach:
-        return _detach(plan)
+        return _detach(plan, options)
     without_app = options.no_ui or not has_terminal()
     if ranks > 1:
         return _start_ranks(ranks, plan, options, without_app)
@@ -144,8 +144,8 @@ def _require_no_run(options: StartOptions, ranks: int) -> None:
             raise SetupError(f"{option} needs a run: give --data DIR, --demo or --resume RUN")
 
 
-def _detach(plan: "Plan") -> int:
-    code, message, _ = _start_detached(plan)
+def _detach(plan: "Plan", options: StartOptions) -> int:
+    code, message, _ = _start_detached(plan, Path(options.runs_dir))
     click.echo(message, err=code != 0)
     return code
 
@@ -155,7 +155,7 @@ def _start_ranks(ranks: int, plan: "Plan", options: StartOptions, without_app: b
         plan()  # reports an invalid configuration once, not once per rank
         return run_ranks(ranks, sys.argv[1:])
     click.echo(f"starting {ranks} processes", err=True)
-    code, message, run = _start_detached(plan)
+    code, message, run = _start_detached(plan, Path(options.runs_dir))
     if not run:
         click.echo(message, err=True)
         return code
@@ -164,8 +164,9 @@ def _start_ranks(ranks: int, plan: "Plan", options: StartOptions, without_app: b
     return code
 
 
-def _start_detached(plan: "Plan") -> tuple[int, str, str]:
+def _start_detached(plan: "Plan", runs_dir: Path) -> tuple[int, str, str]:
     from tui.runtime.remote_control import start_detached
 
     plan()  # reports an invalid configuration here, not in the background process
-    return start_detached([argument for argument in sys.argv[1:] if argument != "--detach"])
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    return start_detached(arguments, runs_dir)

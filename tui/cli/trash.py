@@ -9,6 +9,7 @@ from core.common.errors import SetupError
 from core.common.format import counted, size
 from core.common.text import printable
 from core.run.actions import ActionError, empty_trash, restore, size_of, trashed_runs
+from core.run.find import find_by_id, short
 from tui.cli.options import runs_dir_option
 
 
@@ -33,10 +34,10 @@ def trash(run: str | None, empty: bool, runs_dir: Path) -> None:
 
 
 def _restore(runs_dir: Path, run: str) -> None:
-    matching = [trashed for trashed in trashed_runs(runs_dir) if trashed.id.startswith(run)]
-    if not matching:
-        raise SetupError(f"no run {printable(run)!r} in the trash; `convnext-tui trash` lists it")
-    click.echo(f"{printable(restore(matching[0]).id)} restored")
+    trashed = find_by_id(trashed_runs(runs_dir), run)
+    if trashed is None:
+        raise SetupError(f"no run {short(run)} in the trash; `convnext-tui trash` lists it")
+    click.echo(f"{printable(restore(trashed).id)} restored")
 
 
 def _list(runs_dir: Path) -> None:

@@ -11,7 +11,7 @@ from core.run.state import RunState
 from core.session.engine_thread import EXIT_FINISHED, EXIT_RESTART, EngineThread
 from core.session.resume import Resumption
 from tui.runtime.reporters import follow, make_reporter, run_folder_line
-from tui.runtime.signal_handlers import StopSignals
+from tui.runtime.signal_handlers import STOPPING, StopSignals
 from tui.terminal.terminal import redirect_output, show_cursor
 
 
@@ -21,7 +21,12 @@ def run_headless(
     """Train without the app; returns the exit code."""
     engine = EngineThread(config, runs_dir, resumption=resumption)
     is_rank = bool(find_job().id)
-    signals = StopSignals(lambda reason: engine.send(Stop(reason=reason)), show_cursor, is_rank)
+    signals = StopSignals(
+        lambda reason: engine.send(Stop(reason=reason)),
+        show_cursor,
+        ignore_second=is_rank,
+        announcement=STOPPING.format if not is_rank else lambda reason: "",
+    )
     queue = engine.subscribe()
     reporter = make_reporter(log_format, sys.stdout)
     engine.start()

@@ -16,6 +16,7 @@ from core.events.journal import JournalOffset, JournalReader
 from core.events.types import CommandApplied, CommandRefused
 from core.run.folder import RunFolder, run_folders
 from core.run.lock import is_locked
+from tui.text.own_command import own_command
 
 APPLIED, REFUSED, NO_REPLY = 0, 1, 3
 """Exit codes of `ctl`."""
@@ -85,7 +86,7 @@ def newest_active_run(runs_dir: Path) -> RunFolder:
     )
 
 
-def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
+def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, str]:
     """Start a headless run in a separate session, without a terminal.
 
     Waits until training starts or fails, so that an error is reported here. Returns the exit code,
@@ -110,10 +111,8 @@ def start_detached(arguments: Sequence[str]) -> tuple[int, str, str]:
         if event["type"] in ("RunStarted", "RunResumed"):
             run_id = event["run_id"]
         if event["type"] == "ModelReady":
-            message = (
-                f"run {run_id} trains in the background; open it: convnext-tui attach {run_id}"
-            )
-            return 0, message, run_id
+            attach = own_command("attach", RunFolder(runs_dir / run_id))
+            return 0, f"run {run_id} trains in the background; open it: {attach}", run_id
         if event["type"] == "RunEnded":
             return process.wait(), f"error: {event['reason']}", ""
     return process.wait() or 1, "error: the run's process ended before training started", ""

@@ -156,10 +156,12 @@ def follow(
     state = state or RunState()
     reporting, received = True, 0
     while True:
+        # Before the queue is read: an engine that ends in between leaves its last records in it.
+        alive = engine.alive
         try:
-            record = queue.get(timeout=_POLL_SECONDS)
+            record = queue.get(timeout=_POLL_SECONDS if alive else 0)
         except Empty:
-            if engine.alive:
+            if alive:
                 continue
             break
         if record.seq <= state.seq:

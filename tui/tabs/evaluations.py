@@ -18,6 +18,7 @@ from core.run.folder import RunFolder
 from core.run.saved_evaluations import SavedEvaluation, list_evaluations
 from core.run.state import RunState
 from tui.tabs.base import RunTab
+from tui.text.own_command import own_command
 from tui.text.saved_evaluation import saved_evaluation_text
 from tui.widgets.host import host
 from tui.widgets.scroll_bindings import SCROLL_BINDINGS
@@ -28,7 +29,7 @@ No evaluation yet.
 E   evaluate the best weights on the run's test or validation images,
     or on another folder
 
-From the shell:  convnext-tui evaluate {run} [DIR]"""
+From the shell:  {command} [DIR]"""
 _HINT = "A folder with one subfolder per class. Empty = the run's test or validation images."
 _KEYS = "E evaluate  ← newer  → older"
 
@@ -86,7 +87,7 @@ class EvaluationsTab(RunTab):
             now = host(self).clock()
             text = saved_evaluation_text(saved[self._index], self._index + 1, len(saved), now)
         else:
-            text = Content(_EMPTY.format(run=printable(self._run.id)))
+            text = Content(_EMPTY.format(command=own_command("evaluate", self._run)))
         self._text.update(text)
 
     def action_select(self, by: int) -> None:

@@ -18,6 +18,7 @@ from tui.terminal.sgr_optimizer import optimize_sgr
 
 _OUTPUTS = (1, 2)
 _WRITE_TIMEOUT = 0.5
+_DEFAULT_SIZE = (80, 24)
 
 
 # Leave every mode that Textual enters: alternate screen, hidden cursor, mouse, focus, paste, kitty
@@ -63,6 +64,7 @@ def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
     Textual draws on `sys.__stderr__` and reads the size from `sys.__stdout__`; C libraries, loader
     workers and the CUDA runtime write to the descriptors.
     """
+    _agree_on_size()
     sys.stdout.flush()
     sys.stderr.flush()
     terminals = [os.dup(number) for number in _OUTPUTS]
@@ -86,6 +88,23 @@ def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
             _close(stream.fileno())
         if stray.stat().st_size == 0:
             stray.unlink()
+
+
+def _agree_on_size() -> None:
+    """Let Rich and Textual find the same size.
+
+    Both prefer COLUMNS and LINES to the size of the terminal, so that it would never change. Where
+    a terminal has no size, as a serial line, each has another default: Textual would lay out the
+    app for one and then the other, without an end.
+    """
+    size = os.terminal_size((0, 0))
+    with suppress(OSError):
+        size = os.get_terminal_size(0)
+    for name, cells, default in zip(("COLUMNS", "LINES"), size, _DEFAULT_SIZE, strict=True):
+        if cells:
+            os.environ.pop(name, None)
+        elif not os.environ.get(name, "").isdecimal() or not int(os.environ[name]):
+            os.environ[name] = str(default)
 
 
 def _attributes() -> list[Any] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.common import format as fmt
 from core.common.text import printable
+from core.config.limits import lr_problem, patience_problem
 from core.run.state import RunState
 from core.run.state_parts import PhaseState
 
@@ -32,8 +33,8 @@ def preview_patience(phase: PhaseState, typed: str) -> Preview:
         value = int(typed.strip())
     except ValueError:
         return Preview(None, error="expected a whole number of epochs, 1 or more")
-    if not 1 <= value <= 1_000_000:
-        return Preview(None, error="expected a whole number of epochs, 1 or more")
+    if problem := patience_problem(value):
+        return Preview(None, error=problem)
     if phase.status != "running" or phase.stopping is None:
         return Preview(None, error=f"phase {printable(phase.name)} has ended")
     done, limit = len(phase.epochs), phase.max_epochs
@@ -68,8 +69,8 @@ def preview_rate(phase: PhaseState, typed: str) -> Preview:
         value = float(typed.strip())
     except ValueError:
         return Preview(None, error="expected a number such as 0.0005 or 5e-4")
-    if not math.isfinite(value) or value <= 0:
-        return Preview(None, error="expected a number above 0")
+    if problem := lr_problem(value):
+        return Preview(None, error=problem)
     if phase.status != "running":
         return Preview(None, error=f"phase {printable(phase.name)} has ended")
     lines = [f"{_relative(value, phase.lr)}, from the next step on"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from textual.content import Content
 
-from core.analysis.evaluation_metrics import METRIC_NAMES
+from core.analysis.evaluation_metrics import METRIC_NAMES, training_images_note
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.saved_evaluations import SavedEvaluation
@@ -42,6 +42,15 @@ def _head(saved: SavedEvaluation, number: int, total: int, now: float) -> Iterat
     unreadable = len(_sequence(data.get("unreadable")))
     left_out = f" · {fmt.count(unreadable)} unreadable left out" if unreadable else ""
     yield Content.styled(f"{checkpoint} · {fmt.when(saved.time, now)}{left_out}{others}", _DIM)
+    if note := _training_note(saved.content, int(images)):
+        yield Content.styled(note, "$text-warning")
+
+
+def _training_note(content: Mapping[str, Any], images: int) -> str:
+    known = _mapping(content.get("training_images"))
+    others = _mapping(known.get("others"))
+    metrics = {key: _number(others.get(key)) for key in METRIC_NAMES} if others else None
+    return training_images_note(int(_number(known.get("count", 0))), images, metrics)
 
 
 def _metrics(content: Mapping[str, Any]) -> Iterator[Content]:

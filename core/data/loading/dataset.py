@@ -1,7 +1,10 @@
 """Dataset of images as tensors, with augmentation seeded per sample."""
 
+import os
 import random
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +15,9 @@ from torch.utils.data import Dataset
 
 from core.common.errors import DataError
 from core.common.seeds import derive_seed
+from core.common.text import printable
 from core.data.decode import WHITE, UnreadableImage, read_rgb
+from core.data.filesystems import WAITS
 from core.data.image_cache import ImageCache
 from core.data.sources import source_of
 from core.data.split import DataPlan
@@ -61,7 +66,10 @@ class LoaderError(RuntimeError):
 
 
 class ImageUnavailable(LoaderError):
-    """A remote image can't be fetched. Skipping it would train on less data."""
+    """An image can't be read, though it may be intact: its storage or server doesn't deliver it.
+
+    Skipping it would train on less data, and validate on other images than before.
+    """
 
     def __init__(self, message: str) -> None:
         # From a worker process, the message arrives with a traceback in front.
@@ -85,8 +93,10 @@ class ImageDataset(Dataset[Sample]):
         plain: Transform | None = None,
         image_cache: ImageCache | None = None,
         background: str = WHITE,
+        waits: Sequence[float] = WAITS,
     ) -> None:
-        """`plain` replaces `transform` in UNAUGMENTED_EPOCH. Images are read through `image_cache`
+        """`waits` are the seconds between attempts to read a local image whose storage fails.
+        `plain` replaces `transform` in UNAUGMENTED_EPOCH. Images are read through `image_cache`
         if given; transparent ones are composited on `background`."""
         self.image_cache = image_cache
         self.background = background
@@ -100,6 +110,7 @@ class ImageDataset(Dataset[Sample]):
         self.transform = transform
         self.plain = plain or transform
         self._seed = seed
+        self._waits = waits
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -114,10 +125,26 @@ class ImageDataset(Dataset[Sample]):
         return [self._sample(key, image) for key, image in zip(keys, images, strict=True)]
 
     def _try_read(self, index: int) -> Image.Image | UnreadableImage:
-        try:
-            return self._read(index)
-        except UnreadableImage as error:
-            return error
+        for wait in (*self._waits, None):
+            try:
+                return self._read(index)
+            except UnreadableImage as error:
+                if not error.may_be_intact:
+                    return error
+                reason = str(error)
+            if wait is None or self._is_deleted(index):
+                break
+            time.sleep(wait)
+        shown = printable(f"{self.root / self.paths[index]}")
+        raise ImageUnavailable(
+            f"{shown} can't be read: {reason}; resume the run once it is readable again, or with "
+            "--accept-data-changes"
+        )
+
+    def _is_deleted(self, index: int) -> bool:
+        """Return whether the image alone is gone, and not the folder that it was in."""
+        file = Path(os.fspath(self.root / self.paths[index]))
+        return file.parent.is_dir() and not os.path.lexists(file)
 
     def _sample(self, key: SampleKey, image: Image.Image | UnreadableImage) -> Sample:
         label = self.labels[key.sample_index]

@@ -1,10 +1,14 @@
-"""Start of loader workers: a forkserver that imports torch early and forks them on request."""
+"""Start and end of loader workers: a forkserver imports torch early and forks them on request."""
 
+import atexit
 import contextlib
 import sys
+import time
+import weakref
 from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import BaseContext, ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -23,23 +27,63 @@ def _hidden_main_module() -> Iterator[None]:
         main.update(saved)
 
 
+_KILL_SECONDS = 2.0
+"""Time for a killed process to end; one that waits for a lost network share doesn't."""
+
+
 class _Worker(ForkServerProcess):
     def start(self) -> None:
         with _hidden_main_module():
             super().start()
 
 
-class _Context(ForkServerContext):
-    Process = _Worker
+class WorkerContext(ForkServerContext):
+    """Multiprocessing context of the workers of one loader, which it can end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workers: list[_Worker] = []
+        _contexts.add(self)
+
+    def Process(self, *arguments: Any, **options: Any) -> ForkServerProcess:  # type: ignore[override]
+        """Return a new worker, not yet started."""
+        worker = _Worker(*arguments, **options)
+        self._workers.append(worker)
+        return worker
+
+    def end_workers(self, seconds: float) -> None:
+        """Wait until all workers have ended; kill those that still run after `seconds`.
+
+        Workers ignore SIGTERM, with which multiprocessing ends processes when the interpreter
+        exits; it would then wait for them forever.
+        """
+        deadline = time.monotonic() + seconds
+        started = [worker for worker in self._workers if worker.pid is not None]
+        self._workers.clear()
+        for worker in started:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        for worker in started:
+            worker.kill()
+        for worker in started:
+            worker.join(_KILL_SECONDS)
 
 
-def start_forkserver() -> BaseContext:
+_contexts: "weakref.WeakSet[WorkerContext]" = weakref.WeakSet()
+
+
+@atexit.register  # before multiprocessing's own exit function, which was registered earlier
+def _end_all_workers() -> None:
+    for context in list(_contexts):
+        context.end_workers(0.0)
+
+
+def start_forkserver() -> WorkerContext:
     """Return the multiprocessing context of the workers and start its server in the background.
 
     Plain fork can deadlock, as this process runs threads; the server forks from a process without
     any. Its imports, mostly torch, take seconds: started early, they run while the data is read.
     """
-    context = _Context()
+    context = WorkerContext()
     context.set_forkserver_preload(["core.data.loading.forkserver_preload"])
     # Both helper processes inherit the file of sys.stderr; an app that captures prints replaces it
     # with an object without a file ("bad value(s) in fds_to_keep").

@@ -1,5 +1,6 @@
 """Data loaders: batches in seeded order, from worker processes or the engine's own thread."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,10 @@ are by far the largest part of training memory, more images fit."""
 _PROBED_IMAGES = 16
 _PROBE_SECONDS = 0.3
 _LOAD_NOW_SECONDS = 0.5
+_CLOSE_SECONDS = 2.0
+"""Time for the workers to end by themselves."""
+MAX_WAIT_SECONDS = 600.0
+"""Maximum time to wait for a batch from worker processes."""
 
 
 def batched(indices: list[int], size: int) -> list[list[int]]:
@@ -83,13 +88,16 @@ class Loader:
         workers: int,
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
+        max_wait: float = MAX_WAIT_SECONDS,
     ) -> None:
+        """`max_wait` are the seconds after which workers that deliver no batch have failed."""
         self.group = group
         self.device = device
         self.dataset = dataset
         self.batch_size = batch_size
         self.steps = -(-len(dataset) // batch_size)
         self._sampler = EpochBatchSampler(group)
+        self._workers = start_forkserver() if workers else None
         self._loader: DataLoader[Batch] | None = DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=self._sampler,
@@ -98,7 +106,8 @@ class Loader:
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
             worker_init_fn=init_worker if workers else None,
-            multiprocessing_context=start_forkserver() if workers else None,
+            multiprocessing_context=self._workers,
+            timeout=max_wait if workers else 0,
         )
 
     def start(self) -> None:
@@ -111,7 +120,7 @@ class Loader:
     ) -> Iterator[Batch]:
         """Yield the batches of one pass except the first `done`.
 
-        `order` are dataset indices, by default all in order. Raises LoaderError if a worker died.
+        `order` are dataset indices, by default all in order. Raises LoaderError.
         """
         indices = order or list(range(len(self.dataset)))
         return self.batches(phase, epoch, batched(indices, self.batch_size), done)
@@ -121,11 +130,12 @@ class Loader:
     ) -> Iterator[Batch]:
         """Yield the given batches of dataset indices except the first `done`.
 
-        `epoch` seeds the augmentation. Raises LoaderError if a worker died.
+        `epoch` seeds the augmentation. Raises LoaderError if loading fails, a worker has died or
+        the workers deliver nothing.
         """
         assert self._loader is not None, "the loader was closed"
         self._sampler.begin_pass(phase, epoch, batches, done)
-        return to_device(_explain_worker_death(self._loader), self.device)
+        return to_device(_with_loader_errors(self._loader), self.device)
 
     def missing(self, phase: str, epoch: int) -> Iterator[Batch]:
         """Yield nothing: unlike features, images need no preparation before an epoch."""
@@ -146,8 +156,10 @@ class Loader:
         return collate(samples)
 
     def close(self) -> None:
-        """Stop the workers."""
+        """End the workers."""
         self._loader = None
+        if self._workers is not None:
+            self._workers.end_workers(_CLOSE_SECONDS)
 
 
 def to_device(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
@@ -226,18 +238,34 @@ def seconds_per_image(dataset: ImageDataset) -> float:
     return median(times[1:] or times)  # the first one includes imports of the decoder
 
 
-def _explain_worker_death(batches: Iterable[Batch]) -> Iterator[Batch]:
+def _with_loader_errors(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches; raise every error, of this process or a worker, as a LoaderError."""
     try:
         yield from batches
-    except (RuntimeError, OSError, EOFError) as error:
-        # A worker may also die while a tensor is being transferred, which breaks the pipe.
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
-            raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LoaderError(
-            f"a data loader worker died ({reason}), perhaps out of memory; resume the run, with "
-            "fewer data.workers if it happens again"
-        ) from error
+    except LoaderError:
+        raise
+    except Exception as error:  # transforms and worker processes raise almost anything
+        logging.getLogger(__name__).exception("loading images failed")
+        raise LoaderError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else ""
+    if "DataLoader timed out" in text:
+        return (
+            f"no images arrived for {MAX_WAIT_SECONDS:.0f} s: the storage of the images may be "
+            "stuck; resume the run once it responds"
+        )
+    is_raised_there = bool(lines) and "in DataLoader worker process" in lines[0]
+    # A worker may also die while a tensor is being transferred, which breaks the pipe.
+    is_dead = "DataLoader worker" in text or isinstance(error, OSError | EOFError)
+    if is_dead and not is_raised_there:
+        return (
+            f"a data loader worker died ({' '.join(str(error).split()) or type(error).__name__}), "
+            "perhaps out of memory; resume the run, with fewer data.workers if it happens again"
+        )
+    return text if is_raised_there else f"{type(error).__name__}: {text}"
 
 
 def _image_cache(config: Config, plan: DataPlan, data_config: dict[str, object]) -> ImageCache:

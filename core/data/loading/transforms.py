@@ -1,6 +1,10 @@
 """timm's transforms for training and validation."""
 
-from timm.data import create_transform
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image, ImageOps
+from timm.data import auto_augment, create_transform
 
 from core.config.schema import Config
 from core.data.loading.dataset import Transform
@@ -36,4 +40,23 @@ def make_transforms(config: Config, data_config: dict[str, object]) -> tuple[Tra
         crop_mode=data_config["crop_mode"],
         normalize=False,
     )
+    for operation in automatic_operations(train):
+        if operation.aug_fn is auto_augment.posterize:
+            operation.aug_fn = posterize
     return train, val
+
+
+def posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
+    """Reduce an image to `bits` bits per channel, but at least one.
+
+    timm's highest levels ask for 0 bits, a black image, which Pillow 13 refuses.
+    """
+    return image if bits >= 8 else ImageOps.posterize(image, max(1, bits))
+
+
+def automatic_operations(transform: Any) -> Iterator[auto_augment.AugmentOp]:
+    """Yield the operations of timm's automatic augmentation policies in a composed transform."""
+    for part in transform.transforms:
+        nested = [*getattr(part, "ops", ()), *getattr(part, "policy", ())]
+        for operation in nested:
+            yield from operation if isinstance(operation, list | tuple) else (operation,)

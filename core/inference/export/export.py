@@ -19,7 +19,7 @@ from core.inference.export.model_card import Verification, model_card
 from core.inference.export.target import ExportError, ExportTarget
 from core.inference.labeled_images import LabeledImagesError, list_split_images
 from core.inference.predict import run_metadata
-from core.inference.predictor import Predictor
+from core.inference.predictor import Predictor, require_finite
 from core.inference.trained_run import TrainedRun
 from core.model.normalize import NormalizedModel
 
@@ -68,7 +68,8 @@ def export(
             written = Path(temporary, out.name)
             module.write(run, model, inputs[:1], written, metadata)
             with torch.no_grad():
-                expected = torch.cat([model(batch) for batch in torch.split(inputs, 16)])
+                outputs = [model(batch) for batch in torch.split(inputs, 16)]
+            expected = require_finite(torch.cat(outputs), run)
             difference, same_top1 = _compare(module.load(run, written), inputs, expected, out)
             verification = Verification(len(pixels), are_real, difference)
             card = model_card(run, target, metadata["input"], verification)

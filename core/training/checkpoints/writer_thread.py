@@ -1,5 +1,6 @@
 """Background thread for checkpoint writes, so that a slow disk delays no training step."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,8 +11,8 @@ WriteTask = Callable[[], None]
 class WriterThread:
     """Runs write tasks one after the other in its own thread.
 
-    A task that raises OSError stays at the head of the queue and stops it; `error` holds the reason
-    until `retry` is called. Of several waiting tasks with the same name, only the newest one runs.
+    A task that fails stays at the head of the queue and stops it; `error` holds the reason until
+    `retry` is called. Of several waiting tasks with the same name, only the newest one runs.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,7 @@ class WriterThread:
         self._changed = threading.Condition()
         self._busy = False
         self._closing = False
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="checkpoint-writer", daemon=True)
         self._thread.start()
 
@@ -77,9 +78,11 @@ class WriterThread:
                 self._changed.notify_all()
 
 
-def _run(task: WriteTask) -> OSError | None:
+def _run(task: WriteTask) -> Exception | None:
     try:
         task()
-    except OSError as error:
+    except Exception as error:  # also MemoryError or a mistake: the engine waits for the result
+        if not isinstance(error, OSError):
+            logging.getLogger(__name__).exception("a checkpoint was not written")
         return error
     return None

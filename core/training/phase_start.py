@@ -1,0 +1,54 @@
+"""The state of training at the start of a phase."""
+
+from torch import nn
+
+from core.config.phases import HEAD
+from core.config.schema import Config
+from core.model.build import copy_frozen, copy_weights, freeze_backbone, unfreeze
+from core.model.ema import make_ema
+from core.run.early_stopping import EarlyStopping
+from core.training.lr_schedule import LrSchedule
+from core.training.metrics import RunningMetrics
+from core.training.optimizers import build_optimizer
+from core.training.phase_input import PhaseInput
+from core.training.train_state import Best, TrainState
+
+
+def state_at_start(
+    config: Config,
+    phase: str,
+    model: nn.Module,
+    phase_input: PhaseInput,
+    *,
+    best: Best | None,
+    global_step: int,
+    fingerprint: str,
+) -> TrainState:
+    """Freeze or unfreeze the backbone of `model`, and return the state before the first step.
+
+    `best` is that of earlier phases, `fingerprint` that of the data.
+    """
+    phase_config = config.phases.get(phase)
+    parameters = (freeze_backbone if phase == HEAD else unfreeze)(model)
+    optimizer = build_optimizer(phase_config, parameters, model)
+    phase_input.compute.place_model(model)
+    stopping = phase_config.early_stopping
+    return TrainState(
+        phase=phase,
+        epoch=1,
+        step=0,
+        global_step=global_step,
+        validation_pending=False,
+        model=model,
+        parameters=parameters,
+        optimizer=optimizer,
+        schedule=LrSchedule(phase_config, optimizer, phase_input.train.steps),
+        stopping=EarlyStopping(stopping.patience, stopping.min_delta),
+        metrics=RunningMetrics(),
+        micro_batch_size=config.data.micro_batch_size or config.data.step_images,
+        best=best,
+        fingerprint=fingerprint,
+        ema=make_ema(config, phase, phase_input.image_net),
+        frozen=copy_frozen(model) if phase == HEAD else {},
+        start_weights=copy_weights(model) if config.nonfinite == "rollback" else {},
+    )
