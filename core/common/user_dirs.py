@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ def config_dir() -> Path:
         return override
     from platformdirs import user_config_dir
 
-    return _with_home(user_config_dir("convnext-tui", appauthor=False), "config")
+    return _with_home(user_config_dir, "config")
 
 
 def cache_dir() -> Path:
@@ -33,7 +34,7 @@ def cache_dir() -> Path:
         return override
     from platformdirs import user_cache_dir
 
-    return _with_home(user_cache_dir("convnext-tui", appauthor=False), "cache")
+    return _with_home(user_cache_dir, "cache")
 
 
 def _override(variable: str) -> Path | None:
@@ -45,11 +46,13 @@ def _override(variable: str) -> Path | None:
     return Path(value).absolute()
 
 
-def _with_home(folder: str, kind: str) -> Path:
-    """Return the folder, or one for temporary files where the user has no home folder, as in a
-    container that runs under any user id."""
-    if not folder.startswith("~"):
-        return Path(folder)
+def _with_home(find: Callable[..., str], kind: str) -> Path:
+    """Return the folder that a function of platformdirs finds, or one for temporary files where the
+    user has no home folder, as in a container that runs under any user id."""
+    with suppress(RuntimeError):
+        folder = find("convnext-tui", appauthor=False)
+        if not folder.startswith("~"):  # of earlier versions, which don't raise
+            return Path(folder)
     return _own_temporary_folder() / kind
 
 

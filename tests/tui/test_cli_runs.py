@@ -1,6 +1,7 @@
 """Commands about past runs, each in a separate process."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,29 @@ def test_a_command_to_paste_finds_the_run(
     monkeypatch.chdir(tmp_path)
     shown = own_command("attach", RunFolder(Path(runs_dir) / "20261124-id"))
     assert shown == command.format(here=tmp_path)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_the_list_fits_and_its_columns_are_whole(width: int, folder: Path) -> None:
+    printed = run("runs", cwd=folder, COLUMNS=str(width), FORCE_COLOR="1").stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()
+    assert {"run", "status", "best", *(["name"] if width > 60 else [])} <= set(lines[0].split())
+    assert all(len(line.rstrip()) <= width and "…" not in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["runs", "trash"])
+def test_a_named_folder_of_runs_that_is_missing_is_an_error(command: str, tmp_path: Path) -> None:
+    done = run(command, "--runs-dir", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: --runs-dir nowhere: no such folder\n")
+    assert run(command, cwd=tmp_path).returncode == 0
+
+
+def test_a_command_of_other_programs_names_what_starts_a_run(tmp_path: Path) -> None:
+    done = run("train", "--data", "photos", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: there is no command train: `convnext-tui --data DIR` starts a run\n"
+    )
 
 
 def test_runs_are_compared_in_a_table(folder: Path) -> None:

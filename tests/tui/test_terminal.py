@@ -110,7 +110,7 @@ class OnTerminal(Terminal):
 
 
 def terminal_environment(**changes: str) -> dict[str, str]:
-    return environment(TERM="xterm-256color", COLUMNS="120", LINES="40", **changes)
+    return environment(**{"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **changes})
 
 
 @pytest.fixture

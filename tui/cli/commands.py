@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from core.common.errors import SetupError
+
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
@@ -72,6 +74,10 @@ class CommandTable(MutableMapping[str, click.Command]):
         return self[name].get_short_help_str(limit=80)
 
 
+_STARTING = ("train", "fit", "start", "run", "new")
+"""Commands of other programs that start a training."""
+
+
 class LazyGroup(click.Group):
     """A click group whose subcommands are imported when they are called, not for `--help`."""
 
@@ -79,6 +85,16 @@ class LazyGroup(click.Group):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.table = CommandTable(COMMANDS)
         self.commands = self.table
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; names what starts a run where a command of that name is sought."""
+        if args and args[0] in _STARTING and args[0] not in self.table:
+            raise SetupError(
+                f"there is no command {args[0]}: `convnext-tui --data DIR` starts a run"
+            )
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands."""

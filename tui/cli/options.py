@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from core.common.errors import SetupError
+from core.common.text import printable
 from core.config.devices import DEVICES
 
 DEFAULT_RUNS_DIR = "runs"
@@ -20,6 +22,13 @@ runs_dir_option = click.option(
     "--runs-dir", metavar="DIR", callback=_to_runs_dir, help="Directory of the runs."
 )
 """The runs directory of a subcommand; without it that of `convnext-tui --runs-dir`."""
+
+
+def require_runs_dir(runs_dir: Path) -> None:
+    """Raise SetupError if a runs directory that the user has named doesn't exist."""
+    if str(runs_dir) != DEFAULT_RUNS_DIR and not runs_dir.is_dir():
+        raise SetupError(f"--runs-dir {printable(str(runs_dir))}: no such folder")
+
 
 checkpoint_option = click.option(
     "--checkpoint",

@@ -1,8 +1,10 @@
 """Print the list of runs as a table."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -27,18 +29,19 @@ def print_runs(rows: list[RunSummary], runs_dir: Path, total: int) -> None:
     if not rows:
         console.print(Text(no_runs_text(runs_dir)))
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("run", "status", "model", "phase"):
-        table.add_column(title, overflow="fold" if title == "run" else "ellipsis", no_wrap=True)
-    for title in ("epochs", "best top-1", "time", "started"):
-        table.add_column(title, justify="right", no_wrap=True)
-    tagged = any(row.tags or row.starred for row in rows)
-    if tagged:
-        table.add_column("tags", no_wrap=True, overflow="ellipsis")
     now = time.time()
-    for row in rows:
-        cells = _cells(row, now) + ([_tags(row)] if tagged else [])
-        table.add_row(*(Text(cell) for cell in cells))
+    cells = {title: [cell(row, now) for row in rows] for title, cell in _COLUMNS.items()}
+    columns = _fitting(cells, console.width)
+    table = Table(box=None, pad_edge=False)
+    for title in columns:
+        table.add_column(
+            title,
+            justify="right" if title in _NUMBERS else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+        )
+    for texts in zip(*columns.values(), strict=True):
+        table.add_row(*map(Text, texts))
     console.print(table)
 
 
@@ -46,14 +49,41 @@ def _tags(row: RunSummary) -> str:
     return printable(" ".join([*(["★"] if row.starred else []), *(f"#{tag}" for tag in row.tags)]))
 
 
-def _cells(row: RunSummary, now: float) -> list[str]:
-    return [
-        printable(row.id),
-        row.status if not row.error else f"{row.status}: {printable(row.error)}",
-        printable(row.model),
-        printable(row.phase),
-        "+".join(str(count) for count in row.epochs.values()) or fmt.NONE,
-        fmt.percent(row.best_val_top1),
-        fmt.duration(row.seconds),
-        fmt.when(row.started, now) if row.started is not None else fmt.NONE,
-    ]
+def _status(row: RunSummary) -> str:
+    return f"{row.status}: {printable(row.error)}" if row.error else row.status
+
+
+def _started(row: RunSummary, now: float) -> str:
+    return fmt.NONE if row.started is None else fmt.when(row.started, now)
+
+
+_COLUMNS: dict[str, Callable[[RunSummary, float], str]] = {
+    "run": lambda row, now: printable(row.id),
+    "name": lambda row, now: printable(row.name),
+    "status": lambda row, now: _status(row),
+    "model": lambda row, now: printable(row.model),
+    "phase": lambda row, now: printable(row.phase),
+    "epochs": lambda row, now: "+".join(map(str, row.epochs.values())) or fmt.NONE,
+    "best top-1": lambda row, now: fmt.percent(row.best_val_top1),
+    "time": lambda row, now: fmt.duration(row.seconds),
+    "started": _started,
+    "tags": lambda row, now: _tags(row),
+}
+_NUMBERS = ("epochs", "best top-1", "time", "started")
+_GAP = 2
+_LEFT_OUT_FIRST = ("phase", "started", "model", "time", "epochs", "tags", "name")
+"""Columns of a narrow terminal go in this order; the id of a run begins with its start."""
+
+
+def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
+    """Return the columns that fit into the width; empty ones and then the least important go."""
+    kept = {title: cells for title, cells in columns.items() if title == "run" or any(cells)}
+    for title in _LEFT_OUT_FIRST:
+        if sum(_cells_wide(title, cells) + _GAP for title, cells in kept.items()) <= width + _GAP:
+            break
+        kept.pop(title, None)
+    return kept
+
+
+def _cells_wide(title: str, cells: Sequence[str]) -> int:
+    return max(cell_len(text) for text in (title, *cells))

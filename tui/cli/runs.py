@@ -8,7 +8,7 @@ import click
 from core.common.errors import SetupError
 from core.run.query import QueryError, parse
 from core.run.run_list import RunList
-from tui.cli.options import runs_dir_option
+from tui.cli.options import require_runs_dir, runs_dir_option
 
 
 # A query may begin with a minus: an unknown option is part of it.
@@ -28,6 +28,7 @@ def runs(query: tuple[str, ...], as_json: bool, runs_dir: Path) -> None:
         parsed = parse(" ".join(query))
     except QueryError as error:
         raise SetupError(str(error)) from None
+    require_runs_dir(runs_dir)
     all_runs = RunList(runs_dir).refresh()
     rows = parsed.apply(all_runs)
     if as_json:

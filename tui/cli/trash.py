@@ -10,7 +10,7 @@ from core.common.format import counted, size
 from core.common.text import printable
 from core.run.actions import ActionError, empty_trash, restore, size_of, trashed_runs
 from core.run.find import find_by_id, short
-from tui.cli.options import runs_dir_option
+from tui.cli.options import require_runs_dir, runs_dir_option
 
 
 @click.command()
@@ -21,6 +21,7 @@ def trash(run: str | None, empty: bool, runs_dir: Path) -> None:
     """List, restore or delete trashed runs. With RUN (an id, or the beginning of one) it restores
     that run.
     """
+    require_runs_dir(runs_dir)
     try:
         if empty:
             click.echo(f"freed {size(empty_trash(runs_dir))}")
