@@ -17,7 +17,7 @@ from tui.preferences.refresh_rates import BANDWIDTHS, RefreshRates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import THEMES
 from tui.screens.run_list import RunListScreen
-from tui.terminal.hangup import HangupHandler
+from tui.terminal.job_signals import JobSignals
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
 # take longer than everything else up to the first frame.
@@ -126,7 +126,7 @@ class ConvNextApp(App[Exit]):
         self._own_run = _model_of(launched) if launched else None
         self._notifier: Notifier | None = None
         self._ticks = 0
-        self._hangup = HangupHandler(self._exit_on_hangup)
+        self._signals = JobSignals(self._exit_on_hangup, lambda: self.refresh(layout=True))
         self._set_theme_before_first_frame()
         self._apply_motion()
 
@@ -153,7 +153,7 @@ class ConvNextApp(App[Exit]):
 
     def on_mount(self) -> None:
         """Open the run that the command line asks for, and start the refresh timer."""
-        self._hangup.install()
+        self._signals.install()
         if self._own_run:
             self._show_run(self._own_run, self.push_screen)
         elif self._show_first:
@@ -378,7 +378,7 @@ class ConvNextApp(App[Exit]):
         """Restore the signal handler and the terminal's title."""
         if self._notifier is not None:
             self._write_to_terminal(self._notifier.end())
-        self._hangup.restore()
+        self._signals.restore()
 
 
 def _model_of(launched: "LaunchedRun") -> "RunModel":

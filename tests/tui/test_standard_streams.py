@@ -1,10 +1,12 @@
 """Closed and failing standard streams, terminals that can't show the app, users without a home."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.common import user_dirs
@@ -51,6 +53,26 @@ def test_a_terminal_without_a_cursor_is_refused(kind: str, folder: Path) -> None
     terminal = OnTerminal([], folder, TERM=kind)
     terminal.read_until(b"this terminal can't show the app: list runs with `convnext-tui runs`")
     assert terminal.process.wait(30) == 2
+    terminal.process.close()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTSTP, signal.SIGSTOP])
+def test_the_list_is_drawn_again_after_the_process_was_stopped(
+    stop: signal.Signals, folder: Path
+) -> None:
+    terminal = OnTerminal([], folder)
+    terminal.read_until(b"finished")
+    os.kill(terminal.process.pid, stop)
+    while psutil.Process(terminal.process.pid).status() != psutil.STATUS_STOPPED:
+        continue
+    terminal.type(b"")
+    os.kill(terminal.process.pid, signal.SIGCONT)
+    # The last mode that Textual sets again: from then on it reads keys.
+    ready = (b"\x1b[?2004h",) if stop == signal.SIGTSTP else ()
+    for part in (*ready, b"Runs in", b"finished", b"Quit"):
+        terminal.read_until(part)
+    terminal.type(b"q")
+    assert terminal.process.wait(30) == 0
     terminal.process.close()
 
 

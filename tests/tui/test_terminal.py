@@ -266,7 +266,7 @@ def test_ctrl_z_restores_the_shell_and_fg_redraws_the_screen(photos: Path, tmp_p
         assert b"\x1b[?1049l" in shell.output
         shell.type(b"fg\n")
         shell.read_until(b"\x1b[?1049h")
-        for part in (b"photos", b"running", b"early stopping", b"lr", b"patience"):
+        for part in (b"photos", b"running", b"Early stopping", b"Learning rate", b"patience"):
             shell.read_until(part)
     finally:
         for child in psutil.Process(process.pid).children(recursive=True):
