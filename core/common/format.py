@@ -41,12 +41,14 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return `0:42`, `12:05` or `1:02:03`; days are counted in hours."""
+    """Return `0:42`, `12:05` or `1:02:03`, and from a day on `6d 0h`."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
     whole = max(0, int(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24}d {hours % 24}h"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
@@ -81,6 +83,16 @@ def parameters(value: int) -> str:
 def clock_time(seconds: float) -> str:
     """Return a Unix time as local time: `14:02:11`."""
     return _local(seconds, "%H:%M:%S")
+
+
+def date(seconds: float) -> str:
+    """Return the local date of a Unix time: `2026-11-24`."""
+    return _local(seconds, "%Y-%m-%d")
+
+
+def moment(seconds: float, now: float) -> str:
+    """Return a Unix time as `14:02:11` on the day of `now`, else with its day as `when` does."""
+    return clock_time(seconds) if _day(seconds) == _day(now) else when(seconds, now)
 
 
 def when(seconds: float, now: float) -> str:

@@ -5,6 +5,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import RichLog
 
+from core.common import format as fmt
 from core.events import commands
 from core.events import types as ev
 from tests.stages import slow_except
@@ -333,3 +334,15 @@ async def test_a_stalled_run_is_detected_by_its_usual_step_time(
         monkeypatch.setattr("tui.viewmodel.run_source.RunModel.seconds_since_update", 240.0)
         await settle(pilot)
         assert text(pilot, "#notice").startswith("no update for 4 min, steps usually take 27.7 ms")
+
+
+async def test_the_log_names_the_day_where_it_changes() -> None:
+    script = scripted.running()
+    script.time += 86_400
+    script.epoch("full", 3, 0.05, 0.99)
+    async with make_app(script.source()).run_test(size=USUAL) as pilot:
+        await press(pilot, "5")
+        log = pilot.app.screen.query_one("#whole-log", RichLog)
+        lines = [line.text.strip() for line in log.lines]
+    assert lines[-2] == fmt.date(script.time)
+    assert [line for line in lines if line.startswith("20")] == lines[-2:-1]

@@ -76,3 +76,19 @@ def test_a_short_journal_gets_no_snapshot(tmp_path: Path) -> None:
     path = write_run(tmp_path, "20261124-120000-short", scripted.finished().records)
     read_all(path)
     assert [file.name for file in path.iterdir()] == ["events.jsonl"]
+
+
+def test_the_time_of_a_run_is_that_of_its_host() -> None:
+    script = scripted.running()
+    records, now = list(script.records), [50.0]
+    del script.records[-3:]
+    source = script.source(live=True)
+    model = RunModel(source, clock=lambda: now[0])
+    here = records[-1].time + 7200  # the clock of this machine is two hours ahead
+    model.pump()
+    assert model.run_time(here) == here, "not known yet"
+    source.pending = records[-3:]
+    model.pump()
+    now[0] += 5
+    assert model.run_time(here) == records[-1].time + 5
+    assert model.run_time(records[-1].time + 30) == records[-1].time + 30, "no more than usual"

@@ -77,7 +77,7 @@ class PlainReporter:
         self._write(record.time, progress_line(record.event, state))
 
     def _write(self, time: float, text: str) -> None:
-        self._out.write(f"{fmt.clock_time(time)}  {text}\n")
+        self._out.write(f"{fmt.date(time)} {fmt.clock_time(time)}  {text}\n")
         self._out.flush()
 
 

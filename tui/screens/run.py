@@ -150,7 +150,7 @@ class RunScreen(RunControlsScreen):
         """Refresh the screen; unchanged texts are not redrawn."""
         if not self.is_mounted:
             return
-        status = self.model.status
+        status, now = self.model.status, self.model.run_time(now)
         if status != self._status:
             self._status = status
             self.refresh_bindings()  # the footer shows only keys that apply now

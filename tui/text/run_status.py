@@ -69,12 +69,12 @@ def headline(state: RunState, status: str, now: float, keys: bool = True) -> Con
 def _problem(state: RunState, status: str, now: float) -> tuple[str, str]:
     """Return why the run doesn't train, and the key that resumes it; empty if it does."""
     if status == "paused" and state.paused_since is not None:
-        since = fmt.clock_time(state.paused_since)
+        since = fmt.moment(state.paused_since, now)
         return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}", "space to resume"
     if status in ("failed", "stopped"):
         return f"{status.upper()}: {printable(state.reason)}", "r to resume"
     if status == "interrupted":
-        last = "" if state.last_time is None else fmt.clock_time(state.last_time)
+        last = "" if state.last_time is None else fmt.moment(state.last_time, now)
         return f"INTERRUPTED: process exited unexpectedly, last update {last}", "r to resume"
     return "", ""
 

@@ -127,6 +127,10 @@ class ReplayModel(RunModel):
         """Return 0: a replay waits for no engine."""
         return 0.0
 
+    def run_time(self, now: float) -> float:
+        """Return `now`: it is the time that the replay shows."""
+        return now
+
     @property
     def training(self) -> bool:
         """Return False: no engine is running."""

@@ -23,6 +23,8 @@ from core.run.summary import effective_status
 # Each limit is about a tenth of a second of work: the screen stays responsive while catching up.
 _RECORDS_PER_READ = 5000
 _BYTES_PER_READ = 1 << 20
+_CLOCK_TOLERANCE = 60.0
+"""Seconds by which the clocks of two machines may differ unnoticed."""
 
 
 class RunSource(Protocol):
@@ -192,6 +194,9 @@ class RunModel:
         self.path = path
         self._clock = clock
         self._updated_at = clock()
+        self._received_at: float | None = None
+        """When the last new record arrived, after those that were there at the start."""
+        self._pumps = 0
         self.state = source.start()
         self.error = ""
         """Why the journal cannot be read any more; empty if it can."""
@@ -208,7 +213,18 @@ class RunModel:
             self.error = os_error_text(error)
         if self.state.activity_seq != activity:
             self._updated_at = self._clock()
+        if self.state.seq != before and self._pumps:
+            self._received_at = self._clock()
+        self._pumps += 1
         return self.state.seq != before
+
+    def run_time(self, now: float) -> float:
+        """Return the time (Unix s) by the clock of the run's host, which may differ from `now`."""
+        last = self.state.last_time
+        if last is None or self._received_at is None or not self.source.live:
+            return now
+        there = last + self._clock() - self._received_at
+        return there if abs(there - now) > _CLOCK_TOLERANCE else now
 
     @property
     def seconds_since_update(self) -> float:

@@ -6,6 +6,7 @@ from textual.containers import Vertical
 from textual.events import Resize
 from textual.widgets import RichLog
 
+from core.common import format as fmt
 from core.run.state import LOG_LINES, RunState
 from tui.preferences.palettes import palette_of
 from tui.text import run_status
@@ -19,6 +20,8 @@ class RunLog(Vertical):
         self.border_title = "Log"
         self._whole = whole
         self._written = 0
+        self._day: str | None = None
+        """Date of the last line; the first line of another day is preceded by its date."""
         self._width = 0
         self._dark = True
         self._log = RichLog(
@@ -51,6 +54,7 @@ class RunLog(Vertical):
     def _clear(self) -> None:
         self._log.clear()
         self._written = 0
+        self._day = None
 
     def show(self, state: RunState) -> None:
         """Append new lines."""
@@ -65,6 +69,9 @@ class RunLog(Vertical):
         self._width = self._line_width
         lines, palette = [], palette_of(self.app)
         for line in list(state.log)[-min(new, len(state.log)) :]:
+            if self._day not in (None, day := fmt.date(line.time)):
+                lines.append(Text(day, "dim"))
+            self._day = day
             text = run_status.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: truncate instead of wrapping
                 text.truncate(self._width, overflow="ellipsis")
