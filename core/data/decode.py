@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import __version__ as _PILLOW_VERSION
 
 from core.common.color import parse_color
 
-with suppress(ImportError):  # the extra `heic`; Pillow itself reads AVIF
-    from pillow_heif import register_heif_opener
+try:  # the extra `heic`; Pillow itself reads AVIF
+    import pillow_heif
 
-    register_heif_opener()
+    pillow_heif.register_heif_opener()
+    _HEIF_VERSION = str(pillow_heif.__version__)
+except ImportError:
+    _HEIF_VERSION = "none"
 
 if TYPE_CHECKING:  # few images need numpy, and the first frame of the app doesn't
     import numpy as np
@@ -26,7 +29,11 @@ MAX_PIXELS = 178_956_970
 MAX_ASPECT_RATIO = 200
 """Maximum ratio of the long to the short side."""
 
+DECODERS = f"pillow-{_PILLOW_VERSION}-heif-{_HEIF_VERSION}"
+"""The packages that decide which files are readable, and their pixels: part of cache keys."""
 WHITE = "white"
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_NO_HEIF = "a HEIC image: to read it, pip install 'convnext-tui[heic]'"
 _DEEP_GRAY_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 
 
@@ -89,8 +96,9 @@ def decode(
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on malformed input
-        unreadable = UnreadableImage(_reason(error))
-        unreadable.may_be_intact = _may_be_intact(error)
+        lacks_package = isinstance(error, UnidentifiedImageError) and _is_heif(source)
+        unreadable = UnreadableImage(_NO_HEIF if lacks_package else _reason(error))
+        unreadable.may_be_intact = lacks_package or _may_be_intact(error)
         raise unreadable from None
 
 
@@ -98,6 +106,15 @@ def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
     """Convert an opened image to RGB, with EXIF orientation applied and transparency on
     `background`."""
     return _to_rgb(_upright(image), background)
+
+
+def _is_heif(source: Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        start = source[:12]
+    else:
+        with source.open("rb") as file:
+            start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
 
 
 def _may_be_intact(error: Exception) -> bool:

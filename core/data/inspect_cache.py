@@ -9,9 +9,8 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 
-from PIL import __version__ as pillow
-
 from core.common.user_dirs import cache_dir
+from core.data.decode import DECODERS
 from core.data.inspect import ImageInfo, inspect_image
 from core.data.source import Location
 from core.data.sources import source_of
@@ -41,8 +40,8 @@ class ImageInfoCache:
         if not self._enabled:
             return self
         folder = cache_dir() / "scans"
-        # Another version of Pillow may read other files, or report other properties.
-        name = f"image-info-{_VERSION}-pillow-{pillow}.sqlite"
+        # Other versions of the decoders may read other files, or report other properties.
+        name = f"image-info-{_VERSION}-{DECODERS}.sqlite"
         with suppress(OSError, sqlite3.Error):
             folder.mkdir(parents=True, exist_ok=True)
             database = sqlite3.connect(

@@ -131,7 +131,8 @@ def grouped_images(
     """Return groups of images that must stay in one split, in the order of their first paths.
 
     A group joins near-duplicates, and images in whose paths the regular expression `pattern` has
-    equal matches (equal capture groups if it has some). All other images are groups of one.
+    equal matches (equal capture groups if it has some). All other images are groups of one. Raises
+    DataError if the expression matches no path.
     """
     ranked = sorted(images, key=lambda p: p.path)
     position = {image.path: number for number, image in enumerate(ranked)}
@@ -147,6 +148,11 @@ def grouped_images(
                 value = match.groups() or (match.group(),)
                 here = position[image.path]
                 groups.join(here, first.setdefault(value, here))
+        if not first:
+            raise DataError(
+                f"data.group={printable(pattern)} matches none of the {len(ranked):,} paths, such "
+                f"as {printable(ranked[0].path)}: leave it out or change it"
+            )
     return [[ranked[number] for number in members] for members in groups.members()]
 
 

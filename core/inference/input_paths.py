@@ -73,7 +73,8 @@ def _is_folder(argument: str) -> bool:
 
 def _lines(lines: Iterable[bytes]) -> Iterator[str]:
     for line in lines:
-        if path := os.fsdecode(line.removesuffix(b"\n")):
+        # Lists written on Windows end their lines with a carriage return, which no name does.
+        if path := os.fsdecode(line.removesuffix(b"\n").removesuffix(b"\r")):
             yield path
 
 

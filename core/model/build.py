@@ -22,6 +22,10 @@ class ModelError(SetupError):
     """A model that can't be built or loaded; one line with the reason and a remedy."""
 
 
+_WRAPPERS = {"module", "model", "net", "network", "backbone", "encoder", "_orig_mod"}
+"""Usual names of a model within a wrapper, which prefix the names of its tensors."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightsReport:
     """Source of a model's weights, and the tensors that were not loaded."""
@@ -183,9 +187,17 @@ def _tensors(content: dict[str, object]) -> dict[str, Tensor]:
         inner = content.get(wrapper)
         if isinstance(inner, dict):
             content = inner
-    return timm_names(
-        {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
-    )
+    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    return timm_names(_without_prefix(tensors))
+
+
+def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Remove what wrappers put before all names: DataParallel, Lightning modules, torch.compile."""
+    while True:
+        tops = {name.partition(".")[0] for name in tensors}
+        if len(tops) != 1 or not tops <= _WRAPPERS:
+            return tensors
+        tensors = {name.partition(".")[2]: value for name, value in tensors.items()}
 
 
 def _match(model: nn.Module, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from core.data.decode import MAX_PIXELS, UnreadableImage, read_rgb
+from core.data.inspect_cache import ImageInfoCache
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -277,3 +278,27 @@ def test_heic_is_read_if_its_library_is_installed(tmp_path: Path) -> None:
     file = tmp_path / "a.heic"
     noise(64, 48).save(file, quality=90)
     assert read_rgb(file).size == (64, 48)
+
+
+def test_heic_without_its_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pillow_heif")
+    written = io.BytesIO()
+    noise(64, 48).save(written, "HEIF")
+    Image.init()
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    with pytest.raises(UnreadableImage, match=r"a HEIC image: to read it, pip install") as caught:
+        read_rgb(written.getvalue())
+    assert caught.value.may_be_intact
+
+
+def test_the_cache_of_a_scan_depends_on_the_decoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVNEXT_TUI_CACHE", str(tmp_path))
+    with ImageInfoCache() as cache:
+        assert cache.inspect(b"....ftypheic....").reason
+    before = set((tmp_path / "scans").iterdir())
+    monkeypatch.setattr("core.data.inspect_cache.DECODERS", "pillow-0-heif-1")
+    with ImageInfoCache():
+        pass
+    assert set((tmp_path / "scans").iterdir()) > before

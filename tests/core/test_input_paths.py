@@ -1,5 +1,6 @@
 """Image paths and labels from arguments; saved evaluations."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -80,3 +81,11 @@ def test_evaluations_of_the_same_second_are_all_saved(tmp_path: Path) -> None:
     assert len(set(files)) == 3
     assert sorted(kept.content["number"] for kept in list_evaluations(folder)) == [0, 1, 2]
     assert json.loads(files[1].read_text())["number"] == 1
+
+
+def test_a_list_on_standard_input_may_have_the_line_ends_of_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = b"a.png\r\nb c.png\r\n\r\nd.png"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert list(image_paths(["-"])) == ["a.png", "b c.png", "d.png"]

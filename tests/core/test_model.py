@@ -153,3 +153,13 @@ def test_a_frozen_backbone_is_in_eval_mode_and_only_the_classifier_trains() -> N
     assert len(unfreeze(model)) == len(list(model.parameters()))
     train_mode(model, frozen=False)
     assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "net.module.", "_orig_mod.", "backbone."])
+def test_names_of_weights_may_have_the_prefix_of_a_wrapper(prefix: str, tmp_path: Path) -> None:
+    state = torch.load(weights_file(tmp_path / "a.pt"), weights_only=True)
+    torch.save({prefix + name: value for name, value in state.items()}, tmp_path / "b.pt")
+    model, _ = build_model(plain(), 7, 1)
+    report = load_weights(model, tmp_path / "b.pt")
+    assert (report.missing, report.unused, report.new_head) == ([], [], [])
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())

@@ -182,3 +182,9 @@ def test_pandas_reads_split_csv_of_ordinary_names_without_options(tmp_path: Path
         ("class_1", "train"): 3,
         ("class_1", "val"): 1,
     }
+
+
+def test_a_group_expression_that_matches_nothing_is_refused(tmp_path: Path) -> None:
+    root = make_images(tmp_path / "photos", classes=2, per_class=4)
+    with pytest.raises(DataError, match=r"data.group=patient.+ matches none of the 8 paths"):
+        plan_data(root, SplitOptions(0.25, 0, group=r"patient\d+"), use_cache=False)

@@ -13,6 +13,7 @@ from core.common.cache import allocate_entry
 from core.common.seeds import derive_seed
 from core.config.phases import HEAD
 from core.config.schema import Config
+from core.data.decode import DECODERS
 from core.data.image_cache import ImageCache, bytes_per_image, cached_short_side
 from core.data.loading.dataset import (
     Batch,
@@ -275,6 +276,6 @@ def _image_cache(config: Config, plan: DataPlan, data_config: dict[str, object])
     files = [plan.root / image.path for image in images]
     needed = len(images) * bytes_per_image(files, short)
     background = config.data.background
-    name = f"{derive_seed(str(plan.root), short, background):016x}"
+    name = f"{derive_seed(str(plan.root), short, background, DECODERS):016x}"
     folder = allocate_entry("pictures", name, needed, config.cache.max_gb)
     return ImageCache(short, folder, background)

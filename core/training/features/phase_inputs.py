@@ -11,6 +11,7 @@ from torch import nn
 from core.common.cache import allocate_entry
 from core.config.phases import FULL, HEAD
 from core.config.schema import Config
+from core.data.decode import DECODERS
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader
 from core.data.loading.order import EpochOrder
@@ -104,6 +105,9 @@ def _feature_input(
         "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
         "normalize": (image_net.mean.flatten().tolist(), image_net.std.flatten().tolist()),
         "versions": [version(package) for package in _FEATURE_PACKAGES],
+        "decoders": DECODERS,
+        # Vector instructions: machines of a cluster may share a cache and differ in them.
+        "cpu": torch.backends.cpu.get_cpu_capability() if compute.device.type == "cpu" else "",
         # Features of a batch in other shards differ in the last bits.
         **({"ranks": group.size, "in_pairs": group.paired_sharding} if group.size > 1 else {}),
     }
