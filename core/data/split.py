@@ -151,7 +151,7 @@ def grouped_images(
         if not first:
             raise DataError(
                 f"data.group={printable(pattern)} matches none of the {len(ranked):,} paths, such "
-                f"as {printable(ranked[0].path)}: leave it out or change it"
+                f"as {printable(ranked[0].path)}: remove or change it"
             )
     return [[ranked[number] for number in members] for members in groups.members()]
 

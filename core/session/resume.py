@@ -8,9 +8,12 @@ from typing import Any
 from core.common.errors import SetupError
 from core.common.text import printable
 from core.config.load import ConfigError, load_config, parse_override, with_values
+from core.config.phases import PHASES
 from core.config.schema import Config
+from core.events.describe import phase_reason
 from core.run.folder import RunFolder
 from core.run.state import RunState
+from core.run.state_parts import PhaseState
 
 _CHANGEABLE = (
     *("device", "nonfinite", "nonfinite_limit", "data.workers", "checkpoint.*", "cache.*"),
@@ -53,9 +56,40 @@ def plan_resumption(
 
 
 def refuse_finished(state: RunState, resumption: Resumption) -> None:
-    """Raise SetupError for a run that has nothing left to train."""
-    if state.status == "finished" and not resumption.changes:
+    """Raise SetupError for a finished run that has nothing left to train, even with the changes."""
+    phase = state.current
+    if state.status != "finished" or phase is None or _starts_later_phase(phase, resumption):
+        return
+    run = printable(resumption.folder.id)
+    if phase.reason == phase_reason("asked"):
+        raise SetupError(f"run {run} is finished: phase {phase.name} was ended manually")
+    needed = _needed(phase, resumption)
+    if not needed and not resumption.changes:
+        needed = {f"phases.{phase.name}.epochs": len(phase.epochs)}
+    if needed:
+        effect = "these changes have no effect; " if resumption.changes else ""
+        keys = " and ".join(f"{key} above {value}" for key, value in needed.items())
         raise SetupError(
-            f"run {printable(resumption.folder.id)} is finished; to continue "
-            "training, raise its epochs: --set phases.full.epochs=N"
+            f"run {run} is finished; {effect}to continue training, set {keys}: --set KEY=VALUE"
         )
+
+
+def _starts_later_phase(phase: PhaseState, resumption: Resumption) -> bool:
+    later = PHASES[PHASES.index(phase.name) + 1 :] if phase.name in PHASES else ()
+    return any(resumption.config.phases.get(name).epochs for name in later)
+
+
+def _needed(phase: PhaseState, resumption: Resumption) -> dict[str, int]:
+    """Return the keys that keep the phase from continuing, with what their values must exceed."""
+    config = resumption.config.phases.get(phase.name)
+    needed = {}
+    if len(phase.epochs) >= config.epochs:
+        needed[f"phases.{phase.name}.epochs"] = len(phase.epochs)
+    key = f"phases.{phase.name}.early_stopping.patience"
+    if phase.stopping is not None:
+        # A patience that was changed during the run holds unless it is set now.
+        is_set = key in resumption.changes
+        patience = config.early_stopping.patience if is_set else phase.stopping.patience
+        if phase.stopping.bad_epochs >= patience:
+            needed[key] = phase.stopping.bad_epochs
+    return needed

@@ -1,12 +1,15 @@
 """Resume: a run that was interrupted at any point ends like one that was not."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from core.common.errors import SetupError
+from core.config.load import load_config
 from core.events import commands as cmd
 from core.events import types as ev
 from core.events.journal import replay
@@ -15,10 +18,11 @@ from core.run.folder import RunFolder
 from core.run.lock import RunLock
 from core.run.state import fold
 from core.session.engine_thread import EngineResult, EngineThread
-from core.session.resume import plan_resumption
+from core.session.resume import Resumption, plan_resumption, refuse_finished
 from tests.core.engine_kit import load, same, small_config
 from tests.make_images import make_images
 from tests.stages import slow_except
+from tests.tui import scripted
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +272,46 @@ def test_a_run_is_found_by_id_prefix_and_path(uninterrupted: RunFolder, tmp_path
         assert find_run(runs_dir, text).id == uninterrupted.id
     with pytest.raises(SetupError, match="no run 'nothing'"):
         find_run(runs_dir, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("done", "bad", "reason", "changes", "message"),
+    [
+        (4, 0, "epochs", {}, "set phases.full.epochs above 4: --set"),
+        (3, 2, "early stopping", {}, "set phases.full.early_stopping.patience above 2: --set"),
+        (4, 2, "epochs", {}, "epochs above 4 and phases.full.early_stopping.patience above 2"),
+        (3, 2, "early stopping", {"phases.full.epochs": 99}, "these changes have no effect; "),
+        (4, 0, "epochs", {"phases.full.lr": 0.1}, "these changes have no effect; "),
+        (2, 0, "asked", {"phases.full.epochs": 99}, "phase full was ended manually"),
+        (4, 0, "epochs", {"phases.full.epochs": 5}, ""),
+        (3, 2, "early stopping", {"phases.full.early_stopping.patience": 3}, ""),
+    ],
+)
+def test_a_finished_run_names_what_would_continue_it(
+    done: int, bad: int, reason: str, changes: dict[str, Any], message: str
+) -> None:
+    script = scripted.Script().prepare().phase("full", patience=2, epochs=4)
+    for epoch in range(1, done + 1):
+        script.epoch("full", epoch, 0.5, 0.9, bad=bad if epoch == done else 0, patience=2)
+    script.add(
+        ev.PhaseEnded(
+            phase="full",
+            reason=reason,
+            epochs=done,
+            seconds=1.0,
+            best_epoch=1,
+            best_val_top1=0.9,
+            best_val_loss=0.5,
+        )
+    )
+    script.add(ev.RunEnded(outcome="finished", reason="all phases done"))
+    options = [f"{key}={value}" for key, value in changes.items()]
+    config = load_config(
+        "default", ["phases.full.epochs=4", "phases.full.early_stopping.patience=2", *options]
+    )
+    resumption = Resumption(RunFolder(Path("x")), config, changes)
+    if not message:
+        refuse_finished(fold(script.records), resumption)
+        return
+    with pytest.raises(SetupError, match=re.escape(message)):
+        refuse_finished(fold(script.records), resumption)
