@@ -29,7 +29,7 @@ def test_early_stopping_names_the_epoch_and_the_loss_to_reach() -> None:
     ]
     assert run_status.early_stopping_lines(state, "running", short=True) == [
         "●○○○○ 1 of 5",
-        "stops after epoch 6 unless val loss drops below 0.0291",
+        "stops after epoch 6 unless val loss < 0.0291",
     ]
     assert "stops" not in " ".join(run_status.early_stopping_lines(state, "failed"))
 

@@ -180,14 +180,14 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
     if not phase.epochs:
         return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the baseline"]
     dots = patience_dots(stopping.bad_epochs, stopping.patience)
-    rule = [_stop_rule(phase)] if status in ACTIVE else []
+    rule = [_stop_rule(phase, short)] if status in ACTIVE else []
     if short:
         return [f"{dots} {stopping.bad_epochs} of {stopping.patience}".strip(), *rule]
     count = f"{stopping.bad_epochs} of {_epochs(stopping.patience)} without improvement"
     return [*([dots] if dots else []), count, *rule]
 
 
-def _stop_rule(phase: PhaseState) -> str:
+def _stop_rule(phase: PhaseState, short: bool) -> str:
     stopping = phase.stopping
     assert stopping is not None
     last = stopping.last_epoch(len(phase.epochs))
@@ -195,7 +195,9 @@ def _stop_rule(phase: PhaseState) -> str:
         return f"can't stop early: epoch {phase.max_epochs} is the last"
     if not math.isfinite(stopping.threshold):
         return f"stops after epoch {last} unless val loss becomes finite"
-    return f"stops after epoch {last} unless val loss drops below {fmt.loss(stopping.threshold)}"
+    limit = fmt.loss(stopping.threshold)
+    drop = f"val loss < {limit}" if short else f"val loss drops below {limit}"
+    return f"stops after epoch {last} unless {drop}"
 
 
 def patience_dots(bad: int, patience: int) -> str:
