@@ -17,6 +17,7 @@ from tui.preferences.refresh_rates import BANDWIDTHS, RefreshRates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import THEMES
 from tui.screens.run_list import RunListScreen
+from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
@@ -85,7 +86,7 @@ class ConvNextApp(App[Exit]):
         Binding("f1", "help", "Help", key_display="F1",
                 tooltip="Show the keys of this screen, and the guide"),
         Binding("q", "quit", "Quit", tooltip="Close the app; asks first while a run is training"),
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True,
+        Binding("ctrl+c", "copy_or_quit", "Quit", show=False, priority=True,
                 tooltip="Close the app; asks first while a run is training"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True,
                 tooltip="Suspend the whole process, training included, until fg in the shell"),
@@ -339,6 +340,11 @@ class ConvNextApp(App[Exit]):
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen, self.runs_dir, guide))
+
+    async def action_copy_or_quit(self) -> None:
+        """Copy the selected text, as ctrl+c does elsewhere; close the app if there is none."""
+        if not copy_selection(self):
+            await self.action_quit()
 
     async def action_quit(self) -> None:
         """Close the app; ask first while a run trains in this process."""

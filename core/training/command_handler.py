@@ -93,6 +93,11 @@ class CommandHandler:
                 self._end_pause(state)
                 return None
 
+    @property
+    def disk_problem(self) -> str:
+        """What can't be written, and why; empty if everything is."""
+        return self._disk.problem or ""
+
     def wait_until_written(self, state: TrainState, retry: bool) -> PhaseEnd | None:
         """Return once all queued files are written. With `retry`, a disk problem is retried until
         it is solved, a stop is requested or it is of no use; otherwise only once.

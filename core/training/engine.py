@@ -107,6 +107,9 @@ class Engine:
             end = self.commands.wait_until_written(state, retry=end is not PhaseEnd.STOPPED) or end
             if end is PhaseEnd.STOPPED:
                 outcome, reason = "stopped", self.commands.stop_reason
+                if problem := self.commands.disk_problem:
+                    position = self.checkpoints.saved_position
+                    outcome, reason = "failed", event_factory.lost_stop(reason, problem, position)
                 break
             if end is PhaseEnd.FAILED:
                 outcome, reason = "failed", self.failure or self.commands.failure
@@ -160,6 +163,7 @@ class Engine:
         self.phase_began = self.stopwatch.seconds - state.phase_seconds
         self.epoch_began = self.stopwatch.seconds - state.epoch_seconds
         self.checkpoints.repair_best(state)
+        self.checkpoints.saved_position = state.position
         if state.end in (PhaseEnd.EPOCHS, PhaseEnd.EARLY_STOPPING) and self.changes:
             end = self._phase_end(state, state.epoch - 1)
             state.end = end.value if end else None

@@ -163,6 +163,11 @@ def micro_batch_reduced(device: str, size: int) -> Warned:
     )
 
 
+def lost_stop(reason: str, problem: str, saved: str) -> str:
+    """Return why a stop has failed whose checkpoint was not written."""
+    return f"stopped ({reason}), but {problem}; resuming continues from {saved or 'the start'}"
+
+
 def run_ended(outcome: str, reason: str, best: Best | None, seconds: float) -> RunEnded:
     """Return the event for the end of the run."""
     return RunEnded(

@@ -180,6 +180,11 @@ class TrainState:
         self.best_weights = dict(saved["best_weights"])
         self.start_weights = dict(saved["start_weights"] or self.start_weights)
 
+    @property
+    def position(self) -> str:
+        """Where training is, as text."""
+        return f"{self.phase} epoch {self.epoch}, step {self.step}"
+
     def apply_changes(self, config: PhaseConfig, keys: Iterable[str]) -> None:
         """Apply config keys that were changed on resume; they override the checkpoint."""
         changed = {key.removeprefix(f"phases.{self.phase}.") for key in keys}

@@ -121,8 +121,12 @@ def test_a_stop_on_a_full_disk_leaves_the_previous_checkpoint(
     engine.send(cmd.Stop())
     result = engine.join(60)
     assert result is not None
-    assert result.outcome == "stopped"
+    assert (result.outcome, result.exit_code) == ("failed", 1)
     assert engine.folder is not None
+    assert result.reason == (
+        "stopped (asked to stop), but the checkpoint can't be written: No space left on device; "
+        "resuming continues from head epoch 1, step 2"
+    )
     assert load(engine.folder.checkpoints / "last.pt")["train_state"]["phase"] == "head"
 
 
@@ -170,4 +174,5 @@ def test_a_stop_while_the_end_of_a_phase_waits_for_the_disk_stops_the_run(
     engine.send(cmd.Stop())
     result = engine.join(60)
     assert result is not None
-    assert result.outcome == "stopped"
+    assert result.outcome == "failed"
+    assert "resuming continues from head epoch 2, step " in result.reason

@@ -16,7 +16,7 @@ from core.events import commands
 from tests.tui import scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
-from tests.tui.kit import Starter, make_app, press, settle, text
+from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tui.app import ConvNextApp, Exit
 from tui.dialogs.choice import ChoiceDialog
 from tui.screens.new_run import NewRunScreen
@@ -229,3 +229,14 @@ def test_the_app_imports_neither_torch_nor_pandas() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+async def test_ctrl_c_copies_selected_text_and_closes_the_app_without_any() -> None:
+    app = make_app(runs_dir=Path("nowhere"))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("slash", *"lr:1", "shift+home", "ctrl+c")
+        assert (app.clipboard, app.return_value) == ("lr:1", None)
+        assert "lr:1\n(sent to the clipboard" in toasts(pilot)
+        await pilot.press("end", "ctrl+c")
+    assert app.return_value is Exit.DONE

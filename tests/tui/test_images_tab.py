@@ -161,7 +161,7 @@ async def test_y_copies_the_path(whole: TabApp, tmp_path: Path) -> None:
         await press(pilot, "j", "y")
         path = str(tmp_path / "photos/ducks/1.png")
         assert copied(pilot)[0] == path
-        assert "Copied /" in copied(pilot)[1]
+        assert f"{path}\n(sent to the clipboard" in copied(pilot)[1]
         await press(pilot, "end", "y")
         assert copied(pilot)[0] == path
         assert "there is no file path to copy" in copied(pilot)[1]

@@ -154,7 +154,7 @@ async def test_the_config_tab_marks_changed_keys_and_copies_them() -> None:
         assert "● name" in shown_text
         await press(pilot, "y")
         assert pilot.app.clipboard == "--set 'name=my [b]run' --set seed=7"
-        assert "Copied" in toasts(pilot)
+        assert "--set seed=7\n(sent to the clipboard, if" in toasts(pilot)
         await press(pilot, "d", "j", "down", "pagedown")
         box = pilot.app.screen.query_one("#config-box")
         assert box.scroll_offset.y > 2

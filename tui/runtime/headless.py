@@ -8,7 +8,7 @@ from core.distributed.torchrun_env import find_job
 from core.events.commands import Stop
 from core.events.journal import replay
 from core.run.state import RunState
-from core.session.engine_thread import EXIT_FINISHED, EXIT_RESTART, EngineThread
+from core.session.engine_thread import EXIT_FAILED, EXIT_FINISHED, EXIT_RESTART, EngineThread
 from core.session.resume import Resumption
 from tui.runtime.reporters import follow, make_reporter, run_folder_line
 from tui.runtime.signal_handlers import STOPPING, StopSignals
@@ -32,7 +32,7 @@ def run_headless(
     engine.start()
     result = follow(engine, queue, reporter)
     _report(engine, quiet=log_format == "json")
-    if signals.exit_code is None or result.exit_code == EXIT_RESTART:
+    if signals.exit_code is None or result.exit_code in (EXIT_FAILED, EXIT_RESTART):
         return result.exit_code
     return signals.exit_code
 
@@ -51,9 +51,8 @@ def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = 
                 redirect_output(engine.folder.log)
         follow(engine, queue, make_reporter("plain" if hung_up else "auto", sys.stdout), state)
     _report(engine, quiet=False)
-    if signals.exit_code is not None:
-        return signals.exit_code
-    return engine.result.exit_code if engine.result else EXIT_FINISHED
+    code = engine.result.exit_code if engine.result else EXIT_FINISHED
+    return code if signals.exit_code is None or code == EXIT_FAILED else signals.exit_code
 
 
 def _report(engine: EngineThread, quiet: bool) -> None:

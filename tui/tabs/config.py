@@ -16,6 +16,7 @@ from core.config.load import changed_options, option_text
 from core.config.schema import Config
 from core.run.state import RunState
 from tui.tabs.base import RunTab
+from tui.terminal.clipboard import copy
 from tui.text import run_status
 from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
@@ -73,8 +74,11 @@ class ConfigTab(RunTab):
     def action_copy(self) -> None:
         """Copy the changed keys as options for the command line."""
         options = map(printable, changed_options(self._state.config))
-        self.app.copy_to_clipboard(" ".join(f"--set {shlex.quote(option)}" for option in options))
-        self.notify("Copied the changed keys as --set options", markup=False)
+        text = " ".join(f"--set {shlex.quote(option)}" for option in options)
+        if text:
+            copy(self.app, text)
+        else:
+            self.notify("no key differs from the defaults", severity="warning", markup=False)
 
 
 def config_text(state: RunState, facts: Content, only_changed: bool, descriptions: bool) -> Content:

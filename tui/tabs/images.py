@@ -16,6 +16,7 @@ from core.common.text import printable
 from core.run.state import RunState
 from tui.tabs.base import RunTab
 from tui.terminal import graphics
+from tui.terminal.clipboard import copy
 from tui.viewmodel import image_list
 from tui.viewmodel.image_list import MISCLASSIFIED, Entry
 from tui.viewmodel.images import LoadedImage
@@ -249,9 +250,7 @@ class ImagesTab(RunTab):
             self.notify("there is no file path to copy", severity="warning", markup=False)
             return
         # A clipboard holds text: names that are not UTF-8 are replaced in part.
-        text = os.fsencode(path.absolute()).decode("utf-8", "replace")
-        self.app.copy_to_clipboard(text)
-        self.notify(f"Copied {printable(text)}", markup=False)
+        copy(self.app, os.fsencode(path.absolute()).decode("utf-8", "replace"))
 
 
 def _import_image_libraries() -> None:

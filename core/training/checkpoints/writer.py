@@ -29,6 +29,9 @@ from core.training.train_state import Best, TrainState
 class CheckpointWriter(Protocol):
     """Interface through which the engine saves its state."""
 
+    saved_position: str
+    """Where `last.pt` resumes, as text; empty before it is written."""
+
     def save_last(self, state: TrainState) -> None:
         """Save the state as the checkpoint to resume from."""
 
@@ -47,6 +50,8 @@ class CheckpointWriter(Protocol):
 
 class NullCheckpointWriter:
     """Checkpoint writer of ranks other than 0, which write nothing."""
+
+    saved_position = ""
 
     def save_last(self, state: TrainState) -> None:
         """Do nothing: rank 0 saves."""
@@ -90,6 +95,7 @@ class FileCheckpointWriter:
         self._keep_manual = keep_manual
         self._clock = clock
         self._last_saved = clock()
+        self.saved_position = ""
         self.thread = WriterThread()
 
     def save_last(self, state: TrainState) -> None:
@@ -97,10 +103,13 @@ class FileCheckpointWriter:
         self._last_saved = self._clock()
         content = {**self._metadata, **state.snapshot()}
         step = state.global_step
-        self.thread.submit(
-            LAST_CHECKPOINT,
-            lambda: self._write(LAST_CHECKPOINT, "last", step, content, keep=PREVIOUS_CHECKPOINT),
-        )
+        position = state.position
+
+        def write() -> None:
+            self._write(LAST_CHECKPOINT, "last", step, content, keep=PREVIOUS_CHECKPOINT)
+            self.saved_position = position
+
+        self.thread.submit(LAST_CHECKPOINT, write)
 
     def seconds_since_last(self) -> float:
         """Return the seconds since the last `save_last`."""
