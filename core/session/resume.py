@@ -10,6 +10,8 @@ from core.common.text import printable
 from core.config.load import ConfigError, load_config, parse_override, with_values
 from core.config.phases import PHASES
 from core.config.schema import Config
+from core.data.sources import parse_location, source_of
+from core.demo.config import is_demo
 from core.events.describe import phase_reason
 from core.run.folder import RunFolder
 from core.run.state import RunState
@@ -35,11 +37,15 @@ class Resumption:
 
 
 def plan_resumption(
-    folder: RunFolder, overrides: Iterable[str] = (), accept_data_changes: bool = False
+    folder: RunFolder,
+    overrides: Iterable[str] = (),
+    accept_data_changes: bool = False,
+    data: str | None = None,
 ) -> Resumption:
     """Return a run's recorded configuration with `KEY=VALUE` changes; raises SetupError.
 
-    Keys that would make it a different run (data, model, seed) are refused.
+    Keys that would make it a different run (model, seed) are refused. `data` is the folder to which
+    its images have moved: they are compared by content before training continues.
     """
     try:
         recorded = load_config(folder.config)
@@ -52,7 +58,22 @@ def plan_resumption(
                 f"{key} cannot be changed on resume: it would be a different run; start a new "
                 f"one with --config {folder.config} --set {key}=…"
             )
+    if data is not None:
+        if is_demo(recorded):
+            raise SetupError("the demo generates its images: omit --data")
+        changes["data.root"] = data
+    elif not is_demo(recorded):
+        _require_images(recorded)
     return Resumption(folder, with_values(recorded, changes), changes, accept_data_changes)
+
+
+def _require_images(config: Config) -> None:
+    root = parse_location(config.data.root or "")
+    if not source_of(root).is_remote and not root.is_dir():
+        raise SetupError(
+            f"{printable(str(root))}: no such folder; if the images have moved, resume with --data "
+            "and their new folder"
+        )
 
 
 def refuse_finished(state: RunState, resumption: Resumption) -> None:

@@ -1,6 +1,7 @@
 """Resume: a run that was interrupted at any point ends like one that was not."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,13 @@ def run(
     return engine.folder
 
 
-def resume_run(folder: RunFolder, *overrides: str, accept: bool = False) -> EngineResult:
-    resumption = plan_resumption(folder, overrides, accept)
+def resume_run(
+    folder: RunFolder, *overrides: str, accept: bool = False, data: Path | None = None
+) -> EngineResult:
+    resumption = plan_resumption(folder, overrides, accept, data and str(data))
     engine = EngineThread(resumption.config, folder.path.parent, resumption=resumption)
     engine.start()
-    result = engine.join()
+    result = engine.join(120)
     assert result is not None
     return result
 
@@ -315,3 +318,20 @@ def test_a_finished_run_names_what_would_continue_it(
         return
     with pytest.raises(SetupError, match=re.escape(message)):
         refuse_finished(fold(script.records), resumption)
+
+
+def test_images_that_have_moved_are_given_on_resume_and_recorded(tmp_path: Path) -> None:
+    root = make_images(tmp_path / "photos", classes=2, per_class=8)
+    whole = run(EngineThread(small_config(root), tmp_path / "whole"))
+    folder = run(EngineThread(small_config(root), tmp_path), stop_in("head", 1, "train"))
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(root, moved)  # other modification times
+    shutil.rmtree(root)
+
+    with pytest.raises(SetupError, match=r"photos: no such folder; .* resume with --data and"):
+        plan_resumption(folder)
+    other = make_images(tmp_path / "other", classes=2, per_class=8, seed=5)
+    assert "the data has changed" in resume_run(folder, data=other).reason
+    assert resume_run(folder, data=moved).outcome == "finished"
+    assert load_config(folder.config).data.root == str(moved)
+    assert history(folder).equals(history(whole))

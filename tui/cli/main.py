@@ -36,7 +36,11 @@ _READ_ONLY_COMMANDS = (None, "attach", "serve")
 @click.option(
     "--config", "preset", metavar="NAME|FILE", help="Preset or YAML file. [default: default]"
 )
-@click.option("--data", metavar="DIR", help="Folder of images with one subfolder per class.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of images with one subfolder per class; with --resume, where they have moved.",
+)
 @click.option("--demo", is_flag=True, help="Train on built-in images; needs no data.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from core.session.resume import Resumption
     from tui.widgets.host import Plan
 
-_NEW_RUN_OPTIONS = ("preset", "data", "demo", "name", "seed")
+_NOT_ON_RESUME = ("preset", "demo", "name", "seed")
+_NEW_RUN_OPTIONS = ("data", *_NOT_ON_RESUME)
 _RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
 
 
@@ -90,7 +91,7 @@ def _plan(options: StartOptions) -> "Plan | None":
     Raises SetupError for options that exclude each other.
     """
     if options.resume is not None:
-        for name in options.given(_NEW_RUN_OPTIONS):
+        for name in options.given(_NOT_ON_RESUME):
             option = "config" if name == "preset" else name
             raise SetupError(f"--{option} is for a new run: omit it with --resume")
         return partial(_plan_resumption, options)
@@ -109,7 +110,7 @@ def _plan_resumption(options: StartOptions) -> "tuple[Config, Resumption]":
     device = [f"device={options.device}"] if options.device else []
     folder = find_run(Path(options.runs_dir), options.resume)
     overrides = [*options.overrides, *device]
-    resumption = plan_resumption(folder, overrides, options.accept_data_changes)
+    resumption = plan_resumption(folder, overrides, options.accept_data_changes, options.data)
     return resumption.config, resumption
 
 
