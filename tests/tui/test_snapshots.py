@@ -16,6 +16,8 @@ DARK, LIGHT = "convnext", "convnext-light"
 # One app goes through them all, which takes a third of the time that four would.
 DARK_LOOKS = ((SMALL, DARK), (LARGE, DARK))
 LIGHT_LOOKS = ((LARGE, LIGHT), (SMALL, LIGHT))
+_FRAME = 1 / 60
+"""Seconds between two frames of Textual, which draws by a timer."""
 LIGHT_SCENES = {"list", "full", "classes", "patience"}
 """Enough to see the colors of each kind of screen in the other theme."""
 
@@ -28,7 +30,7 @@ async def rest(pilot: Pilot[Exit], app: ConvNextApp) -> None:
         await app.workers.wait_for_complete()
         for _ in range(app.rates.ticks_per_chart):  # charts are not drawn at every tick
             app.tick()
-        await pilot.pause()
+        await pilot.pause(_FRAME)
 
 
 async def enter(pilot: Pilot[Exit], app: ConvNextApp, scene: Scene) -> None:

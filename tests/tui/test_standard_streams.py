@@ -72,6 +72,7 @@ def test_the_list_is_drawn_again_after_the_process_was_stopped(
     for part in (*ready, b"Runs in", b"finished", b"Quit"):
         terminal.read_until(part)
     terminal.type(b"q")
+    terminal.read_until(b"\x1b[?1049l")  # it can't end before its output is read
     assert terminal.process.wait(30) == 0
     terminal.process.close()
 

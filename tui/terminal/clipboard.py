@@ -14,7 +14,7 @@ def copy(app: App[Any], text: str) -> None:
     """Copy a text, and show it.
 
     The terminal tells nobody whether it has taken the text (OSC 52); tmux and some terminals ignore
-    it. What is shown can be copied by hand.
+    it. What is shown can be selected and copied there.
     """
     app.copy_to_clipboard(text)
     message = f"{printable(text)}\n(sent to the clipboard, if the terminal allows it)"
