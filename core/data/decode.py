@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,10 +110,11 @@ def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
 
 
 def _is_heif(source: Path | bytes) -> bool:
+    start = b""
     if isinstance(source, bytes):
         start = source[:12]
     else:
-        with source.open("rb") as file:
+        with suppress(OSError), source.open("rb") as file:
             start = file.read(12)
     return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
 

@@ -10,6 +10,14 @@ from pathlib import Path, PurePath
 
 from core.common.errors import DataError, os_error_text
 from core.common.text import printable
+from core.data.layout_problems import (
+    archive_hint,
+    check_links,
+    check_look_alikes,
+    check_unrecognized_splits,
+    have_split_names,
+    missing_classes,
+)
 from core.data.source import Location
 from core.data.sources import source_of
 
@@ -148,12 +156,15 @@ def _split_folders(root: Location) -> dict[str, Location]:
     except OSError as error:
         raise DataError(f"{shown}: {os_error_text(error)}; {advice}") from None
     if not stat.S_ISDIR(mode):
-        raise DataError(f"{shown} is a file; {advice}")
+        raise DataError(f"{shown} is a file; {advice}{archive_hint(root)}")
     folders = _readable_subfolders(root)
     train, val = find_split(folders, "train"), find_split(folders, "val")
     # With other folders next to it and images directly in it, `train` is a class of trains.
     names = {name.lower() for name in folders}
     if train is None or (val is None and len(names) > 1 and not _readable_subfolders(train)):
+        if have_split_names(folders) and not any(map(_has_images, folders.values())):
+            inside = {name: set(_readable_subfolders(top)) for name, top in folders.items()}
+            check_unrecognized_splits(root, folders, inside)
         return {"": root}
     if val is None:
         raise DataError(
@@ -163,8 +174,14 @@ def _split_folders(root: Location) -> dict[str, Location]:
     return {"train": train, "val": val}
 
 
+def _has_images(folder: Location) -> bool:
+    return any(is_image_name(entry.name) for entry in folder.iterdir())
+
+
 def _class_folders(top: Location) -> list[Location]:
+    check_links(top)
     folders = list(_readable_subfolders(top).values())
+    check_look_alikes(top, [folder.name for folder in folders])
     shown = printable(str(top))
     if not folders:
         loose = any(is_image_name(entry.name) for entry in top.iterdir())
@@ -190,8 +207,9 @@ def _check_same_classes(splits: Mapping[str, Location]) -> None:
         missing = sorted(names[split] - names[other])
         if missing:
             raise DataError(
-                f"{printable(str(splits[other]))} lacks the class {printable(missing[0])!r} of "
-                f"{printable(str(splits[split]))}; both need the same classes"
+                f"{printable(str(splits[other]))} lacks the "
+                f"{missing_classes(missing, names[other])} of {printable(str(splits[split]))}; "
+                "both need the same classes"
             )
 
 
