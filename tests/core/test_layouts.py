@@ -95,9 +95,7 @@ def a_class_that_is_a_dangling_link(root: Path) -> str:
 def classes_that_look_alike(root: Path) -> str:
     make_images(root, classes=2)
     (root / "class_1").rename(root / "class_0 ")
-    return (
-        "has two class folders that look alike: 'class_0' and 'class_0 ' (U+0020)"
-    )
+    return "has two class folders that look alike: 'class_0' and 'class_0 ' (U+0020)"
 
 
 def a_name_in_another_form(root: Path) -> str:
@@ -151,7 +149,7 @@ def test_invalid_layout_is_refused_with_path_and_fix(
 
 def test_an_archive_names_how_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match="an archive is read with --data zip://FOLDER::photos.zip"):
+    with pytest.raises(DataError, match=r"an archive is read with --data zip://FOLDER::photos.zip"):
         check_root(tmp_path / "photos.zip")
 
 
