@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from core.common.subprocesses import run_module
 from core.run.folder import RunFolder
 from core.run.saved_evaluations import SavedEvaluation, list_evaluations, save_evaluation
 from tests.tui.kit import make_app, press, settle, toasts
@@ -34,7 +35,16 @@ async def until(pilot: Pilot[Exit], id: str, words: str) -> None:
     raise AssertionError(text(pilot, id))
 
 
-async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
+async def test_a_run_is_evaluated_in_its_tab(
+    trained_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = asyncio.Event()
+
+    async def run_once_seen(*arguments: str) -> tuple[int, bytes, bytes]:
+        await seen.wait()
+        return await run_module(*arguments)
+
+    monkeypatch.setattr("tui.tabs.evaluations.run_module", run_once_seen)
     app = make_app(runs_dir=trained_copy.parent)
     async with app.run_test(size=(140, 45), notifications=True) as pilot:
         app.open_run(trained_copy)
@@ -43,6 +53,7 @@ async def test_a_run_is_evaluated_in_its_tab(trained_copy: Path) -> None:
         await until(pilot, "#evaluation", "No evaluation yet")
         await press(pilot, "E", "enter")
         await until(pilot, "#evaluation", "Evaluating on the CPU")
+        seen.set()
         await until(pilot, "#evaluation", "95% interval")
         assert "(val)" in text(pilot, "#evaluation")
         assert "weakest" in text(pilot, "#evaluation") or "class " in text(pilot, "#evaluation")

@@ -228,7 +228,8 @@ def test_a_slow_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
     os.set_blocking(child, True)
     ready, begin = os.pipe()
     code = (
-        "import os; from tui.terminal.terminal import show_cursor; os.write(2, b'.'); show_cursor()"
+        "import os; from tui.terminal import terminal; terminal._WRITE_TIMEOUT = 60; "
+        "os.write(2, b'.'); terminal.show_cursor()"
     )
     process = Process(["-c", code], cwd=tmp_path, env=environment(), stdout=child, stderr=begin)
     os.close(child)
