@@ -74,8 +74,9 @@ class CommandHandler:
         """
         while True:
             message = StepMessage(self._command_queue.take(), self._disk.problem)
-            if message.command is None and self._disk.failure:
-                message = StepMessage(failure=self._disk.failure)
+            is_disk_next = message.problem is not None and message.command is None
+            if is_disk_next and (failure := self._disk.failure):
+                message = StepMessage(failure=failure)
             message = self._group.sync_step(message, images, is_due)
             if message.failure:
                 self.failure = message.failure

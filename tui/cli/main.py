@@ -3,6 +3,7 @@
 Only click is imported before the arguments are parsed, so that `--help` answers at once.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from tui.runtime.standard_streams import (
 )
 
 _EXIT_FAILED, _EXIT_USAGE = 1, 2
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _READ_ONLY_COMMANDS = (None, "attach", "serve")
 
 
@@ -136,7 +138,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return EXIT_BROKEN_PIPE
     except OSError as error:
         discard_output()
-        place = f"{printable(str(error.filename))}: " if error.filename else "output: "
+        place = "output: " if error.errno in _DISK_ERRORS else ""
+        if error.filename:
+            place = f"{printable(str(error.filename))}: "
         click.echo(f"error: {place}{os_error_text(error)}", err=True)
         return _EXIT_FAILED
     return code
