@@ -19,11 +19,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.data.assign import SplitOptions
 from core.data.loading import loader as loading
 from core.data.loading.dataset import ImageDataset, LoaderError
 from core.data.loading.loader import Loader
 from core.data.loading.transforms import make_transforms
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from core.events import types as ev
 from core.events.commands import CommandQueue, Pause, Stop
 from core.events.emitter import Emitter

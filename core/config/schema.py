@@ -94,7 +94,11 @@ class DataConfig(_Section):
     """Fraction of each class that training never sees, for `convnext-tui evaluate`; 0 = none."""
     group: Pattern | None = None
     """Regular expression: images whose paths give the same match stay in the same split, such as
-    `(patient\\d+)_`; null = only near-duplicates stay together."""
+    `(patient\\d+)_`; null = only duplicates stay together."""
+    near_duplicates: Literal["group", "warn", "ignore"] = "group"
+    """Images that look alike, in a split by seed. group = they stay in the same split where their
+    class still gets its share, warn = they are divided like other images, with a warning, ignore =
+    without a warning. Copies of a file stay together in any case."""
     split: str | None = None
     """A run's `split.csv`: its images keep their splits, all others are used for training; null =
     split by seed."""

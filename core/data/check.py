@@ -14,13 +14,27 @@ from PIL import Image
 from core.common.errors import DataError
 from core.common.format import counted
 from core.config.schema import DataConfig
+from core.data.assign import SplitOptions
 from core.data.balance import class_warnings, classes_have
-from core.data.duplicates import exact_duplicates, near_duplicates, split_leaks
-from core.data.image_folder import ListedImage, is_used_folder, list_any_layout, list_images
+from core.data.duplicates import (
+    NearDuplicates,
+    exact_duplicates,
+    near_duplicates,
+    split_leaks,
+)
+from core.data.image_folder import (
+    ListedImage,
+    find_split,
+    image_files,
+    is_used_folder,
+    list_any_layout,
+    list_images,
+    subfolders,
+)
 from core.data.scan import DamagedImage, ImageFile, scan_images
 from core.data.source import Location
 from core.data.sources import source_of
-from core.data.split import SplitOptions, plan_split
+from core.data.split import plan_split
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files use the extensions of another format."""
@@ -53,7 +67,7 @@ class DataReport:
     classes: dict[str, int]
     """Readable images per class; empty if the folder has no classes."""
     parts: dict[str, int]
-    """Readable images in `train` and `val`, if the folders define the split."""
+    """Readable images in `train`, `val` and `test`, if the folders define the split."""
     damaged: list[DamagedImage]
     ignored: list[str]
     """Files without the extension of an image, and system files."""
@@ -111,10 +125,10 @@ def check_data(
         return None
     images, damaged = scanned
     duplicates = near_duplicates(images)
-    structure = structure or _split_error(root, images, damaged, duplicates)
+    structure = structure or _split_error(root, listed, images, damaged, duplicates)
     counts = {item.label: 0 for item in listed if item.label}
     counts.update(Counter(p.label for p in images if p.label))
-    train = Counter(p.label for p in images if p.label and p.split != "val")
+    train = Counter(p.label for p in images if p.label and p.split not in ("val", "test"))
     files, folders = _other_entries(root, {item.path for item in listed})
     infos = [image.info for image in images if image.info]
     return DataReport(
@@ -126,8 +140,8 @@ def check_data(
         ignored=files,
         mismatched=list(_mismatched(images)),
         duplicates=_paths(exact_duplicates(images)),
-        near_duplicates=_paths(g for g in duplicates if len({p.sha256 for p in g}) > 1),
-        leaks=_paths(split_leaks(images, duplicates)),
+        near_duplicates=_paths(g for g in duplicates.chains if len({p.sha256 for p in g}) > 1),
+        leaks=_paths(split_leaks(images, duplicates.chains)),
         folders=folders,
         formats=dict(Counter(info.format for info in infos).most_common()),
         modes=dict(Counter(info.mode for info in infos).most_common()),
@@ -145,21 +159,39 @@ def _unreadable_classes(counts: Mapping[str, int]) -> list[str]:
 def _list(root: Location) -> tuple[list[ListedImage], str]:
     """Return the image files, and why the layout can't be used for training or ""."""
     try:
-        return list_images(root), ""
+        return [*list_images(root), *_test_images(root)], ""
     except DataError as error:
         return list_any_layout(root), str(error)
 
 
+def _test_images(root: Location) -> list[ListedImage]:
+    """Return the images of `test/` if there is a `train/`: only an evaluation reads them."""
+    folders = subfolders(root)
+    test = find_split(folders, "test") if find_split(folders, "train") else None
+    if test is None:
+        return []
+    found = (file.relative_to(root) for file in sorted(image_files(test)))
+    return [
+        ListedImage(path.as_posix(), path.parts[1] if len(path.parts) > 2 else "", "test")
+        for path in found
+    ]
+
+
 def _split_error(
     root: Location,
+    listed: list[ListedImage],
     images: list[ImageFile],
     damaged: list[DamagedImage],
-    duplicates: list[list[ImageFile]],
+    duplicates: NearDuplicates,
 ) -> str:
     """Return why the scanned images can't be split, or ""."""
     options = SplitOptions(DataConfig().val_fraction, seed=0)
+    test = {item.path for item in listed if item.split == "test"}
+    used = [image for image in images if image.path not in test]
     try:
-        plan_split(root, images, damaged, duplicates, options)
+        plan_split(
+            root, used, [item for item in damaged if item.path not in test], duplicates, options
+        )
     except DataError as error:
         return str(error)
     return ""

@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.inspect import COLOR_GRID_SIDE
 from core.data.scan import ImageFile
 
 MAX_PHASH_DISTANCE = 4
 """Hamming distance of the 64-bit perceptual hashes up to which two images may be duplicates."""
 MAX_COLOR_DISTANCE = 8.0
 """Mean absolute difference of their color grids up to which they are, of 255."""
+_COLOR_VALUES = COLOR_GRID_SIDE**2 * 3
 _HASH_BITS = 64
 _BANDS = MAX_PHASH_DISTANCE + 1
 _MAX_NEIGHBORS = 512
@@ -27,32 +30,42 @@ def exact_duplicates(images: Iterable[ImageFile]) -> list[list[ImageFile]]:
     return [group for group in by_content.values() if len(group) > 1]
 
 
-def near_duplicates(images: Sequence[ImageFile]) -> list[list[ImageFile]]:
-    """Return groups of two or more images that look alike: copies, and images that were scaled,
-    re-encoded or slightly retouched.
+@dataclass(frozen=True, slots=True)
+class NearDuplicates:
+    """Images that look alike: copies, and images that were scaled, re-encoded or retouched."""
 
-    Two images belong together if their perceptual hashes differ by at most MAX_PHASH_DISTANCE
-    bits and their color grids by at most MAX_COLOR_DISTANCE; groups are the connected components.
-    The order of `images` has no effect. Flipped, rotated or cropped copies are not found.
+    chains: list[list[ImageFile]]
+    """Groups of two or more images, each of which looks like at least one other of its group."""
+    clusters: list[list[ImageFile]]
+    """The chains in parts of two or more images that all look like one image of the part: frames of
+    a video, or a hundred parts before one camera, chain together without all looking alike."""
+
+
+def near_duplicates(images: Sequence[ImageFile]) -> NearDuplicates:
+    """Find images that look alike.
+
+    Two images look alike if their perceptual hashes differ by at most MAX_PHASH_DISTANCE bits and
+    their color grids by at most MAX_COLOR_DISTANCE. The order of `images` has no effect. Flipped,
+    rotated or cropped copies are not found.
     """
     ranked = sorted(images, key=lambda p: p.path)
-    groups = DisjointSets(len(ranked))
-    first: dict[object, int] = {}
-    for number, image in enumerate(ranked):
-        groups.join(number, first.setdefault(image.sha256, number))
-        if image.info is not None:
-            features = image.info.phash, image.info.color_grid
-            groups.join(number, first.setdefault(features, number))
-    distinct = sorted({groups.find(number) for number in first.values()})
-    for one, other in _near_pairs(ranked, distinct):
-        groups.join(one, other)
-    return [[ranked[number] for number in group] for group in groups.members() if len(group) > 1]
+    looks = _Looks(ranked)
+    components = DisjointSets(len(looks.numbers))
+    neighbors = np.zeros(len(looks.numbers), dtype=np.int64)
+    for one, other in looks.near_pairs():
+        np.add.at(neighbors, one, 1)
+        np.add.at(neighbors, other, 1)
+        for pair in zip(one.tolist(), other.tolist(), strict=True):
+            components.join(*pair)
+    chains = components.members()
+    clusters = [part for chain in chains for part in looks.clusters(chain, neighbors)]
+    return NearDuplicates(looks.images_of(chains), looks.images_of(clusters))
 
 
 def split_leaks(
     images: Iterable[ImageFile], duplicates: Iterable[Sequence[ImageFile]]
 ) -> list[list[ImageFile]]:
-    """Return the groups of near-duplicates that are in several splits or several classes.
+    """Return the groups of duplicates that are in several splits or several classes.
 
     The splits are those of `images`; the groups may be from before the split.
     """
@@ -87,17 +100,51 @@ class DisjointSets:
         return list(found.values())
 
 
-def _near_pairs(images: Sequence[ImageFile], numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    infos = [(number, info) for number in numbers if (info := images[number].info) is not None]
-    if len(infos) < 2:
-        return
-    index = np.array([number for number, _ in infos])
-    hashes = np.array([info.phash for _, info in infos], dtype=np.uint64)
-    colors = np.frombuffer(b"".join(info.color_grid for _, info in infos), dtype=np.uint8)
-    colors = colors.reshape(len(infos), -1).astype(np.int16)
-    for one, other in _near_hashes(hashes):
-        near = np.abs(colors[one] - colors[other]).mean(axis=1) <= MAX_COLOR_DISTANCE
-        yield from zip(index[one[near]].tolist(), index[other[near]].tolist(), strict=True)
+class _Looks:
+    """Perceptual hash and color grid of images; images with equal ones are one look."""
+
+    def __init__(self, ranked: Sequence[ImageFile]) -> None:
+        self._ranked = ranked
+        by_look: dict[object, list[int]] = defaultdict(list)
+        for number, image in enumerate(ranked):
+            info = image.info
+            by_look[(info.phash, info.color_grid) if info else image.sha256].append(number)
+        self.numbers = list(by_look.values())
+        """By look, the images that have it."""
+        infos = [ranked[numbers[0]].info for numbers in self.numbers]
+        self._known = np.array([n for n, info in enumerate(infos) if info], dtype=np.intp)
+        self._hashes = np.zeros(len(infos), dtype=np.uint64)
+        self._colors = np.zeros((len(infos), _COLOR_VALUES), dtype=np.int16)
+        for number in self._known.tolist():
+            self._hashes[number] = infos[number].phash
+            self._colors[number] = np.frombuffer(infos[number].color_grid, dtype=np.uint8)
+
+    def near_pairs(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield the pairs of looks that are near-duplicates, in batches; some more than once."""
+        for first, second in _near_hashes(self._hashes[self._known]):
+            one, other = self._known[first], self._known[second]
+            near = self._colors_match(one, other)
+            yield one[near], other[near]
+
+    def clusters(self, chain: list[int], neighbors: NDArray[np.int64]) -> Iterator[list[int]]:
+        """Divide a chain: the look with most neighbors and all that are near it, and so on."""
+        left = np.array(chain, dtype=np.intp)
+        left = left[np.lexsort((left, -neighbors[left]))]
+        while len(left):
+            near = _bit_count(self._hashes[left] ^ self._hashes[left[0]]) <= MAX_PHASH_DISTANCE
+            near[near] = self._colors_match(left[near], left[:1])
+            near[0] = True
+            yield left[near].tolist()
+            left = left[~near]
+
+    def images_of(self, groups: Iterable[list[int]]) -> list[list[ImageFile]]:
+        """Return the groups of two or more images, as images in the order of their paths."""
+        members = (sorted(n for look in group for n in self.numbers[look]) for group in groups)
+        return [[self._ranked[n] for n in group] for group in sorted(members) if len(group) > 1]
+
+    def _colors_match(self, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.bool_]:
+        apart = np.abs(self._colors[one] - self._colors[other]).mean(axis=1)
+        return np.asarray(apart <= MAX_COLOR_DISTANCE)
 
 
 def _near_hashes(

@@ -6,10 +6,16 @@ leaves a gap, with sets of sums as the bits of integers.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from random import Random
 
 _MAX_RANK = 1 << 63
+_MAX_MOVES = 20_000
+"""Moves tried where groups of several classes don't meet all shares at once; about a second."""
+_SHAKEN = 4
+"""Groups moved at random before another descent."""
 _MAX_TABLE_BITS = 400_000_000
 """Limit of the subset-sum table of one class; a class that needs more keeps a small gap."""
 
@@ -39,8 +45,7 @@ def hold_out(groups: Sequence[Group], wanted: Mapping[str, int]) -> set[int]:
     by_rank = sorted(range(len(groups)), key=lambda index: groups[index].rank)
     classes = _class_states(groups, by_rank, wanted)
     mixed = [index for index in by_rank if len(groups[index].counts) > 1]
-    chosen = _choose_by_rank(groups, mixed, classes)
-    _improve(groups, mixed, classes, chosen)
+    chosen = _MixedGroups(groups, mixed, classes).search() if mixed else set()
     for state in classes.values():
         chosen.update(state.fill(groups))
     return chosen
@@ -58,6 +63,8 @@ class _ClassState:
     """Bit n is set if some of the pure groups have n images in total."""
     held: int = 0
     """Images in mixed groups that are held out."""
+    _errors: dict[int, int] = field(default_factory=dict)
+    """Known results of `error` by `held`."""
 
     def target(self) -> int:
         """Return how many images to hold out from the pure groups."""
@@ -68,9 +75,11 @@ class _ClassState:
 
     def error(self) -> int:
         """Return the deviation from the wanted number, with a large penalty for an empty side."""
-        held = self.target() + self.held
-        one_sided = self.total > 1 and held in (0, self.total)
-        return abs(held - self.wanted) + (self.total if one_sided else 0)
+        if self.held not in self._errors:
+            held = self.target() + self.held
+            one_sided = self.total > 1 and held in (0, self.total)
+            self._errors[self.held] = abs(held - self.wanted) + (self.total if one_sided else 0)
+        return self._errors[self.held]
 
     def fill(self, groups: Sequence[Group]) -> list[int]:
         """Return pure groups with `target()` images in total, low ranks first."""
@@ -134,48 +143,87 @@ def _nearest(sums: int, aim: int, low: int, high: int) -> int | None:
     return min(found, key=lambda n: (abs(n - aim), n), default=None)
 
 
-def _choose_by_rank(
-    groups: Sequence[Group], mixed: Sequence[int], classes: Mapping[str, _ClassState]
-) -> set[int]:
-    total = sum(state.total for state in classes.values())
-    share = sum(state.wanted for state in classes.values()) / max(1, total)
-    chosen = set()
-    for index in mixed:
-        counts = groups[index].counts
-        fits = all(n <= classes[label].wanted - classes[label].held for label, n in counts.items())
-        if fits and groups[index].rank < share * _MAX_RANK:
-            chosen.add(index)
-            _add_held(classes, counts, 1)
-    return chosen
+class _MixedGroups:
+    """Search for the groups of several classes to hold out: local search with restarts.
 
+    Held counts per class are kept in the class states while groups are moved.
+    """
 
-def _add_held(classes: Mapping[str, _ClassState], counts: Mapping[str, int], sign: int) -> None:
-    for label, count in counts.items():
-        classes[label].held += sign * count
+    def __init__(
+        self, groups: Sequence[Group], mixed: Sequence[int], classes: Mapping[str, _ClassState]
+    ) -> None:
+        self._counts = {index: groups[index].counts for index in mixed}
+        self._ranks = {index: groups[index].rank for index in mixed}
+        self._classes = classes
+        self._labels = {label for counts in self._counts.values() for label in counts}
+        self._chosen: set[int] = set()
+        self._moves_left = _MAX_MOVES
 
+    def search(self) -> set[int]:
+        """Return the chosen groups, and leave their counts in the class states."""
+        self._choose_by_rank()
+        best, least = self._descend(), self._error(self._labels)
+        # From the ranks alone, so that the order of the groups has no effect.
+        random = Random(sum(self._ranks.values()))
+        while least > 0 and self._moves_left > 0:
+            self._set(best)
+            self._flip(*random.sample(list(self._counts), min(len(self._counts), _SHAKEN)))
+            found, error = self._descend(), self._error(self._labels)
+            if error < least:
+                best, least = found, error
+        self._set(best)
+        return best
 
-def _improve(
-    groups: Sequence[Group],
-    mixed: Sequence[int],
-    classes: Mapping[str, _ClassState],
-    chosen: set[int],
-) -> None:
-    """Move mixed groups to the other side while that reduces the deviation."""
-    improved = True
-    while improved:
+    def _choose_by_rank(self) -> None:
+        total = sum(state.total for state in self._classes.values())
+        share = sum(state.wanted for state in self._classes.values()) / max(1, total)
+        for index, counts in self._counts.items():
+            fits = all(
+                number <= self._classes[label].wanted - self._classes[label].held
+                for label, number in counts.items()
+            )
+            if fits and self._ranks[index] < share * _MAX_RANK:
+                self._flip(index)
+
+    def _descend(self) -> set[int]:
+        """Move groups, or swap two of them, to the other side while that reduces the error."""
+        improved = True
+        while improved:
+            improved = self._try_moves((index,) for index in self._counts)
+            if not improved and self._moves_left > 0:
+                improved = self._try_moves(combinations(self._counts, 2))
+        return set(self._chosen)
+
+    def _try_moves(self, moves: Iterable[tuple[int, ...]]) -> bool:
         improved = False
-        for index in mixed:
-            counts = groups[index].counts
-            before = sum(classes[label].error() for label in counts)
+        for move in moves:
+            labels = {label for index in move for label in self._counts[index]}
+            before = self._error(labels)
             if before == 0:
                 continue
-            sign = -1 if index in chosen else 1
-            _add_held(classes, counts, sign)
-            if sum(classes[label].error() for label in counts) < before:
-                chosen ^= {index}
+            self._moves_left -= 1
+            self._flip(*move)
+            if self._error(labels) < before:
                 improved = True
             else:
-                _add_held(classes, counts, -sign)
+                self._flip(*move)
+            if len(move) > 1 and (improved or self._moves_left <= 0):
+                break
+        return improved
+
+    def _set(self, chosen: set[int]) -> None:
+        self._flip(*(self._chosen ^ chosen))
+
+    def _flip(self, *indices: int) -> None:
+        """Move groups to the other side."""
+        for index in indices:
+            sign = -1 if index in self._chosen else 1
+            self._chosen ^= {index}
+            for label, count in self._counts[index].items():
+                self._classes[label].held += sign * count
+
+    def _error(self, labels: Iterable[str]) -> int:
+        return sum(self._classes[label].error() for label in labels)
 
 
 def _first_fit(groups: Sequence[Group], indices: Sequence[int], target: int) -> list[int]:

@@ -2,13 +2,13 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.common.errors import DataError
 from core.common.text import printable
-from core.data.duplicates import near_duplicates
+from core.data.duplicates import exact_duplicates, near_duplicates
 from core.data.image_folder import ListedImage, list_images
 from core.data.inspect import ImageInfo
 from core.data.inspect_cache import ImageInfoCache
@@ -54,12 +54,14 @@ def verify_split(
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
     use_cache: bool = True,
+    group_near_duplicates: bool = True,
 ) -> tuple[DataPlan, Differences] | None:
     """Return the split recorded in `split.csv` updated to the folder's content, and the changes.
 
     A file's content is only read if its size or modification time has changed. Known images keep
-    their split; new ones go to train unless they are near-duplicates of held-out images.
-    `use_cache` is as for `scan_images`. Raises DataError if `split.csv` is unreadable or the
+    their split; new ones go to train unless they are copies of held-out images or, with
+    `group_near_duplicates`, look like images that are all held out. `use_cache` is as for
+    `scan_images`. Raises DataError if `split.csv` is unreadable or the
     classes have changed; returns None once `cancelled` is true.
     """
     recorded = {image.path: image for image in read_split(split)}
@@ -75,21 +77,30 @@ def verify_split(
     if {p.label for p in images} != set(classes):
         raise DataError(f"{printable(str(root))}: the classes have changed since the run started")
     if differences.new:
-        images = _keep_duplicates_together(root, images, set(differences.new), use_cache)
+        new = set(differences.new)
+        images = _join_held_out(exact_duplicates(images), images, new)
+        if group_near_duplicates:
+            inspected = _inspected(root, images, use_cache)
+            images = _join_held_out(near_duplicates(inspected).clusters, images, new)
     return DataPlan(root, classes, *by_split(images), damaged=scanned[1]), differences
 
 
-def _keep_duplicates_together(
-    root: Location, images: list[ImageFile], new: set[str], use_cache: bool
-) -> list[ImageFile]:
-    """Move new images to the split of their near-duplicates: a copy of a validation image must
-    not be trained on."""
+def _inspected(root: Location, images: list[ImageFile], use_cache: bool) -> list[ImageFile]:
     with ImageInfoCache(use_cache) as cache:
-        inspected = [p if p.info else replace(p, info=_info(root, p, cache)) for p in images]
+        return [p if p.info else replace(p, info=_info(root, p, cache)) for p in images]
+
+
+def _join_held_out(
+    groups: Iterable[Sequence[ImageFile]], images: list[ImageFile], new: set[str]
+) -> list[ImageFile]:
+    """Move new images to the split of their duplicates: a copy of a validation image must not be
+    trained on. Where the known images of a group are in train, too, the group is divided already.
+    """
     split_of: dict[str, str] = {}
-    for group in near_duplicates(inspected):
-        held = sorted(p.split for p in group if p.path not in new and p.split != "train")
-        split_of.update((p.path, held[-1]) for p in group if held and p.path in new)
+    for group in groups:
+        known = {p.split for p in group if p.path not in new}
+        if known and "train" not in known:
+            split_of.update((p.path, max(known)) for p in group if p.path in new)
     return [replace(p, split=split_of.get(p.path, p.split)) for p in images]
 
 

@@ -73,6 +73,10 @@ def _data_ready(e: ev.DataReady) -> LogMessage:
     )
     if e.test:
         text += f", {fmt.count(e.test)} in the test split"
+    if e.groups:
+        text += f", in {fmt.counted(e.groups, 'group')} by data.group"
+    if e.ungrouped:
+        text += f" ({fmt.counted(e.ungrouped, 'image')} without a match)"
     if e.damaged:
         return LogMessage(
             "warning", f"{text}; {fmt.counted(e.damaged, 'unreadable image')} left out"

@@ -95,6 +95,9 @@ class DataReady(Event):
     damaged: int = 0
     test: int = 0
     """Images in the test split."""
+    groups: int = 0
+    """Groups by `data.group`, and images in none of them."""
+    ungrouped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

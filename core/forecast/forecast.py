@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from core.config.optimizers import OPTIMIZERS
 from core.config.schema import Config
+from core.data.assign import split_counts
 from core.data.balance import class_warnings, classes_have
 from core.data.image_folder import count_images
 from core.data.source import Location
-from core.data.split import split_counts
 from core.forecast.model_info import ModelInfo
 from core.forecast.throughput_history import ThroughputHistory
 

@@ -93,7 +93,7 @@ def evaluate(
         raise LabeledImagesError(f"{root}: no image in it can be read ({unreadable[0][1]})")
     result = _result(predictor, images, plain, (tta, averaged) if tta else None, unreadable)
     paths = [images.paths[index] for index in readable]
-    trained_on = np.array(are_training_images(predictor.run.folder, paths))
+    trained_on = np.array(are_training_images(predictor.run.folder, images.root, paths))
     count = int(trained_on.sum())
     others = plain.per_image().take(~trained_on)
     metrics = point_estimates(others) if 0 < count < len(paths) else None

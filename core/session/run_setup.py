@@ -19,9 +19,10 @@ from core.common.openmp import limit_openmp_spinning
 from core.common.version import __version__
 from core.config.load import to_yaml
 from core.config.schema import Config
+from core.data.assign import SplitOptions
 from core.data.loading.forkserver import start_forkserver
 from core.data.sources import parse_location
-from core.data.split import DataPlan, SplitOptions, plan_data
+from core.data.split import DataPlan, plan_data
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from core.training.setup import PreparedEngine
 
 _PROGRESS_SECONDS = 0.25
+_MAX_LEAK_FILES = 1000
+"""Near-duplicates named in the journal; a fixed camera may have made all images alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,11 @@ class RunSetup:
         root = parse_location(data.root or "")
         if data.split is None:
             options = SplitOptions(
-                data.val_fraction, self._config.seed, data.test_fraction, data.group
+                data.val_fraction,
+                self._config.seed,
+                data.test_fraction,
+                data.group,
+                data.near_duplicates,
             )
             return plan_data(root, options, progress, self._stop_requested, self._uses_cache)
         if data.test_fraction or data.group:
@@ -215,7 +222,12 @@ class RunSetup:
                 "data.group out"
             )
         checked = verify_split(
-            root, Path(data.split), progress, self._stop_requested, self._uses_cache
+            root,
+            Path(data.split),
+            progress,
+            self._stop_requested,
+            self._uses_cache,
+            data.near_duplicates == "group",
         )
         if checked is None:
             return None
@@ -243,6 +255,7 @@ class RunSetup:
             self._progress("verifying the images"),
             self._stop_requested,
             self._uses_cache,
+            self._config.data.near_duplicates == "group",
         )
         if checked and checked[1] and not resumption.accept_data_changes:
             raise DataError(
@@ -275,8 +288,12 @@ class RunSetup:
                 val_per_class=plan.per_class("val"),
                 damaged=len(plan.damaged),
                 test=len(plan.test),
+                groups=plan.groups,
+                ungrouped=plan.ungrouped,
             )
         )
+        if plan.missed:
+            self._emitter.emit(Warned(code="split", message=plan.missed))
         self._warn_of_leaks(plan)
         if plan.damaged:
             number = len(plan.damaged)
@@ -291,16 +308,19 @@ class RunSetup:
 
     def _warn_of_leaks(self, plan: DataPlan) -> None:
         if plan.leaks:
-            number = len(plan.leaks)
+            number = sum(map(len, plan.leaks))
+            files = [
+                (image.path, f"one of {len(images)} near-duplicates")
+                for images in plan.leaks
+                for image in images
+            ][:_MAX_LEAK_FILES]
             self._emitter.emit(
                 Warned(
                     code="leak",
-                    message=f"{fmt.counted(number, 'near-duplicate')} in several splits or "
-                    "classes; see convnext-tui check",
-                    files=[image.path for images in plan.leaks for image in images],
-                    reasons=[
-                        f"{len(images)} near-duplicates" for images in plan.leaks for _ in images
-                    ],
+                    message=f"{fmt.counted(number, 'image')} with near-duplicates in another split "
+                    "or class distort validation; see data.group and convnext-tui check",
+                    files=[path for path, _ in files],
+                    reasons=[reason for _, reason in files],
                 )
             )
 

@@ -27,10 +27,11 @@ import torch
 
 from core.common.user_dirs import CACHE_VARIABLE
 from core.config.load import load_config
+from core.data.assign import SplitOptions
 from core.data.loading.loader import Loader, make_datasets
 from core.data.loading.transforms import make_transforms
 from core.data.sources import parse_location
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from tests.benchmarks.common import NOTHING, Options, Report, Table, main, options_parser, say
 from tests.benchmarks.photos import draw_photos
 

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from core.config.load import load_config
+from core.data.assign import SplitOptions
 from core.data.loading.dataset import Batch
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.run.folder import create_run

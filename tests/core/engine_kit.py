@@ -10,7 +10,8 @@ from torch import Tensor
 
 from core.config.load import load_config
 from core.config.schema import Config
-from core.data.split import SplitOptions, plan_data
+from core.data.assign import SplitOptions
+from core.data.split import plan_data
 from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.events.types import Event, RunEnded

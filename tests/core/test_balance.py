@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from core.config.load import load_config
 from core.config.schema import Config
+from core.data.assign import SplitOptions
 from core.data.balance import balanced_probabilities, class_weights
 from core.data.loading.dataset import SampleKey
 from core.data.loading.loader import make_datasets, make_loaders
 from core.data.loading.order import EpochOrder, epoch_order
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from core.events import types as ev
 from core.model.build import build_model, model_data_config
 from core.training.losses import TrainingLoss

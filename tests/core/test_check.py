@@ -13,13 +13,14 @@ from PIL import Image
 
 from core.common.errors import DataError
 from core.common.user_dirs import cache_dir
+from core.data.assign import SplitOptions
 from core.data.check import DataReport, check_data
 from core.data.duplicates import near_duplicates
 from core.data.image_folder import list_images
 from core.data.inspect import inspect_image
 from core.data.inspect_cache import ImageInfoCache
 from core.data.scan import ImageFile, scan_images
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from tests.make_images import make_images
 
 
@@ -96,6 +97,20 @@ def test_duplicate_in_train_and_val_is_a_leak(tmp_path: Path) -> None:
     ]
 
 
+def test_a_test_folder_is_compared_with_the_training_images(tmp_path: Path) -> None:
+    folder(tmp_path / "train")
+    other = make_images(tmp_path / "other", 2, 4, 48, seed=5)
+    other.rename(tmp_path / "val")
+    (tmp_path / "test" / "class_0").mkdir(parents=True)
+    shutil.copy(tmp_path / "train/class_0/00.png", tmp_path / "test/class_0/copy.png")
+    (tmp_path / "test" / "loose.png").write_text("damaged")
+    found = report(tmp_path)
+    assert found.parts == {"train": 24, "val": 8, "test": 1}
+    assert ["test/class_0/copy.png", "train/class_0/00.png"] in found.leaks
+    assert found.structure == ""
+    assert [item.path for item in found.damaged] == ["test/loose.png"]
+
+
 def test_imbalance_and_unreadable_classes_are_reported(tmp_path: Path) -> None:
     root = folder(tmp_path, classes=1, each=60)
     folder(tmp_path / "other", classes=1, each=3)
@@ -128,7 +143,7 @@ def test_report_says_why_training_would_be_refused(tmp_path: Path) -> None:
     for number in range(1, 12):
         shutil.copy(twins / "class_1" / "00.png", twins / "class_1" / f"{number:02d}.png")
     structure = report(twins).structure
-    assert "'class_1' has no images for val: all its images are near-duplicates" in structure
+    assert "'class_1' has no images for val: its images are copies" in structure
 
 
 def test_folder_without_classes_gets_a_report(tmp_path: Path) -> None:
@@ -228,7 +243,7 @@ def test_thousands_of_blank_pages_are_one_group() -> None:
         ImageFile(f"a/{n}", "a", "", f"{n}", 1, 1, replace(page, sha256=f"{n}"))
         for n in range(6000)
     ]
-    (group,) = near_duplicates(images)
+    (group,) = near_duplicates(images).chains
     assert len(group) == 6000
 
 

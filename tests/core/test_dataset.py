@@ -15,12 +15,13 @@ from torchvision.transforms.functional import to_tensor
 from core.common.cpu import uses_workers, workers_needed
 from core.config.load import load_config
 from core.config.schema import Config
+from core.data.assign import SplitOptions
 from core.data.decode import upright_rgb
 from core.data.loading.dataset import Batch, ImageDataset, SampleKey, collate
 from core.data.loading.loader import Loader, make_datasets, make_loaders, seconds_per_image
 from core.data.loading.order import epoch_order
 from core.data.loading.transforms import automatic_operations, make_transforms, posterize
-from core.data.split import DataPlan, SplitOptions, plan_data
+from core.data.split import DataPlan, plan_data
 from core.model.normalize import NormalizedModel
 from tests.make_images import make_images
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from core.common.errors import DataError
 from core.config.load import load_config
 from core.config.schema import Config
-from core.data.split import ImageFile, SplitOptions, split_counts, split_images
+from core.data.assign import SplitOptions, split_counts, split_images
+from core.data.scan import ImageFile
 from core.events.types import DataReady, ModelReady
 from core.forecast.forecast import DataSummary, duration, step_bytes, summarize_data
 from core.forecast.model_info import ModelInfo, model_info, weights_cached, weights_problem

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.common.errors import DataError
+from core.data.assign import SplitOptions, held_out_count, split_images
+from core.data.grouping import grouped_images
 from core.data.holdout import Group, hold_out
 from core.data.scan import ImageFile
-from core.data.split import SplitOptions, grouped_images, held_out_count, split_images
 
 PATTERN = r"(patient\d+)_"
 
@@ -93,3 +94,61 @@ def test_class_with_fewer_images_than_splits_is_refused(test: float, least: int)
         split_images(images, SplitOptions(0.2, 1, test))
     more = [*images, ImageFile("a/z", "a", "", "z", 1, 1)]
     assert len({p.split for p in split_images(more, SplitOptions(0.2, 1, test))}) == least
+
+
+@st.composite
+def mixed_groups(draw: st.DrawFn) -> tuple[list[Group], dict[str, int]]:
+    """A few groups, most of several classes, and the number of images to hold out by class."""
+    labels = ["a", "b", "c"][: draw(st.integers(2, 3))]
+    groups = [
+        Group(
+            draw(st.integers(0, 2**63 - 1)),
+            {
+                label: draw(st.integers(1, 8))
+                for label in draw(st.sets(st.sampled_from(labels), min_size=1))
+            },
+        )
+        for _ in range(draw(st.integers(3, 7)))
+    ]
+    totals = Counter[str]()
+    for group in groups:
+        totals.update(group.counts)
+    fraction = draw(st.sampled_from([0.1, 0.2, 0.3, 0.5]))
+    return groups, {label: held_out_count(number, fraction) for label, number in totals.items()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(mixed_groups())
+def test_groups_of_several_classes_are_chosen_as_well_as_possible(
+    case: tuple[list[Group], dict[str, int]],
+) -> None:
+    groups, wanted = case
+
+    def error(chosen: set[int]) -> int:
+        held, totals = Counter[str](), Counter[str]()
+        for index, group in enumerate(groups):
+            totals.update(group.counts)
+            held.update(group.counts if index in chosen else {})
+        return sum(
+            abs(held[label] - number)
+            + (totals[label] if totals[label] > 1 and held[label] in (0, totals[label]) else 0)
+            for label, number in wanted.items()
+        )
+
+    every = range(len(groups))
+    best = min(error({n for n in every if chosen >> n & 1}) for chosen in range(2 ** len(groups)))
+    assert error(hold_out(groups, wanted)) == best
+
+
+def test_a_split_is_found_where_test_first_leaves_nothing_for_val() -> None:
+    # 3 images and 1 and 1: the group of 3 must be train.
+    sizes = {"x": 3, "y": 1, "z": 1}
+    for seed in range(20):
+        images = [
+            ImageFile(f"a/{name}{number}", "a", "", f"{name}{number}", 1, 1)
+            for name, size in sizes.items()
+            for number in range(size)
+        ]
+        groups = grouped_images(images, [], r"([xyz])\d")
+        assigned = split_images(images, SplitOptions(0.4, seed, 0.4), groups)
+        assert {p.split for p in assigned} == {"train", "val", "test"}

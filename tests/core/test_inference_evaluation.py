@@ -5,6 +5,7 @@ import math
 import shutil
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from torchmetrics.functional.classification import (
 from core import Predictor, load_run
 from core.analysis.class_metrics import ClassificationReport
 from core.common.errors import SetupError
+from core.data.sources import parse_location
 from core.inference.bootstrap import (
     METRICS,
     PerImageResults,
@@ -199,6 +201,9 @@ def test_images_that_the_run_was_trained_on_are_counted_and_left_out_beside(
     assert mixed.training_note in html_report(mixed)
     all_of_them = evaluate(predictor, list_labeled_images(photos, predictor.classes))
     assert all_of_them.training_images == len(train)
+    fsspec.filesystem("memory").put(str(photos), "/trained", recursive=True)
+    remote = list_labeled_images(parse_location("memory://trained"), predictor.classes)
+    assert evaluate(predictor, remote).training_images == len(train)
 
 
 def test_a_network_of_nan_predicts_nothing(trained: Path, photos: Path, tmp_path: Path) -> None:

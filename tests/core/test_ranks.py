@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from core.common.errors import DataError
-from core.data.split import SplitOptions, plan_data
+from core.data.assign import SplitOptions
+from core.data.split import plan_data
 from core.training.setup import require_images
 from tests.make_images import make_images
 from tests.tools.processes import REPOSITORY, Process

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from core.config.load import load_config
+from core.data.assign import SplitOptions
 from core.data.loading.loader import make_datasets, make_loaders
 from core.data.loading.order import epoch_order
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from core.events.types import EpochEnded
 from core.model.build import build_model, model_data_config
 from tests.core.engine_kit import train

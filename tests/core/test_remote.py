@@ -14,13 +14,14 @@ from core.common.errors import DataError
 from core.common.location import absolute_location, location_name
 from core.config.load import ConfigError, load_config
 from core.data import filesystems
+from core.data.assign import SplitOptions
 from core.data.check import check_data
 from core.data.decode import UnreadableImage
 from core.data.image_folder import check_root, count_images, list_images
 from core.data.loading.dataset import ImageDataset, ImageUnavailable, LoaderError, SampleKey
 from core.data.source import Location
 from core.data.sources import parse_location
-from core.data.split import DataPlan, SplitOptions, plan_data
+from core.data.split import DataPlan, plan_data
 from core.data.verify_split import verify_split
 from core.events.journal import replay
 from core.events.types import EpochEnded

@@ -110,7 +110,7 @@ def test_image_in_two_classes_is_a_warning(tmp_path: Path) -> None:
     assert result.outcome == "finished"
     (warned,) = warnings(engine, "leak")
     assert warned.files == ["class_0/00.png", "class_1/again.png"]
-    assert "1 near-duplicate in several splits" in warned.message
+    assert "2 images with near-duplicates in another split or class" in warned.message
 
 
 @pytest.mark.parametrize("option", ["data.group=x", "data.test_fraction=0.1"])

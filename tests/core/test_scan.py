@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from core.common.errors import DataError
+from core.data.assign import SplitOptions
 from core.data.image_folder import ListedImage, check_root, list_images
 from core.data.scan import ImageFile, scan_images
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from tests.make_images import make_images
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="file names are any bytes on Linux")

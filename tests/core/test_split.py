@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.common.errors import DataError
+from core.data.assign import SplitOptions, split_images
 from core.data.scan import ImageFile
-from core.data.split import DataPlan, SplitOptions, plan_data, split_images
+from core.data.split import DataPlan, plan_data
 from tests.make_images import make_images
 
 sizes = st.lists(st.integers(2, 60), min_size=1, max_size=5)

@@ -14,6 +14,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from core.common.errors import DataError
 from core.config.load import load_config
+from core.data.assign import SplitOptions
 from core.data.check import check_data
 from core.data.image_cache import ImageCache
 from core.data.image_folder import check_root, count_images, list_images
@@ -21,7 +22,7 @@ from core.data.loading.dataset import ImageDataset, SampleKey
 from core.data.remote import RemoteStatus
 from core.data.source import Location
 from core.data.sources import parse_location, register_source, source_of, unregister_source
-from core.data.split import SplitOptions, plan_data
+from core.data.split import plan_data
 from core.data.verify_split import verify_split
 from core.inference.input_paths import image_paths
 from core.inference.read_file import read_bytes
