@@ -10,7 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.common.errors import SetupError
 from core.common.files import write_atomically
+from core.common.text import printable
 from core.common.version import __version__
 from core.inference.prediction_rows import PredictionRow
 from core.inference.resumable_output import ResumableOutput
@@ -128,14 +130,24 @@ def predict_to_file(
 def write_submission(rows: Iterable[PredictionRow], file: Path) -> None:
     """Write rows as `ID,Label`: the file name without its suffix, and the predicted class.
 
-    The label of an unreadable image is empty. Raises OSError.
+    The label of an unreadable image is empty. Raises OSError, and SetupError for two images with
+    the same ID; then no file is written.
     """
 
     def write(binary: Any) -> None:
         binary.write(b"ID,Label\n")
+        seen: dict[str, str] = {}
         for row in rows:
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerow([Path(row.path).stem, row.label])
+            identity = Path(row.path).stem
+            if identity in seen:
+                raise SetupError(
+                    f"{printable(str(file))} is not written: {printable(seen[identity])} and "
+                    f"{printable(row.path)} have the same ID {printable(identity)!r}; predict "
+                    "them separately"
+                )
+            seen[identity] = row.path
+            csv.writer(text, lineterminator="\n").writerow([identity, row.label])
             binary.write(os.fsencode(text.getvalue()))
 
     write_atomically(file, write)

@@ -1,7 +1,7 @@
 """Forward and backward passes of a batch, in micro-batches where memory is short."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -82,16 +82,23 @@ def sync_gradients(net: Net, phase_input: PhaseInput, side: int) -> None:
         blank = torch.zeros(1, module.classifier.in_features)
     else:
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
-    # BatchNorm can't compute statistics of a single blank image.
-    assert isinstance(module, nn.Module)
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training]
-    for norm in norms:
-        norm.eval()
-    with phase_input.compute.autocast():
+    with _fixed_statistics(net), phase_input.compute.autocast():
         output = net(phase_input.compute.place_images(blank))
     (output.float().sum() * 0.0).backward()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _fixed_statistics(net: Net) -> Iterator[None]:
+    """Use the running statistics of BatchNorm, which can't compute any of a single image."""
+    assert isinstance(net, nn.Module)
+    norms = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
     for norm in norms:
-        norm.train()
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 def _no_sync(net: Net, enabled: bool) -> AbstractContextManager[object]:
@@ -103,7 +110,8 @@ def _no_sync(net: Net, enabled: bool) -> AbstractContextManager[object]:
 def _backward_micro_batch(
     net: Net, phase_input: PhaseInput, images: Tensor, targets: Tensor, weight: float
 ) -> tuple[Tensor, Tensor]:
-    with phase_input.compute.autocast():
+    statistics = _fixed_statistics(net) if images.shape[0] == 1 else nullcontext()
+    with statistics, phase_input.compute.autocast():
         output = net(phase_input.compute.place_images(images))
     loss = phase_input.loss(output, targets)
     if weight != 1:

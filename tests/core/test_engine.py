@@ -73,6 +73,15 @@ def test_phase_head_changes_no_byte_of_the_backbone(
     )
 
 
+def test_batch_norm_trains_with_a_last_batch_of_one_image(photos: Path, tmp_path: Path) -> None:
+    # 24 training images. At 32 pixels the last feature map is a single pixel.
+    run = train(
+        small_config(photos, "model.name=test_resnet", "data.batch_size=23"),
+        tmp_path,
+    )
+    assert run.ended.outcome == "finished", run.ended.reason
+
+
 def test_phase_head_keeps_no_graph_of_the_backbone(photos: Path, tmp_path: Path) -> None:
     needs_grad: dict[str, list[bool]] = {"head": [], "full": []}
     hooks: list[RemovableHandle] = []

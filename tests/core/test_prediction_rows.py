@@ -153,6 +153,17 @@ def test_a_submission_has_file_names_and_classes(tmp_path: Path) -> None:
     assert (tmp_path / "s.csv").read_text() == "ID,Label\n0001,cats\n0002.tar,\n"
 
 
+def test_a_submission_with_equal_ids_is_refused(tmp_path: Path) -> None:
+    found = [PredictionRow(f"{folder}/0001.jpg", (("cats", 0.75),)) for folder in "xy"]
+    with pytest.raises(SetupError) as caught:
+        write_submission(found, tmp_path / "s.csv")
+    assert str(caught.value) == (
+        f"{tmp_path}/s.csv is not written: x/0001.jpg and y/0001.jpg have the same ID '0001'; "
+        "predict them separately"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @given(st.integers(0, 60), st.integers(1, 8))
 def test_a_sample_has_distinct_rows_of_the_stream(count: int, size: int) -> None:
     sample = ReservoirSample(size)

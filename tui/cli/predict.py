@@ -94,12 +94,12 @@ def predict(
     inputs = image_paths(paths)
     if out is None:
         _print_rows(predictor, inputs, top, sample)
+        if grid is not None:
+            _write_grid(sample.rows, Path(grid))
     else:
         _write_rows(predictor, inputs, top, sample, outputs, total)
     if show:
         _show(sample.rows[:_SHOWN])
-    if grid is not None:
-        _write_grid(sample.rows, Path(grid))
 
 
 def _check(paths: Sequence[str], outputs: _Outputs, show: bool, stdin: str) -> None:
@@ -152,7 +152,10 @@ def _write_rows(
                 bar.advance()
 
             counts = predict_to_file(out, predictor, paths, top, on_row)
-        if outputs.submission is not None:
+        click.echo(_summary(counts, file), err=True)
+        if outputs.grid is not None:
+            _write_grid(sample.rows, Path(outputs.grid))
+        if outputs.submission is not None:  # last, as it refuses equal IDs
             _write_submission(out, Path(outputs.submission))
     except KeyboardInterrupt:
         message = f"interrupted; the same command resumes {printable(outputs.out)}"
@@ -160,7 +163,6 @@ def _write_rows(
         sys.exit(_INTERRUPTED)
     finally:
         out.close()
-    click.echo(_summary(counts, file), err=True)
 
 
 def _summary(counts: "PredictionCounts", file: Path) -> str:
