@@ -1,8 +1,10 @@
 """What all tests share: property tests draw the same examples every time."""
 
 import gc
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker, spawn
@@ -11,6 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.tools import error_sites
+
+_ERRORS_KEY = pytest.StashKey[list[str]]()
+
 settings.register_profile(
     "repeatable",
     derandomize=True,
@@ -18,6 +24,44 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record the errors for the user that the tests trigger, in all processes in one file."""
+    if not hasattr(config, "workerinput"):
+        handle, place = tempfile.mkstemp(prefix="convnext-tui-errors-")
+        os.close(handle)
+        os.environ[error_sites.VARIABLE] = place
+    error_sites.record_errors()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail if all tests have run and an error was not triggered, or one is badly worded."""
+    if hasattr(session.config, "workerinput"):
+        return
+    errors = error_sites.triggered(Path(os.environ[error_sites.VARIABLE]))
+    found = error_sites.badly_worded(errors)
+    options = session.config.option
+    is_whole_suite = session.config.args == ["tests"] and options.markexpr == "not slow"
+    if is_whole_suite and not options.keyword and exitstatus == pytest.ExitCode.OK:
+        found += [f"not triggered: {site}" for site in error_sites.untriggered(errors)]
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_ERRORS_KEY] = found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the errors that are not as they should be."""
+    if found := terminalreporter.config.stash.get(_ERRORS_KEY, []):
+        terminalreporter.section("errors for the user")
+        for line in found:
+            terminalreporter.line(line)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the recorded errors."""
+    if not hasattr(config, "workerinput") and not os.environ.get("KEEP_ERRORS"):
+        Path(os.environ[error_sites.VARIABLE]).unlink(missing_ok=True)
 
 
 def pytest_collection_finish() -> None:

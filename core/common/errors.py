@@ -1,7 +1,11 @@
 """Errors that the user can fix, and the text of errors raised by the operating system."""
 
 
-class SetupError(ValueError):
+class UserError(ValueError):
+    """An error whose text is written for the user: a sentence or two on one line."""
+
+
+class SetupError(UserError):
     """A run can't start with the given settings; one line that names the setting and the fix."""
 
 

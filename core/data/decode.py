@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from PIL import __version__ as _PILLOW_VERSION
 
 from core.common.color import parse_color
+from core.common.errors import UserError
 
 try:  # the extra `heic`; Pillow itself reads AVIF
     import pillow_heif
@@ -38,7 +39,7 @@ _NO_HEIF = "a HEIC image: to read it, pip install 'convnext-tui[heic]'"
 _DEEP_GRAY_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(UserError):
     """A file that doesn't decode as a complete image; the message is the reason."""
 
     may_be_intact = False

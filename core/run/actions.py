@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.common.errors import os_error_text
+from core.common.errors import UserError, os_error_text
 from core.common.text import printable
 from core.run.files import TRASH
 from core.run.folder import RunFolder
@@ -18,7 +18,7 @@ _NUMBERED = re.compile(r"~\d+$")
 """Suffix of an id when the trash already has a run of that name."""
 
 
-class ActionError(ValueError):
+class ActionError(UserError):
     """An action failed; a message of one line."""
 
 

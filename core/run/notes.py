@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.common.errors import os_error_text
+from core.common.errors import UserError, os_error_text
 from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import printable
 
@@ -19,7 +19,7 @@ _MAX_BYTES = 64 << 10
 _HEADER = "# User notes of this run; may be edited manually.\n"
 
 
-class NotesError(ValueError):
+class NotesError(UserError):
     """An invalid value for the notes of a run; a message of one line."""
 
 

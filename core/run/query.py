@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from core.common.errors import UserError
 from core.common.text import printable
 from core.run import query_values as values
 from core.run.state import ACTIVE, OVER
@@ -59,7 +60,7 @@ KEYS = (*_TEXTS, *_NUMBERS, _STARTED, "is", "sort")
 _INCLUDES_ARCHIVED = ("archived", "any")
 
 
-class QueryError(ValueError):
+class QueryError(UserError):
     """An invalid query; a message of one line that names the term and what was expected."""
 
     def __init__(self, term: str, expected: str) -> None:

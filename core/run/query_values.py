@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from core.common.errors import UserError
+
 _NUMBER = re.compile(
     r"[-+]?(\d+(?P<decimals>\.\d*)?|(?P<bare>\.\d+))([eE](?P<power>[-+]?\d{1,3}))?"
 )
@@ -14,7 +16,7 @@ _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{2})")
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-class InvalidValue(ValueError):
+class InvalidValue(UserError):
     """A text that is not a valid value; the message says what is expected."""
 
 

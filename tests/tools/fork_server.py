@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.tools.error_sites import record_errors
+
 _LIBRARIES = (
     "pandas",
     "timm",
@@ -267,6 +269,7 @@ def main() -> None:
     _preload()
     received: Any = Server(listener).serve()
     become(*received, interpreter)
+    record_errors()
     request = received[0]
     if request.code:
         exec(compile(request.code, "<code>", "exec"), {"__name__": "first"})

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.common.errors import UserError
 from core.common.nested import flatten
 from core.common.text import printable
 from core.config import load as config_io
@@ -49,7 +50,7 @@ class Base:
     config: Config
 
 
-class FormError(ValueError):
+class FormError(UserError):
     """Invalid input; `key` is the field to which the message belongs."""
 
     def __init__(self, key: str, message: str) -> None:

@@ -7,13 +7,14 @@ from typing import Any, BinaryIO
 
 import torch
 
+from core.common.errors import UserError
 from core.common.files import link_or_copy, write_atomically, write_text_atomically
 
 FORMAT = 1
 _BLOCK = 1 << 20
 
 
-class DamagedCheckpoint(ValueError):
+class DamagedCheckpoint(UserError):
     """A damaged checkpoint file; the message has its name and the reason."""
 
 
