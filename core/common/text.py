@@ -8,10 +8,11 @@ _ALLOWED = {"\u200d", "\ufe0e", "\ufe0f"}
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line, with control, format and surrogate characters escaped.
+    r"""Return `text` on one line, with control, format and surrogate characters escaped.
 
-    A name such as ``"a\\x1b[2Jb"`` is returned as the visible ``"a\\\\x1b[2Jb"``: no escape
-    sequence, line break, bidirectional override or undecodable byte reaches the terminal.
+    An escape character becomes the four visible characters `\x1b`: no escape sequence, line break,
+    bidirectional override or undecodable byte reaches the terminal. Everything else is unchanged,
+    a backslash too, so that applying it again changes nothing and a Windows path stays readable.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -24,6 +25,15 @@ def _is_safe(character: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def quoted(text: str) -> str:
+    """Return `printable(text)` in quotation marks.
+
+    Unlike `repr`, it doubles no backslash: neither of a Windows path nor of an escape.
+    """
+    mark = '"' if "'" in text else "'"
+    return f"{mark}{printable(text)}{mark}"
 
 
 def slug(text: str, limit: int = 40) -> str:

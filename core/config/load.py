@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.common import strict_yaml as safe_yaml
-from core.common.errors import DataError, SetupError
+from core.common.errors import DataError, SetupError, os_error_text
 from core.common.location import absolute_location, absolute_path
 from core.common.nested import Tree, flatten
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import preset_names, preset_text
 from core.config.schema import Config
@@ -120,7 +120,7 @@ def _source_text(source: str | Path) -> str:
             raise ConfigError(f"preset {source} cannot be read: {_one_line(error)}") from None
         hint = _did_you_mean(str(source), presets)
         raise ConfigError(
-            f"config {printable(str(source))!r} is neither a preset ({', '.join(presets)}) nor a "
+            f"config {quoted(str(source))} is neither a preset ({', '.join(presets)}) nor a "
             f"readable file ({_one_line(error)}){hint}"
         ) from None
 
@@ -156,7 +156,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, raw = text.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise ConfigError(f"{printable(text)!r} is not KEY=VALUE, such as data.batch_size=64")
+        raise ConfigError(f"{quoted(text)} is not KEY=VALUE, such as data.batch_size=64")
     if key not in all_keys():
         raise _unknown(key, "")
     try:
@@ -175,7 +175,7 @@ def _unknown(key: str, origin: str) -> ConfigError:
         inside = ", ".join(k for k in keys if k.startswith(f"{key}."))
         return ConfigError(f"{key} is a group of keys; set one of {inside}")
     hint = _did_you_mean(key, [*keys, *groups]) or "; all keys are listed by: convnext-tui keys"
-    return ConfigError(f"unknown key {printable(key)!r}{where}{hint}")
+    return ConfigError(f"unknown key {quoted(key)}{where}{hint}")
 
 
 def _did_you_mean(given: str, names: list[str]) -> str:
@@ -209,8 +209,9 @@ def _value_message(tree: Tree, error: ValidationError) -> str:
 
 
 def _shown(value: Any) -> str:
-    return printable(repr(value))[:80]
+    shown = quoted(value) if isinstance(value, str) else printable(repr(value))
+    return shown[:80]
 
 
 def _one_line(error: Exception) -> str:
-    return printable(" ".join(str(error).split()))
+    return printable(" ".join(os_error_text(error).split()))

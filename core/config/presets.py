@@ -9,7 +9,7 @@ from core.common import strict_yaml as safe_yaml
 from core.common.errors import SetupError, os_error_text
 from core.common.files import read_regular_file, write_text_atomically
 from core.common.nested import Tree, changed_values
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.common.user_dirs import config_dir
 from core.config.schema import Config
 
@@ -39,7 +39,7 @@ def preset_comment(name: str) -> str:
     try:
         text = preset_text(name)
     except (OSError, ValueError) as error:
-        return printable(f"it cannot be read: {error}")
+        return printable(f"it cannot be read: {os_error_text(error)}")
     lines = []
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -65,7 +65,7 @@ def save_preset(name: str, config: Config, comment: str) -> Path:
     """
     problem = check_preset_name(name)
     if problem:
-        raise PresetError(f"preset {printable(name)!r}: {problem}")
+        raise PresetError(f"preset {quoted(name)}: {problem}")
     kept = changed_values(config.model_dump(), Config().model_dump())
     kept.pop("name", None)
     _drop(kept, "data", "root")

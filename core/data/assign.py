@@ -9,7 +9,7 @@ from itertools import chain, product
 from core.common.errors import DataError
 from core.common.format import counted
 from core.common.seeds import derive_seed
-from core.common.text import printable
+from core.common.text import quoted
 from core.data.holdout import Group, hold_out
 from core.data.scan import ImageFile
 
@@ -196,6 +196,6 @@ def _check_class_sizes(sizes: Counter[str], least: int) -> None:
     for label, count in sizes.items():
         if count < least:
             raise DataError(
-                f"class {printable(label)!r} has {counted(count, 'readable image')}; a split into "
+                f"class {quoted(label)} has {counted(count, 'readable image')}; a split into "
                 f"{splits} needs at least {least}: add images or remove the class"
             )

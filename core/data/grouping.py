@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from core.common.errors import DataError
 from core.common.format import counted
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.data.assign import MissedShare, SplitOptions, missed_shares, split_images
 from core.data.duplicates import DisjointSets, exact_duplicates
 from core.data.scan import ImageFile
@@ -79,7 +79,7 @@ def missed_text(missed: Sequence[MissedShare], options: SplitOptions) -> str:
     labels = len({one.label for one in missed})
     return (
         f"{counted(labels, 'class', 'classes')} can't be divided as asked, because {reason} stay "
-        f"in one split: {printable(worst.label)!r} has {counted(worst.images, 'image')} for "
+        f"in one split: {quoted(worst.label)} has {counted(worst.images, 'image')} for "
         f"{worst.split} instead of {worst.wanted:,}"
     )
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.common.errors import DataError
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.data.source import Location
 
 _SPLIT_BEGINNINGS = ("train", "test", "val", "dev", "eval")
@@ -87,7 +87,7 @@ def missing_classes(missing: Iterable[str], present: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return some quoted names, and how many more there are."""
     known = list(names)
-    shown = ", ".join(repr(printable(name)) for name in known[:_SHOWN])
+    shown = ", ".join(quoted(name) for name in known[:_SHOWN])
     return shown + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
 
 
@@ -98,4 +98,4 @@ def _seen(name: str) -> str:
 def _code_points(name: str) -> str:
     """Return a quoted name with the code points of its spaces and of what is not ASCII."""
     special = [f"U+{ord(c):04X}" for c in name if not c.isascii() or c.isspace()]
-    return repr(printable(name)) + (f" ({' '.join(special[:6])})" if special else "")
+    return quoted(name) + (f" ({' '.join(special[:6])})" if special else "")

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.common.errors import DataError
 from core.common.location import is_http, join_path, unquote_name
-from core.common.text import printable
+from core.common.text import quoted
 from core.data.filesystems import LISTING_WAITS, OpenFileSystem, retry
 
 THREADS = 32
@@ -124,4 +124,4 @@ def _check_name(name: str) -> None:
     except UnicodeEncodeError:
         usable = False
     if not usable:
-        raise DataError(f"the name {printable(name)!r} can't be part of a URL; rename it")
+        raise DataError(f"the name {quoted(name)} can't be part of a URL; rename it")

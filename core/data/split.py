@@ -10,7 +10,7 @@ from pathlib import Path
 from core.common.errors import DataError
 from core.common.files import write_text_atomically
 from core.common.seeds import derive_seed
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.data.assign import SPLITS, SplitOptions, missed_shares
 from core.data.duplicates import NearDuplicates, exact_duplicates, near_duplicates, split_leaks
 from core.data.grouping import group_counts, missed_text, split_grouped
@@ -141,7 +141,7 @@ def _check_not_empty(plan: DataPlan, by_folders: bool) -> None:
         for name, count in plan.per_class(split).items():
             if count == 0 and not by_folders:
                 raise DataError(
-                    f"class {printable(name)!r} has no images for {split}: its images are copies "
+                    f"class {quoted(name)} has no images for {split}: its images are copies "
                     "or groups by data.group, which stay in one split; add images or remove the "
                     "class"
                 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.common.errors import DataError
+from core.common.errors import DataError, os_error_text
 from core.common.text import printable
 from core.data.duplicates import exact_duplicates, near_duplicates
 from core.data.image_folder import ListedImage, list_images
@@ -130,8 +130,9 @@ def read_split(path: Path) -> list[ImageFile]:
                 for row in csv.DictReader(file)
             ]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        reason = printable(os_error_text(error))
         raise DataError(
-            f"{printable(str(path))} can't be read ({printable(str(error))}); give a split.csv "
+            f"{printable(str(path))} can't be read ({reason}); give a split.csv "
             "with the columns path, class, split, sha256, bytes and mtime_ns"
         ) from None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.common.errors import DataError, SetupError, os_error_text
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.data.image_folder import find_split, subfolders
 from core.data.source import Location
 from core.data.verify_split import read_split
@@ -71,7 +71,8 @@ def list_split_images(
     try:
         images = [(image, labels[image.label]) for image in read_split(folder.split)]
     except (DataError, KeyError) as error:
-        reason = f"unknown class {printable(str(error))}" if isinstance(error, KeyError) else error
+        is_unknown = isinstance(error, KeyError)
+        reason = f"unknown class {quoted(error.args[0])}" if is_unknown else str(error)
         raise LabeledImagesError(
             f"the run's own images can't be listed: {reason}; give the folder to evaluate on"
         ) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.common.errors import SetupError
 from core.common.files import write_atomically
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.common.version import __version__
 from core.inference.prediction_rows import PredictionRow
 from core.inference.resumable_output import ResumableOutput
@@ -143,7 +143,7 @@ def write_submission(rows: Iterable[PredictionRow], file: Path) -> None:
             if identity in seen:
                 raise SetupError(
                     f"{printable(str(file))} is not written: {printable(seen[identity])} and "
-                    f"{printable(row.path)} have the same ID {printable(identity)!r}; predict "
+                    f"{printable(row.path)} have the same ID {quoted(identity)}; predict "
                     "them separately"
                 )
             seen[identity] = row.path

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import is_zipfile
 
 import timm
 import torch
@@ -11,7 +13,7 @@ from timm.data import resolve_data_config
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from core.common.errors import SetupError
+from core.common.errors import SetupError, os_error_text
 from core.common.seeds import derive_seed
 from core.common.text import printable
 from core.config.schema import ModelConfig
@@ -82,7 +84,7 @@ def load_weights(model: nn.Module, file: Path) -> WeightsReport:
         raise ModelError(f"model.weights={shown}: {_one_line(error)}") from error
     except Exception as error:  # malformed input raises nearly any exception
         raise ModelError(
-            f"model.weights={shown} can't be read as a weights file: {_one_line(error)}"
+            f"model.weights={shown} can't be read as a weights file: {_why_unreadable(file, error)}"
         ) from error
     matching, unused = _match(model, _tensors(content))
     if not matching.keys() - head_names(model):
@@ -177,8 +179,15 @@ def _creation_error(config: ModelConfig, pretrained: bool, error: Exception) -> 
     )
 
 
+def _why_unreadable(file: Path, error: Exception) -> str:
+    refused = isinstance(error, UnpicklingError) or isinstance(error.__cause__, UnpicklingError)
+    if refused and is_zipfile(file):  # of anything else that is no zip archive, it says the same
+        return "it contains Python objects besides tensors; save only the state_dict"
+    return "it is damaged, or not a .safetensors, .pth or .pt file"
+
+
 def _one_line(error: Exception) -> str:
-    return printable(" ".join(str(error).split()))[:300]
+    return printable(" ".join(os_error_text(error).split()))[:300]
 
 
 def _tensors(content: dict[str, object]) -> dict[str, Tensor]:

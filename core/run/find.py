@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from core.common.codec import DecodeError
 from core.common.errors import SetupError
 from core.common.location import expand_user
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.events.types import CheckpointSaved, Record, RunResumed, RunStarted
 from core.run.folder import RunFolder, run_folders
 
@@ -55,7 +55,7 @@ def short(text: str) -> str:
     shown = printable(text)
     if len(shown) > _SHOWN:
         shown = f"{shown[: _SHOWN // 2]}…{shown[-_SHOWN // 2 :]}"
-    return repr(shown)
+    return quoted(shown)
 
 
 def run_of_job(runs_dir: Path, job: str) -> RunFolder | None:

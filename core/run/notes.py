@@ -12,7 +12,7 @@ from typing import Any
 
 from core.common.errors import UserError, os_error_text
 from core.common.files import read_regular_file, write_text_atomically
-from core.common.text import printable
+from core.common.text import printable, quoted
 
 MAX_NAME, MAX_TAG, MAX_NOTE, MAX_TAGS = 200, 40, 2000, 50
 _MAX_BYTES = 64 << 10
@@ -116,8 +116,8 @@ def split_tags(text: str) -> tuple[str, ...]:
 
 def _tag(text: str) -> str:
     if not text or "," in text or any(c.isspace() for c in text):
-        raise NotesError(f"tag {printable(text)[:60]!r}: one word without commas")
-    _limit(f"tag {printable(text)[:20]!r}", text, MAX_TAG)
+        raise NotesError(f"tag {quoted(printable(text)[:60])}: one word without commas")
+    _limit(f"tag {quoted(printable(text)[:20])}", text, MAX_TAG)
     return text
 
 
@@ -136,7 +136,7 @@ def _from_tree(tree: object) -> Notes:
     known = {field.name for field in fields(Notes)}
     unknown = [key for key in tree if key not in known]
     if unknown:
-        raise NotesError(f"unknown key {printable(str(unknown[0]))[:40]!r}")
+        raise NotesError(f"unknown key {quoted(printable(str(unknown[0]))[:40])}")
     given = {key: value for key, value in tree.items() if value is not None}
     for key, value in given.items():
         given[key] = _as_field(key, value)

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from core.common.errors import UserError
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.run import query_values as values
 from core.run.state import ACTIVE, OVER
 
@@ -266,7 +266,7 @@ def _config_key(key: str, term: str, expected: str) -> str:
         raise QueryError(term, f"which one: {', '.join(ends)}?")
     close = get_close_matches(key, [*KEYS, *known], n=1)
     hint = f"did you mean {close[0]}?" if close else expected
-    raise QueryError(term, f"unknown key {printable(key)[:40]!r}; {hint}")
+    raise QueryError(term, f"unknown key {quoted(printable(key)[:40])}; {hint}")
 
 
 def _sorted(runs: list["RunSummary"], sort: Sort) -> list["RunSummary"]:

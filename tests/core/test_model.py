@@ -1,5 +1,6 @@
 """Building models, loading weights, freezing the backbone."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -85,14 +86,19 @@ class Evil:
 
 def test_a_malicious_weights_file_runs_nothing(tmp_path: Path) -> None:
     torch.save({"model": Evil(tmp_path / "owned")}, tmp_path / "w.pth")
-    with pytest.raises(ModelError, match="can't be read as a weights file"):
+    with pytest.raises(ModelError, match="can't be read as a weights file: it contains Python obj"):
         build_model(plain(weights=str(tmp_path / "w.pth")), 3, seed=1)
     assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"", "w.pth"), (b"junk", "w.pth")],
+    [
+        (None, "no such file"),
+        (b"", "w.pth"),
+        (b"junk", "w.pth .*: it is damaged, or not a .safetensors, .pth or .pt file"),
+        (pickle.dumps({"a": range(3)}, protocol=2), "w.pth .*: it is damaged, or not"),
+    ],
 )
 def test_an_invalid_weights_file_is_an_error_of_one_line(
     content: bytes | None, message: str, tmp_path: Path
@@ -103,6 +109,7 @@ def test_an_invalid_weights_file_is_an_error_of_one_line(
     with pytest.raises(ModelError, match=message) as refusal:
         build_model(plain(weights=str(file)), 3, seed=1)
     assert "\n" not in str(refusal.value)
+    assert "weights_only" not in str(refusal.value)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.common.text import printable, slug
+from core.common.text import printable, quoted, slug
 
 everything = st.text(st.characters(exclude_categories=()), max_size=30)
 
@@ -38,6 +38,21 @@ def test_printable_is_one_safe_line(text: str) -> None:
     assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in shown)
     shown.encode("utf-8")
     assert printable(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\\b", "'a\\b'"),
+        ("C:\\photos\\new", "'C:\\photos\\new'"),
+        ("a\x1b[2Jb", "'a\\x1b[2Jb'"),
+        ("it's", '"it\'s"'),
+        ("", "''"),
+    ],
+)
+def test_quoted_doubles_no_backslash(text: str, shown: str) -> None:
+    assert quoted(text) == shown
+    assert quoted(printable(text)) == shown
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from core.analysis.compare_curves import (
 )
 from core.common import format as fmt
 from core.common.errors import SetupError
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.config.phases import FULL, HEAD
 from tui.charts.plot import BEST_SYMBOL, ChartSpec, Curve, PhaseBoundary, PlotSymbol, Tick
 from tui.charts.scale import axis_label, is_log, round_values
@@ -70,7 +70,7 @@ def compare_view(figure: str, axis: str) -> CompareView:
     figures = [curve.key for curve in comparison_curves()]
     if figure not in figures:
         known = ", ".join(figures)
-        raise SetupError(f"unknown figure {printable(figure)!r}; expected one of: {known}")
+        raise SetupError(f"unknown figure {quoted(figure)}; expected one of: {known}")
     axes = [alignment.key for alignment in ALIGNMENTS]
     return CompareView(curve_index=figures.index(figure), alignment_index=axes.index(axis))
 

@@ -3,6 +3,7 @@
 import threading
 
 from core.common.errors import SetupError, os_error_text
+from core.common.text import quoted
 from tui.preferences.settings import Settings, SettingsFile, with_setting
 
 
@@ -18,7 +19,7 @@ def load_preferences(theme: str | None, read_only: bool) -> "Preferences":
     if theme is not None:
         known = [*(own.name for own in THEMES), *BUILTIN_THEMES]
         if theme not in known:
-            raise SetupError(f"--theme is {theme!r}; expected one of: {', '.join(known)}")
+            raise SetupError(f"--theme is {quoted(theme)}; expected one of: {', '.join(known)}")
         preferences.change("theme", theme)
     return preferences
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.common.errors import SetupError, os_error_text
 from core.common.files import write_text_atomically
-from core.common.text import printable
+from core.common.text import quoted
 from core.common.user_dirs import config_dir
 from core.run.figures import charted_figures
 
@@ -78,13 +78,11 @@ NAMES = tuple(field.name for field in fields(Settings))
 def with_setting(settings: Settings, name: str, value: str) -> Settings:
     """Return the settings with one changed; raises SetupError for an unknown name or value."""
     if name not in NAMES:
-        raise SetupError(
-            f"unknown setting {printable(name)!r}; expected one of: {', '.join(NAMES)}"
-        )
+        raise SetupError(f"unknown setting {quoted(name)}; expected one of: {', '.join(NAMES)}")
     allowed = allowed_values().get(name)
     if (allowed and value not in allowed) or not value:
         expected = ", ".join(allowed or ("a theme name",))
-        raise SetupError(f"{name} is {printable(value)!r}; expected one of: {expected}")
+        raise SetupError(f"{name} is {quoted(value)}; expected one of: {expected}")
     return replace(settings, **{name: value})
 
 

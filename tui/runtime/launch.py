@@ -13,6 +13,7 @@ from core.common.cpu import usable_cores
 from core.common.errors import SetupError
 from core.common.format import counted
 from core.common.subprocesses import python_environment
+from core.common.text import quoted
 from core.distributed.torchrun_env import OWN_STORES, RESULT_VARIABLE
 
 MOST_RESTARTS = 10
@@ -31,7 +32,7 @@ def count_ranks(text: str, device: str | None) -> int:
             raise SetupError("--gpus all: this machine has no NVIDIA GPU")
         return available
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise SetupError(f"--gpus is {text!r}; expected all, or a number from 1 to 1024")
+        raise SetupError(f"--gpus is {quoted(text)}; expected all, or a number from 1 to 1024")
     if device != "cpu" and int(text) > max(1, available):
         raise SetupError(
             f"--gpus {text}: this machine has {counted(available, 'NVIDIA GPU')}; "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.common.errors import SetupError
 from core.common.subprocesses import python_environment
-from core.common.text import printable
+from core.common.text import printable, quoted
 from core.events import commands as cmd
 from core.events.command_file import append_command
 from core.events.journal import JournalOffset, JournalReader
@@ -36,7 +36,7 @@ def make_command(action: str, value: str | None) -> cmd.Command:
     """Return the command of an action; raises SetupError for an invalid value."""
     if action in _WITHOUT_VALUE:
         if value is not None:
-            raise SetupError(f"{action} takes no value, but was given {printable(value)!r}")
+            raise SetupError(f"{action} takes no value, but was given {quoted(value)}")
         return _WITHOUT_VALUE[action]()
     try:
         if action == "patience":
@@ -44,7 +44,7 @@ def make_command(action: str, value: str | None) -> cmd.Command:
         return cmd.SetLearningRate(lr=float(value or ""))
     except ValueError:
         expected = "a whole number of epochs" if action == "patience" else "a number"
-        given = "nothing" if value is None else repr(printable(value))
+        given = "nothing" if value is None else quoted(value)
         raise SetupError(f"{action} takes {expected}, but was given {given}") from None
 
 

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from core.common import format as fmt
-from core.common.errors import DataError
+from core.common.errors import DataError, os_error_text
 from core.common.text import printable
 from core.data.check import DataReport, check_data
 from core.data.source import Location
@@ -72,7 +72,7 @@ class CheckScreen(ModalScreen[None]):
         except DataError as error:
             text = Text(str(error))
         except (OSError, ValueError, RuntimeError) as error:
-            text = Text(printable(f"{self._root}: {error}"))
+            text = Text(printable(f"{self._root}: {os_error_text(error)}"))
         self._progress = None
         if not self._canceled.is_set():
             self._text.update(text)

@@ -125,7 +125,7 @@ def _placed(message: str, typed: Mapping[str, str]) -> FormError:
 def check_data(text: str) -> str:
     """Return why a folder cannot be trained on, or an empty string; reads folders, so not in the
     event loop."""
-    from core.common.errors import DataError
+    from core.common.errors import DataError, os_error_text
     from core.common.location import absolute_location
     from core.data.image_folder import check_root
     from core.data.sources import parse_location
@@ -135,5 +135,5 @@ def check_data(text: str) -> str:
     except DataError as error:
         return str(error)
     except (OSError, ValueError, RuntimeError) as error:
-        return printable(f"{text}: {error}")
+        return printable(f"{text}: {os_error_text(error)}")
     return ""

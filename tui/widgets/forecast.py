@@ -12,7 +12,7 @@ from textual.events import Resize
 from textual.message import Message
 from textual.widgets import Static
 
-from core.common.errors import DataError
+from core.common.errors import DataError, os_error_text
 from core.common.text import printable
 from core.config.schema import Config
 from core.data.sources import parse_location
@@ -127,7 +127,7 @@ class ForecastPanel(VerticalScroll):
         except DataError as error:
             message = str(error)
         except (OSError, ValueError, RuntimeError) as error:
-            message = printable(f"{root}: {error}")
+            message = printable(f"{root}: {os_error_text(error)}")
         if not canceled.is_set():
             self._show(replace(self._forecast, data=data, data_message=message))
 

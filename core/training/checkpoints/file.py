@@ -72,8 +72,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # torch's reader raises nearly anything on malformed input
-        raise DamagedCheckpoint(f"{path.name} is not a checkpoint: {error}") from None
+    except Exception:  # torch's reader raises nearly anything on malformed input
+        raise DamagedCheckpoint(f"{path.name} is not a checkpoint of this program") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DamagedCheckpoint(f"{path.name} was not written by this program")
     return content

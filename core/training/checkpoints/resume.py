@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.common.errors import os_error_text
 from core.common.version import __version__
 from core.config.phases import PHASES
 from core.config.schema import Config
@@ -70,8 +71,11 @@ def find_resumable(folder: Path) -> tuple[dict[str, Any] | None, str, list[str]]
             content = read_checkpoint(path)
         except FileNotFoundError:
             continue
-        except (OSError, DamagedCheckpoint) as error:
+        except DamagedCheckpoint as error:
             problems.append(str(error))
+            continue
+        except OSError as error:
+            problems.append(f"{path.name} can't be read: {os_error_text(error)}")
             continue
         if "train_state" in content:
             return content, path.name, problems
