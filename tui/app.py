@@ -19,6 +19,7 @@ from tui.preferences.themes import THEMES
 from tui.screens.run_list import RunListScreen
 from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
+from tui.terminal.terminal_app import TerminalApp
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
 # take longer than everything else up to the first frame.
@@ -70,7 +71,7 @@ class _HasPreferences(Protocol):
     def apply_preferences(self) -> None: ...
 
 
-class ConvNextApp(App[Exit]):
+class ConvNextApp(TerminalApp[Exit]):
     """Terminal app with the run list at the bottom of the screen stack, and run screens, forms and
     dialogs above it."""
 
@@ -185,20 +186,16 @@ class ConvNextApp(App[Exit]):
 
         if self._notifier is None:
             self._notifier = Notifier(self.preferences)
-            self._write_to_terminal(self._notifier.begin())
+            self.write_to_terminal(self._notifier.begin())
         shown = next(
             (s.model for s in reversed(self.screen_stack) if isinstance(s, _HasModel)), None
         )
         ended = self._notifier.new_milestones(models)
         title = self._notifier.update_title(shown or self._own_run)
-        self._write_to_terminal(title + self._notifier.notification(ended))
+        self.write_to_terminal(title + self._notifier.notification(ended))
         if self.preferences.error:
             self.notify(self.preferences.error, severity="warning", markup=False)
             self.preferences.error = ""
-
-    def _write_to_terminal(self, sequences: str) -> None:
-        if sequences and self._driver is not None:
-            self._driver.write(sequences)
 
     def _theme_changed(self, name: str) -> None:
         self.preferences.change("theme", name)
@@ -383,7 +380,7 @@ class ConvNextApp(App[Exit]):
     def on_unmount(self) -> None:
         """Restore the signal handler and the terminal's title."""
         if self._notifier is not None:
-            self._write_to_terminal(self._notifier.end())
+            self.write_to_terminal(self._notifier.end())
         self._signals.restore()
 
 

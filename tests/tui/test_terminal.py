@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shlex
 import signal
@@ -30,6 +31,12 @@ def breaking(self, now, charts):
         raise ZeroDivisionError("the screen breaks")
     tick(self, now, charts)
 run.RunScreen.tick = breaking
+"""
+BREAKING_INPUT = """
+from tui.terminal.input_parser import InputParser
+def breaking(self, text):
+    raise ZeroDivisionError("the input breaks")
+InputParser.feed = breaking
 """
 ENDLESS_SAVING = """
 import threading
@@ -129,6 +136,22 @@ def open_app(photos: Path, tmp_path: Path) -> Iterator[Callable[..., OnTerminal]
 
 
 @pytest.fixture
+def list_app(tmp_path: Path) -> Iterator[Callable[..., OnTerminal]]:
+    """Start the app on an empty list of runs, with code that runs before the program."""
+    opened: list[OnTerminal] = []
+
+    def start(code: str = "") -> OnTerminal:
+        app = OnTerminal([], tmp_path, code=code)
+        opened.append(app)
+        app.read_until(b"No runs yet")
+        return app
+
+    yield start
+    for app in opened:
+        app.process.close()
+
+
+@pytest.fixture
 def on_terminal(open_app: Callable[..., OnTerminal]) -> OnTerminal:
     return open_app(NOISE)
 
@@ -187,6 +210,44 @@ def test_the_run_continues_after_an_error_of_the_app(
     assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
     app.read_until(b"run folder: ")
     assert app.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_error_of_the_input_ends_the_app_with_its_reason(
+    training: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    app = request.getfixturevalue("open_app" if training else "list_app")(BREAKING_INPUT)
+    if training:
+        app.read_until(b"epoch 2")
+    app.type(b"j")
+    app.read_until(b"error: the app failed, see ")
+    assert termios.tcgetattr(app.child) == app.before
+    if training:
+        app.read_until(b"; the run continues without it")
+        folder = only_run(tmp_path)
+        assert run("ctl", folder.id, "stop", "--wait", cwd=tmp_path).returncode == 0
+    app.read_until(b"\n")
+    assert app.process.wait(60) == (0 if training else 1)
+    log = tmp_path / re.findall(rb"failed, see ([^;\s]+)", app.output)[0].decode()
+    assert "ZeroDivisionError: the input breaks" in log.read_text()
+    log.unlink()  # without a run it is in the folder of temporary files
+
+
+def test_no_input_ends_the_app(list_app: Callable[..., OnTerminal]) -> None:
+    app = list_app()
+    for sequence in (
+        b"\x1b[38:50;2u",
+        b"\x1b[99999999999;1u\x1b[1114112u\x1b[;;;u\x1b[97;1;55296u",
+        b"\x1b[48;24;80;0;0t\x1b[<35;5;5M\x1b[<0;99999999999;1M\x1b[M\xff\xff\xff",
+        b"\xff\xc3\xed\xa0\x80\x80",
+        b"\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\\x1bP>|xterm(3)\x1b\\\x1b[?62;4c",
+    ):
+        app.type(sequence + b"?")
+        app.read_until(b"Keys")
+        app.type(b"\x1b[27u")  # escape
+        app.read_until(b"No runs yet")
+    app.type(b"q")
+    assert app.process.wait(30) == 0
 
 
 def test_a_second_signal_exits_immediately_and_restores_the_terminal(

@@ -49,6 +49,10 @@ _HEAD = """# Keys
 Generated from the app's key bindings by `convnext-tui keys --app`. In the app `?` shows the keys of
 the current screen, and ctrl+p finds every action by name. `^` is ctrl, `⏎` is enter. Lists and
 forms also take the arrow keys, Tab and the mouse.
+
+Keys are Latin letters. In other keyboard layouts (Cyrillic, Greek, Hebrew, …) they work by their
+place on the keyboard in terminals that report it (kitty keyboard protocol, as in kitty, foot and
+Ghostty); elsewhere switch the layout.
 """
 
 

@@ -101,19 +101,22 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
             read_only_reason=read_only.REASON if options.read_only else "",
         )
         exit_value, failed = _run(app)
+        trains = session.training
         session.screen_closed()
     engine = session.engine
     if failed:
         log = engine.folder.log if engine and engine.folder else terminal.stray
-        click.echo(f"the app failed, see {log}", err=True)
+        continues = "; the run continues without it" if trains else ""
+        click.echo(f"error: the app failed, see {log}{continues}", err=True)
     if app.start_error and signals.exit_code is None:
         raise SetupError(app.start_error)
     if engine is None:
-        return signals.exit_code or 0
+        return signals.exit_code or int(failed)
     from tui.runtime.headless import finish_headless
 
     # Also after the app has failed: training is independent of it.
-    return finish_headless(engine, signals, hung_up=exit_value is ui.Exit.HUNG_UP)
+    code = finish_headless(engine, signals, hung_up=exit_value is ui.Exit.HUNG_UP)
+    return code or int(failed and not trains)
 
 
 def _with_imports(plan: "Plan") -> "tuple[Config, Resumption | None]":

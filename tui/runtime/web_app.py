@@ -19,10 +19,14 @@ def main(runs_dir: Path) -> None:
     forbid_writing()
     _reserve_stdout()
     threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
+    from textual.drivers import web_driver
+
     from tui.app import ConvNextApp
     from tui.preferences.preferences import Preferences
     from tui.preferences.settings import SettingsFile
+    from tui.terminal.input_parser import InputParser
 
+    web_driver.XTermParser = InputParser  # type: ignore[assignment, attr-defined]
     # The user's preferences, but a visitor's changes are not saved.
     preferences = Preferences(SettingsFile().read())
     ConvNextApp(runs_dir, refuse_to_start, preferences=preferences, read_only_reason=REASON).run()

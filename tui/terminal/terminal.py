@@ -69,7 +69,7 @@ def exclusive_terminal() -> Iterator[ExclusiveTerminal]:
     sys.stderr.flush()
     terminals = [os.dup(number) for number in _OUTPUTS]
     streams = sys.__stdout__, sys.__stderr__
-    private = [_Screen(os.fdopen(os.dup(n), "wb"), encoding="utf-8") for n in _OUTPUTS]
+    private = [_Screen(os.fdopen(os.dup(n), "wb"), "utf-8", "replace") for n in _OUTPUTS]
     sys.__stdout__, sys.__stderr__ = private  # type: ignore[misc]
     handle, name = tempfile.mkstemp(prefix="convnext-tui-", suffix=".log")
     os.close(handle)
