@@ -22,19 +22,12 @@ from core.data.duplicates import (
     near_duplicates,
     split_leaks,
 )
-from core.data.image_folder import (
-    ListedImage,
-    find_split,
-    image_files,
-    is_used_folder,
-    list_any_layout,
-    list_images,
-    subfolders,
-)
+from core.data.image_folder import ListedImage, image_files, list_any_layout, list_images
 from core.data.scan import DamagedImage, ImageFile, scan_images
 from core.data.source import Location
 from core.data.sources import source_of
 from core.data.split import plan_split
+from core.data.split_folders import find_split, is_used_folder, subfolders
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files use the extensions of another format."""
@@ -172,7 +165,7 @@ def _test_images(root: Location) -> list[ListedImage]:
         return []
     found = (file.relative_to(root) for file in sorted(image_files(test)))
     return [
-        ListedImage(path.as_posix(), path.parts[1] if len(path.parts) > 2 else "", "test")
+        ListedImage(path.as_posix(), path.parts[-2] if len(path.parts) > 2 else "", "test")
         for path in found
     ]
 

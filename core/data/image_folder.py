@@ -20,13 +20,12 @@ from core.data.layout_problems import (
 )
 from core.data.source import Location
 from core.data.sources import source_of
+from core.data.split_folders import VAL_NAMES, find_split, is_used_folder, split_of, subfolders
 
 EXTENSIONS = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"),
 }
-VAL_NAMES = ("val", "valid", "validation")
-_SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin"}
 _CANCEL_CHECK_FILES = 256
 """Files counted between two checks for cancellation."""
 
@@ -46,25 +45,6 @@ class ListedImage:
 def is_image_name(file_name: str) -> bool:
     """Return whether a file has the extension of an image and isn't hidden."""
     return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS
-
-
-def is_used_folder(folder_name: str) -> bool:
-    """Return whether a folder may hold images: hidden and system folders are left out."""
-    return not folder_name.startswith(".") and folder_name.lower() not in _SYSTEM_FOLDERS
-
-
-def subfolders(top: Location) -> dict[str, Location]:
-    """Return the used folders in `top`, sorted by name; raise OSError."""
-    names = sorted(name for name in source_of(top).list_folders(top) if is_used_folder(name))
-    return {name: top / name for name in names}
-
-
-def find_split(folders: Mapping[str, Location], split: str) -> Location | None:
-    """Return the folder of `train`, `val` or `test` in any case; val may also be `valid` or
-    `validation`."""
-    by_name = {name.lower(): folder for name, folder in folders.items()}
-    names = VAL_NAMES if split == "val" else (split,)
-    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def image_files(folder: Location) -> Iterator[Location]:
@@ -134,12 +114,11 @@ def list_any_layout(root: Location) -> list[ListedImage]:
 
 def is_in_split(path: str, split: str) -> bool:
     """Return whether a path below a root with train/ and val/ belongs to `train` or `val`."""
-    return (path.split("/")[0].lower() == "train") == (split == "train")
+    return (split_of(path.split("/")[0]) == "train") == (split == "train")
 
 
 def _likely_class(folder: PurePath) -> str:
-    split_names = {"train", *VAL_NAMES}
-    inner = [name for name in folder.parts[:2] if name.lower() not in split_names]
+    inner = [name for name in folder.parts[:2] if not split_of(name)]
     return inner[0] if inner else ""
 
 
@@ -158,7 +137,7 @@ def _split_folders(root: Location) -> dict[str, Location]:
     if not stat.S_ISDIR(mode):
         raise DataError(f"{shown} is a file; {advice}{archive_hint(root)}")
     folders = _readable_subfolders(root)
-    train, val = find_split(folders, "train"), find_split(folders, "val")
+    train, val = _find_splits(folders)
     # With other folders next to it and images directly in it, `train` is a class of trains.
     names = {name.lower() for name in folders}
     if train is None or (val is None and len(names) > 1 and not _readable_subfolders(train)):
@@ -168,10 +147,20 @@ def _split_folders(root: Location) -> dict[str, Location]:
         return {"": root}
     if val is None:
         raise DataError(
-            f"{shown} has train/ but none of {', '.join(f'{n}/' for n in VAL_NAMES)}; "
-            f"add one, or give {printable(str(train))} to split it automatically"
+            f"{shown} has {printable(train.name)}/ but none of "
+            f"{', '.join(f'{n}/' for n in VAL_NAMES)}; add one, or give "
+            f"{printable(str(train))} to split it automatically"
         )
     return {"train": train, "val": val}
+
+
+def _find_splits(folders: Mapping[str, Location]) -> tuple[Location | None, Location | None]:
+    """Return the folders of train and val; raise DataError if one can't be read."""
+    try:
+        return find_split(folders, "train"), find_split(folders, "val")
+    except OSError as error:
+        shown = printable(str(error.filename or ""))
+        raise DataError(f"{shown}: {os_error_text(error)}; make it readable") from None
 
 
 def _has_images(folder: Location) -> bool:
@@ -188,9 +177,11 @@ def _class_folders(top: Location) -> list[Location]:
         hint = "images are directly in it; " if loose else ""
         raise DataError(f"{shown} has no class folders; {hint}create one subfolder per class")
     if len(folders) == 1:
+        inside = len(_readable_subfolders(folders[0]))
+        hint = f"; or give {printable(str(folders[0]))}" if inside > 1 else ""
         raise DataError(
             f"{shown} has only one class folder ({printable(folders[0].name)}); "
-            "a classifier needs at least two"
+            f"a classifier needs at least two{hint}"
         )
     for folder in folders:
         if next(image_files(folder), None) is None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from core.common.errors import DataError, SetupError, os_error_text
 from core.common.text import printable, quoted
-from core.data.image_folder import find_split, subfolders
 from core.data.source import Location
+from core.data.split_folders import find_split, subfolders
 from core.data.verify_split import read_split
 from core.inference.input_paths import images_below
 from core.run.folder import RunFolder
@@ -89,11 +89,15 @@ def list_split_images(
 def _split_folder(
     root: Location, folders: Mapping[str, Location], split: str | None
 ) -> tuple[Location, str]:
+    shown = printable(str(root))
     for wanted in (split,) if split else ("test", "val"):
-        found = find_split(folders, wanted)
+        try:
+            found = find_split(folders, wanted)
+        except OSError as error:
+            reason = os_error_text(error)
+            raise LabeledImagesError(f"{shown} can't be listed: {reason}") from None
         if found is not None:
             return found, wanted
-    shown = printable(str(root))
     if split:
         raise LabeledImagesError(
             f"{shown} has no folder {split}/; omit --part, or give the folder that contains it"

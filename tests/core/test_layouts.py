@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from core.common.errors import DataError
 from core.data.image_folder import check_root, list_images
+from core.inference.labeled_images import list_labeled_images
 from tests.core.test_scan import error_of, make_split_folders, plan
 from tests.make_images import make_images
 
@@ -78,12 +80,26 @@ def an_empty_class_in_val(root: Path) -> str:
 
 
 def sides_with_other_names(root: Path) -> str:
+    for side in ("Development", "Evaluation"):
+        make_images(root / side, classes=2, per_class=2)
+    return (
+        "are 'Development', 'Evaluation' splits? Each has the folders 'class_0', 'class_1'; rename "
+        "them to train/ and val/, or give "
+    )
+
+
+def training_and_testing_without_val(root: Path) -> str:
     for side in ("Training", "Testing"):
         make_images(root / side, classes=2, per_class=2)
     return (
-        "are 'Testing', 'Training' splits? Each has the folders 'class_0', 'class_1'; rename them "
-        "to train/ and val/, or give "
+        "has Training/ but none of val/, valid/, validation/; add one, or give "
+        f"{root / 'Training'} to split it automatically"
     )
+
+
+def a_folder_around_the_classes(root: Path) -> str:
+    make_images(root / "photos", classes=2, per_class=2)
+    return f"has only one class folder (photos); a classifier needs at least two; or give {root}/ph"
 
 
 def a_class_that_is_a_dangling_link(root: Path) -> str:
@@ -117,6 +133,8 @@ def several_classes_that_val_lacks(root: Path) -> str:
 
 PROBLEMS = [
     sides_with_other_names,
+    training_and_testing_without_val,
+    a_folder_around_the_classes,
     a_class_that_is_a_dangling_link,
     classes_that_look_alike,
     a_name_in_another_form,
@@ -153,7 +171,33 @@ def test_an_archive_names_how_it_is_read(tmp_path: Path) -> None:
         check_root(tmp_path / "photos.zip")
 
 
-@pytest.mark.parametrize("names", [("a", "A"), ("trainer", "testudo"), ("val", "dev")])
+@pytest.mark.parametrize(
+    "names", [("Training", "Validation"), ("seg_train", "seg_val"), ("train_set", "dev_set")]
+)
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_usual_names_of_splits_are_known(
+    names: tuple[str, str], is_wrapped: bool, tmp_path: Path
+) -> None:
+    for name in (*names, "Testing"):
+        top = tmp_path / name / (name if is_wrapped else "")
+        make_images(top, classes=2, per_class=3, seed=len(name))
+    listed = list_images(tmp_path)
+    assert Counter((one.label, one.split) for one in listed) == {
+        (f"class_{label}", split): 3 for label in range(2) for split in ("train", "val")
+    }
+    assert {one.path.split("/")[0] for one in listed} == set(names)
+    evaluated = list_labeled_images(tmp_path, ["class_0", "class_1"])
+    assert (evaluated.split, len(evaluated.paths)) == ("test", 6)
+    assert all("/Testing/" in path for path in evaluated.paths)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *[("a", "A"), ("trainer", "testudo"), ("val", "dev")],
+        *[("train", "testing"), ("training", "racing"), ("train station", "dev board")],
+    ],
+)
 def test_honest_class_names_are_accepted(names: tuple[str, str], tmp_path: Path) -> None:
     for number, name in enumerate(names):
         made = make_images(tmp_path / "made", classes=1, per_class=3, seed=number)
