@@ -14,5 +14,6 @@ class DataError(SetupError):
 
 
 def os_error_text(error: BaseException) -> str:
-    """Return the reason of an OSError without number and file name, else the whole message."""
-    return getattr(error, "strerror", None) or str(error)
+    """Return the reason of an OSError without number and file name, else the whole message; without
+    a period, as it becomes part of a sentence."""
+    return (getattr(error, "strerror", None) or str(error)).rstrip(". ")

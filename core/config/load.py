@@ -105,7 +105,7 @@ def _read(source: str | Path) -> Tree:
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise ConfigError(f"{source}: expected keys and values, found a {type(tree).__name__}")
+        raise ConfigError(f"{source}: expected lines of `key: value`, found other content")
     return tree
 
 

@@ -56,7 +56,9 @@ def list_labeled_images(
         (path, labels[name]) for name, folder in folders.items() for path in images_below(folder)
     ]
     if not pairs:
-        raise LabeledImagesError(f"{printable(str(root))}: no image in it")
+        raise LabeledImagesError(
+            f"{printable(str(root))}: no images in the folders of its classes; add some"
+        )
     return LabeledImages(
         top, used_split, [path for path, _ in pairs], [label for _, label in pairs]
     )

@@ -174,8 +174,8 @@ def test_an_empty_model_name_is_refused_with_the_allowed_values() -> None:
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("- a list", "expected keys and values, found a list"),
-        ("just words", "expected keys and values, found a str"),
+        ("- a list", "expected lines of `key: value`"),
+        ("just words", "expected lines of `key: value`"),
         ("seed: 1\nseed: 2", "duplicate key"),
         ("data: {root: x, root: y}", "duplicate key"),
         ("data: 3", "data is a group of keys, not 3"),
