@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from zipfile import ZipFile
 
 from core.common.errors import DataError
 from core.common.location import filesystem_key, first_link, join_path, protocols
@@ -25,6 +26,8 @@ _PERMANENT = (
 )
 """Errors that another attempt doesn't change."""
 _MAX_REASON = 200
+_WINDOWS = 0
+"""`create_system` of an archive that was written on Windows."""
 
 T = TypeVar("T")
 
@@ -109,6 +112,15 @@ def _is_unauthorized(error: Exception) -> bool:
     return getattr(error, "status", None) in (401, 403)
 
 
+def _use_forward_slashes(archive: ZipFile) -> None:
+    """Separate folders as the format asks for: older tools of Windows write backslashes."""
+    for info in archive.infolist():
+        if info.create_system == _WINDOWS and "\\" in info.filename:
+            # `zipfile` does the same on Windows.
+            info.filename = info.filename.replace("\\", "/")
+            archive.NameToInfo[info.filename] = info
+
+
 def _connect(url: str) -> OpenFileSystem:
     check_packages(url)
     from fsspec.archive import AbstractArchiveFileSystem
@@ -116,7 +128,11 @@ def _connect(url: str) -> OpenFileSystem:
 
     # No cached instance: it may hold an old listing, or an archive that was replaced since.
     fs, _ = url_to_fs(url, skip_instance_cache=True)
-    if not any(isinstance(one, AbstractArchiveFileSystem) for one in (fs, getattr(fs, "fs", None))):
+    known = fs, getattr(fs, "fs", None)
+    archive = next((one for one in known if isinstance(one, AbstractArchiveFileSystem)), None)
+    if archive is None:
         return OpenFileSystem(fs, nullcontext())
+    if isinstance(content := getattr(archive, "zip", None), ZipFile):
+        _use_forward_slashes(content)
     top = {info["name"] for info in fs.ls("", detail=True)}
     return OpenFileSystem(fs, threading.Lock(), dot=top == {"."})

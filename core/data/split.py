@@ -140,10 +140,12 @@ def _check_not_empty(plan: DataPlan, by_folders: bool) -> None:
     for split in SPLITS if plan.test else SPLITS[:2]:
         for name, count in plan.per_class(split).items():
             if count == 0 and not by_folders:
+                reason, change = "its images are copies of one another", "remove the class"
+                if plan.groups:
+                    reason, change = "too few groups by data.group are in it", "change data.group"
                 raise DataError(
-                    f"class {quoted(name)} has no images for {split}: its images are copies "
-                    "or groups by data.group, which stay in one split; add images or remove the "
-                    "class"
+                    f"class {quoted(name)} has no images for {split}: {reason}, which stay in one "
+                    f"split; add images or {change}"
                 )
             if count == 0:
                 # Named by one of its files, as the folder may also be called `valid` or `Train`.
