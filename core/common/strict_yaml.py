@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from core.common.errors import reason_of
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that parses `1e-3` as a number (YAML 1.2) and rejects duplicate keys.
@@ -50,13 +52,22 @@ for _class in (_Loader, _Dumper):
     )
 
 
-def load(text: str) -> Any:
-    """Return the value of a document.
+class InvalidYaml(ValueError):
+    """A document is malformed; the text names the line and what is wrong with it."""
 
-    A malformed document raises almost any exception: a tagged scalar is passed to the constructor
-    of its type.
-    """
-    return yaml.load(text, Loader=_Loader)
+
+def load(text: str) -> Any:
+    """Return the value of a document; raise InvalidYaml."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise InvalidYaml(f"{place}{error.problem or error.context}") from None
+    except RecursionError:
+        raise InvalidYaml("it is nested too deeply") from None
+    except Exception as error:  # a tagged scalar is passed to the constructor of its type
+        raise InvalidYaml(reason_of(error)) from None
 
 
 def dump(tree: Any) -> str:

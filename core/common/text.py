@@ -28,12 +28,21 @@ def _escaped(character: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return `printable(text)` in quotation marks.
+    """Return `printable(text)` in quotation marks, with spaces other than the usual one escaped.
 
     Unlike `repr`, it doubles no backslash: neither of a Windows path nor of an escape.
     """
     mark = '"' if "'" in text else "'"
-    return f"{mark}{printable(text)}{mark}"
+    visible = (c if c == " " or not c.isspace() else _escaped(c) for c in printable(text))
+    return f"{mark}{''.join(visible)}{mark}"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return at most `limit` characters, cut after a word with an ellipsis."""
+    if len(text) <= limit:
+        return text
+    words, _, _ = text[:limit].rpartition(" ")
+    return f"{words or text[: limit - 1]}…"
 
 
 def slug(text: str, limit: int = 40) -> str:

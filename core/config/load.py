@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.common import strict_yaml as safe_yaml
-from core.common.errors import DataError, SetupError, os_error_text
+from core.common.errors import DataError, SetupError, reason_of
 from core.common.location import absolute_location, absolute_path
 from core.common.nested import Tree, flatten
 from core.common.text import printable, quoted
@@ -100,8 +100,8 @@ def _read(source: str | Path) -> Tree:
     text = _source_text(source)
     try:
         tree = safe_yaml.load(text)
-    except Exception as error:  # a malformed scalar with a tag can raise nearly anything
-        raise ConfigError(f"{source}: not valid YAML: {_one_line(error)}") from None
+    except safe_yaml.InvalidYaml as error:
+        raise ConfigError(f"{source}: not valid YAML: {reason_of(error)}") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -117,11 +117,11 @@ def _source_text(source: str | Path) -> str:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         if source in presets:
-            raise ConfigError(f"preset {source} cannot be read: {_one_line(error)}") from None
+            raise ConfigError(f"preset {source} cannot be read: {reason_of(error)}") from None
         hint = _did_you_mean(str(source), presets)
         raise ConfigError(
             f"config {quoted(str(source))} is neither a preset ({', '.join(presets)}) nor a "
-            f"readable file ({_one_line(error)}){hint}"
+            f"readable file ({reason_of(error)}){hint}"
         ) from None
 
 
@@ -211,7 +211,3 @@ def _value_message(tree: Tree, error: ValidationError) -> str:
 def _shown(value: Any) -> str:
     shown = quoted(value) if isinstance(value, str) else printable(repr(value))
     return shown[:80]
-
-
-def _one_line(error: Exception) -> str:
-    return printable(" ".join(os_error_text(error).split()))

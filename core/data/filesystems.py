@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 from core.common.errors import DataError
 from core.common.location import filesystem_key, first_link, join_path, protocols
-from core.common.text import printable
+from core.common.text import printable, shortened
 
 WAITS = (1.0, 4.0, 15.0, 40.0)
 """Seconds between attempts to fetch a file: a connection lost for a minute doesn't end a run."""
@@ -25,9 +25,10 @@ _PERMANENT = (
     DataError,
 )
 """Errors that another attempt doesn't change."""
-_MAX_REASON = 200
 _WINDOWS = 0
 """`create_system` of an archive that was written on Windows."""
+
+_MAX_REASON = 200
 
 T = TypeVar("T")
 
@@ -103,8 +104,9 @@ def reason(error: Exception) -> str:
         return "permission denied; set credentials in the environment or fsspec's configuration"
     if isinstance(error, FileNotFoundError):
         return "no such file or folder"
-    text = printable(" ".join(str(error).split()))[:_MAX_REASON]
-    return text or type(error).__name__
+    # aiohttp adds its options: `Cannot connect to host … ssl:default [Connect call failed …]`.
+    text = printable(" ".join(str(error).partition(" ssl:default")[0].split()))
+    return shortened(text.rstrip(". "), _MAX_REASON) or type(error).__name__
 
 
 def _is_unauthorized(error: Exception) -> bool:

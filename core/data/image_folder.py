@@ -57,9 +57,9 @@ def image_files(folder: Location) -> Iterator[Location]:
 def check_root(root: Location) -> None:
     """Check the layout without opening an image; raise DataError."""
     splits = _split_folders(root)
+    _check_same_classes(splits)
     for folder in splits.values():
         _class_folders(folder)
-    _check_same_classes(splits)
 
 
 def count_images(

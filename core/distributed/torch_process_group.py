@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from core.common import format as fmt
-from core.common.errors import SetupError
+from core.common.errors import SetupError, reason_of
 from core.distributed.process_group import ProcessGroup, RankUnreachable, StepMessage, shard
 from core.distributed.torchrun_env import OWN_STORES, Job
 from core.events.types import DeviceSample, Event, Warned
@@ -248,7 +248,7 @@ def _explain_lost_connection() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = " ".join(str(error).split()).partition(". This is typically")[0][:300]
+        reason = reason_of(error, limit=1000).partition(". This is typically")[0]
         raise RankUnreachable(
             f"the other ranks are unreachable: a process or a machine is gone, or the network "
             f"hangs ({reason})"

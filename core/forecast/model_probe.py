@@ -13,6 +13,7 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
+from core.common.errors import reason_of
 from core.common.text import printable
 from core.forecast.model_info import ModelInfo
 from core.model.build import ModelError, check_name, count_parameters
@@ -34,8 +35,7 @@ def probe(name: str, image_size: int) -> ModelInfo:
     except ModelError as error:
         return ModelInfo(problem=str(error))
     except Exception as error:  # a timm model that needs other arguments
-        reason = printable(" ".join(str(error).split()))[:200] or type(error).__name__
-        return ModelInfo(problem=f"model.name={printable(name)}: {reason}")
+        return ModelInfo(problem=f"model.name={printable(name)}: {reason_of(error)}")
 
 
 def _on_meta(name: str) -> nn.Module:

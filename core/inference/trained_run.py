@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from core.common.errors import os_error_text
+from core.common.errors import os_error_text, reason_of
 from core.common.text import printable
 from core.config.load import ConfigError, config_from_tree
 from core.config.schema import Config
@@ -72,8 +72,7 @@ def load_run(
         transform = {**content["transform"]}
     except (KeyError, TypeError, RuntimeError, ConfigError) as error:
         raise CheckpointError(
-            f"{printable(str(file))} was written by an incompatible version: "
-            f"{printable(' '.join(str(error).split()))[:200]}"
+            f"{printable(str(file))} was written by an incompatible version: {reason_of(error)}"
         ) from error
     return TrainedRun(
         folder=folder,

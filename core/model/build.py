@@ -13,7 +13,7 @@ from timm.data import resolve_data_config
 from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from core.common.errors import SetupError, os_error_text
+from core.common.errors import SetupError, reason_of
 from core.common.seeds import derive_seed
 from core.common.text import printable
 from core.config.schema import ModelConfig
@@ -81,7 +81,7 @@ def load_weights(model: nn.Module, file: Path) -> WeightsReport:
     except FileNotFoundError:
         raise ModelError(f"model.weights={shown}: no such file") from None
     except OSError as error:
-        raise ModelError(f"model.weights={shown}: {_one_line(error)}") from error
+        raise ModelError(f"model.weights={shown}: {reason_of(error)}") from error
     except Exception as error:  # malformed input raises nearly any exception
         raise ModelError(
             f"model.weights={shown} can't be read as a weights file: {_why_unreadable(file, error)}"
@@ -171,10 +171,10 @@ def check_name(name: str) -> None:
 
 def _creation_error(config: ModelConfig, pretrained: bool, error: Exception) -> ModelError:
     if not pretrained:
-        return ModelError(f"model.name={printable(config.name)}: {_one_line(error)}")
+        return ModelError(f"model.name={printable(config.name)}: {reason_of(error)}")
     return ModelError(
         f"the pretrained weights of {printable(config.name)} are not available: "
-        f"{_one_line(error)[:160]}; without a network connection set model.weights=FILE, a cached "
+        f"{reason_of(error)}; without a network connection set model.weights=FILE, a cached "
         "model.name, or model.pretrained=false"
     )
 
@@ -184,10 +184,6 @@ def _why_unreadable(file: Path, error: Exception) -> str:
     if refused and is_zipfile(file):  # of anything else that is no zip archive, it says the same
         return "it contains Python objects besides tensors; save only the state_dict"
     return "it is damaged, or not a .safetensors, .pth or .pt file"
-
-
-def _one_line(error: Exception) -> str:
-    return printable(" ".join(os_error_text(error).split()))[:300]
 
 
 def _tensors(content: dict[str, object]) -> dict[str, Tensor]:

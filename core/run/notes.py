@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.common.errors import UserError, os_error_text
+from core.common.errors import UserError, os_error_text, reason_of
 from core.common.files import read_regular_file, write_text_atomically
 from core.common.text import printable, quoted
 
@@ -72,10 +72,8 @@ def read_notes(path: Path) -> Notes:
 
     try:
         tree = safe_yaml.load(read_regular_file(path, _MAX_BYTES).decode())
-    except OSError:
-        raise
-    except Exception as error:  # as in core.config.load: a tag can raise anything
-        raise NotesError(f"not valid YAML: {printable(str(error))[:120]}") from None
+    except ValueError as error:  # not YAML, or not even text
+        raise NotesError(f"not valid YAML: {reason_of(error)}") from None
     return _from_tree({} if tree is None else tree)
 
 

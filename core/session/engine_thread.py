@@ -185,7 +185,10 @@ class EngineThread:
         try:
             return folder, RunLock(folder)
         except BlockingIOError:
-            raise SetupError(f"run {folder.id} is being trained by {lock_owner(folder)}") from None
+            raise SetupError(
+                f"run {folder.id} is being trained by {lock_owner(folder)}; `convnext-tui attach` "
+                "opens it"
+            ) from None
 
     def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
         """Return how the run ended, whatever happened in it."""

@@ -83,7 +83,10 @@ def refuse_finished(state: RunState, resumption: Resumption) -> None:
         return
     run = printable(resumption.folder.id)
     if phase.reason == phase_reason("asked"):
-        raise SetupError(f"run {run} is finished: phase {phase.name} was ended manually")
+        raise SetupError(
+            f"run {run} is finished: phase {phase.name} was ended manually; start a new run to "
+            "train longer"
+        )
     needed = _needed(phase, resumption)
     if not needed and not resumption.changes:
         needed = {f"phases.{phase.name}.epochs": len(phase.epochs)}

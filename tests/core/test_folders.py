@@ -10,7 +10,7 @@ from core.common.errors import DataError
 from core.data.assign import SplitOptions, held_out_count
 from core.data.sources import parse_location
 from core.data.split import DataPlan, plan_data
-from tests.folder_cases import CASES, Case, Given, follow
+from tests.folders import CASES, Case, Given, follow
 
 
 def plan(given: Given) -> DataPlan:

@@ -17,7 +17,7 @@ from core.data.inspect import COLOR_GRID_SIDE, ImageInfo
 from core.data.scan import ImageFile
 from core.data.split import DataPlan, plan_data
 from core.data.verify_split import verify_split
-from tests.look_alikes import fixed_camera, slices, video_frames
+from tests.folders.draw_similar import fixed_camera, slices, video_frames
 from tests.make_images import make_images
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.stress.folders [--photos DIR] [--only NAME]
 
-The folders are those of `tests.folder_cases`. With `--photos`, a folder with one subfolder of
+The folders are those of `tests.folders`. With `--photos`, a folder with one subfolder of
 photos per class, photographed ones are added: some photos before a fixed camera (shifted, turned,
 lit), as frames of a pan, and cut to slices. Each is given to the command line as a user does it,
 with a small model for an epoch of each phase. A refusal must exit with 2 and leave no run, and its
@@ -25,7 +25,7 @@ from PIL import Image
 from core.data.verify_split import read_split
 from core.run.folder import run_folders
 from core.run.report import read_report
-from tests.folder_cases import CASES, Case, Given, follow
+from tests.folders import CASES, Case, Given, follow
 from tests.stress.common import headless, options, settings, surroundings, verdict
 
 _PHOTOS, _VIEWS = 2, 24

@@ -80,7 +80,7 @@ def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
     paths = list(dict.fromkeys(find_run(runs_dir, name).path for name in names))
     if not FEWEST <= len(paths) <= MOST:
         given = counted(len(paths), "different run")
-        raise SetupError(f"{given} given; expected {FEWEST} to {MOST}")
+        raise SetupError(f"compare takes {FEWEST} to {MOST} runs, but was given {given}")
     comparison = Comparison(paths)
     compared = comparison.read()
     if comparison.error:

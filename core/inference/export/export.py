@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.common.errors import reason_of
 from core.common.files import sync_folder, write_text_atomically
 from core.common.text import printable
 from core.data.sources import parse_location
@@ -78,7 +79,7 @@ def export(
             _copy_mode(card_file, written)
             _move(written, out)
     except OSError as error:
-        raise ExportError(f"{printable(str(out))} can't be written: {_reason(error)}") from None
+        raise ExportError(f"{printable(str(out))} can't be written: {reason_of(error)}") from None
     card_file = out / CARD if out.is_dir() else out.with_name(f"{out.name}.md")
     if not out.is_dir():
         write_text_atomically(card_file, card)
@@ -166,7 +167,3 @@ def _copy_mode(source: Path, written: Path) -> None:
     mode = source.stat().st_mode
     for path in written.iterdir() if written.is_dir() else [written]:
         path.chmod(mode)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or printable(" ".join(str(error).split()))[:200]

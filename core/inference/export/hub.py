@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.common.errors import SetupError, os_error_text
+from core.common.errors import SetupError, reason_of
 from core.common.text import printable
 
 
@@ -26,7 +26,7 @@ def push(folder: Path, repo: str, private: bool) -> str:
             repo_id=created.repo_id, folder_path=folder, commit_message="Upload by convnext-tui"
         )
     except Exception as error:  # no network, no login, no permission, an invalid name
-        reason = printable(" ".join(os_error_text(error).split()))[:240]
+        reason = reason_of(error)
         raise HubError(
             f"{printable(str(folder))} is written, but "
             f"the push to {printable(repo)} failed: {reason}"
