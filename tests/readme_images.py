@@ -21,7 +21,8 @@ from textual.pilot import Pilot
 from core.demo.config import demo_config
 from core.events.commands import Command, SetPatience, Stop
 from core.events.journal import replay
-from core.events.types import EpochEnded, Progress, Record, RunEnded
+from core.events.record import Record
+from core.events.types import EpochEnded, Progress, RunEnded
 from core.run.folder import RunFolder, run_folders
 from core.session.engine_thread import EngineThread
 from tests.tui.kit import make_app, settle

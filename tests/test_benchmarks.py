@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 import tests.benchmarks
-from core.events.types import EpochEnded, Progress, Record
+from core.events.record import Record
+from core.events.types import EpochEnded, Progress
 from tests.benchmarks.common import Table, in_turn, ratios, spread
 from tests.benchmarks.program import speed
 from tests.benchmarks.screen import Chunk, visible

@@ -28,6 +28,7 @@ from core.data.split import plan_data
 from core.events import types as ev
 from core.events.commands import CommandQueue, Pause, Stop
 from core.events.emitter import Emitter
+from core.events.record import Record
 from core.run.history_csv import History
 from core.session.engine_thread import EngineThread
 from core.session.fit import fit
@@ -186,7 +187,7 @@ def test_a_command_reaches_the_engine_from_a_signal_handler_in_the_middle_of_a_s
 
 
 def test_the_last_record_is_reported_if_the_engine_ends_while_the_queue_is_read() -> None:
-    queue: SimpleQueue[ev.Record] = SimpleQueue()
+    queue: SimpleQueue[Record] = SimpleQueue()
     shown: list[int] = []
 
     class Engine:
@@ -198,7 +199,7 @@ def test_the_last_record_is_reported_if_the_engine_ends_while_the_queue_is_read(
             """Ends right after it was asked, with one more record."""
             self.asked += 1
             if self.asked == 1:
-                queue.put(ev.Record(1, 0.0, ev.RunEnded(outcome="finished", reason="")))
+                queue.put(Record(1, 0.0, ev.RunEnded(outcome="finished", reason="")))
             return False
 
         def join(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from core.events import types as ev
+from core.events.record import Record
 from core.run.figures import FIGURES
 
 
@@ -19,7 +20,7 @@ class Scalar(NamedTuple):
 ScalarSeries = dict[str, list[Scalar]]
 
 
-def scalars(records: Iterable[ev.Record]) -> ScalarSeries:
+def scalars(records: Iterable[Record]) -> ScalarSeries:
     """Return the scalars of a run by tag, in the order of their steps, one per step.
 
     Values after the checkpoint that a run was resumed from are left out: training was rolled back.

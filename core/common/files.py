@@ -82,6 +82,18 @@ def link_or_copy(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def read_head(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file; raise OSError, also for a folder or a pipe."""
+    # Non-blocking: opening a pipe would wait for its other end.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return os.read(file, count)
+    finally:
+        os.close(file)
+
+
 def read_regular_file(path: Path, max_bytes: int) -> bytes:
     """Return the content of a file; raise OSError, also for a folder, a pipe or a larger file."""
     # Non-blocking: opening a pipe would wait for its other end.

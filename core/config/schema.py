@@ -8,7 +8,14 @@ a run trains is a logged command on top of it.
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from core.common.color import is_color
 from core.config.devices import Device
@@ -41,6 +48,26 @@ def _described(words: str) -> object:
 
 Pattern = Annotated[str, AfterValidator(_validate_pattern), _described("a regular expression")]
 Color = Annotated[str, AfterValidator(_validate_color), _described("a color name or #rrggbb")]
+
+
+def _validate_range(pair: list[int | float]) -> list[int | float]:
+    low, high = pair
+    largest = max(abs(low), abs(high))
+    if not largest < _MAX_VALUE or not high - low > max(_MIN_WIDTH * largest, 1 / _MAX_VALUE):
+        raise ValueError("not a range")
+    return pair
+
+
+_MAX_VALUE, _MIN_WIDTH = 1e38, 1e-6
+"""Of float32: its largest value, and the relative difference of neighboring ones."""
+ValueRange = Annotated[
+    list[int | float],
+    Field(min_length=2, max_length=2),
+    BeforeValidator(lambda value: list(value) if isinstance(value, tuple) else value),
+    AfterValidator(_validate_range),
+    _described("[low, high] with low below high"),
+]
+"""Lowest and highest pixel value."""
 
 
 def _optimizer(name: str) -> str:
@@ -104,6 +131,10 @@ class DataConfig(_Section):
     split by seed."""
     background: Color = "white"
     """Color under transparent images."""
+    value_range: Literal["auto"] | ValueRange = "auto"
+    """Values of 16-bit, integer and float images that become black and white, such as `[0, 4095]`;
+    auto = decided once for all images of the folder, from their metadata and values. 8-bit images
+    are never scaled."""
     image_size: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the square model input, in pixels."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 64

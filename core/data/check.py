@@ -6,13 +6,14 @@ Read-only: nothing in the folder is changed.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from PIL import Image
 
 from core.common.errors import DataError
 from core.common.format import counted
+from core.common.left_out import LeftOut
 from core.config.schema import DataConfig
 from core.data.assign import SplitOptions
 from core.data.balance import class_warnings, classes_have
@@ -22,12 +23,14 @@ from core.data.duplicates import (
     near_duplicates,
     split_leaks,
 )
+from core.data.file_kind import count_left_out, file_kind
 from core.data.image_folder import ListedImage, image_files, list_any_layout, list_images
 from core.data.scan import DamagedImage, ImageFile, scan_images
 from core.data.source import Location
 from core.data.sources import source_of
-from core.data.split import plan_split
+from core.data.split import plan_split, ranges_of
 from core.data.split_folders import find_split, is_used_folder, subfolders
+from core.data.value_range import RangeUse, flat_problem, range_uses
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files use the extensions of another format."""
@@ -63,7 +66,7 @@ class DataReport:
     """Readable images in `train`, `val` and `test`, if the folders define the split."""
     damaged: list[DamagedImage]
     ignored: list[str]
-    """Files without the extension of an image, and system files."""
+    """Files that are not used: no images, formats that aren't supported, and system files."""
     mismatched: list[Mismatch]
     duplicates: list[list[str]]
     """Files with equal bytes."""
@@ -79,7 +82,13 @@ class DataReport:
     structure: str = ""
     """Why the folder can't be used for training as it is, or empty."""
     notes: list[str] = field(default_factory=list)
-    """Warnings: small classes, imbalance."""
+    """Warnings: small classes, imbalance, flat images."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Numbers of ignored files by reason, without hidden and system files."""
+    unsupported: list[str] = field(default_factory=list)
+    """The ignored files that are images in a format that can't be read."""
+    value_ranges: list[RangeUse] = field(default_factory=list)
+    """Deep images (more than 8 bits per channel) by kind, with the value range of training."""
 
     @property
     def problems(self) -> list[str]:
@@ -87,12 +96,11 @@ class DataReport:
         found = [self.structure] if self.structure else []
         kinds = (
             (len(self.damaged), "damaged file", ""),
-            (len(self.mismatched), "file", " with the extension of another format"),
-            (len(self.leaks), "image", " in several classes or splits"),
-            (len(self.duplicates), "image", " stored in several identical files"),
-            (len(self.near_duplicates), "image", " with near-duplicates"),
+            (len(self.unsupported), "image", " in a format that is not supported"),
+            (len(self.mismatched), "file", " whose extension is not that of the format"),
         )
         found += [counted(number, noun) + rest for number, noun, rest in kinds if number]
+        found += [text for text in _duplicate_problems(self) if text]
         return [*found, *self.notes]
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +130,9 @@ def check_data(
     counts = {item.label: 0 for item in listed if item.label}
     counts.update(Counter(p.label for p in images if p.label))
     train = Counter(p.label for p in images if p.label and p.split not in ("val", "test"))
-    files, folders = _other_entries(root, {item.path for item in listed})
+    others = _other_entries(root, {item.path for item in listed})
+    uses = range_uses([p.info.values for p in images if p.info], ranges_of(images))
+    flat = [problem for use in uses if (problem := flat_problem(use))]
     infos = [image.info for image in images if image.info]
     return DataReport(
         root=str(root),
@@ -130,18 +140,35 @@ def check_data(
         classes=dict(sorted(counts.items())),
         parts=dict(Counter(p.split for p in images if p.split)),
         damaged=damaged,
-        ignored=files,
+        ignored=others.files,
         mismatched=list(_mismatched(images)),
         duplicates=_paths(exact_duplicates(images)),
         near_duplicates=_paths(g for g in duplicates.chains if len({p.sha256 for p in g}) > 1),
         leaks=_paths(split_leaks(images, duplicates.chains)),
-        folders=folders,
+        folders=others.folders,
         formats=dict(Counter(info.format for info in infos).most_common()),
         modes=dict(Counter(info.mode for info in infos).most_common()),
         sizes=_sizes(images),
         structure=structure,
-        notes=[*_unreadable_classes(counts), *class_warnings(counts, train)],
+        notes=[*flat, *_unreadable_classes(counts), *class_warnings(counts, train)],
+        left_out=others.left_out.by_reason(),
+        unsupported=others.unsupported,
+        value_ranges=uses,
     )
+
+
+def in_groups(groups: Sequence[Sequence[str]], noun: str) -> str:
+    """Return the number of files in some groups: `80 identical files in 1 group`."""
+    return f"{counted(sum(map(len, groups)), noun)} in {counted(len(groups), 'group')}"
+
+
+def _duplicate_problems(report: DataReport) -> Iterator[str]:
+    if report.leaks:
+        yield f"{in_groups(report.leaks, 'near-duplicate')} across classes or splits"
+    if report.duplicates:
+        yield in_groups(report.duplicates, "identical file")
+    if report.near_duplicates:
+        yield in_groups(report.near_duplicates, "near-duplicate")
 
 
 def _unreadable_classes(counts: Mapping[str, int]) -> list[str]:
@@ -190,20 +217,49 @@ def _split_error(
     return ""
 
 
-def _other_entries(root: Location, used: set[str]) -> tuple[list[str], list[OddFolder]]:
-    """Return the files that are not among the images, and the skipped or empty folders."""
-    ignored: list[str] = []
-    odd = []
+@dataclass(slots=True)
+class _OtherEntries:
+    """Files that are not among the images, and folders that are skipped or empty."""
+
+    files: list[str] = field(default_factory=list)
+    unsupported: list[str] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    folders: list[OddFolder] = field(default_factory=list)
+
+    def add(self, path: PurePath, file: Location) -> None:
+        """Add a file below the root that is not used."""
+        self.files.append(path.as_posix())
+        if not all(map(is_used_folder, path.parts[:-1])):
+            return  # its folder is reported
+        kind = file_kind(file)
+        if kind.is_image:
+            self.left_out.outside[_unused_place(path)] += 1
+        else:
+            count_left_out(file, kind, self.left_out)
+        if kind.unsupported:
+            self.unsupported.append(path.as_posix())
+
+
+def _other_entries(root: Location, used: set[str]) -> _OtherEntries:
+    found = _OtherEntries()
     for top, folders, files in source_of(root).walk(root):
         folders.sort()
         here = top.relative_to(root)
-        paths = sorted((here / name).as_posix() for name in files)
-        ignored += [path for path in paths if path not in used]
+        for name in sorted(files):
+            if (here / name).as_posix() not in used:
+                found.add(here / name, top / name)
         if here.parts and not is_used_folder(here.name):
-            odd.append(OddFolder(here.as_posix(), "hidden or system folder, skipped"))
+            found.folders.append(OddFolder(here.as_posix(), "hidden or system folder, skipped"))
         elif here.parts and not files and not folders:
-            odd.append(OddFolder(here.as_posix(), "empty"))
-    return ignored, odd
+            found.folders.append(OddFolder(here.as_posix(), "empty"))
+    return found
+
+
+def _unused_place(path: PurePath) -> str:
+    """Return where an image that is not used lies, for the line on files that are left out."""
+    top = path.parts[0]
+    is_test = len(path.parts) > 1 and top.lower() == "test"
+    return f"train and val, in {top}/" if is_test else "the class folders"
 
 
 def _mismatched(images: Iterable[ImageFile]) -> Iterator[Mismatch]:

@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL import __version__ as _PILLOW_VERSION
 
 from core.common.color import parse_color
 from core.common.errors import UserError
+from core.common.files import read_regular_file
+from core.data.deep_pixels import NoValues, describe_deep, gray_to_8_bits, to_8_bits
+from core.data.image_format import HEAD_BYTES, HEIC, image_format
+from core.data.orientation import upright
+from core.data.strip_metadata import without_metadata
+from core.data.value_range import ValueRanges, ValueStats
 
 try:  # the extra `heic`; Pillow itself reads AVIF
     import pillow_heif
@@ -30,13 +36,19 @@ MAX_PIXELS = 178_956_970
 """Maximum size in pixels: twice Pillow's warning level, where Pillow itself raises an error."""
 MAX_ASPECT_RATIO = 200
 """Maximum ratio of the long to the short side."""
+MAX_BYTES = 1 << 30
+"""Maximum size of a file that is read into memory."""
 
 DECODERS = f"pillow-{_PILLOW_VERSION}-heif-{_HEIF_VERSION}"
 """The packages that decide which files are readable, and their pixels: part of cache keys."""
+HAS_HEIF = _HEIF_VERSION != "none"
 WHITE = "white"
-_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_NO_HEIF = "a HEIC image: to read it, pip install 'convnext-tui[heic]'"
+EACH_ALONE: ValueRanges = {}
+"""Value ranges of images without siblings: each is converted by its own values."""
+NO_HEIF = "a HEIC image: to read it, pip install 'convnext-tui[heic]'"
 _DEEP_GRAY_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
+_TRUNCATED = ("truncated", "unexpected end", "premature end", "broken data stream", "not enough")
+_UNSUPPORTED = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
 
 
 class UnreadableImage(UserError):
@@ -48,13 +60,17 @@ class UnreadableImage(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Format and size from the header of an image file."""
+    """Format and size from the header of an image file, and its values if it is deep."""
 
     format: str
     """Pillow's name: `JPEG`, `PNG`, …"""
     width: int
     height: int
     mode: str
+    values: ValueStats | None = None
+    """Values of a deep image, if its range was decided from them."""
+    clipped: float = 0.0
+    """Fraction of pixels outside a given value range."""
 
 
 def silence_pillow() -> None:
@@ -65,59 +81,117 @@ def silence_pillow() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def read_rgb(source: Path | bytes, draft: int = 0, background: str = WHITE) -> Image.Image:
+def read_rgb(
+    source: Path | bytes,
+    draft: int = 0,
+    background: str = WHITE,
+    ranges: ValueRanges | None = None,
+) -> Image.Image:
     """Return an image in mode RGB with its EXIF orientation applied.
 
     Transparent pixels are composited on `background` (a color name of Pillow or `#rrggbb`);
     animations give their first frame. With `draft` > 0 a JPEG may be decoded at a reduced size of
-    at least `draft` pixels per side, which still reads the whole file. Raises UnreadableImage,
-    also for more than MAX_PIXELS.
+    at least `draft` pixels per side, which still reads the whole file. Deep images are converted
+    by the range of their kind in `ranges`, or their own (`EACH_ALONE`); with None by the range of
+    the data type, as in runs from before `data.value_range`. Raises UnreadableImage, also for more
+    than MAX_PIXELS.
     """
-    return decode(source, draft, background)[0]
+    return decode(source, draft, background, ranges)[0]
 
 
 def decode(
-    source: Path | bytes, draft: int = 0, background: str = WHITE
+    source: Path | bytes,
+    draft: int = 0,
+    background: str = WHITE,
+    ranges: ValueRanges | None = None,
 ) -> tuple[Image.Image, Header]:
     """Return the image as `read_rgb` does, and the header of its file."""
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            width, height = image.size
-            header = Header(image.format or "", width, height, image.mode)
-            if width * height > MAX_PIXELS:
-                raise UnreadableImage(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
-            if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-                # A transform that resizes the short side would make it huge.
-                raise UnreadableImage(
-                    f"{width} x {height} pixels: aspect ratio above {MAX_ASPECT_RATIO}:1"
-                )
-            if draft:
-                image.draft("RGB", (draft, draft))
-            image.load()
-            return upright_rgb(image, background), header
+        return _decode(source, draft, background, ranges)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise almost anything on malformed input
-        lacks_package = isinstance(error, UnidentifiedImageError) and _is_heif(source)
-        unreadable = UnreadableImage(_NO_HEIF if lacks_package else _reason(error))
-        unreadable.may_be_intact = lacks_package or _may_be_intact(error)
-        raise unreadable from None
+        failure = error
+    if not _may_be_intact(failure):
+        for stripped in without_metadata(_content(source)):
+            try:
+                return _decode(stripped, draft, background, ranges)
+            except UnreadableImage:
+                raise
+            except Exception as error:
+                failure = error
+    lacks_package = isinstance(failure, UnidentifiedImageError) and _format(source) == HEIC
+    unreadable = UnreadableImage(NO_HEIF if lacks_package else _reason(failure, source))
+    unreadable.may_be_intact = lacks_package or _may_be_intact(failure)
+    raise unreadable from None
 
 
-def upright_rgb(image: Image.Image, background: str = WHITE) -> Image.Image:
-    """Convert an opened image to RGB, with EXIF orientation applied and transparency on
-    `background`."""
-    return _to_rgb(_upright(image), background)
+def image_size(source: Path | bytes) -> tuple[int, int]:
+    """Return width and height from the header. Raises UnreadableImage."""
+    try:
+        with _open(source) as image:
+            return image.size
+    except Exception as error:
+        failure = error
+    for stripped in without_metadata(_content(source)):
+        with suppress(Exception), _open(stripped) as image:
+            return image.size
+    raise UnreadableImage(_reason(failure, source)) from None
 
 
-def _is_heif(source: Path | bytes) -> bool:
-    start = b""
+def upright_rgb(
+    image: Image.Image, background: str = WHITE, ranges: ValueRanges | None = None
+) -> Image.Image:
+    """Convert an opened image to RGB, with EXIF orientation applied, transparency on `background`
+    and `ranges` as in `read_rgb`."""
+    turned = upright(image)
+    if ranges is not None and (turned.mode in _DEEP_GRAY_MODES or turned.mode == "F"):
+        turned = gray_to_8_bits(turned, ranges)
+    return _to_rgb(turned, background)
+
+
+def _decode(
+    source: Path | bytes, draft: int, background: str, ranges: ValueRanges | None
+) -> tuple[Image.Image, Header]:
+    with _open(source) as image:
+        width, height = image.size
+        read_as = image.format or "", width, height, image.mode
+        if width * height > MAX_PIXELS:
+            raise UnreadableImage(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+        if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+            # A transform that resizes the short side would make it huge.
+            raise UnreadableImage(
+                f"{width} x {height} pixels: aspect ratio above {MAX_ASPECT_RATIO}:1"
+            )
+        if draft:
+            image.draft("RGB", (draft, draft))
+        deep = describe_deep(image) if ranges is not None else None
+        if deep is None or ranges is None:
+            image.load()
+            return upright_rgb(image, background), Header(*read_as)
+        shades, values, clipped = to_8_bits(image, deep, ranges, lambda: _open(source))
+        return _to_rgb(shades, background), Header(*read_as, values, clipped)
+
+
+def _open(source: Path | bytes) -> Image.Image:
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _content(source: Path | bytes) -> bytes:
     if isinstance(source, bytes):
-        start = source[:12]
-    else:
-        with suppress(OSError), source.open("rb") as file:
-            start = file.read(12)
-    return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
+        return source
+    try:
+        return read_regular_file(source, MAX_BYTES)
+    except (OSError, ValueError):
+        return b""
+
+
+def _format(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return image_format(source[:HEAD_BYTES])
+    with suppress(OSError), source.open("rb") as file:
+        return image_format(file.read(HEAD_BYTES))
+    return ""
 
 
 def _may_be_intact(error: Exception) -> bool:
@@ -126,21 +200,27 @@ def _may_be_intact(error: Exception) -> bool:
     return is_of_system or isinstance(error, MemoryError)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image format that Pillow reads"
+def _reason(error: Exception, source: Path | bytes) -> str:
+    """Return why an image can't be read, without the words of the libraries that read it."""
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
+    if isinstance(error, NoValues):
+        return "none of its values is a finite number"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image) or image
-    except Exception:  # a damaged EXIF block doesn't affect the pixels
-        return image
+    if isinstance(error, UnidentifiedImageError):
+        name = _format(source)
+        if not name:
+            return "not an image in a supported format"
+        return f"a {name} image that is damaged or has an unsupported kind of pixels"
+    message = str(error).lower()
+    if any(word in message for word in _TRUNCATED):
+        return "the image data is truncated or damaged"
+    if any(word in message for word in _UNSUPPORTED):
+        return "its kind of pixels is not supported"
+    return "the image data is damaged"
 
 
 def _to_rgb(image: Image.Image, background: str) -> Image.Image:

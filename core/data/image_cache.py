@@ -6,7 +6,6 @@ processes and runs share the folder, and a killed process leaves only complete f
 """
 
 import contextlib
-import io
 import math
 import os
 import struct
@@ -17,9 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.data.decode import WHITE, read_rgb
+from core.data.decode import WHITE, image_size, read_rgb
 from core.data.source import Location
 from core.data.sources import source_of
+from core.data.value_range import ValueRanges
 
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
@@ -29,10 +29,18 @@ _SAMPLED_FILES = 64
 class ImageCache:
     """Reads images resized to a short side of `short` pixels; smaller ones keep their size."""
 
-    def __init__(self, short: int, folder: Path | None, background: str = WHITE) -> None:
-        """`folder` is for one `background` color; None disables storing."""
+    def __init__(
+        self,
+        short: int,
+        folder: Path | None,
+        background: str = WHITE,
+        ranges: ValueRanges | None = None,
+    ) -> None:
+        """`folder` is for one `background` color and the value `ranges` of `read_rgb`; None
+        disables storing."""
         self.short = short
         self._background = background
+        self._ranges = ranges
         self._folder = folder
 
     def read(self, file: Location, sha256: str) -> Image.Image:
@@ -44,7 +52,7 @@ class ImageCache:
         if cached is not None:
             return cached
         source = source_of(file).open(file, sha256)
-        image = shrink(read_rgb(source, self.short, self._background), self.short)
+        image = shrink(read_rgb(source, self.short, self._background, self._ranges), self.short)
         self._store(sha256, image)
         return image
 
@@ -115,10 +123,9 @@ def bytes_per_image(files: Sequence[Location], short: int) -> int:
 
     def cached_size(file: Location) -> int:
         with contextlib.suppress(Exception):
-            opened = source.open(file)
-            with Image.open(io.BytesIO(opened) if isinstance(opened, bytes) else opened) as image:
-                scale = min(1.0, short / min(image.size))
-                return round(3 * image.size[0] * image.size[1] * scale * scale)
+            width, height = image_size(source.open(file))
+            scale = min(1.0, short / min(width, height))
+            return round(3 * width * height * scale * scale)
         return 0
 
     sizes = [size for size in source.map(cached_size, sample) if size]

@@ -3,13 +3,17 @@
 The only module that decides which file belongs to which class and split.
 """
 
+import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from core.common.errors import DataError, os_error_text
+from core.common.left_out import LeftOut
 from core.common.text import printable
+from core.data.file_kind import count_left_out, file_kind, is_image, is_image_name
 from core.data.layout_problems import (
     archive_hint,
     check_links,
@@ -22,17 +26,13 @@ from core.data.source import Location
 from core.data.sources import source_of
 from core.data.split_folders import VAL_NAMES, find_split, is_used_folder, split_of, subfolders
 
-EXTENSIONS = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
-    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".avif", ".heic", ".heif"),
-}
 _CANCEL_CHECK_FILES = 256
 """Files counted between two checks for cancellation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """A file with the name of an image, not opened yet."""
+    """A file that seems to be an image, not decoded yet."""
 
     path: str
     """Relative to the data root, with `/`."""
@@ -42,16 +42,22 @@ class ListedImage:
     """`train` or `val` if the folders define the split, else empty."""
 
 
-def is_image_name(file_name: str) -> bool:
-    """Return whether a file has the extension of an image and isn't hidden."""
-    return not file_name.startswith(".") and Path(file_name).suffix.lower() in EXTENSIONS
+def image_files(
+    folder: Location, left_out: LeftOut | None = None, by_content: bool = True
+) -> Iterator[Location]:
+    """Yield the image files below a folder, sorted within each folder; links are followed.
 
-
-def image_files(folder: Location) -> Iterator[Location]:
-    """Yield the image files below a folder, sorted within each folder; links are followed."""
+    All others are counted in `left_out`. A local file with another name than an image's is opened
+    to see what it is, unless `by_content` is false.
+    """
     for here, folders, files in source_of(folder).walk(folder, follow_links=True):
         folders[:] = sorted(name for name in folders if is_used_folder(name))
-        yield from (here / name for name in sorted(files) if is_image_name(name))
+        for name in sorted(files):
+            kind = file_kind(here / name, by_content)
+            if kind.is_image:
+                yield here / name
+            elif left_out is not None:
+                count_left_out(here / name, kind, left_out)
 
 
 def check_root(root: Location) -> None:
@@ -65,7 +71,7 @@ def check_root(root: Location) -> None:
 def count_images(
     root: Location, cancelled: Callable[[], bool] = lambda: False
 ) -> dict[str, dict[str, int]] | None:
-    """Count the image files of each class by name, without opening them.
+    """Count the image files of each class, without decoding them.
 
     Returns counts by split and class; the split is "" unless the folders define `train` and `val`.
     Raises DataError; returns None once `cancelled` is true.
@@ -86,16 +92,31 @@ def count_images(
     return counts
 
 
-def list_images(root: Location) -> list[ListedImage]:
-    """Return all image files with class and split, sorted by path; raise DataError."""
+def list_images(
+    root: Location, left_out: LeftOut | None = None, by_content: bool = True
+) -> list[ListedImage]:
+    """Return all image files with class and split, sorted by path; raise DataError.
+
+    The other files of the class folders, and images outside them, are counted in `left_out`;
+    `by_content` is as for `image_files`.
+    """
     splits = _split_folders(root)
     _check_same_classes(splits)
+    if left_out is not None:
+        for top in {os.fspath(top): top for top in (root, *splits.values())}.values():
+            left_out.outside["the class folders"] += sum(is_image_name(n) for n in _files(top))
+        left_out.outside += Counter()  # drops zeros
     return [
         ListedImage(file.relative_to(root).as_posix(), folder.name, split)
         for split, top in splits.items()
         for folder in _class_folders(top)
-        for file in sorted(image_files(folder))
+        for file in sorted(image_files(folder, left_out, by_content))
     ]
+
+
+def _files(top: Location) -> list[str]:
+    """Return the names of the files directly in a folder."""
+    return next(iter(source_of(top).walk(top)), (top, [], []))[2]
 
 
 def list_any_layout(root: Location) -> list[ListedImage]:
@@ -107,7 +128,7 @@ def list_any_layout(root: Location) -> list[ListedImage]:
         found += [
             ListedImage((inside / name).as_posix(), _likely_class(inside), "")
             for name in sorted(files)
-            if is_image_name(name)
+            if is_image(here / name)
         ]
     return found
 
@@ -164,7 +185,7 @@ def _find_splits(folders: Mapping[str, Location]) -> tuple[Location | None, Loca
 
 
 def _has_images(folder: Location) -> bool:
-    return any(is_image_name(entry.name) for entry in folder.iterdir())
+    return any(is_image(entry) for entry in folder.iterdir())
 
 
 def _class_folders(top: Location) -> list[Location]:
@@ -173,7 +194,7 @@ def _class_folders(top: Location) -> list[Location]:
     check_look_alikes(top, [folder.name for folder in folders])
     shown = printable(str(top))
     if not folders:
-        loose = any(is_image_name(entry.name) for entry in top.iterdir())
+        loose = any(is_image(entry) for entry in top.iterdir())
         hint = "images are directly in it; " if loose else ""
         raise DataError(f"{shown} has no class folders; {hint}create one subfolder per class")
     if len(folders) == 1:

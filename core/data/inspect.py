@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from core.data.decode import UnreadableImage, decode
+from core.data.decode import EACH_ALONE, UnreadableImage, decode
+from core.data.value_range import ValueStats
 
 DRAFT = 64
 """Size in pixels to which a JPEG may be reduced while decoding, which is much faster."""
@@ -32,6 +33,8 @@ class ImageInfo:
     """Mean colors of COLOR_GRID_SIDE x COLOR_GRID_SIDE cells, RGB bytes."""
     reason: str = ""
     """Why the image can't be used."""
+    values: ValueStats | None = None
+    """Values of a deep image: more than 8 bits per channel."""
 
 
 def inspect_image(data: bytes, sha256: str = "") -> ImageInfo:
@@ -40,7 +43,7 @@ def inspect_image(data: bytes, sha256: str = "") -> ImageInfo:
     if not data:
         return ImageInfo(digest, 0, reason="the file is empty")
     try:
-        image, header = decode(data, draft=DRAFT)
+        image, header = decode(data, draft=DRAFT, ranges=EACH_ALONE)
     except UnreadableImage as error:
         return ImageInfo(digest, len(data), reason=str(error))
     except MemoryError:
@@ -54,6 +57,7 @@ def inspect_image(data: bytes, sha256: str = "") -> ImageInfo:
         header.mode,
         _phash(image),
         _color_grid(image),
+        values=header.values,
     )
 
 

@@ -4,9 +4,11 @@ A renamed or copied file is found in it, a changed one is not.
 """
 
 import hashlib
+import json
 import sqlite3
 import threading
 from contextlib import suppress
+from dataclasses import asdict
 from types import TracebackType
 
 from core.common.user_dirs import cache_dir
@@ -14,12 +16,13 @@ from core.data.decode import DECODERS
 from core.data.inspect import ImageInfo, inspect_image
 from core.data.source import Location
 from core.data.sources import source_of
+from core.data.value_range import ValueStats
 
-_VERSION = 2
+_VERSION = 3
 """Incremented when `inspect_image` returns something else for the same bytes."""
 _BATCH = 512
 _WAIT_SECONDS = 2.0
-_COLUMNS = "sha256, bytes, format, width, height, mode, phash, color_grid, reason"
+_COLUMNS = "sha256, bytes, format, width, height, mode, phash, color_grid, reason, value_stats"
 
 
 class ImageInfoCache:
@@ -50,7 +53,7 @@ class ImageInfoCache:
             database.execute(
                 "CREATE TABLE IF NOT EXISTS images (sha256 BLOB PRIMARY KEY, bytes INTEGER, "
                 "format TEXT, width INTEGER, height INTEGER, mode TEXT, phash BLOB, "
-                "color_grid BLOB, reason TEXT) WITHOUT ROWID"
+                "color_grid BLOB, reason TEXT, value_stats TEXT) WITHOUT ROWID"
             )
             database.execute(
                 "CREATE TABLE IF NOT EXISTS files (location TEXT PRIMARY KEY, fingerprint TEXT, "
@@ -160,11 +163,12 @@ def _row(info: ImageInfo) -> tuple[object, ...]:
         info.phash.to_bytes(8, "big"),  # SQLite's integers are signed
         info.color_grid,
         info.reason,
+        json.dumps(asdict(info.values)) if info.values else "",
     )
 
 
-def _info(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> ImageInfo:
-    sha256, size, form, width, height, mode, phash, color_grid, reason = row
+def _info(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str, str]) -> ImageInfo:
+    sha256, size, form, width, height, mode, phash, color_grid, reason, values = row
     return ImageInfo(
         sha256=sha256.hex(),
         bytes=size,
@@ -175,4 +179,11 @@ def _info(row: tuple[bytes, int, str, int, int, str, bytes, bytes, str]) -> Imag
         phash=int.from_bytes(phash, "big"),
         color_grid=color_grid,
         reason=reason,
+        values=_value_stats(values) if values else None,
     )
+
+
+def _value_stats(text: str) -> ValueStats:
+    stats = json.loads(text)
+    declared = stats.pop("declared")
+    return ValueStats(**stats, declared=tuple(declared) if declared else None)

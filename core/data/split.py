@@ -3,12 +3,13 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.common.errors import DataError
 from core.common.files import write_text_atomically
+from core.common.left_out import LeftOut
 from core.common.seeds import derive_seed
 from core.common.text import printable, quoted
 from core.data.assign import SPLITS, SplitOptions, missed_shares
@@ -17,6 +18,7 @@ from core.data.grouping import group_counts, missed_text, split_grouped
 from core.data.image_folder import is_in_split, list_images
 from core.data.scan import DamagedImage, ImageFile, scan_images
 from core.data.source import Location
+from core.data.value_range import ANY, AUTO, ValueRanges, choose_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class DataPlan:
     """Groups by `data.group`."""
     ungrouped: int = 0
     """Images that `data.group` doesn't match."""
+    value_ranges: ValueRanges | None = None
+    """As in `core.data.decode.read_rgb`."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Files of the data folder that are no images or in no class, by reason."""
 
     def per_class(self, split: str) -> dict[str, int]:
         """Return the number of images per class in `train`, `val` or `test`."""
@@ -73,19 +79,38 @@ def plan_data(
     progress: Callable[[int, int], None] = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
     use_cache: bool = True,
+    value_range: str | Sequence[float] = AUTO,
 ) -> DataPlan | None:
     """List, read and split all images of a data folder.
 
-    Near-duplicates stay in one split where possible. `progress`, `cancelled` and `use_cache` are
-    as for `scan_images`. Raises DataError with one line that names the path and the fix; returns
-    None once `cancelled` is true.
+    Near-duplicates stay in one split where possible. `value_range` is the config key. `progress`,
+    `cancelled` and `use_cache` are as for `scan_images`. Raises DataError with one line that names
+    the path and the fix; returns None once `cancelled` is true.
     """
-    scanned = scan_images(root, list_images(root), progress, cancelled, use_cache)
+    left_out = LeftOut()
+    listed = list_images(root, left_out)
+    scanned = scan_images(root, listed, progress, cancelled, use_cache)
     if scanned is None:
         return None
     images, damaged = scanned
-    duplicates = near_duplicates(images)
-    return plan_split(root, images, damaged, duplicates, options)
+    plan = plan_split(root, images, damaged, near_duplicates(images), options)
+    return replace(plan, left_out=left_out, value_ranges=ranges_of(plan.all, value_range))
+
+
+def ranges_of(
+    images: Iterable[ImageFile], value_range: str | Sequence[float] = AUTO
+) -> ValueRanges:
+    """Return the value range of each kind of deep image; `value_range` is the config key."""
+    return choose_ranges((image.info.values for image in images if image.info), value_range)
+
+
+def extended_ranges(
+    recorded: ValueRanges | None, images: Iterable[ImageFile]
+) -> ValueRanges | None:
+    """Return the recorded value ranges, with those of kinds that only new images have."""
+    if recorded is None or ANY in recorded:
+        return recorded
+    return {**ranges_of(images), **recorded}
 
 
 def plan_split(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.common.errors import DataError, os_error_text
+from core.common.left_out import LeftOut
 from core.common.text import printable
 from core.data.duplicates import exact_duplicates, near_duplicates
 from core.data.image_folder import ListedImage, list_images
@@ -55,19 +56,24 @@ def verify_split(
     cancelled: Callable[[], bool],
     use_cache: bool = True,
     group_near_duplicates: bool = True,
+    read_all: bool = False,
+    by_content: bool = True,
 ) -> tuple[DataPlan, Differences] | None:
     """Return the split recorded in `split.csv` updated to the folder's content, and the changes.
 
-    A file's content is only read if its size or modification time has changed. Known images keep
-    their split; new ones go to train unless they are copies of held-out images or, with
-    `group_near_duplicates`, look like images that are all held out. `use_cache` is as for
-    `scan_images`. Raises DataError if `split.csv` is unreadable or the
-    classes have changed; returns None once `cancelled` is true.
+    A file's content is only read if its size or modification time has changed, or with `read_all`.
+    Known images keep their split; new ones go to train unless they are copies of held-out images
+    or, with `group_near_duplicates`, look like images that are all held out. `use_cache` is as for
+    `scan_images`, `by_content` as for `list_images`. Raises DataError if `split.csv` is unreadable
+    or the classes have changed; returns None once `cancelled` is true.
     """
     recorded = {image.path: image for image in read_split(split)}
-    listed = {item.path: item for item in list_images(root)}
-    needed = source_of(root).map(lambda path: _has_changed(root, recorded.get(path)), listed)
-    to_read = [item for item, needs in zip(listed.values(), needed, strict=True) if needs]
+    left_out = LeftOut()
+    listed = {item.path: item for item in list_images(root, left_out, by_content)}
+    to_read = list(listed.values())
+    if not read_all:
+        needed = source_of(root).map(lambda path: _has_changed(root, recorded.get(path)), listed)
+        to_read = [item for item, needs in zip(listed.values(), needed, strict=True) if needs]
     scanned = scan_images(root, to_read, progress, cancelled, use_cache)
     if scanned is None:
         return None
@@ -82,7 +88,8 @@ def verify_split(
         if group_near_duplicates:
             inspected = _inspected(root, images, use_cache)
             images = _join_held_out(near_duplicates(inspected).clusters, images, new)
-    return DataPlan(root, classes, *by_split(images), damaged=scanned[1]), differences
+    plan = DataPlan(root, classes, *by_split(images), damaged=scanned[1], left_out=left_out)
+    return plan, differences
 
 
 def _inspected(root: Location, images: list[ImageFile], use_cache: bool) -> list[ImageFile]:
@@ -165,6 +172,8 @@ def _compare(
         known, current = recorded.get(path), fresh.get(path)
         if known is not None and path not in read:
             images.append(known)
+        elif known is not None and current is not None and current.sha256 == known.sha256:
+            images.append(replace(current, split=known.split))
         elif known is not None:
             differences.changed.append(path)
             images += [replace(current, split=known.split)] if current else []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.common import format as fmt
+from core.common.left_out import left_out_text, needs_attention
 from core.common.text import printable
 from core.events import types as ev
 
@@ -77,11 +78,9 @@ def _data_ready(e: ev.DataReady) -> LogMessage:
         text += f", in {fmt.counted(e.groups, 'group')} by data.group"
     if e.ungrouped:
         text += f" ({fmt.counted(e.ungrouped, 'image')} without a match)"
-    if e.damaged:
-        return LogMessage(
-            "warning", f"{text}; {fmt.counted(e.damaged, 'unreadable image')} left out"
-        )
-    return LogMessage("info", text)
+    left_out = left_out_text(e.left_out, e.damaged)
+    level = "warning" if needs_attention(e.left_out, e.damaged) else "info"
+    return LogMessage(level, f"{text}; {left_out}" if left_out else text)
 
 
 @sentence(ev.Chosen)

@@ -7,7 +7,8 @@ from functools import partial
 from queue import SimpleQueue
 
 from core.events.journal import JournalWriter
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 
 Emit = Callable[[Event], None]
 

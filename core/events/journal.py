@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.common.codec import DecodeError
-from core.events.types import Record
+from core.events.record import Record
 
 _CHUNK = 1 << 20
 _MAX_LINE_BYTES = 8 << 20

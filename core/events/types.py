@@ -12,8 +12,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.common import codec
-from core.common.codec import DecodeError
 from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 
 Counts = dict[str, int]
@@ -96,8 +94,12 @@ class DataReady(Event):
     test: int = 0
     """Images in the test split."""
     groups: int = 0
-    """Groups by `data.group`, and images in none of them."""
     ungrouped: int = 0
+    """Groups by `data.group`, and images in none of them."""
+    left_out: Counts = field(default_factory=dict)
+    """Numbers of files that are left out by reason, without the damaged ones."""
+    value_ranges: dict[str, list[float]] | None = None
+    """Value range of each kind of deep image; None in older runs, which use the data type's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,28 +373,3 @@ class RunEnded(Event):
     best_phase: str = ""
     best_epoch: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An event with its number and time; `seq` counts from 1 without gaps."""
-
-    seq: int
-    time: float
-    event: Event
-
-    def to_json(self) -> str:
-        """Return the journal line of this record, without the line break."""
-        return codec.encode(self.event, {"seq": self.seq, "time": self.time})
-
-    @staticmethod
-    def from_json(line: str | bytes) -> "Record":
-        """Parse one line of a journal; raises DecodeError with the reason."""
-        event, payload = codec.decode(line, EVENT_TYPES)
-        seq, time = payload.get("seq"), payload.get("time")
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 1:
-            raise DecodeError(f"seq is {seq!r}; expected a whole number from 1")
-        # The limit excludes infinity and integers that no float can hold.
-        if not isinstance(time, int | float) or isinstance(time, bool) or not abs(time) < 1e300:
-            raise DecodeError(f"time is {str(time)[:80]!r}; expected Unix seconds")
-        return Record(seq, float(time), event)

@@ -137,6 +137,8 @@ def _result(
         predicted=results.predicted.tolist(),
         evaluation=ClassificationReport(plain.event(), predictor.classes),
         tta=_compare(tta[0], results, tta[1].per_image()) if tta else None,
+        left_out=images.left_out.by_reason(),
+        values_note=predictor.values_note,
     )
 
 

@@ -4,12 +4,13 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.analysis.class_metrics import ClassificationReport
 from core.analysis.evaluation_metrics import training_images_note
 from core.common.codec import to_jsonable
+from core.common.left_out import left_out_text
 
 MAX_MATRIX_CLASSES = 1000
 """The confusion matrix is included for up to this many classes."""
@@ -56,6 +57,15 @@ class EvaluationResult:
     """Images whose content the run was trained on."""
     metrics_of_others: Mapping[str, float] | None = None
     """`metrics` of the images that the run was not trained on, where there are both."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of files in the class folders that are no images, by reason."""
+    values_note: str = ""
+    """A sentence about images whose values the run's value range doesn't hold; empty without."""
+
+    @property
+    def left_out_text(self) -> str:
+        """All files that were left out, in one line; empty without any."""
+        return left_out_text(self.left_out, len(self.unreadable))
 
     @property
     def training_note(self) -> str:
@@ -82,6 +92,7 @@ class EvaluationResult:
                 "part": self.split,
                 "pictures": len(self.labels),
                 "unreadable": [{"path": p, "error": e} for p, e in self.unreadable],
+                "left_out": self.left_out,
             },
             **self.metrics,
             "intervals": self.intervals,

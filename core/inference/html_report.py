@@ -68,6 +68,10 @@ def _summary(result: EvaluationResult) -> Iterator[str]:
         f'{_text(metadata["checkpoint"])}, <span class="dim">SHA-256 {_text(metadata["sha256"])}, '
         f"convnext-tui {_text(metadata['version'])}</span>.</p>"
     )
+    if result.left_out_text:
+        yield f"<p>{_text(result.left_out_text.capitalize())}.</p>"
+    if result.values_note:
+        yield f"<p>Note: {_text(result.values_note)}.</p>"
     if result.training_note:
         yield f"<p>Note: {_text(result.training_note)}.</p>"
 

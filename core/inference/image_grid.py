@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.common.errors import DataError
 from core.common.text import printable
-from core.data.decode import UnreadableImage, read_rgb
+from core.data.decode import EACH_ALONE, UnreadableImage, read_rgb
 from core.inference.prediction_rows import PredictionRow
 from core.inference.read_file import read_bytes
 
@@ -31,7 +31,7 @@ def confidence_color(confidence: float) -> tuple[int, int, int]:
 def thumbnail(path: str, size: int) -> Image.Image | None:
     """Return an image whose longer side is `size` pixels, or None if it can't be read."""
     try:
-        image = read_rgb(read_bytes(path), draft=size)
+        image = read_rgb(read_bytes(path), draft=size, ranges=EACH_ALONE)
     except (UnreadableImage, DataError):
         return None
     return ImageOps.contain(image, (size, size))

@@ -1,6 +1,7 @@
 """Read images as validation does, in threads and in order."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,8 +11,10 @@ from typing import TypeVar
 from PIL import Image
 
 from core.common.cpu import usable_cores
-from core.data.decode import read_rgb, upright_rgb
+from core.common.format import counted
+from core.data.decode import decode, upright_rgb
 from core.data.image_cache import cached_short_side, shrink
+from core.data.value_range import ValueRanges
 from core.inference.read_file import read_bytes
 from core.inference.trained_run import TrainedRun
 
@@ -19,24 +22,50 @@ ImageInput = str | os.PathLike[str] | bytes | Image.Image
 """Path of an image file, content of one, or a PIL image."""
 
 MAX_THREADS = 16
+_CLIPPED = 0.01
+"""Fraction of an image's pixels outside the value range above which it is reported."""
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def reduced_side(run: TrainedRun) -> int:
+    """Return the short side in pixels to which the run reduces images before its transform; 0 if it
+    doesn't.
+
+    With `data.decode_once` the run validated on reduced images: reading at full size would change
+    the last digits of its own validation metrics.
+    """
+    data = run.config.data
+    if not data.decode_once:
+        return 0
+    return cached_short_side(
+        data.image_size, data.augment.min_scale, float(run.transform["crop_pct"])
+    )
+
+
+def value_ranges(run: TrainedRun) -> ValueRanges | None:
+    """Return the value ranges that the run was trained with, as in `core.data.decode.read_rgb`."""
+    ranges: ValueRanges | None = run.transform.get("value_ranges")
+    return ranges
 
 
 class ImageReader:
     """Reads images as the run's validation did, up to its transform."""
 
     def __init__(self, run: TrainedRun) -> None:
-        config = run.config
-        self._background = config.data.background
-        crop_pct = float(run.transform["crop_pct"])
-        # With `data.decode_once` the run validated on downscaled images: reading at full size
-        # would change the last digits of its own validation metrics.
-        self._short_side = (
-            cached_short_side(config.data.image_size, config.data.augment.min_scale, crop_pct)
-            if config.data.decode_once
-            else 0
-        )
+        self._background = run.config.data.background
+        self._short_side = reduced_side(run)
+        self._ranges = value_ranges(run)
+        self._clipped = 0
+        self._lock = threading.Lock()
+
+    @property
+    def note(self) -> str:
+        """A sentence about images so far whose values the run's value range doesn't hold, or ""."""
+        if not self._clipped:
+            return ""
+        have = "has" if self._clipped == 1 else "have"
+        return f"{counted(self._clipped, 'image')} {have} values outside the run's value range"
 
     def read(self, source: ImageInput) -> Image.Image:
         """Return an RGB image, upright, with transparency on the run's background color.
@@ -44,10 +73,13 @@ class ImageReader:
         Raises UnreadableImage for a file that is missing, truncated or not an image.
         """
         if isinstance(source, Image.Image):
-            image = upright_rgb(source, self._background)
+            image = upright_rgb(source, self._background, self._ranges)
         else:
             data = source if isinstance(source, bytes) else read_bytes(source)
-            image = read_rgb(data, self._short_side, self._background)
+            image, header = decode(data, self._short_side, self._background, self._ranges)
+            if header.clipped > _CLIPPED:
+                with self._lock:
+                    self._clipped += 1
         return shrink(image, self._short_side) if self._short_side else image
 
 

@@ -8,9 +8,11 @@ from itertools import chain
 from pathlib import Path
 
 from core.common.errors import SetupError
+from core.common.left_out import LeftOut
 from core.common.location import absolute_location, is_url, location_name
 from core.common.text import printable
-from core.data.image_folder import image_files, is_image_name
+from core.data.file_kind import is_image_name
+from core.data.image_folder import image_files
 from core.data.source import Location
 from core.data.sources import parse_location
 
@@ -21,28 +23,28 @@ class InputError(SetupError):
     """An argument that matches no image."""
 
 
-def image_paths(arguments: Sequence[str]) -> Iterator[str]:
+def image_paths(arguments: Sequence[str], left_out: LeftOut | None = None) -> Iterator[str]:
     """Return the image paths that the arguments name.
 
     A folder (local or URL) expands to the image files in it and its subfolders, by file name; a
     pattern (`*`, `?`, `[…]`, `**`) to the files that match; `-` to the lines of standard input;
     anything else is a file, whether or not it exists. The order depends on the names alone: while
     the files don't change, the same arguments give the same list. Only the names of one local
-    folder are held in memory at a time. Raises InputError, before the first path, for a folder or
-    pattern without images.
+    folder are held in memory at a time. Other files of the folders are counted in `left_out`.
+    Raises InputError, before the first path, for a folder or pattern without images.
     """
     for argument in arguments:
         if argument != STDIN and next(_expand(argument), None) is None:
             problem = "no image in it" if _is_folder(argument) else "no file matches this pattern"
             raise InputError(f"{printable(argument)}: {problem}")
-    return chain.from_iterable(map(_expand, arguments))
+    return chain.from_iterable(_expand(argument, left_out) for argument in arguments)
 
 
-def _expand(argument: str) -> Iterator[str]:
+def _expand(argument: str, left_out: LeftOut | None = None) -> Iterator[str]:
     if argument == STDIN:
         return _lines(sys.stdin.buffer)
     if _is_folder(argument):
-        return images_below(parse_location(argument))
+        return images_below(parse_location(argument), left_out)
     if is_url(argument):
         return iter([absolute_location(argument)])
     if glob.has_magic(argument) and not os.path.lexists(argument):
@@ -78,7 +80,7 @@ def _lines(lines: Iterable[bytes]) -> Iterator[str]:
             yield path
 
 
-def images_below(folder: Location) -> Iterator[str]:
-    """Yield the image files in a folder and its subfolders, by file name, sorted within each
-    folder: the same files that training uses."""
-    return map(str, image_files(folder))
+def images_below(folder: Location, left_out: LeftOut | None = None) -> Iterator[str]:
+    """Yield the image files in a folder and its subfolders, sorted within each folder: the same
+    files that training uses. The others are counted in `left_out`."""
+    return map(str, image_files(folder, left_out))

@@ -1,9 +1,10 @@
 """List images with their labels for an evaluation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.common.errors import DataError, SetupError, os_error_text
+from core.common.left_out import LeftOut
 from core.common.text import printable, quoted
 from core.data.source import Location
 from core.data.split_folders import find_split, subfolders
@@ -28,6 +29,8 @@ class LabeledImages:
     """`test`, `val` or `train`; empty where the root itself contains the class folders."""
     paths: Sequence[str]
     labels: Sequence[int]
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Files of the class folders that are no images."""
 
 
 def list_labeled_images(
@@ -52,15 +55,18 @@ def list_labeled_images(
             f"{_some(unknown)}; the run's classes are {_some(classes)}"
         )
     labels = {name: label for label, name in enumerate(classes)}
+    left_out = LeftOut()
     pairs = [
-        (path, labels[name]) for name, folder in folders.items() for path in images_below(folder)
+        (path, labels[name])
+        for name, folder in folders.items()
+        for path in images_below(folder, left_out)
     ]
     if not pairs:
         raise LabeledImagesError(
             f"{printable(str(root))}: no images in the folders of its classes; add some"
         )
     return LabeledImages(
-        top, used_split, [path for path, _ in pairs], [label for _, label in pairs]
+        top, used_split, [path for path, _ in pairs], [label for _, label in pairs], left_out
     )
 
 

@@ -103,6 +103,11 @@ class Predictor:
         """Class names in the order of the probabilities."""
         return self.run.classes
 
+    @property
+    def values_note(self) -> str:
+        """A sentence about images so far whose values the run's value range doesn't hold, or ""."""
+        return self._reader.note
+
     def predict(self, images: Iterable[ImageInput]) -> Probabilities:
         """Return the class probabilities (N, classes), float32, of images: paths, file contents or
         PIL images.

@@ -37,7 +37,7 @@ class TrainedRun:
     config: Config
     """Configuration of the run."""
     transform: Mapping[str, Any]
-    """`image_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode`."""
+    """`image_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode`, `value_ranges`."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Phase, epoch, val top1, top5 and loss of these weights; empty if the file has none."""
 

@@ -9,7 +9,8 @@ from core.common.codec import DecodeError
 from core.common.errors import SetupError
 from core.common.location import expand_user
 from core.common.text import printable, quoted
-from core.events.types import CheckpointSaved, Record, RunResumed, RunStarted
+from core.events.record import Record
+from core.events.types import CheckpointSaved, RunResumed, RunStarted
 from core.run.folder import RunFolder, run_folders
 
 _SHOWN = 80

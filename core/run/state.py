@@ -10,6 +10,7 @@ from core.common import format as fmt
 from core.config.phases import PHASES
 from core.events import types as ev
 from core.events.describe import describe, phase_reason
+from core.events.record import Record
 from core.run.downsampling import Series
 from core.run.early_stopping import EarlyStopping
 from core.run.figures import FIGURES
@@ -114,7 +115,7 @@ class RunState:
         end = self.ended if self.ended is not None else now
         return max(0.0, end - self.started - self.idle)
 
-    def apply(self, record: ev.Record) -> None:
+    def apply(self, record: Record) -> None:
         """Apply the next record. Never fails, whatever the order of events."""
         self.seq = record.seq
         if not isinstance(record.event, ev.DeviceSample):
@@ -152,7 +153,7 @@ def folds(event_type: type[ev.Event]) -> Callable[[_Fold], _Fold]:
     return register
 
 
-def fold(records: Iterable[ev.Record]) -> RunState:
+def fold(records: Iterable[Record]) -> RunState:
     """Return the state of a run after these records."""
     state = RunState()
     for record in records:

@@ -23,7 +23,8 @@ from core.events.command_file import CommandFileWatcher
 from core.events.commands import Command, CommandQueue, Stop, applied, refuse_rest, refused
 from core.events.emitter import Emit, Emitter
 from core.events.journal import replay
-from core.events.types import Record, RunEnded, Warned
+from core.events.record import Record
+from core.events.types import RunEnded, Warned
 from core.run.folder import RunFolder, create_run
 from core.run.lock import RunLock, lock_owner
 from core.session import preflight

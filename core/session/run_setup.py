@@ -7,7 +7,7 @@ announces it.
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from core.config.schema import Config
 from core.data.assign import SplitOptions
 from core.data.loading.forkserver import start_forkserver
 from core.data.sources import parse_location
-from core.data.split import DataPlan, plan_data
+from core.data.split import DataPlan, extended_ranges, plan_data, ranges_of
+from core.data.value_range import AUTO, flat_problem, range_uses
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
@@ -30,7 +31,8 @@ from core.distributed.torchrun_env import find_job
 from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
 from core.events.journal import JournalWriter
-from core.events.types import DataReady, Preparing, Record, RunStarted, Warned
+from core.events.record import Record
+from core.events.types import Chosen, DataReady, Preparing, RunStarted, Warned
 from core.run.folder import RunFolder
 from core.run.state import fold
 from core.session.resume import Resumption, refuse_finished
@@ -136,10 +138,11 @@ class RunSetup:
         The journal is opened, and the run changed, only when nothing can refuse it any more.
         """
         self._emitter.continue_after(past)
-        refuse_finished(fold(past), resumption)
+        before = fold(past)
+        refuse_finished(before, resumption)
         self._join_ranks()
         self._draw_demo()
-        checked = self._verify_data(resumption)
+        checked = self._verify_data(resumption, before.data)
         if checked is None or self._stop_requested():
             return None
         plan, differences = checked
@@ -152,6 +155,9 @@ class RunSetup:
         )
         if self._stop_requested():
             return None
+        if start.content:  # the weights were trained with these
+            ranges = start.content["transform"].get("value_ranges")
+            plan = replace(plan, value_ranges=extended_ranges(ranges, plan.all))
         for path in (self._folder.path, self._folder.checkpoints):
             remove_temporary_files(path)
         if resumption.changes:
@@ -215,7 +221,9 @@ class RunSetup:
                 data.group,
                 data.near_duplicates,
             )
-            return plan_data(root, options, progress, self._stop_requested, self._uses_cache)
+            return plan_data(
+                root, options, progress, self._stop_requested, self._uses_cache, data.value_range
+            )
         if data.test_fraction or data.group:
             raise DataError(
                 "data.split already assigns every image to a split: leave data.test_fraction and "
@@ -228,10 +236,12 @@ class RunSetup:
             self._stop_requested,
             self._uses_cache,
             data.near_duplicates == "group",
+            read_all=True,
         )
         if checked is None:
             return None
         plan, differences = checked
+        plan = replace(plan, value_ranges=ranges_of(plan.all, data.value_range))
         if differences:
             message = f"the images differ from those of data.split: {differences}"
             self._emitter.emit(Warned(code="data", message=message))
@@ -242,13 +252,19 @@ class RunSetup:
         """Whether anything may be stored in the user's cache folder."""
         return self._config.cache.max_gb > 0
 
-    def _verify_data(self, resumption: Resumption) -> "tuple[DataPlan, Differences] | None":
-        if not self._folder.split.exists() and not any(self._folder.checkpoints.glob("*.pt")):
+    def _verify_data(
+        self, resumption: Resumption, recorded: DataReady | None
+    ) -> "tuple[DataPlan, Differences] | None":
+        """Return the images of the run and their changes; `recorded` is its last DataReady."""
+        is_trained = any(self._folder.checkpoints.glob("*.pt"))
+        if not is_trained and (recorded is None or not self._folder.split.exists()):
             # The run was interrupted before its images were scanned.
             plan = self._plan()
             if plan is None:
                 return None
             plan.write_csv(self._folder.split)
+            return plan, Differences()
+        ranges = recorded.value_ranges if recorded else None
         checked = verify_split(
             parse_location(self._config.data.root or ""),
             self._folder.split,
@@ -256,13 +272,18 @@ class RunSetup:
             self._stop_requested,
             self._uses_cache,
             self._config.data.near_duplicates == "group",
+            # A run without ranges is from before names without the extension of an image were read.
+            by_content=ranges is not None,
         )
-        if checked and checked[1] and not resumption.accept_data_changes:
+        if checked is None:
+            return None
+        plan, differences = checked
+        if differences and not resumption.accept_data_changes:
             raise DataError(
-                f"the data has changed since the run started: {checked[1]}; restore it, or resume "
+                f"the data has changed since the run started: {differences}; restore it, or resume "
                 "with the current images: --accept-data-changes"
             )
-        return checked
+        return replace(plan, value_ranges=extended_ranges(ranges, plan.all)), differences
 
     def _write_config(self) -> None:
         write_text_atomically(self._folder.config, to_yaml(self._config))
@@ -290,10 +311,13 @@ class RunSetup:
                 test=len(plan.test),
                 groups=plan.groups,
                 ungrouped=plan.ungrouped,
+                left_out=plan.left_out.by_reason(),
+                value_ranges=plan.value_ranges,
             )
         )
         if plan.missed:
             self._emitter.emit(Warned(code="split", message=plan.missed))
+        self._tell_value_ranges(plan)
         self._warn_of_leaks(plan)
         if plan.damaged:
             number = len(plan.damaged)
@@ -305,6 +329,16 @@ class RunSetup:
                     reasons=[item.reason for item in plan.damaged],
                 )
             )
+
+    def _tell_value_ranges(self, plan: DataPlan) -> None:
+        values = [image.info.values for image in plan.all if image.info]
+        for use in range_uses(values, plan.value_ranges or {}):
+            if self._config.data.value_range == AUTO:
+                self._emitter.emit(
+                    Chosen(what="data.value_range", value=use.range_text, reason=use.values_text)
+                )
+            if problem := flat_problem(use):
+                self._emitter.emit(Warned(code="value-range", message=problem))
 
     def _warn_of_leaks(self, plan: DataPlan) -> None:
         if plan.leaks:

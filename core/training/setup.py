@@ -208,6 +208,7 @@ def _checkpoint_metadata(
         "transform": {
             "image_size": config.data.image_size,
             **{name: data_config[name] for name in transform},
+            "value_ranges": plan.value_ranges,
         },
     }
 

@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.events.types import EpochEnded, PhaseEnded, PhaseStarted, Progress, Record
+from core.events.record import Record
+from core.events.types import EpochEnded, PhaseEnded, PhaseStarted, Progress
 from tests.benchmarks.common import (
     NOTHING,
     Options,

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from core.config.key_docs import all_keys
 from core.events.journal import JournalReader, replay
-from core.events.types import EpochEnded, Progress, Record
+from core.events.record import Record
+from core.events.types import EpochEnded, Progress
 from core.run.folder import RunFolder, run_folders
 from tests.benchmarks.common import REPOSITORY
 from tests.benchmarks.screen import OnScreen, Size, end_process

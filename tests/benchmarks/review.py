@@ -25,7 +25,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from core.events.types import Record
+from core.events.record import Record
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
 from tests.tui import scripted

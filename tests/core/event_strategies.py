@@ -6,7 +6,8 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
-from core.events.types import EVENT_TYPES, Event, Record
+from core.events.record import Record
+from core.events.types import EVENT_TYPES, Event
 
 words = st.sampled_from(["head", "full", "train", "val", "finished", "stopped", "", "[b]\x1b写"])
 labels = st.integers(-2, 9)
@@ -25,6 +26,8 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     list[Mistake]: st.lists(st.builds(Mistake, words, labels, labels, st.floats()), max_size=4),
     dict[str, int]: st.dictionaries(words, st.integers(0, 9), max_size=3),
+    dict[str, list[float]] | None: st.none()
+    | st.dictionaries(words, st.lists(st.floats(), max_size=3), max_size=3),
     dict[str, Any]: st.dictionaries(
         st.sampled_from(["patience", "lr", "phases", "model"]),
         st.integers() | st.floats() | words | st.just({"head": {"epochs": 0}, "full": 3}),

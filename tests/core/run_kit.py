@@ -3,15 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
-from core.events.types import (
-    EpochEnded,
-    Event,
-    PhaseStarted,
-    Preparing,
-    Record,
-    RunEnded,
-    RunStarted,
-)
+from core.events.record import Record
+from core.events.types import EpochEnded, Event, PhaseStarted, Preparing, RunEnded, RunStarted
 from core.run.folder import RunFolder, create_run
 from core.run.run_list import RunList
 from core.run.snapshot import MIN_BYTES

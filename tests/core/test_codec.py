@@ -11,16 +11,8 @@ from core.common import codec
 from core.common.codec import DecodeError
 from core.events import commands
 from core.events.commands import Command
-from core.events.types import (
-    EVENT_TYPES,
-    CalibrationBin,
-    Confusion,
-    Event,
-    Mistake,
-    Paused,
-    Record,
-    Warned,
-)
+from core.events.record import Record
+from core.events.types import EVENT_TYPES, CalibrationBin, Confusion, Event, Mistake, Paused, Warned
 
 COMMAND_TYPES: dict[str, type[Command]] = {cls.__name__: cls for cls in typing.get_args(Command)}
 

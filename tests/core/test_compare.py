@@ -22,7 +22,7 @@ from core.analysis.compare_curves import (
     unfreeze_x,
 )
 from core.analysis.compare_export import curves_csv, table_csv, to_plain
-from core.events.types import Record
+from core.events.record import Record
 from core.run.state import fold
 from tests.core.event_strategies import journals
 from tests.tui import scripted

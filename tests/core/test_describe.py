@@ -2,7 +2,8 @@ from hypothesis import given, settings
 
 from core.events import types as ev
 from core.events.describe import describe, phase_reason
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 from tests.core.event_strategies import events
 from tests.tui import scripted
 

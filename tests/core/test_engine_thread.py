@@ -8,7 +8,7 @@ from core.common.errors import SetupError
 from core.events import commands as cmd
 from core.events import types as ev
 from core.events.journal import replay
-from core.events.types import Record
+from core.events.record import Record
 from core.run.lock import is_locked
 from core.run.state import fold
 from core.session.engine_thread import EngineThread

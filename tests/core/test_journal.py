@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.events.emitter import Emitter
 from core.events.journal import JournalReader, JournalWriter, replay
-from core.events.types import Event, Paused, Preparing, Record, Resumed, Warned
+from core.events.record import Record
+from core.events.types import Event, Paused, Preparing, Resumed, Warned
 
 EVENTS: list[Event] = [
     Preparing(stage="reading", done=1, total=2),

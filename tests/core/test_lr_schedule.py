@@ -13,7 +13,7 @@ from core.config.load import with_values
 from core.config.schema import Config, PhaseConfig
 from core.events import commands as cmd
 from core.events import types as ev
-from core.events.types import Record
+from core.events.record import Record
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
 from core.session.resume import plan_resumption

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from core.common.errors import SetupError
 from core.distributed.process_group import SINGLE_PROCESS, StepMessage, shard
 from core.distributed.torchrun_env import Job, find_job
-from core.events.types import CheckpointSaved, Event, Record, RunResumed
+from core.events.record import Record
+from core.events.types import CheckpointSaved, Event, RunResumed
 from core.run.find import changes_of_job
 from tui.runtime.launch import count_ranks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.events.journal import JournalReader
-from core.events.types import Record
+from core.events.record import Record
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
 from core.run.run_list import RunList

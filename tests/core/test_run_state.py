@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.events import types as ev
-from core.events.types import Record
+from core.events.record import Record
 from core.run.state import LOG_LINES, fold
 from tests.core.event_strategies import journals
 from tests.tui import scripted

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events.journal import JournalReader
-from core.events.types import Record
+from core.events.record import Record
 from core.run.folder import RunFolder
 from core.run.snapshot import Snapshot
 from core.run.state import LOG_LINES, RunState

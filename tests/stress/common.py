@@ -14,7 +14,8 @@ import torch
 from core.common.user_dirs import CACHE_VARIABLE
 from core.config.phases import PHASES
 from core.events.journal import replay
-from core.events.types import Record, RunResumed
+from core.events.record import Record
+from core.events.types import RunResumed
 from core.run.folder import RunFolder
 from core.run.state import fold
 from core.training.checkpoints.file import DamagedCheckpoint, read_checkpoint

@@ -31,7 +31,8 @@ from typing import Protocol
 
 from core.config.phases import PHASES
 from core.events import types as ev
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 from core.run.folder import RunFolder
 from tests.make_images import make_images
 from tests.stress.common import (

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 
 from core.events.journal import JournalReader
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 from core.run.folder import RunFolder
 from tests.stress.gate import Gate
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.events.journal import JournalWriter
-from core.events.types import Record
+from core.events.record import Record
 from tests.tui import scripted
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.events import types as ev
+from core.events.record import Record
 from tests.core.evaluations import evaluated
 from tests.tui import classes
 from tests.tui.disk import write_run
@@ -104,7 +105,7 @@ def evil_names() -> Script:
     config["data"]["root"] = config[EVIL] = EVIL
     # Replaced: no configuration accepts such a name, but a journal may contain it.
     started = ev.RunStarted(run_id=EVIL_FOLDER, name=EVIL, config=config)
-    script.records[0] = ev.Record(1, script.time, started)
+    script.records[0] = Record(1, script.time, started)
     names = [EVIL, *classes.ODD]
     script.add(ev.Preparing(stage=EVIL))
     script.add(ev.DataReady(root=EVIL, classes=names, train=80, val=10 * len(names)))

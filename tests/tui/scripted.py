@@ -7,7 +7,8 @@ from typing import Any
 from core.config.schema import Config
 from core.events import commands
 from core.events import types as ev
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 from core.run.state import RunState
 
 START = 1_790_000_000.0

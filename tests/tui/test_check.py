@@ -31,7 +31,7 @@ def test_the_report_is_printed_to_a_terminal_or_log(photos: Path, tmp_path: Path
     done = run("check", str(photos), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "25 images in 2 classes" in done.stdout
-    assert "class_1/bad [red].png: not an image format that Pillow reads" in done.stdout
+    assert "class_1/bad [red].png: not an image in a supported format" in done.stdout
     assert 'class_0/00.png  =  class_1/in\\x1b[2J, "two"\\n.png' in done.stdout
     assert "\x1b" not in done.stdout
 

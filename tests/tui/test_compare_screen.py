@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from core.events.journal import JournalWriter
-from core.events.types import Record
+from core.events.record import Record
 from core.run.folder import RunFolder
 from core.run.lock import RunLock
 from core.run.notes import update_notes

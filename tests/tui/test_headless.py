@@ -2,7 +2,8 @@ import io
 from pathlib import Path
 
 from core.events import types as ev
-from core.events.types import Event, Record
+from core.events.record import Record
+from core.events.types import Event
 from core.run.folder import RunFolder
 from core.run.state import RunState
 from tui.runtime.reporters import (

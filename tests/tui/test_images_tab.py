@@ -101,7 +101,7 @@ async def test_an_image_that_cannot_be_shown_has_a_reason(whole: TabApp) -> None
     async with whole.run_test(size=WIDE) as pilot:
         for keys, problem in (
             (("end",), "This image is outside its folder and is not read."),
-            (("up",), "This image can't be read: damaged or not an image that Pillow can read."),
+            (("up",), "This image can't be read: damaged or not an image in a supported format."),
             (("up",), "This image can't be read here: there is no such file"),
         ):
             await press(pilot, *keys)
@@ -225,7 +225,7 @@ async def test_only_the_selected_image_is_loaded(
 ) -> None:
     gate, begun, read = threading.Event(), threading.Event(), list[str]()
 
-    def slow(path: Path) -> LoadedImage:
+    def slow(path: Path, ranges: object) -> LoadedImage:
         read.append(path.name)
         begun.set()
         gate.wait(30)

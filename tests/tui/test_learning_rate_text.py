@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from core.events import types as ev
-from core.events.types import Record
+from core.events.record import Record
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
 from tests.tui.scripted import Script

@@ -7,7 +7,7 @@ import pytest
 
 from core.events import types as ev
 from core.events.journal import JournalWriter
-from core.events.types import Record
+from core.events.record import Record
 from core.run.state import fold
 from tests.tui import scripted
 from tests.tui.disk import write_run

@@ -5,7 +5,7 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable
 
 from core.events.journal import JournalWriter
-from core.events.types import Record
+from core.events.record import Record
 from tests.tui import scripted
 from tests.tui.disk import ODD_NAME, some_runs, write_run
 from tests.tui.kit import make_app, press, settle, text

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from core.config.limits import MAX_LR, MAX_PATIENCE, lr_problem, patience_problem
 from core.events import types as ev
+from core.events.record import Record
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
 from tests.tui import scripted
@@ -154,7 +155,7 @@ def test_phases_are_listed_with_their_status() -> None:
     )
     skipped = {"phases": {"head": {"epochs": 0}, "full": {"epochs": 10}}}
     started = ev.RunStarted(run_id="r", name="r", config=skipped)
-    state = fold([ev.Record(1, START, started)])
+    state = fold([Record(1, START, started)])
     assert str(run_status.phase_steps(state, "preparing", 80)) == (
         "– head skipped → ○ full up to 10 epochs"
     )

@@ -59,6 +59,7 @@ def check(
 
 
 def _to_csv(report: "DataReport") -> str:
+    unsupported = set(report.unsupported)
     rows = [
         *(["damaged", item.path, item.reason] for item in report.damaged),
         *(["mismatched", item.path, item.content] for item in report.mismatched),
@@ -66,7 +67,8 @@ def _to_csv(report: "DataReport") -> str:
         *_group_rows("duplicate", report.duplicates),
         *_group_rows("near duplicate", report.near_duplicates),
         *(["folder", item.path, item.reason] for item in report.folders),
-        *(["ignored", path, ""] for path in report.ignored),
+        *(["unsupported", path, ""] for path in report.unsupported),
+        *(["ignored", path, ""] for path in report.ignored if path not in unsupported),
     ]
     return csv_table(["kind", "path", "detail"], rows, quoting=csv.QUOTE_ALL)
 

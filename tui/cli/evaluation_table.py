@@ -20,14 +20,16 @@ def print_evaluation(result: "EvaluationResult") -> None:
     """Print the metrics with their intervals, the weakest classes and the most confused pairs."""
     console = open_console()
     root = printable(result.root)
-    unreadable = f", {fmt.count(len(result.unreadable))} unreadable left out"
+    left_out = f"; {result.left_out_text}" if result.left_out_text else ""
     console.print(
         Text.assemble(
             (printable(result.metadata["run"]), "bold"),
             f" ({printable(result.metadata['checkpoint'])}) on {root}: "
-            f"{fmt.counted(len(result.labels), 'image')}{unreadable if result.unreadable else ''}",
+            f"{fmt.counted(len(result.labels), 'image')}{left_out}",
         )
     )
+    if result.values_note:
+        console.print(Text(f"warning: {result.values_note}", style="yellow"))
     if result.training_note:
         console.print(Text(f"warning: {result.training_note}", style="yellow"))
     tables = [_metrics(result), _classes(result)]

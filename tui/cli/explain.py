@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.common.errors import SetupError
+from core.common.left_out import LeftOut, left_out_text
 from core.common.text import printable
 from tui.cli.options import predictor_options
 from tui.cli.outputs import writing
@@ -57,7 +58,8 @@ def explain(
 
     if out is None and not sys.stdout.isatty():
         raise SetupError("no terminal to show overlays on: give --out DIR")
-    inputs = image_paths(paths)
+    left_out = LeftOut()
+    inputs = image_paths(paths, left_out)
     predictor = load_predictor(run, options)
     used_names: set[str] = set()
     unreadable = False
@@ -71,6 +73,8 @@ def explain(
             _write(explanation, Path(out, _file_name(explanation.row.path, used_names)))
         if sys.stdout.isatty():
             _show(explanation)
+    if note := left_out_text(left_out.by_reason()):
+        click.echo(note, err=True)
     if unreadable:
         sys.exit(_SOME_UNREADABLE)
 

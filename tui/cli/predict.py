@@ -10,6 +10,7 @@ import click
 
 from core.common.errors import SetupError
 from core.common.format import counted
+from core.common.left_out import LeftOut, left_out_text
 from core.common.text import printable
 from tui.cli.options import predictor_options
 from tui.cli.outputs import check_outputs, writing
@@ -91,13 +92,17 @@ def predict(
     predictor = load_predictor(run, options)
     top = min(top, len(predictor.classes))
     sample = ReservoirSample(_ON_GRID if grid else _SHOWN)
-    inputs = image_paths(paths)
+    left_out = LeftOut()
+    inputs = image_paths(paths, left_out)
     if out is None:
         _print_rows(predictor, inputs, top, sample)
         if grid is not None:
             _write_grid(sample.rows, Path(grid))
     else:
         _write_rows(predictor, inputs, top, sample, outputs, total)
+    for note in (left_out_text(left_out.by_reason()), predictor.values_note):
+        if note:
+            click.echo(note, err=True)
     if show:
         _show(sample.rows[:_SHOWN])
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.common import format as fmt
+from core.common.left_out import left_out_text
 from core.common.text import printable
 from core.run.figures import FIGURES
 from core.run.report import RunReport
@@ -97,9 +98,9 @@ def _data(state: RunState) -> str:
     if data is None:
         return ""
     counts = f"{fmt.count(data.train)} train and {fmt.counted(data.val, 'val image')}"
-    damaged = f", {fmt.count(data.damaged)} unreadable left out" if data.damaged else ""
     classes = fmt.counted(len(data.classes), "class", "classes")
-    return f"{printable(data.root)}: {counts} in {classes}{damaged}"
+    left_out = left_out_text(data.left_out, data.damaged)
+    return f"{printable(data.root)}: {counts} in {classes}{left_out and f'; {left_out}'}"
 
 
 def _model(state: RunState) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from core.common import format as fmt
 from core.events import types as ev
 from core.events.describe import describe
-from core.events.types import Record
+from core.events.record import Record
 from core.run.eta import epoch_eta, phase_eta
 from core.run.folder import RunFolder
 from core.run.state import RunState

@@ -7,6 +7,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from core.common import format as fmt
+from core.common.left_out import left_out_text
 from core.common.text import printable
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def _summary(report: "DataReport") -> Iterator[Text]:
         yield Text(f"sizes   {sizes}")
         yield Text(f"formats {_counts(report.formats)}")
         yield Text(f"modes   {_counts(report.modes)}")
+    for use in report.value_ranges:
+        yield Text(f"values  {use.values_text}; value range {use.range_text}")
+    if left_out := left_out_text(report.left_out, len(report.damaged)):
+        yield Text(left_out)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -65,24 +70,34 @@ def _findings(report: "DataReport") -> Iterator[Text]:
         "file name extension differs from the format; read anyway",
         [f"{printable(item.path)}: {item.content}" for item in report.mismatched],
     )
-    yield from _listed("duplicates across classes or splits", _groups(report.leaks))
-    yield from _listed("identical files", _groups(report.duplicates))
-    yield from _listed("near duplicates", _groups(report.near_duplicates))
+    yield from _listed(
+        "images in a format that is not supported, left out",
+        [printable(path) for path in report.unsupported],
+    )
+    yield from _groups("near-duplicates across classes or splits", report.leaks)
+    yield from _groups("identical files", report.duplicates)
+    yield from _groups("near-duplicates", report.near_duplicates)
     yield from _listed(
         "folders", [f"{printable(item.path)}: {item.reason}" for item in report.folders]
     )
-    ignored = [printable(path) for path in report.ignored]
-    yield from _listed("not images by their names, ignored", ignored, style=_DIM)
 
 
-def _groups(groups: Sequence[Sequence[str]]) -> list[str]:
-    return ["  =  ".join(printable(path) for path in group) for group in groups]
+def _groups(title: str, groups: Sequence[Sequence[str]]) -> Iterator[Text]:
+    lines = [_group(group) for group in groups]
+    count = f"{fmt.count(sum(map(len, groups)))} in {fmt.counted(len(groups), 'group')}"
+    yield from _listed(title, lines, count)
 
 
-def _listed(title: str, items: Sequence[str], style: str = _BAD) -> Iterator[Text]:
+def _group(group: Sequence[str]) -> str:
+    more = len(group) - _SHOWN
+    names = "  =  ".join(printable(path) for path in group[:_SHOWN])
+    return f"{names}  and {fmt.count(more)} more" if more > 0 else names
+
+
+def _listed(title: str, items: Sequence[str], count: str = "") -> Iterator[Text]:
     if not items:
         return
-    yield Text(f"\n{title}: {fmt.count(len(items))}", style=style)
+    yield Text(f"\n{title}: {count or fmt.count(len(items))}", style=_BAD)
     yield from (Text(f"  {item}") for item in items[:_SHOWN])
     if len(items) > _SHOWN:
         yield Text(f"  … and {fmt.count(len(items) - _SHOWN)} more", style=_DIM)

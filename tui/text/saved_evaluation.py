@@ -7,6 +7,7 @@ from textual.content import Content
 
 from core.analysis.evaluation_metrics import METRIC_NAMES, training_images_note
 from core.common import format as fmt
+from core.common.left_out import left_out_text
 from core.common.text import printable
 from core.run.saved_evaluations import SavedEvaluation
 
@@ -40,7 +41,9 @@ def _head(saved: SavedEvaluation, number: int, total: int, now: float) -> Iterat
     )
     checkpoint = printable(str(saved.content.get("checkpoint", "")))
     unreadable = len(_sequence(data.get("unreadable")))
-    left_out = f" · {fmt.count(unreadable)} unreadable left out" if unreadable else ""
+    reasons = {str(k): int(_number(n)) for k, n in _mapping(data.get("left_out")).items()}
+    text = left_out_text(reasons, unreadable)
+    left_out = f" · {text}" if text else ""
     yield Content.styled(f"{checkpoint} · {fmt.when(saved.time, now)}{left_out}{others}", _DIM)
     if note := _training_note(saved.content, int(images)):
         yield Content.styled(note, "$text-warning")

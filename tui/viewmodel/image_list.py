@@ -61,7 +61,7 @@ def _misclassified(state: RunState, mistake: Mistake) -> Entry:
         line=f"{confidence:>6}  {truth} predicted as {predicted}",
         caption=f"{truth} predicted as {predicted} ({confidence})\n{printable(mistake.path)}",
         path=path,
-        load=partial(load, path) if path else partial(LoadedImage, None, _OUTSIDE),
+        load=partial(load, path, _ranges(state)) if path else partial(LoadedImage, None, _OUTSIDE),
     )
 
 
@@ -103,6 +103,10 @@ def _name(state: RunState, label: int) -> str:
     classes = state.data.classes if state.data else []
     known = classes[label] if 0 <= label < len(classes) else ""
     return printable(known or f"class {label}")
+
+
+def _ranges(state: RunState) -> dict[str, list[float]] | None:
+    return state.data.value_ranges if state.data else None
 
 
 def _image(state: RunState, path: str) -> Location | None:

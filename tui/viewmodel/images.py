@@ -14,6 +14,8 @@ from core.data.sources import parse_location, source_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from core.data.value_range import ValueRanges
+
 MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 640
@@ -28,8 +30,11 @@ class LoadedImage:
     problem: str = ""
 
 
-def load(file: Location) -> LoadedImage:
-    """Decode an image that may be damaged, huge or missing. Takes a moment; never fails."""
+def load(file: Location, ranges: "ValueRanges | None" = None) -> LoadedImage:
+    """Decode an image that may be damaged, huge or missing. Takes a moment; never fails.
+
+    `ranges` are as in `core.data.decode.read_rgb`.
+    """
     data = _bytes(file)
     if isinstance(data, str):
         return LoadedImage(None, data)
@@ -39,7 +44,7 @@ def load(file: Location) -> LoadedImage:
         too_large = _too_large(data)
         if too_large:
             return LoadedImage(None, too_large)
-        image = read_rgb(data, draft=MAX_SIDE)
+        image = read_rgb(data, draft=MAX_SIDE, ranges=ranges)
         image.thumbnail((MAX_SIDE, MAX_SIDE))
     except UnreadableImage as error:
         return LoadedImage(None, f"can't be read: {error}")
@@ -73,17 +78,12 @@ def _cut(sheet: "Image", side: int, columns: int, number: int) -> LoadedImage:
 
 def _too_large(data: bytes) -> str:
     """Return why an image is not decoded, judging by the size in its header."""
-    import io
-
-    from PIL import Image
-
-    from core.data.decode import UnreadableImage
+    from core.data.decode import UnreadableImage, image_size
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-    except Exception as error:  # Pillow's decoders raise nearly anything on malformed input
-        raise UnreadableImage("damaged or not an image that Pillow can read") from error
+        width, height = image_size(data)
+    except UnreadableImage:
+        raise UnreadableImage("damaged or not an image in a supported format") from None
     if width * height > MAX_PIXELS:
         return f"is too large to be shown: {width} x {height} pixels"
     return ""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from core.events.commands import Send
 from core.events.journal import JournalReader
-from core.events.types import Record, Resumed, RunResumed
+from core.events.record import Record
+from core.events.types import Resumed, RunResumed
 from core.run.folder import RunFolder
 from core.run.lock import is_locked
 from core.run.state import RunState

@@ -13,7 +13,7 @@ from typing import Protocol
 from core.common.errors import os_error_text
 from core.events.command_file import append_command
 from core.events.commands import Command, Send
-from core.events.types import Record
+from core.events.record import Record
 from core.run.folder import RunFolder
 from core.run.lock import is_locked
 from core.run.snapshot import Snapshot

@@ -100,6 +100,7 @@ class ImageDataset(Dataset[Sample]):
         if given; transparent ones are composited on `background`."""
         self.image_cache = image_cache
         self.background = background
+        self.value_ranges = plan.value_ranges
         images = plan.train if split == "train" else plan.val
         label_of = {name: label for label, name in enumerate(plan.classes)}
         self.classes = len(plan.classes)
@@ -161,7 +162,8 @@ class ImageDataset(Dataset[Sample]):
         try:
             if self.image_cache:
                 return self.image_cache.read(file, sha256)
-            return read_rgb(source_of(file).open(file, sha256), background=self.background)
+            source = source_of(file).open(file, sha256)
+            return read_rgb(source, background=self.background, ranges=self.value_ranges)
         except DataError as error:
             raise ImageUnavailable(str(error)) from None
 

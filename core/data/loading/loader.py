@@ -27,6 +27,7 @@ from core.data.loading.forkserver import start_forkserver
 from core.data.loading.transforms import make_transforms
 from core.data.loading.worker import init_worker
 from core.data.split import DataPlan
+from core.data.value_range import cache_key
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 
 EVAL_BATCH_FACTOR = 4
@@ -275,7 +276,9 @@ def _image_cache(config: Config, plan: DataPlan, data_config: dict[str, object])
     images = [*plan.train, *plan.val]
     files = [plan.root / image.path for image in images]
     needed = len(images) * bytes_per_image(files, short)
-    background = config.data.background
-    name = f"{derive_seed(str(plan.root), short, background, DECODERS):016x}"
+    background, ranges = config.data.background, plan.value_ranges
+    # Without deep images as before there were ranges: the entries of earlier runs stay in use.
+    on = [cache_key(ranges)] if ranges else []
+    name = f"{derive_seed(str(plan.root), short, background, DECODERS, *on):016x}"
     folder = allocate_entry("pictures", name, needed, config.cache.max_gb)
-    return ImageCache(short, folder, background)
+    return ImageCache(short, folder, background, ranges)

@@ -10,7 +10,8 @@ from core.common.version import __version__
 from core.config.phases import PHASES
 from core.config.schema import Config
 from core.distributed.torchrun_env import Job
-from core.events.types import Record, RunResumed
+from core.events.record import Record
+from core.events.types import RunResumed
 from core.model.build import ModelError
 from core.run.files import LAST_CHECKPOINT, PREVIOUS_CHECKPOINT
 from core.run.find import is_of_job

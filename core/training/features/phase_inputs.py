@@ -15,6 +15,7 @@ from core.data.decode import DECODERS
 from core.data.loading.dataset import ImageDataset
 from core.data.loading.loader import Loader
 from core.data.loading.order import EpochOrder
+from core.data.value_range import cache_key
 from core.events.emitter import Emit
 from core.events.types import Warned
 from core.model.build import head_names, train_mode
@@ -137,6 +138,8 @@ def _open_store(
         transform=str(dataset.plain if view == 0 else dataset.transform),
         reduced=dataset.image_cache.short if dataset.image_cache else None,
         background=dataset.background,
+        # Left out without deep images: the names of earlier runs stay.
+        **({"value_ranges": cache_key(ranges)} if (ranges := dataset.value_ranges) else {}),
         contents=list(zip(dataset.hashes, dataset.labels, strict=True)),
     )
     count, width = len(dataset), net.classifier.in_features
