@@ -14,6 +14,7 @@ from tui.preferences.palettes import DARK, LIGHT, rgb
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_list import RunListScreen
+from tui.text import run_list as listing
 
 
 async def reload(pilot: Pilot[Exit]) -> DataTable[object]:
@@ -174,3 +175,70 @@ async def test_colors_follow_the_theme(tmp_path: Path) -> None:
             await settle(pilot)
             assert str(table.get_row_at(1)[1].style) == rgb(palette.bad)
             assert str(table.get_row_at(2)[1].style) == rgb(palette.val)
+
+
+LONG_NAMES = ["animals20 with a name of more than forty letters", "猫と犬の写真の分類" * 5, "short"]
+
+
+def long_named_runs(runs_dir: Path, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        model = {"name": "convnext_base.fb_in22k_ft_in1k_384"}
+        script = scripted.Script(name, model=model).prepare().head(2)
+        write_run(runs_dir, f"20261124-1{number}0000-long", script.records)
+
+
+@pytest.mark.parametrize("names", [LONG_NAMES, ["run"] * 3])
+async def test_the_table_fits_every_width(names: list[str], tmp_path: Path) -> None:
+    long_named_runs(tmp_path, names)
+    app = make_app(runs_dir=tmp_path)
+    async with app.run_test(size=(140, 24)) as pilot:
+        table = await reload(pilot)
+        for width in (40, 60, 80, 99, 100, 119, 120, 139, 140, 180, 250):
+            await pilot.resize_terminal(width, 12)  # with a scroll bar
+            await pilot.pause()
+            assert table.virtual_size.width <= table.scrollable_content_region.width, width
+            assert table.max_scroll_x == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "columns"),
+    [
+        (40, 17, 3),
+        (80, 21, 7),
+        (100, 21, 9),
+        (120, 25, 10),
+        (140, 45, 10),
+        (160, 48, 10),
+        (200, 48, 11),
+    ],
+)
+async def test_space_goes_to_names_and_then_to_models(
+    width: int, name: int, columns: int, tmp_path: Path
+) -> None:
+    long_named_runs(tmp_path, LONG_NAMES[:1])
+    app = make_app(runs_dir=tmp_path)
+    async with app.run_test(size=(width, 24)) as pilot:
+        table = await reload(pilot)
+        names = [key.value for key in table.columns]
+        shown = table.get_row_at(0)[names.index("name")]
+        assert (len(str(shown)), len(names)) == (name, columns)
+
+
+def test_columns_fit_and_only_get_more_with_the_width() -> None:
+    titles = listing.titles(None)
+    cells = {
+        **dict.fromkeys(titles, 13),
+        "mark": 2,
+        "name": 60,
+        "model": 40,
+        "tags": 20,
+        "note": 60,
+    }
+    whole = listing.whole_widths(titles, [cells])
+    before: set[str] = set()
+    for width in range(40, 251):
+        widths = listing.fit_columns(whole, width)
+        assert sum(cells + 2 for cells in widths.values()) <= width - 2, width
+        assert before <= widths.keys()
+        before = set(widths)
+    assert before == set(titles)

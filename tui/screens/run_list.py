@@ -20,7 +20,6 @@ from core.common.text import printable
 from tui.preferences.palettes import Palette, palette_of
 from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
-from tui.text.labels import sentence_case
 from tui.widgets.first_line import FirstLine
 from tui.widgets.host import host
 from tui.widgets.table import RunListTable
@@ -56,8 +55,12 @@ class RunListScreen(RunFilterScreen):
         """Runs that match the filter, in its order."""
         self._best = ""
         self._shape: tuple[object, ...] = ()
-        """Column titles and run ids in the table."""
+        """Columns with their widths, titles and run ids in the table."""
         self._rows: dict[str, _Row] = {}
+        self._row_widths: dict[str, dict[str, int]] = {}
+        """The widths of the cells of each run, not shortened."""
+        self._widths: dict[str, int] = {}
+        """The columns in the table with their widths."""
         self._loading = False
         self._reload_requested = False
         self._loaded = False
@@ -84,8 +87,8 @@ class RunListScreen(RunFilterScreen):
 
     @property
     def columns(self) -> list[str]:
-        """The columns that fit into the terminal."""
-        return listing.columns_for(self.size.width)
+        """The columns in the table: those that fit into the terminal."""
+        return list(self._widths)
 
     def compose(self) -> ComposeResult:
         """Create the title and the footer; all else is mounted after the first read."""
@@ -174,30 +177,33 @@ class RunListScreen(RunFilterScreen):
         self._show_detail()
 
     def _draw(self) -> None:
-        columns, now = self.columns, host(self).clock()
-        titles = [sentence_case(listing.column_title(name, self.sort)) for name in columns]
+        now = host(self).clock()
         minute, palette = int(now // 60), palette_of(self.app)
         rows = {
             run.id: (run, self._letter(run.id), run.id == self._best, minute, palette)
             for run in self._runs
         }
-        shape = (tuple(titles), tuple(rows))
+        # Only rows that have changed: there may be a thousand.
+        changed = {id: row for id, row in rows.items() if row != self._rows.get(id)}
+        measured = {id: listing.row_widths(r[0], now, r[2]) for id, r in changed.items()}
+        self._row_widths = {id: measured.get(id) or self._row_widths[id] for id in rows}
+        titles = listing.titles(self.sort)
+        whole = listing.whole_widths(titles, self._row_widths.values())
+        self._widths = listing.fit_columns(whole, self.size.width)
+        shape = (tuple(self._widths.items()), tuple(titles.values()), tuple(rows))
         if shape != self._shape:
-            self._rebuild(columns, titles, rows, now)
+            self._rebuild(titles, rows, now)
         else:
-            # Only rows that have changed: there may be a thousand.
-            changed = {id: row for id, row in rows.items() if row != self._rows[id]}
             for id, row in changed.items():
-                self._table.put(id, dict(zip(columns, _cells(row, columns, now), strict=True)))
+                cells = _cells(row, self._widths, now)
+                self._table.put(id, dict(zip(self._widths, cells, strict=True)))
         self._shape, self._rows = shape, rows
 
-    def _rebuild(
-        self, columns: list[str], titles: list[str], rows: "dict[str, _Row]", now: float
-    ) -> None:
+    def _rebuild(self, titles: dict[str, str], rows: "dict[str, _Row]", now: float) -> None:
         table, selected = self._table, self._selected_id()
         table.fill(
-            {column: Text(title) for column, title in zip(columns, titles, strict=True)},
-            {id: _cells(row, columns, now) for id, row in rows.items()},
+            {column: Text(titles[column]) for column in self._widths},
+            {id: _cells(row, self._widths, now) for id, row in rows.items()},
         )
         if selected in rows:
             table.move_cursor(row=list(rows).index(selected))
@@ -286,6 +292,6 @@ class RunListScreen(RunFilterScreen):
         self.reload()
 
 
-def _cells(row: "_Row", columns: list[str], now: float) -> list[Text]:
+def _cells(row: "_Row", widths: dict[str, int], now: float) -> list[Text]:
     run, letter, best, _, palette = row
-    return listing.cells(run, columns, now, letter, best, palette)
+    return listing.cells(run, widths, now, letter, best, palette)

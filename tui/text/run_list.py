@@ -1,15 +1,17 @@
 """Describe the run list: its columns by width, its cells, and the details of a run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from core.common import format as fmt
 from core.common.text import printable
 from tui.preferences.palettes import DARK, Palette, rgb
+from tui.text.labels import sentence_case
 from tui.text.symbols import SYMBOLS, sparkline
 
 if TYPE_CHECKING:  # the list is drawn before runs are read
@@ -18,21 +20,21 @@ if TYPE_CHECKING:  # the list is drawn before runs are read
 
 SELECTION = "mark"
 """The column of letters of runs selected for a comparison, and of stars."""
-# Columns, and the minimum width of the terminal at which each is shown.
 _COLUMNS = (
-    (SELECTION, 0),
-    ("status", 0),
-    ("name", 0),
-    ("model", 120),
-    ("phase", 100),
-    ("epochs", 0),
-    ("best top-1", 0),
-    ("val loss", 0),
-    ("time", 0),
-    ("started", 100),
-    ("tags", 150),
-    ("note", 180),
+    *(SELECTION, "status", "name", "model", "phase", "epochs", "best top-1", "val loss", "time"),
+    *("started", "tags", "note"),
 )
+_ALWAYS = (SELECTION, "status", "name")
+_BY_IMPORTANCE = ("best top-1", "epochs", "val loss", "time", "started", "phase", "model")
+"""As many of these columns as fit are shown, the first ones first."""
+_IF_SPACE_IS_LEFT = ("tags", "note")
+"""Columns that are shown, if they are not empty, where the others are not shortened."""
+_SHORTEST = {"name": 18, "model": 14, "val loss": 8, "tags": 10, "note": 16}
+"""Columns that are shortened, to this width, before another one is left out. Left-over space goes
+to the first one until it is whole, then to the next."""
+_GAP = 2
+"""Cells between two columns."""
+_SCROLL_BAR = 2
 SORT_KEYS = {
     "status": "status",
     "name": "name",
@@ -48,14 +50,54 @@ SORT_KEYS = {
 STAR, BEST = "★", "★"
 LETTERS = "ABCDEFGH"
 """Letters of the runs selected for a comparison, one per run that can be compared."""
-_NAME_CELLS, _NARROW_NAME_CELLS = 22, 20
-_CURVE_CELLS, _NARROW_CURVE_CELLS = 12, 8
+_CURVE_CELLS = 12
+_PHASE_CELLS = 12
 _MOST_DIFFERENCES = 6
 
 
-def columns_for(width: int) -> list[str]:
-    """Return the columns shown at a terminal width."""
-    return [name for name, min_width in _COLUMNS if width >= min_width]
+def fit_columns(whole: Mapping[str, int], width: int) -> dict[str, int]:
+    """Return the columns shown at a terminal width, each with its width.
+
+    `whole` has the widths at which no text is shortened, 0 for empty columns.
+    """
+    least = {name: min(cells, _SHORTEST.get(name, cells)) for name, cells in whole.items()}
+    shown = {name: least[name] for name in _ALWAYS}
+    free = width - _SCROLL_BAR - sum(cells + _GAP for cells in shown.values())
+    for candidates in (_BY_IMPORTANCE, _IF_SPACE_IS_LEFT):
+        for name in candidates:
+            if least[name] + _GAP > free:
+                break
+            if whole[name]:
+                shown[name] = least[name]
+                free -= least[name] + _GAP
+        for name in [name for name in _SHORTEST if name in shown]:
+            more = min(free, whole[name] - shown[name])
+            shown[name] = max(1, shown[name] + more)
+            free -= more
+    return {name: shown[name] for name in _COLUMNS if name in shown}
+
+
+def whole_widths(titles: Mapping[str, str], rows: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the widths at which no title (by column) and no cell of these rows is shortened."""
+    widths = dict.fromkeys(titles, 0)
+    for row in rows:
+        for name, cells in row.items():
+            if cells > widths[name]:
+                widths[name] = cells
+    return {
+        name: max(cells, cell_len(titles[name])) if cells or name not in _IF_SPACE_IS_LEFT else 0
+        for name, cells in widths.items()
+    }
+
+
+def row_widths(run: "RunSummary", now: float, best: bool = False) -> dict[str, int]:
+    """Return the widths of the cells of a run, not shortened."""
+    return {name: cell.cell_len for name, cell in _cells(run, now, best=best).items()}
+
+
+def titles(sort: "Sort | None") -> dict[str, str]:
+    """Return the titles of all columns, with an arrow if the list is sorted by one."""
+    return {name: sentence_case(column_title(name, sort)) for name in _COLUMNS}
 
 
 def column_title(column: str, sort: "Sort | None") -> str:
@@ -96,18 +138,33 @@ def status_color(status: str, palette: Palette) -> str:
 
 def cells(
     run: "RunSummary",
-    columns: Sequence[str],
+    widths: Mapping[str, int],
     now: float,
     letter: str = "",
     best: bool = False,
     palette: Palette = DARK,
 ) -> list[Text]:
-    """Return the cells of a run; names are shown literally, never as markup.
+    """Return the cells of a run in columns of these widths; names are shown literally, never as
+    markup.
 
     `letter` is the run's letter in a comparison, `best` whether it is the best of the runs shown.
     """
-    narrow = "phase" not in columns
-    curve = _NARROW_CURVE_CELLS if narrow else _CURVE_CELLS
+    made = _cells(run, now, letter, best, palette, widths.get("val loss", _CURVE_CELLS))
+    for column in _SHORTEST:
+        if column in widths:
+            made[column].truncate(widths[column], overflow="ellipsis")
+    return [made[column] for column in widths]
+
+
+def _cells(
+    run: "RunSummary",
+    now: float,
+    letter: str = "",
+    best: bool = False,
+    palette: Palette = DARK,
+    curve: int = _CURVE_CELLS,
+) -> dict[str, Text]:
+    """Return the cells of all columns, not shortened."""
     status = f"{SYMBOLS.get(run.status, '?')} {run.status}"
     top1 = Text(justify="right")
     if best:
@@ -115,27 +172,22 @@ def cells(
     top1.append(fmt.percent(run.best_val_top1))
     selection = Text(f"{letter or ' '}", f"bold {rgb(palette.train)}")
     selection.append(STAR if run.starred else " ", rgb(palette.star))
-    made = {
+    phase = Text(printable(run.phase) or fmt.NONE)
+    phase.truncate(_PHASE_CELLS, overflow="ellipsis")
+    return {
         SELECTION: selection,
         "status": Text(status, status_color(run.status, palette)),
-        "name": _cut(run.name, _NARROW_NAME_CELLS if narrow else _NAME_CELLS),
-        "model": _cut(run.model, 30),
-        "phase": Text(printable(run.phase) or fmt.NONE),
+        "name": Text(printable(run.name)),
+        "model": Text(printable(run.model)),
+        "phase": phase,
         "epochs": Text(epochs(run), justify="right"),
         "best top-1": top1,
         "val loss": Text(sparkline(run.val_losses, curve), rgb(palette.val)),
         "time": Text(fmt.duration(run.seconds), justify="right"),
         "started": Text(fmt.NONE if run.started is None else fmt.when(run.started, now)),
-        "tags": _cut(tags(run), 24),
-        "note": _cut("; ".join(part for part in (problem(run), run.note) if part), 60),
+        "tags": Text(printable(tags(run))),
+        "note": Text(printable("; ".join(part for part in (problem(run), run.note) if part))),
     }
-    return [made[column] for column in columns]
-
-
-def _cut(text: str, cells: int) -> Text:
-    shown = Text(printable(text))
-    shown.truncate(cells, overflow="ellipsis")
-    return shown
 
 
 def epochs(run: "RunSummary") -> str:
