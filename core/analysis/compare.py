@@ -152,7 +152,7 @@ def _seconds_to_best(run: ComparedRun) -> float | None:
 
 
 def _epochs_to_best(run: ComparedRun) -> float | None:
-    return float(run.best.x) if run.best else None
+    return float(run.best.number) if run.best else None
 
 
 def _speed(run: ComparedRun) -> float | None:

@@ -61,7 +61,7 @@ def curve_points(run: ComparedRun, curve: ComparisonCurve, alignment: Alignment)
     to_axis = _axis_map(run, alignment)
     epoch = curve.epoch
     if epoch:
-        return [(to_axis(float(point.x)), epoch.read(point.result)) for point in run.epochs]
+        return [(to_axis(point.x), epoch.read(point.result)) for point in run.epochs]
     points: Points = []
     for bucket in run.series.get(curve.figure.key, ()):
         x = to_axis(bucket.x)
@@ -79,7 +79,7 @@ def best_point(
     """Return the best epoch of a run on its curve; None without one, or on a series."""
     if run.best is None or curve.epoch is None:
         return None
-    return _axis_map(run, alignment)(float(run.best.x)), curve.epoch.read(run.best.result)
+    return _axis_map(run, alignment)(run.best.x), curve.epoch.read(run.best.result)
 
 
 def unfreeze_x(run: ComparedRun, alignment: Alignment) -> float | None:
@@ -92,15 +92,16 @@ def _axis_map(run: ComparedRun, alignment: Alignment) -> Callable[[float], float
     if alignment.key == "epoch":
         return lambda x: x
     if alignment.key == "unfreeze":
-        start = float(len(run.epochs)) if run.unfreeze is None else run.unfreeze
+        last = run.epochs[-1].x if run.epochs else 0.0
+        start = last if run.unfreeze is None else run.unfreeze
         return lambda x: x - start
     knots = [(0.0, 0.0)]
     if alignment.key == "step":
-        knots += [(float(point.x), float(point.result.global_step)) for point in run.epochs]
+        knots += [(point.x, float(point.result.global_step)) for point in run.epochs]
         slope = float(list(run.phase_steps.values())[-1]) if run.phase_steps else 0.0
     else:
         for point in run.epochs:
-            knots.append((float(point.x), knots[-1][1] + point.result.seconds / 60))
+            knots.append((point.x, knots[-1][1] + point.result.seconds / 60))
         slope = run.epochs[-1].result.seconds / 60 if run.epochs else 0.0
     return lambda x: _interpolate(knots, x, slope)
 

@@ -66,7 +66,7 @@ def _position(run: ComparedRun, point: EpochPoint, seconds: float) -> Sequence[o
     result = point.result
     from_unfreeze = None if run.unfreeze is None else point.x - run.unfreeze
     return [
-        *(run.letter, run.id, run.name, result.phase, result.epoch, point.x),
+        *(run.letter, run.id, run.name, result.phase, result.epoch, point.number),
         *(result.global_step, seconds, from_unfreeze),
     ]
 

@@ -17,8 +17,8 @@ def train_points(state: RunState, figure: Figure) -> list[Point]:
     """
     series = buckets(state, figure)
     if figure.running_mean and figure.train:
-        done = [(float(p.x), figure.train.read(p.result)) for p in state.epochs]
-        running = [(b.x, b.last) for b in series if b.x > len(state.epochs)]
+        done = [(p.x, figure.train.read(p.result)) for p in state.epochs]
+        running = [(b.x, b.last) for b in series if b.x > state.epoch_start]
         return [*done, *(running[-1:] if done else running)]
     points = list(_both_ends(series))
     return list(_steps(points)) if figure.stepped else points
@@ -51,7 +51,7 @@ def _steps(points: Sequence[Point]) -> Iterator[Point]:
 def val_points(state: RunState, figure: Figure) -> list[Point]:
     """Return a point per epoch; none for a figure without validation values."""
     val = figure.val
-    return [(float(p.x), val.read(p.result)) for p in state.epochs] if val else []
+    return [(p.x, val.read(p.result)) for p in state.epochs] if val else []
 
 
 def nonfinite_xs(state: RunState, figure: Figure) -> list[float]:

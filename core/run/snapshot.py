@@ -20,7 +20,7 @@ MIN_BYTES = 1 << 20
 """Minimum number of journal bytes that a snapshot must save: some hundredths of a second."""
 _CATCHING_UP = 32
 _PROBE_BYTES = 4096
-_FORM = 3  # raise it when the same journal folds to other values in the same fields
+_FORM = 4  # raise it when the same journal folds to other values in the same fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,13 @@ def _is_plausible(saved: _Saved) -> bool:
     """Return whether a journal can lead to this state, beyond the types that were validated."""
     state = saved.state
     series, timeline = state.series, state.timeline
-    times = (state.started, state.last_time, state.ended, state.paused_since, state.idle)
+    times = (state.started, state.last_time, state.ended, state.paused_since, state.idle, state.gap)
     numbers = [
         *(time for time in times if time is not None),
         *(phase.start_x for phase in state.phases.values()),
         *(number for point in state.epochs for number in (point.x, point.time)),
-        *(number for marker in state.markers for number in (marker.x, marker.time)),
+        *(n for marker in state.markers for n in (marker.x, marker.time, marker.seconds or 0)),
+        state.x,
         *(line.time for line in state.log),
         *(bucket.x for buckets in series.values() for bucket in buckets),
         *(number for moment in timeline.moments for number in moment),

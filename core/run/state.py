@@ -56,6 +56,8 @@ class RunState:
     ended: float | None = None
     idle: float = 0.0
     """Seconds without a running process, between a stop and a resume."""
+    gap: float = 0.0
+    """Longest time without a record since the last one that is not Preparing (s)."""
     paused_since: float | None = None
     data: ev.DataReady | None = None
     model: ev.ModelReady | None = None
@@ -64,6 +66,8 @@ class RunState:
     """The current phase, or the last one."""
     progress: ev.Progress | None = None
     """Progress of the current epoch; None between epochs."""
+    x: float = 0.0
+    """Position on the x axis: epochs over all phases, with a fraction."""
     epochs: list[EpochPoint] = field(default_factory=list)
     best: EpochPoint | None = field(default=None, metadata=DERIVED)
     evaluations: EvaluationState = field(default_factory=EvaluationState)
@@ -102,11 +106,18 @@ class RunState:
         return self.phases.get(self.phase)
 
     @property
-    def x(self) -> float:
-        """Return the position on the x axis: epochs over all phases, with a fraction."""
-        if self.progress is None or self.progress.stage != "train":
-            return float(len(self.epochs)) + (0 if self.progress is None else 1)
-        return len(self.epochs) + self.progress.step / max(1, self.progress.steps)
+    def epoch_start(self) -> float:
+        """Return the position at the start of the current epoch, or the end of the last one."""
+        return self.epoch_start_of(self.phase)
+
+    def epoch_start_of(self, name: str) -> float:
+        """Return the position at the start of the current epoch of a phase."""
+        phase = self.phases.get(name)
+        if phase is not None and phase.epochs:
+            return phase.epochs[-1].x
+        if phase is not None and phase.started:
+            return phase.start_x
+        return self.epochs[-1].x if self.epochs else 0.0
 
     def elapsed(self, now: float) -> float | None:
         """Seconds since the start, pauses included; `now` (Unix s) counts until the end."""
@@ -120,8 +131,12 @@ class RunState:
         self.seq = record.seq
         if not isinstance(record.event, ev.DeviceSample):
             self.activity_seq = record.seq
-        if isinstance(record.event, ev.RunResumed) and self.last_time is not None:
-            self.idle += max(0.0, record.time - self.last_time)
+        since_last = 0.0 if self.last_time is None else record.time - self.last_time
+        # A process that resumes the run prepares before it says so.
+        gap = max(self.gap, since_last)
+        self.gap = gap if isinstance(record.event, ev.Preparing) else 0.0
+        if isinstance(record.event, ev.RunResumed):
+            self.idle += gap
         self.last_time = record.time
         handler = FOLDS.get(type(record.event))
         if handler:
@@ -134,6 +149,11 @@ class RunState:
     def phase_state(self, name: str) -> PhaseState:
         """Return the state of a phase; create it if needed."""
         return self.phases.setdefault(name, PhaseState(name))
+
+    def mark(self, kind: str, text: str, time: float) -> None:
+        """Mark the current position on the charts."""
+        x = self.timeline.latest_at(self.x)
+        self.markers.append(Marker(x, time, kind, text, self.elapsed(time)))
 
 
 _Fold = TypeVar("_Fold", bound=Callable[..., None])
@@ -183,22 +203,23 @@ def _why_resumed(e: ev.RunResumed) -> str:
 def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
     """Undo what happened after the checkpoint, so that every epoch is shown once."""
     kept = [point for point in state.epochs if _is_kept(point.result, e)]
-    started = state.phase_state(e.phase).started
-    x = len(kept) + e.step / max(1, started.steps if started else 1)
+    state.ended = state.paused_since = None
     state.epochs = kept
     state.best = last_point(kept, lambda result: result.best)
     best = state.best.result if state.best else None
     state.evaluations.rewind(e.phase, lambda report: _is_kept(report, e), best)
     for phase in state.phases.values():
         phase.rewind(kept, e.phase)
+    state.phase_state(e.phase)
+    state.x = x = _x_in_epoch(state, e.phase, e.step)
     for series in state.series.values():
         series.cut(x)
     state.timeline.cut(x)
-    state.markers = [marker for marker in state.markers if marker.x <= x]
-    state.markers.append(Marker(x, time, "resume", _why_resumed(e)))
+    state.markers = [marker for marker in state.markers if marker.x <= x + 1e-6]
+    _note_pause(state, e.global_step, time)
+    state.mark("resume", _why_resumed(e), time)
     state.phase, state.progress = e.phase, None
     state.status, state.reason, state.preparing = "running", "", None
-    state.ended = state.paused_since = None
     state.devices = {}
     for key, value in e.changes.items():
         name, _, item = key.removeprefix("phases.").partition(".")
@@ -233,19 +254,22 @@ def _model_ready(state: RunState, e: ev.ModelReady, time: float) -> None:
 def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
     state.status, state.preparing, state.phase, state.progress = "running", None, e.phase, None
     phase = state.phase_state(e.phase)
-    phase.status, phase.started, phase.start_x = "running", e, float(len(state.epochs))
+    phase.status, phase.started, phase.start_x = "running", e, state.x
     phase.max_epochs, phase.lr, phase.lr_is_manual = e.epochs, e.lr, False
     phase.stopping = EarlyStopping(e.patience, e.min_delta)
-    if state.epochs:
-        state.markers.append(Marker(phase.start_x, time, "phase", f"phase {e.phase}"))
+    if state.x:
+        state.mark("phase", f"phase {e.phase}", time)
 
 
 @folds(ev.Progress)
 def _progress(state: RunState, e: ev.Progress, time: float) -> None:
     state.progress, state.preparing = e, None
     state.phase_state(e.phase).lr = e.lr  # a rollback lowers it without a command
+    is_training = e.stage == "train"
+    done = e.step / max(1, e.steps) if is_training else 1.0
+    state.x = state.epoch_start_of(e.phase) + done
     _note_position(state, e.global_step, time)
-    if e.stage != "train":
+    if not is_training:
         return
     state.step_seconds = e.step_seconds if e.step_seconds > 0 else state.step_seconds
     x = state.x
@@ -260,15 +284,27 @@ def _note_position(state: RunState, step: int, time: float) -> None:
     state.timeline.record(state.x, step, state.elapsed(time) or 0.0)
 
 
+def _note_pause(state: RunState, step: int, time: float) -> None:
+    state.timeline.record_pause(state.x, step, state.elapsed(time) or 0.0)
+
+
+def _x_in_epoch(state: RunState, phase: str, step: int) -> float:
+    """Return the position after a training step of the current epoch of a phase."""
+    started = state.phase_state(phase).started
+    done = step / max(1, started.steps) if started else 0.0
+    return state.epoch_start_of(phase) + min(1.0, max(0.0, done))
+
+
 @folds(ev.EpochEnded)
 def _epoch_ended(state: RunState, e: ev.EpochEnded, time: float) -> None:
-    point = EpochPoint(len(state.epochs) + 1, time, e)
+    state.x = state.epoch_start_of(e.phase) + 1
+    point = EpochPoint(state.x, time, e, len(state.epochs) + 1)
     state.progress = None
     state.epochs.append(point)
     _note_position(state, e.global_step, time)
     if e.next_lr < e.lr:
         note = f"lr {fmt.rate(e.lr)} → {fmt.rate(e.next_lr)} on a plateau"
-        state.markers.append(Marker(float(point.x), time, "lr", note))
+        state.mark("lr", note, time)
     phase = state.phase_state(e.phase)
     phase.epochs.append(point)
     phase.stopping = phase.verdict
@@ -287,7 +323,11 @@ def _checkpoint_saved(state: RunState, e: ev.CheckpointSaved, time: float) -> No
 @folds(ev.CommandApplied)
 def _command_applied(state: RunState, e: ev.CommandApplied, time: float) -> None:
     state.replies.append(e)
-    state.markers.append(Marker(state.x, time, "command", e.note))
+    if e.step and e.phase == state.phase:
+        # Exact; progress is reported at intervals.
+        state.x = max(state.x, _x_in_epoch(state, e.phase, e.step))
+        _note_pause(state, e.global_step, time)
+    state.mark("command", e.note, time)
     phase = state.phases.get(e.phase)
     if phase is None:
         return
@@ -306,11 +346,13 @@ def _command_refused(state: RunState, e: ev.CommandRefused, time: float) -> None
 @folds(ev.Paused)
 def _paused(state: RunState, e: ev.Paused, time: float) -> None:
     state.status, state.paused_since = "paused", time
+    _note_pause(state, e.global_step, time)
 
 
 @folds(ev.Resumed)
 def _resumed(state: RunState, e: ev.Resumed, time: float) -> None:
     state.status, state.paused_since = "running", None
+    _note_pause(state, e.global_step, time)
 
 
 @folds(ev.DeviceSample)
@@ -330,7 +372,7 @@ def _device_sample(state: RunState, e: ev.DeviceSample, time: float) -> None:
 def _warned(state: RunState, e: ev.Warned, time: float) -> None:
     state.warnings += 1
     if state.epochs or state.progress:
-        state.markers.append(Marker(state.x, time, "warning", e.message))
+        state.mark("warning", e.message, time)
 
 
 @folds(ev.PhaseEnded)

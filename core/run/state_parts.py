@@ -17,9 +17,11 @@ DERIVED: Mapping[str, bool] = MappingProxyType({"derived": True})
 class EpochPoint:
     """A completed epoch with its position on the x axis (epochs over all phases)."""
 
-    x: int
+    x: float
     time: float
     result: ev.EpochEnded
+    number: int
+    """From 1 over all phases; lower than `x` after a phase that ended within an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Marker:
     time: float
     kind: str
     text: str
+    seconds: float | None = None
+    """Since the start of the run: at one x training may pause and resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class PhaseState:
     epochs: list[EpochPoint] = field(default_factory=list, metadata=DERIVED)
     started: ev.PhaseStarted | None = None
     start_x: float = 0.0
+    """Position of its first epoch; a fraction if the previous phase ended within an epoch."""
     stopping: EarlyStopping | None = None
     """Early stopping after the last epoch, with the current patience."""
     lr: float = 0.0

@@ -5,6 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+_PAUSE = 1e-8
+"""Width of a pause in epochs: less than a step, and wide enough for positions within it."""
+_NEAR = 1e-6
+
 
 class Moment(NamedTuple):
     """A moment of a run: epochs over all phases, global step, seconds since the start."""
@@ -30,9 +34,40 @@ class Timeline:
             self.cut(x)
             if self.moments and self.moments[-1].x == x:
                 self.moments.pop()
-        elif self.moments and self.count % self.stride:
+        elif self.moments and self.count % self.stride and not self._is_pause_end:
             self.moments.pop()
-        self.moments.append(Moment(x, float(step), seconds))
+        self._append(Moment(x, float(step), seconds))
+
+    def record_pause(self, x: float, step: int, seconds: float) -> None:
+        """Record the current moment, up to which time may have passed without progress.
+
+        It is put directly after the previous moment, so that each x has one time, and each time an
+        x.
+        """
+        last = self.latest_at(x)
+        self.cut(last)
+        if self.moments and self.moments[-1].x == last:
+            x = last + _PAUSE
+        self._append(Moment(x, float(step), seconds))
+
+    def latest_at(self, x: float) -> float:
+        """Return the x of the newest moment if only a pause separates it from `x`; else `x`."""
+        last = self.moments[-1].x if self.moments else x
+        return last if 0 < last - x < _NEAR else x
+
+    def pause_end(self, x: float) -> float:
+        """Return the end of a pause at `x`; without a pause, `x`."""
+        index = bisect_left(self.moments, x + _NEAR, key=lambda moment: moment.x) - 1
+        last = self.moments[index].x if index >= 0 else x
+        return last if last > x else x
+
+    @property
+    def _is_pause_end(self) -> bool:
+        moments = self.moments
+        return len(moments) > 1 and moments[-1].x - moments[-2].x < _NEAR
+
+    def _append(self, moment: Moment) -> None:
+        self.moments.append(moment)
         self.count += 1
         if len(self.moments) > self.limit:
             self.moments = [*self.moments[:-1:2], self.moments[-1]]

@@ -115,7 +115,8 @@ def draw(spec: ChartSpec, width: int, height: int) -> Drawing:
     if width <= 0 or height <= 0:
         return Drawing(Text())
     drawable = _drawable_part(spec)
-    values = [*drawable.values, *(level.y for level in spec.levels if math.isfinite(level.y))]
+    levels = [_bounded(level.y) for level in spec.levels if math.isfinite(level.y)]
+    values = [*drawable.values, *levels]
     if width < _SMALLEST[0] or height < _SMALLEST[1]:
         return Drawing(_message("", width, height))
     if not values and not drawable.nan_x:
@@ -193,11 +194,15 @@ def _drawable_part(spec: ChartSpec) -> _Drawable:
     for curve in spec.curves:
         points = [(x, y) for x, y in curve.points if math.isfinite(x)]
         bad |= {x for x, y in points if not math.isfinite(y) and start <= x <= end}
-        # Differences of the largest floats overflow.
-        finite = [(x, max(-1e100, min(1e100, y))) for x, y in points if math.isfinite(y)]
+        finite = [(x, _bounded(y)) for x, y in points if math.isfinite(y)]
         clip = _clipped if curve.style == "line" else _inside
         curves.append((curve, clip(finite, start, end)))
     return _Drawable(curves, sorted(bad), start, end)
+
+
+def _bounded(y: float) -> float:
+    """Return a value that can be drawn: differences of the largest floats overflow."""
+    return max(-1e100, min(1e100, y))
 
 
 def _inside(points: Sequence[Point], start: float, end: float) -> list[Point]:

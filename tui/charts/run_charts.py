@@ -28,7 +28,14 @@ from tui.charts.plot import (
     Tick,
 )
 from tui.charts.scale import axis_label, round_seconds, round_values
-from tui.charts.view import AxisMap, ChartView, run_end, to_axis, visible_range
+from tui.charts.view import (
+    AxisMap,
+    ChartView,
+    marker_position,
+    run_end,
+    to_axis,
+    visible_range,
+)
 from tui.preferences.palettes import DARK, Palette
 
 MARKER_SYMBOLS = {
@@ -38,6 +45,8 @@ MARKER_SYMBOLS = {
     "lr": LR_SYMBOL,
 }
 _MAX_TICKS = 12
+_LEGEND_CELLS = 70
+"""Length of the texts of several markers in a legend."""
 
 
 def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = DARK) -> ChartSpec:
@@ -46,12 +55,9 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
     start, end = visible_range(state, view)
     return ChartSpec(
         curves=_curves(state, figure, view, palette),
-        symbols=_symbols(state, figure, palette, axis),
+        symbols=_symbols(state, figure, palette, view),
         levels=_levels(state, figure, palette, axis),
-        boundaries=[
-            PhaseBoundary(axis(b.x), b.before, b.after) if view.axis != "epoch" else b
-            for b in boundaries(state)
-        ],
+        boundaries=boundaries(state, view),
         start=axis(start),
         end=axis(end),
         cursor=None if view.cursor is None else axis(view.cursor),
@@ -87,7 +93,10 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
     return [*drawn, Curve(val, palette.val, "dots", VAL_SYMBOL)] if val else drawn
 
 
-def _symbols(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) -> list[PlotSymbol]:
+def _symbols(
+    state: RunState, figure: Figure, palette: Palette, view: ChartView
+) -> list[PlotSymbol]:
+    axis = to_axis(state, view)
     symbols = [
         PlotSymbol(axis(x), NAN_SYMBOL, palette.bad, top=True)
         for x in curves.nonfinite_xs(state, figure)
@@ -95,11 +104,12 @@ def _symbols(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) -
     for marker in state.markers:
         if marker.kind in MARKER_SYMBOLS and (marker.kind != "lr" or figure.key == "lr"):
             color = palette.bad if marker.kind == "warning" else palette.marker
-            symbols.append(PlotSymbol(axis(marker.x), MARKER_SYMBOLS[marker.kind], color))
+            position = marker_position(state, view, marker)
+            symbols.append(PlotSymbol(position, MARKER_SYMBOLS[marker.kind], color))
     if state.best and figure.val:
         value = figure.val.read(state.best.result)
         if math.isfinite(value):
-            symbols.append(PlotSymbol(axis(float(state.best.x)), BEST_SYMBOL, palette.best, value))
+            symbols.append(PlotSymbol(axis(state.best.x), BEST_SYMBOL, palette.best, value))
     return symbols
 
 
@@ -115,11 +125,17 @@ def _levels(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) ->
     return [level]
 
 
-def boundaries(state: RunState) -> list[PhaseBoundary]:
-    """Return the starts (epochs) of all phases after the first one."""
+def boundaries(state: RunState, view: ChartView) -> list[PhaseBoundary]:
+    """Return the starts of all phases after the first one, in the unit of the x axis."""
     started = [phase for phase in state.phases.values() if phase.started]
+    axis = to_axis(state, view)
     return [
-        PhaseBoundary(after.start_x, printable(before.name), printable(after.name))
+        PhaseBoundary(
+            # A phase may be ended during a pause.
+            axis(state.timeline.pause_end(after.start_x)),
+            printable(before.name),
+            printable(after.name),
+        )
         for before, after in pairwise(started)
     ]
 
@@ -142,10 +158,10 @@ def ticks(state: RunState, view: ChartView) -> list[Tick]:
 
 def epoch_ticks(state: RunState) -> list[Tick]:
     """Return a tick for every epoch, counted from 1 in each phase."""
-    ticks = [Tick(float(point.x), str(point.result.epoch)) for point in state.epochs]
+    ticks = [Tick(point.x, str(point.result.epoch)) for point in state.epochs]
     phase = state.current
     if state.progress and phase:
-        ticks.append(Tick(float(len(state.epochs) + 1), str(len(phase.epochs) + 1)))
+        ticks.append(Tick(state.epoch_start + 1, str(len(phase.epochs) + 1)))
     return ticks
 
 
@@ -187,18 +203,31 @@ def legend(state: RunState, figure: Figure) -> str:
     level = _levels(state, figure, DARK, float)
     if level:
         parts.append(f"{LEVEL_SYMBOL} must beat {fmt.loss(level[0].y)}")
-    kinds = {marker.kind: marker for marker in state.markers}
-    if "command" in kinds:
-        parts.append(f"{COMMAND_SYMBOL} {printable(kinds['command'].text)}")
-    if figure.key == "lr" and "lr" in kinds:
-        parts.append(f"{LR_SYMBOL} {printable(kinds['lr'].text)}")
+    kinds = {marker.kind for marker in state.markers}
     if "warning" in kinds:
         parts.append(f"{WARNING_SYMBOL} warning")
     if "resume" in kinds:
         parts.append(f"{RESUME_SYMBOL} resumed")
     if _has_nonfinite(state, figure):
         parts.append(f"{NAN_SYMBOL} non-finite")
+    if figure.key == "lr" and "lr" in kinds:
+        parts.append(_named(state, "lr"))
+    if "command" in kinds:
+        parts.append(_named(state, "command"))
     return "  ".join(parts)
+
+
+def _named(state: RunState, kind: str) -> str:
+    """Return the symbol and the texts of the markers of a kind, of many the latest ones."""
+    texts = [printable(marker.text) for marker in state.markers if marker.kind == kind]
+    shown = [texts[-1]]
+    for text in reversed(texts[:-1]):
+        if len(", ".join([text, *shown])) > _LEGEND_CELLS:
+            break
+        shown.insert(0, text)
+    earlier = len(texts) - len(shown)
+    counted = [f"{earlier} earlier"] if earlier else []
+    return f"{MARKER_SYMBOLS[kind]} {', '.join([*counted, *shown])}"
 
 
 def _has_nonfinite(state: RunState, figure: Figure) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from core.run.state import RunState
+from core.run.state_parts import Marker
 from tui.charts.viewport import Viewport, Window
 
 AXES = ("epoch", "step", "time")
@@ -42,10 +43,17 @@ def _from_axis(state: RunState, view: ChartView) -> AxisMap:
     return maps.get(view.axis, float)
 
 
+def marker_position(state: RunState, view: ChartView, marker: Marker) -> float:
+    """Return the position of a marker in the unit of the x axis."""
+    if view.axis == "time" and marker.seconds is not None:
+        return marker.seconds
+    return to_axis(state, view)(marker.x)
+
+
 def run_end(state: RunState) -> float:
     """Return the end of the x axis (epochs) when the whole run is shown."""
-    done = len(state.epochs)
-    return float(max(1, done + 1 if state.progress else done))
+    latest = state.timeline.latest_at(state.x)
+    return max(1.0, state.epoch_start + 1 if state.progress else latest)
 
 
 def visible_range(state: RunState, view: ChartView) -> Window:
