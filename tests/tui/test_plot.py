@@ -74,6 +74,7 @@ def curve(points: list[tuple[float, float]], **more: object) -> ChartSpec:
 @settings(max_examples=150, deadline=None)
 @given(specs, st.integers(0, 90), st.integers(0, 30))
 @example(ChartSpec(levels=[Level(8e297, 0.0, 0.0), Level(1e-300, 0.0, 0.0)], scale="log"), 12, 3)
+@example(ChartSpec(levels=[Level(1e299, 0.0, 0.0)], scale="log"), 12, 3)
 def test_drawing_never_fails_and_fits_its_size(spec: ChartSpec, width: int, height: int) -> None:
     drawing = draw(spec, width, height)
     rows = drawing.text.plain.split("\n")

@@ -72,7 +72,7 @@ def axis_label(value: float, neighbors: Sequence[float]) -> str:
 
 def _decades(low: float, high: float) -> list[float]:
     """Return powers of ten between two exponents, thinned to a handful."""
-    exponents = range(math.ceil(low), math.floor(high) + 1)
+    exponents = range(max(-300, math.ceil(low)), math.floor(high) + 1)
     step = max(1, math.ceil(len(exponents) / 6))
     return [10.0**exponent for exponent in exponents[::step]]
 
