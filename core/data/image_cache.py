@@ -24,6 +24,8 @@ from core.data.value_range import ValueRanges
 _HEADER = struct.Struct("<4sIII")  # magic, width, height, CRC-32 of the pixels
 _MAGIC = b"RGB1"
 _SAMPLED_FILES = 64
+REDUCING_GAP = 3.0
+"""Factor from the final size to which Pillow first reduces an image fast."""
 
 
 class ImageCache:
@@ -101,7 +103,7 @@ def shrink(image: Image.Image, short: int) -> Image.Image:
         return image
     width, height = image.size
     size = max(short, round(width * scale)), max(short, round(height * scale))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
 
 
 def cached_short_side(image_size: int, min_scale: float, crop_pct: float) -> int:

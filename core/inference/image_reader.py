@@ -65,7 +65,8 @@ class ImageReader:
         if not self._clipped:
             return ""
         have = "has" if self._clipped == 1 else "have"
-        return f"{counted(self._clipped, 'image')} {have} values outside the run's value range"
+        images = counted(self._clipped, "image")
+        return f"{images} {have} values outside the run's value range, which are clipped"
 
     def read(self, source: ImageInput) -> Image.Image:
         """Return an RGB image, upright, with transparency on the run's background color.

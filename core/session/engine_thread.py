@@ -280,10 +280,15 @@ def _error_text(error: BaseException) -> str:
     return f"{text or 'no message'} [{type(error).__name__}]"[:500]
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Ignore a failed write: by default, logging prints a traceback to the terminal."""
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write log records and warnings of libraries to the run's log file instead of the screen."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = _LogFile(path, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     shown_before = warnings.showwarning

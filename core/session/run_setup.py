@@ -4,6 +4,7 @@ Torch is imported in here, after everything that can be checked without it, and 
 announces it.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -29,10 +30,11 @@ from core.demo.config import draw_demo, is_demo
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from core.distributed.torchrun_env import find_job
 from core.events.commands import CommandQueue
+from core.events.describe import describe
 from core.events.emitter import Emitter
 from core.events.journal import JournalWriter
 from core.events.record import Record
-from core.events.types import Chosen, DataReady, Preparing, RunStarted, Warned
+from core.events.types import Chosen, DataReady, Event, Preparing, RunStarted, Warned
 from core.run.folder import RunFolder
 from core.run.state import fold
 from core.session.resume import Resumption, refuse_finished
@@ -298,8 +300,15 @@ class RunSetup:
         if is_demo(self._config):
             draw_demo(self._config, self._progress("generating the demo images"))
 
+    def _report(self, event: Event) -> None:
+        """Emit an event about the images, and write a warning to the log as well."""
+        self._emitter.emit(event)
+        message = describe(event)
+        if message is not None and message.level == "warning":
+            logging.getLogger(__name__).warning("%s", message.text)
+
     def _emit_data_ready(self, plan: DataPlan) -> None:
-        self._emitter.emit(
+        self._report(
             DataReady(
                 root=str(plan.root),
                 classes=plan.classes,
@@ -321,7 +330,7 @@ class RunSetup:
         self._warn_of_leaks(plan)
         if plan.damaged:
             number = len(plan.damaged)
-            self._emitter.emit(
+            self._report(
                 Warned(
                     code="unreadable-file",
                     message=f"{fmt.counted(number, 'unreadable image')} left out",
@@ -338,7 +347,7 @@ class RunSetup:
                     Chosen(what="data.value_range", value=use.range_text, reason=use.values_text)
                 )
             if problem := flat_problem(use):
-                self._emitter.emit(Warned(code="value-range", message=problem))
+                self._report(Warned(code="value-range", message=problem))
 
     def _warn_of_leaks(self, plan: DataPlan) -> None:
         if plan.leaks:
@@ -348,7 +357,7 @@ class RunSetup:
                 for images in plan.leaks
                 for image in images
             ][:_MAX_LEAK_FILES]
-            self._emitter.emit(
+            self._report(
                 Warned(
                     code="leak",
                     message=f"{fmt.counted(number, 'image')} with near-duplicates in another split "

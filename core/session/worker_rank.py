@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError
+from core.common.native_stderr import native_stderr_to
 from core.common.openmp import limit_openmp_spinning
 from core.distributed.process_group import RankUnreachable
 from core.distributed.torchrun_env import Job
@@ -55,6 +56,7 @@ def run_worker_rank(job: Job, device: str) -> int:
             briefing: RankBriefing | None = group.broadcast(None)
             if briefing is not None:
                 opened.enter_context(logging_to(briefing.folder.log))
+                opened.enter_context(native_stderr_to(briefing.folder.log))
                 _train(group, briefing)
         except SetupError:
             return 0  # rank 0 has received it, and reports it

@@ -103,7 +103,7 @@ def prepare_engine(
     workers = _choose_workers(config, datasets[0], tuned, emit)
     group.set_paired_sharding(uses_mixup(config.phases.full))
     with ExitStack() as opened:
-        loaders = make_loaders(datasets, tuned.batch_size, workers, device, group)
+        loaders = make_loaders(datasets, tuned.batch_size, workers, device, group, folder.log)
         for loader in loaders:
             opened.callback(loader.close)
         emit(Preparing(stage="starting the data loader workers"))

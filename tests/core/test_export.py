@@ -1,6 +1,8 @@
 """Exports are loaded as other programs load them, and compared with the model."""
 
+import contextlib
 import json
+import re
 import shutil
 import stat
 import sys
@@ -25,6 +27,7 @@ from core.inference.export import safetensors_format
 from core.inference.export.export import TOLERANCE, ExportResult, export
 from core.inference.export.hub import push
 from core.inference.export.target import ExportTarget
+from tests import odd_images
 from tests.stages import slow_except
 
 
@@ -141,6 +144,85 @@ def test_model_card_has_all_sections_and_escapes_names(
     named = replace(run, config=run.config.model_copy(update={"name": "<b>[x](y)|`z`\x1b"}))
     card = export(named, ExportTarget("safetensors", tmp_path / "n.safetensors")).card.read_text()
     assert r"# \<b\>\[x\]\(y\)\|\`z\`\\x1b" in card
+
+
+def run_card(card: Path, image: Path) -> np.ndarray:
+    """Run the code of a model card in the folder of its export; return the probabilities."""
+    blocks = re.findall(r"```python\n(.*?)```", card.read_text("utf-8"), re.DOTALL)
+    code = "\n".join(blocks).replace('"image.jpg"', repr(str(image)))
+    names: dict[str, Any] = {}
+    with contextlib.chdir(card.parent), torch.no_grad():
+        exec(code, names)
+    return softmax(np.asarray(names["logits"].detach() if "torch" in code else names["logits"]))
+
+
+@pytest.fixture(scope="module")
+def large_images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Images for which every step before the transform matters: a JPEG that is reduced while it is
+    decoded, one that lies on its side, transparency, and a small one."""
+    folder = tmp_path_factory.mktemp("large")
+    rng = np.random.default_rng(5)
+    coarse = Image.fromarray(rng.integers(0, 256, (60, 90, 3), dtype=np.uint8))
+    photo = coarse.resize((900, 600), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(folder / "a.jpg", quality=90)
+    photo.save(folder / "b.jpg", quality=90, exif=exif)
+    photo.putalpha(coarse.convert("L").resize(photo.size))
+    photo.save(folder / "c.png")
+    coarse.resize((40, 33)).save(folder / "d.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "with_normalize"),
+    [
+        ("safetensors", "m.safetensors", False),
+        ("timm", "m", False),
+        ("torchscript", "m.pt", True),
+        ("onnx", "m.onnx", False),
+    ],
+)
+def test_the_code_of_a_model_card_gives_the_probabilities_of_the_run(
+    to: str,
+    name: str,
+    with_normalize: bool,
+    run: TrainedRun,
+    large_images: list[Path],
+    tmp_path: Path,
+    onnx_export: ExportResult,
+) -> None:
+    target = ExportTarget(to, tmp_path / name, with_normalize)
+    card = onnx_export.card if to == "onnx" else export(run, target).card
+    if to == "timm":  # its card is in the folder that the code names
+        card = Path(shutil.copy(card, tmp_path))
+    expected = Predictor(run, device="cpu").predict(large_images)
+    found = np.concatenate([run_card(card, image) for image in large_images])
+    assert np.abs(found - expected).max() < 1e-4
+    # The images distinguish the recipe from the transform alone.
+    plain = run.val_transform()
+    pixels = torch.stack([plain(Image.open(image).convert("RGB")) for image in large_images])
+    alone = run.model(torch.from_numpy(normalize(run, pixels.numpy()))).softmax(1).numpy()
+    assert np.abs(alone - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "ranges", [{"uint16": [0, 4095], "float32": [-2.5, 2.5]}, {"any": [5, 99]}]
+)
+def test_the_code_of_a_model_card_scales_deep_images_as_the_run_does(
+    ranges: dict[str, list[float]], run: TrainedRun, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(odd_images.png(odd_images.bits(odd_images.scene(0, 1), 12)))
+    scores = (odd_images.scene(1, 2) * 8 - 4).astype(np.float32)
+    scores[3, 3] = np.nan
+    (tmp_path / "b.tif").write_bytes(odd_images.tiff(scores, order=">"))
+    deep = replace(run, transform={**run.transform, "value_ranges": ranges})
+    card = export(deep, ExportTarget("safetensors", tmp_path / "m.safetensors")).card
+    files = [tmp_path / "a.png", tmp_path / "b.tif"]
+    expected = Predictor(deep, device="cpu").predict(files)
+    found = np.concatenate([run_card(card, file) for file in files])
+    assert np.abs(found - expected).max() < 1e-4
+    assert "value range" in card.read_text("utf-8")
 
 
 def write_other_weights(

@@ -34,12 +34,11 @@ def check(
     changed. The results are cached for training.
     """
     from core.data.check import check_data
-    from core.data.decode import silence_pillow
     from core.data.sources import parse_location
+    from tui.cli.quiet_libraries import quiet_libraries
 
     check_outputs(("--report", report_file))
-    silence_pillow()
-    with progress_bar("reading images") as bar:
+    with quiet_libraries(), progress_bar("reading images") as bar:
         report = check_data(parse_location(expand_user(folder)), bar.update)
     assert report is not None
     if report_file is not None:

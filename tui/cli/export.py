@@ -75,6 +75,7 @@ def export(
     from core.inference import api
     from core.inference.input_paths import image_paths
     from tui.cli.progress_bars import spinner
+    from tui.cli.quiet_libraries import quiet_libraries
 
     if push is not None and not EXPORT_FORMATS[to].on_hub:
         raise SetupError(f"--push needs --to {_named('on_hub')}, the format that the Hub supports")
@@ -82,7 +83,7 @@ def export(
         raise SetupError("--public needs --push REPO")
     find_run(runs_dir, run)  # reports a mistyped run before torch is imported
     paths = None if images is None else list(image_paths([images]))
-    with spinner("exporting"):
+    with quiet_libraries(), spinner("exporting"):
         target = ExportTarget(to, Path(out), with_normalize, overwrite)
         exported = api.export(run, runs_dir, checkpoint, target, paths)
     click.echo(_summary(exported))

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.data.decode import silence_pillow
+import click
+
 from core.inference.api import open_predictor
 from core.inference.checkpoint_lookup import checkpoint_file
 from core.run.find import find_run
 from tui.cli.progress_bars import spinner
+from tui.cli.quiet_libraries import quiet_libraries
 
 if TYPE_CHECKING:
     from core.inference.predictor import Predictor
@@ -18,7 +20,7 @@ def load_predictor(run: str, options: dict[str, Any]) -> "Predictor":
     runs_dir: Path = options["runs_dir"]
     # Before torch is imported, which takes seconds: a mistyped name is reported at once.
     checkpoint_file(find_run(runs_dir, run), options["checkpoint"])
-    silence_pillow()
+    click.get_current_context().with_resource(quiet_libraries())
     with spinner("loading the model"):
         return open_predictor(
             run,

@@ -1,8 +1,11 @@
 """Train without the app, from the start or after the app was closed."""
 
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+from core.common.native_stderr import native_stderr_to, redirect_native_stderr
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.commands import Stop
@@ -19,7 +22,17 @@ def run_headless(
     config: Config, runs_dir: Path, log_format: str, resumption: Resumption | None = None
 ) -> int:
     """Train without the app; returns the exit code."""
-    engine = EngineThread(config, runs_dir, resumption=resumption)
+    with native_stderr_to(Path(os.devnull)):  # until the run has a folder
+        return _run(config, runs_dir, log_format, resumption)
+
+
+def _run(config: Config, runs_dir: Path, log_format: str, resumption: Resumption | None) -> int:
+    engine = EngineThread(
+        config,
+        runs_dir,
+        resumption=resumption,
+        on_folder=lambda folder: redirect_native_stderr(folder.log),
+    )
     is_rank = bool(find_job().id)
     signals = StopSignals(
         lambda reason: engine.send(Stop(reason=reason)),
@@ -43,14 +56,17 @@ def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = 
     After `hung_up` there is no terminal: the output goes to the run's log.
     """
     state, queue = RunState(), engine.subscribe()
-    if engine.alive:
-        if engine.folder is not None:
-            for record in replay(engine.folder.journal)[0]:
-                state.apply(record)
-            if hung_up:
-                redirect_output(engine.folder.log)
-        follow(engine, queue, make_reporter("plain" if hung_up else "auto", sys.stdout), state)
-    _report(engine, quiet=False)
+    with ExitStack() as opened:
+        if engine.alive:
+            if engine.folder is not None:
+                for record in replay(engine.folder.journal)[0]:
+                    state.apply(record)
+                if hung_up:
+                    redirect_output(engine.folder.log)
+                else:
+                    opened.enter_context(native_stderr_to(engine.folder.log))
+            follow(engine, queue, make_reporter("plain" if hung_up else "auto", sys.stdout), state)
+        _report(engine, quiet=False)
     code = engine.result.exit_code if engine.result else EXIT_FINISHED
     return code if signals.exit_code is None or code == EXIT_FAILED else signals.exit_code
 

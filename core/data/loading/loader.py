@@ -4,6 +4,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -91,8 +93,10 @@ class Loader:
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
         max_wait: float = MAX_WAIT_SECONDS,
+        log: Path | None = None,
     ) -> None:
-        """`max_wait` are the seconds after which workers that deliver no batch have failed."""
+        """`max_wait` are the seconds after which workers that deliver no batch have failed; `log`
+        gets the messages of native libraries in workers."""
         self.group = group
         self.device = device
         self.dataset = dataset
@@ -107,7 +111,7 @@ class Loader:
             num_workers=workers,
             pin_memory=device.type == "cuda",
             persistent_workers=workers > 0,
-            worker_init_fn=init_worker if workers else None,
+            worker_init_fn=partial(init_worker, log) if workers else None,
             multiprocessing_context=self._workers,
             timeout=max_wait if workers else 0,
         )
@@ -213,8 +217,9 @@ def make_loaders(
     workers: int,
     device: torch.device,
     group: ProcessGroup = SINGLE_PROCESS,
+    log: Path | None = None,
 ) -> tuple[Loader, Loader]:
-    """Return the training and validation loaders."""
+    """Return the training and validation loaders; `log` is as for `Loader`."""
     train, val = datasets
     # Validation has fewer images and a cheaper transform: half the workers are fast enough.
     val_workers = -(-workers // 2)
@@ -222,8 +227,8 @@ def make_loaders(
     # commands wait for the end of a batch.
     val_size = (EVAL_BATCH_FACTOR if device.type == "cuda" else 1) * batch_size
     return (
-        Loader(train, batch_size, workers, device, group),
-        Loader(val, val_size, val_workers, device, group),
+        Loader(train, batch_size, workers, device, group, log=log),
+        Loader(val, val_size, val_workers, device, group, log=log),
     )
 
 

@@ -18,6 +18,7 @@ from core.common.text import printable
 from core.data.sources import parse_location
 from core.inference.export.model_card import Verification, model_card
 from core.inference.export.target import ExportError, ExportTarget
+from core.inference.image_reader import reduced_side
 from core.inference.labeled_images import LabeledImagesError, list_split_images
 from core.inference.predict import run_metadata
 from core.inference.predictor import Predictor, require_finite
@@ -96,7 +97,11 @@ def _metadata(run: TrainedRun, with_normalize: bool) -> dict[str, Any]:
     values = "uint8, 0 to 255" if with_normalize else "float32, normalized with mean and std"
     return {
         "classes": provenance.pop("classes"),
-        "transform": dict(run.transform),
+        "transform": {
+            **run.transform,
+            "background": run.config.data.background,
+            "reduced_side": reduced_side(run),
+        },
         "provenance": {**provenance, "metrics": dict(run.metrics)},
         "input": f"RGB images (batch, 3, {size}, {size}), {values}",
     }

@@ -44,8 +44,9 @@ class ExportFormat:
     module: str
     """Module with `write` and `load`, see `FormatModule`; imported when the format is used."""
     usage: str
-    """Python code for the model card that loads an export, a template for `str.format`: `{path}` is
-    the export's name, `{model}` the timm model name, `{classes}` the number of classes."""
+    """Python code for the model card that loads an export and applies it to the tensor `images`, a
+    template for `str.format`: `{path}` is the export's name, `{model}` the timm model name,
+    `{classes}` the number of classes."""
     is_folder: bool = False
     suffix: str = ""
     """Required file suffix, if any."""
@@ -71,7 +72,8 @@ EXPORT_FORMATS: dict[str, ExportFormat] = {
 from safetensors.torch import load_file
 
 model = timm.create_model("{model}", num_classes={classes}).eval()
-model.load_state_dict(load_file("{path}"))""",
+model.load_state_dict(load_file("{path}"))
+logits = model(images)""",
     ),
     "timm": ExportFormat(
         module="core.inference.export.timm_format",
@@ -80,7 +82,7 @@ model.load_state_dict(load_file("{path}"))""",
         usage="""import timm
 
 model = timm.create_model("local-dir:{path}", pretrained=True).eval()
-transform = timm.data.create_transform(**timm.data.resolve_data_config({{}}, model=model))
+logits = model(images)
 labels = model.pretrained_cfg["label_names"]""",
     ),
     "onnx": ExportFormat(
@@ -91,7 +93,7 @@ labels = model.pretrained_cfg["label_names"]""",
         usage="""import onnxruntime
 
 session = onnxruntime.InferenceSession("{path}")
-(logits,) = session.run(["logits"], {{"pixels": images}})
+(logits,) = session.run(["logits"], {{"pixels": images.numpy()}})
 metadata = session.get_modelmeta().custom_metadata_map  # classes, transform, as JSON""",
     ),
     "torchscript": ExportFormat(

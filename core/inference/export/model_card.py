@@ -19,6 +19,7 @@ from core.common.text import printable
 from core.config.phases import HEAD, PHASES
 from core.config.schema import PhaseConfig
 from core.events.types import Evaluated
+from core.inference.export.preprocessing import preprocessing_code, preprocessing_text
 from core.inference.export.target import ExportTarget
 from core.run.report import RunReport, read_report
 
@@ -74,8 +75,11 @@ def _model(run: "TrainedRun", target: ExportTarget, model_input: str) -> Iterato
         f"Input: {model_input}. Output: logits."
     )
     yield ""
+    yield "Preprocessing, in this order:"
+    yield ""
+    yield from (f"1. {_text(step)}" for step in preprocessing_text(run))
     yield (
-        f"Preprocessing: resize ({_text(transform['interpolation'])} interpolation) and crop to "
+        f"1. Resize ({_text(transform['interpolation'])} interpolation) and crop to "
         f"{transform['image_size']} x {transform['image_size']} pixels (crop_pct "
         f"{transform['crop_pct']}, {_text(transform['crop_mode'])}); mean "
         f"{_numbers(transform['mean'])}, std {_numbers(transform['std'])} of values from 0 to 1."
@@ -83,6 +87,7 @@ def _model(run: "TrainedRun", target: ExportTarget, model_input: str) -> Iterato
     usage = target.format.usage.format(
         path=_quoted(target.path.name), model=_quoted(name), classes=len(run.classes)
     )
+    yield from ("", "```python", preprocessing_code(run, target.with_normalize), "```")
     yield from ("", "```python", usage, "```", "")
 
 

@@ -1,0 +1,63 @@
+"""Standard error of native libraries: libtiff, for example, writes messages without a file name to
+descriptor 2."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+_STDERR = 2
+
+
+def redirect_native_stderr(path: Path) -> None:
+    """Append everything that is written to descriptor 2 to a file from now on; raise OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    os.dup2(file, _STDERR)
+    os.close(file)
+
+
+@contextmanager
+def native_stderr_to(path: Path) -> Iterator[None]:
+    """Append the output of native libraries and child processes on descriptor 2 to a file.
+
+    `sys.stderr` keeps its destination. `redirect_native_stderr` changes the file meanwhile.
+    """
+    stream = sys.stderr
+    with suppress(AttributeError, OSError, ValueError):  # closed, or replaced by a test
+        stream.flush()
+    try:
+        saved = os.dup(_STDERR)
+    except OSError:
+        yield
+        return
+    try:
+        if _is_native(stream):
+            sys.stderr = _copy(stream, saved)
+        redirect_native_stderr(path)
+        yield
+    finally:
+        if sys.stderr is not stream:
+            with suppress(OSError, ValueError):  # the reader of the output has exited
+                sys.stderr.close()
+            sys.stderr = stream
+        os.dup2(saved, _STDERR)
+        os.close(saved)
+
+
+def _is_native(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.fileno() == _STDERR
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _copy(stream: TextIO, descriptor: int) -> TextIO:
+    return open(  # noqa: PTH123 - of a descriptor; closed by the caller
+        os.dup(descriptor),
+        "w",
+        buffering=1,
+        encoding=stream.encoding,
+        errors=stream.errors,
+    )
