@@ -20,8 +20,8 @@ from core.common import format as fmt
 from core.common.errors import SetupError
 from core.common.text import printable, quoted
 from core.config.phases import FULL, HEAD
-from tui.charts.plot import BEST_SYMBOL, ChartSpec, Curve, PhaseBoundary, PlotSymbol, Tick
 from tui.charts.scale import axis_label, is_log, round_values
+from tui.charts.spec import BEST_SYMBOL, Band, ChartSpec, Curve, PlotSymbol, Tick
 from tui.charts.svg import SvgChart, SvgCurve
 from tui.charts.viewport import Viewport, Window
 from tui.preferences.palettes import LIGHT, Color, Palette
@@ -37,6 +37,8 @@ class CompareView:
     curve_index: int = 0
     alignment_index: int = 0
     scale: str = "auto"
+    full: bool = False
+    """Whether the y axis shows all values."""
     window: Window | None = None
     """The visible range; None shows everything, also while the runs continue."""
     cursor: float | None = None
@@ -109,7 +111,7 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
         curves.append(Curve(points, color))
         best = best_point(run, view.curve, view.alignment)
         if best:
-            symbols.append(PlotSymbol(best[0], BEST_SYMBOL, color, best[1]))
+            symbols.append(PlotSymbol(best[0], BEST_SYMBOL, color))
         unfreeze = unfreeze_x(run, view.alignment)
         if unfreeze is not None and view.alignment.key != "unfreeze":
             symbols.append(PlotSymbol(unfreeze, UNFREEZE_SYMBOL, color))
@@ -117,19 +119,19 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
         symbols += _letters(run.letter, color, visible, (number + 1) / (len(runs) + 1))
     values = round_values(start, end, 8)
     figure = view.curve.figure
-    starts = [PhaseBoundary(0.0, HEAD, FULL)] if view.alignment.key == "unfreeze" else []
+    bands = [Band(start, HEAD), Band(0.0, FULL)] if view.alignment.key == "unfreeze" else []
     return ChartSpec(
         curves=curves,
         symbols=symbols,
-        boundaries=starts,
+        bands=bands,
         start=start,
         end=end,
         cursor=view.cursor,
         ticks=[Tick(x, axis_label(x, values)) for x in values],
-        names_below=figure.limits is not None,
-        y_limits=figure.limits,
         y_unit=figure.unit_size,
         scale=_scale(view),
+        full=view.full,
+        text=figure.text,
         bad=palette.bad,
         empty="the first points follow the first epoch",
     )

@@ -8,8 +8,8 @@ from core.common.text import printable
 from core.run.figures import Figure, charted_figures
 from core.run.state import RunState
 from core.run.state_parts import EpochPoint, PhaseState
-from tui.charts.plot import BEST_SYMBOL
 from tui.charts.run_charts import marker_text
+from tui.charts.spec import BEST_SYMBOL
 from tui.charts.view import ChartView, visible_range
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from core.analysis import curves
 from core.common import format as fmt
@@ -10,7 +9,8 @@ from core.common.text import printable
 from core.run.figures import Figure
 from core.run.state import RunState
 from core.run.state_parts import Marker
-from tui.charts.plot import (
+from tui.charts.scale import axis_label, round_seconds, round_values
+from tui.charts.spec import (
     BEST_SYMBOL,
     COMMAND_SYMBOL,
     LEVEL_SYMBOL,
@@ -20,14 +20,13 @@ from tui.charts.plot import (
     RESUME_SYMBOL,
     VAL_SYMBOL,
     WARNING_SYMBOL,
+    Band,
     ChartSpec,
     Curve,
     Level,
-    PhaseBoundary,
     PlotSymbol,
     Tick,
 )
-from tui.charts.scale import axis_label, round_seconds, round_values
 from tui.charts.view import (
     AxisMap,
     ChartView,
@@ -57,15 +56,15 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
         curves=_curves(state, figure, view, palette),
         symbols=_symbols(state, figure, palette, view),
         levels=_levels(state, figure, palette, axis),
-        boundaries=boundaries(state, view),
+        bands=bands(state, view),
         start=axis(start),
         end=axis(end),
         cursor=None if view.cursor is None else axis(view.cursor),
         ticks=ticks(state, view),
-        names_below=figure.goal == "max",
-        y_limits=figure.limits,
         y_unit=figure.unit_size,
         scale=figure.scale if view.scale == "auto" or figure.limits else view.scale,
+        full=view.full,
+        text=figure.text,
         bad=palette.bad,
         empty=_empty(state),
     )
@@ -88,9 +87,9 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
     val = on_axis(curves.val_points(state, figure))
     drawn = [Curve(raw, palette.train)]
     if view.smoothing and figure.smoothable:
-        drawn = [Curve(raw, palette.faint, "cloud")]
+        drawn = [Curve(raw, palette.faint, "cloud", labeled=False)]
         drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
-    return [*drawn, Curve(val, palette.val, "dots", VAL_SYMBOL)] if val else drawn
+    return [*drawn, Curve(val, palette.val, "marked", leading=True)] if val else drawn
 
 
 def _symbols(
@@ -98,18 +97,15 @@ def _symbols(
 ) -> list[PlotSymbol]:
     axis = to_axis(state, view)
     symbols = [
-        PlotSymbol(axis(x), NAN_SYMBOL, palette.bad, top=True)
-        for x in curves.nonfinite_xs(state, figure)
+        PlotSymbol(axis(x), NAN_SYMBOL, palette.bad) for x in curves.nonfinite_xs(state, figure)
     ]
+    if state.best and figure.val and math.isfinite(figure.val.read(state.best.result)):
+        symbols.append(PlotSymbol(axis(state.best.x), BEST_SYMBOL, palette.best))
     for marker in state.markers:
         if marker.kind in MARKER_SYMBOLS and (marker.kind != "lr" or figure.key == "lr"):
             color = palette.bad if marker.kind == "warning" else palette.marker
             position = marker_position(state, view, marker)
             symbols.append(PlotSymbol(position, MARKER_SYMBOLS[marker.kind], color))
-    if state.best and figure.val:
-        value = figure.val.read(state.best.result)
-        if math.isfinite(value):
-            symbols.append(PlotSymbol(axis(state.best.x), BEST_SYMBOL, palette.best, value))
     return symbols
 
 
@@ -125,18 +121,14 @@ def _levels(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) ->
     return [level]
 
 
-def boundaries(state: RunState, view: ChartView) -> list[PhaseBoundary]:
-    """Return the starts of all phases after the first one, in the unit of the x axis."""
-    started = [phase for phase in state.phases.values() if phase.started]
+def bands(state: RunState, view: ChartView) -> list[Band]:
+    """Return the phases that have started, in the unit of the x axis."""
     axis = to_axis(state, view)
     return [
-        PhaseBoundary(
-            # A phase may be ended during a pause.
-            axis(state.timeline.pause_end(after.start_x)),
-            printable(before.name),
-            printable(after.name),
-        )
-        for before, after in pairwise(started)
+        # A phase may be ended during a pause.
+        Band(axis(state.timeline.pause_end(phase.start_x)), printable(phase.name))
+        for phase in state.phases.values()
+        if phase.started
     ]
 
 
@@ -197,7 +189,7 @@ def latest(state: RunState, figure: Figure) -> str:
 
 def legend(state: RunState, figure: Figure) -> str:
     """Return the legend of a chart; rare symbols only if they occur."""
-    parts = ["⠒⠒ train", f"{VAL_SYMBOL} val"] if figure.val else []
+    parts = ["⠒⠒ train", f"{VAL_SYMBOL}⠒ val"] if figure.val else []
     if state.best and figure.val:
         parts.append(f"{BEST_SYMBOL} best")
     level = _levels(state, figure, DARK, float)

@@ -19,21 +19,15 @@ class Scale:
     unit: float
 
     @staticmethod
-    def fit(
-        values: Sequence[float], scale: str, unit: float, limits: tuple[float, float] | None
-    ) -> "Scale":
+    def fit(values: Sequence[float], scale: str, unit: float) -> "Scale":
         """Return the scale that shows all these values; `scale` is `linear`, `log`, or `auto` for
-        logarithmic over a wide range. `limits` is the widest range of a linear one."""
+        logarithmic over a wide range."""
         log = is_log(values, scale)
         drawn = [math.log10(v) for v in values if v > 0] if log else values
         low, high = min(drawn), max(drawn)
         margin = 0.05 * (high - low) or abs(high) * 0.05 or 0.01
         floor = 0.0 if low >= 0 and not log else -math.inf
         low, high = max(floor, low - margin), high + margin
-        if limits and not log:
-            low, high = max(low, limits[0]), min(high, limits[1])
-            if not low < high:
-                low, high = limits
         return Scale(low, high, log, unit)
 
     def fraction(self, value: float) -> float:

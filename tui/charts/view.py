@@ -21,6 +21,8 @@ class ChartView:
     scale: str = "auto"
     smoothing: float = 0.0
     """Weight of the past in the moving average, 0 to 1; 0 = none."""
+    full: bool = False
+    """Whether the y axis shows all values; otherwise early values and spikes may be clipped."""
     window: Window | None = None
     """The visible range (epochs); None shows the whole run, also while it grows."""
     cursor: float | None = None

@@ -14,7 +14,8 @@ from core.run.figures import FIGURES
 from core.run.report import RunReport
 from core.run.state import ACTIVE, RESUMABLE, RunState
 from tui.charts import run_charts
-from tui.charts.plot import draw, drawn_log
+from tui.charts.printed import draw_printed
+from tui.charts.spec import drawn_log
 from tui.charts.view import ChartView
 from tui.cli.console import open_console
 from tui.text import run_status
@@ -173,5 +174,5 @@ def _chart(state: RunState, key: str, width: int) -> RenderableType:
     legend = Text(run_charts.legend(state, figure), style="dim")
     for line in (title, legend):
         line.truncate(width, overflow="ellipsis")
-    chart = draw(spec, width, _CHART_ROWS).text
+    chart = draw_printed(spec, width, _CHART_ROWS)
     return Group(title, chart, *([legend] if legend.plain else []), Text())

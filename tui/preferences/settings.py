@@ -23,7 +23,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "chart": (),  # from the table of figures
     "axis": ("epoch", "step", "time"),
     "scale": ("auto", "log", "linear"),
+    "y_range": ("main", "full"),
     "smoothing": ("0", "0.6", "0.9", "0.98"),
+    "dots": ("auto", "braille", "blocks", "ascii"),
     "pictures": ("auto", "half-blocks", "kitty", "sixel"),
     "notify": ("bell", "message", "off"),
     "title": ("on", "off"),
@@ -35,7 +37,10 @@ DESCRIPTIONS = {
     "chart": "the figure in the large chart",
     "axis": "unit of the x axis of charts",
     "scale": "y axis of charts; auto = logarithmic over a wide range",
+    "y_range": "y axis of charts: main = early values and spikes that would flatten the curves are "
+    "marked at the edge, full = all values",
     "smoothing": "weight of the past in the moving average of charts; 0 = none",
+    "dots": "how curves are drawn; auto = braille, or ASCII on the Linux console",
     "pictures": "how images are drawn; auto = the best mode that the terminal is known to support",
     "notify": "end of a phase: ring the bell, send a desktop notification (OSC 9), or nothing",
     "title": "whether the terminal's title shows the run and its progress",
@@ -65,7 +70,9 @@ class Settings:
     chart: str = "loss"
     axis: str = "epoch"
     scale: str = "auto"
+    y_range: str = "main"
     smoothing: str = "0"
+    dots: str = "auto"
     pictures: str = "auto"
     notify: str = "bell"
     title: str = "on"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from core.common.text import printable
 from tui.charts import compare as compare_chart
 from tui.charts import compare_files
 from tui.charts.compare import CompareView
-from tui.charts.plot import drawn_log
+from tui.charts.spec import drawn_log
 from tui.charts.viewport import Viewport
 from tui.dialogs.choice import Choice, ChoiceDialog
 from tui.preferences.palettes import Palette, palette_of
@@ -184,6 +185,10 @@ class CompareScreen(ChartNavigation, Screen[None]):
     def action_scale(self) -> None:
         """Change the scale of the y axis."""
         self._show_view(self.view.next_scale())
+
+    def action_y_range(self) -> None:
+        """Change between all values and the range that matters."""
+        self._show_view(replace(self.view, full=not self.view.full))
 
     def action_scroll(self, across: int, down: int) -> None:
         """Scroll the table."""

@@ -15,8 +15,8 @@ from core.run.figures import FIGURES, Figure, charted_figures
 from core.run.state import RunState
 from tui.charts import run_charts
 from tui.charts import view as chart_view
-from tui.charts.plot import drawn_log
 from tui.charts.readout import readout
+from tui.charts.spec import drawn_log
 from tui.charts.view import ChartView
 from tui.charts.viewport import Viewport
 from tui.preferences.palettes import palette_of
@@ -108,6 +108,7 @@ class ChartsTab(ChartNavigation, RunTab):
             self.view,
             axis=settings.axis,
             scale=settings.scale,
+            full=settings.y_range == "full",
             smoothing=float(settings.smoothing),
         )
         self._arrange()
@@ -220,6 +221,10 @@ class ChartsTab(ChartNavigation, RunTab):
     def action_scale(self) -> None:
         """Change the scale of the y axis."""
         self._change("scale", self.view.scale)
+
+    def action_y_range(self) -> None:
+        """Change between all values and the range that matters."""
+        self._change("y_range", self._preferences.settings.y_range)
 
     def action_smoothing(self) -> None:
         """Change the smoothing of the curves."""

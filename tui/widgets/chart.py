@@ -9,12 +9,15 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 
-from tui.charts.plot import ChartSpec, Drawing, draw
+from tui.charts.canvas import glyphs_for
+from tui.charts.draw import Drawing, draw
+from tui.charts.spec import ChartSpec
 from tui.text.labels import sentence_case
+from tui.widgets.host import host
 
 
 class Chart(Widget):
-    """Plotext chart with a title and a legend in its border."""
+    """Chart with a title and a legend in its border."""
 
     @dataclass
     class Clicked(Message):
@@ -33,7 +36,7 @@ class Chart(Widget):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self._spec = ChartSpec()
-        self._drawn: tuple[ChartSpec, int, int] | None = None
+        self._drawn: tuple[ChartSpec, int, int, str] | None = None
         self._drawing = Drawing(Text())
         self._rows: list[Text] = []
         self._titles = ("", "")
@@ -64,7 +67,8 @@ class Chart(Widget):
                 self.refresh(*changed)
 
     def _draw(self) -> None:
-        key = (self._spec, self.content_size.width, self.content_size.height)
+        glyphs = glyphs_for(host(self).preferences.settings.dots)
+        key = (self._spec, self.content_size.width, self.content_size.height, glyphs)
         if key != self._drawn:
             self._drawn = key
             self._drawing = draw(*key)

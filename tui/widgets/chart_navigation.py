@@ -20,6 +20,8 @@ NAVIGATION_BINDINGS = [
             tooltip="Move the visible range left"),
     Binding("greater_than_sign,full_stop", "pan(0.25)", "Pan right", key_display=">", show=False,
             tooltip="Move the visible range right"),
+    Binding("y", "y_range", "y range", show=False,
+            tooltip="All values, or without early values and spikes that flatten the curves"),
     Binding("0", "reset_view", "Reset view", show=False,
             tooltip="Show everything, without a cursor"),
 ]  # fmt: skip

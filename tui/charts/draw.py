@@ -1,0 +1,265 @@
+"""Draw a chart as text on a canvas of braille dots: a pure function of its spec and size.
+
+From the top: names of phases and values above the range; the plot; the x axis with markers; its
+labels. Text never covers a curve.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+
+from tui.charts.canvas import DOTS_ACROSS, DOTS_DOWN, Canvas
+from tui.charts.spec import (
+    CURSOR_SYMBOL,
+    LEVEL_SYMBOL,
+    NAN_SYMBOL,
+    PHASE_SYMBOL,
+    ChartSpec,
+    Curve,
+    PlotSymbol,
+    Point,
+    Visible,
+    spaced_ticks,
+    visible_part,
+)
+from tui.charts.y_axis import Values, YAxis, fit_axis
+from tui.preferences.palettes import Color, rgb
+
+_SMALLEST = (12, 3)
+_HEIGHT_WITH_BANDS = 6
+_WIDTH_WITH_VALUES = 36
+_ABOVE, _BELOW = "↑", "↓"
+_MAX_CLIPPED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart as text, with the position of its x axis."""
+
+    text: Text
+    left: int = 0
+    """Cells before the first column of the x axis."""
+    columns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _EdgeValue:
+    """A value at the right edge, in the color of its curve."""
+
+    row: int
+    text: str
+    color: Color
+
+
+def draw(spec: ChartSpec, width: int, height: int, glyphs: str = "braille") -> Drawing:
+    """Return the chart as exactly `height` lines of at most `width` cells."""
+    if width <= 0 or height <= 0:
+        return Drawing(Text())
+    visible = visible_part(spec)
+    if width < _SMALLEST[0] or height < _SMALLEST[1]:
+        return Drawing(_message("", width, height))
+    if not visible.values and not visible.nan_x:
+        return Drawing(_message(spec.empty, width, height))
+    return _Chart(spec, visible, width, height, glyphs).drawing()
+
+
+class _Chart:
+    """One drawing."""
+
+    def __init__(
+        self, spec: ChartSpec, visible: Visible, width: int, height: int, glyphs: str
+    ) -> None:
+        self._spec, self._visible, self._glyphs = spec, visible, glyphs
+        self._bands = 1 if height >= _HEIGHT_WITH_BANDS else 0
+        self._rows = height - 2 - self._bands
+        self._axis = fit_axis(
+            [
+                Values([point for part in parts for point in part], curve.leading)
+                for curve, parts in visible.curves
+            ],
+            [level.y for level in spec.levels if math.isfinite(level.y)],
+            self._rows,
+            spec.scale,
+            spec.y_unit,
+            spec.full,
+        )
+        labels = dict(self._axis.ticks)
+        self._left = max(map(cell_len, labels.values()), default=0) + 1
+        self._edge = self._edge_values() if width >= _WIDTH_WITH_VALUES else []
+        right = max((cell_len(value.text) + 1 for value in self._edge), default=0)
+        self._columns = max(1, width - self._left - right)
+        self._labels = labels
+        self._plot = Canvas(self._columns, self._rows)
+        self._top = Canvas(self._columns, 1)
+        self._bottom = Canvas(self._columns, 1)
+
+    def drawing(self) -> Drawing:
+        for curve, parts in self._visible.curves:
+            self._draw_curve(curve, parts)
+        self._draw_symbols()
+        self._draw_cursor()
+        self._draw_clipped()
+        self._draw_bands()
+        self._draw_levels()
+        self._bottom.text(0, 0, "─" * self._columns)
+        pad = " " * (self._left - 1)
+        lines = [Text(f"{pad} ").append_text(self._top.rows()[0])] if self._bands else []
+        edge = {value.row: value for value in self._edge}
+        for row, content in enumerate(self._plot.rows(self._glyphs)):
+            label = self._labels.get(row, "")
+            line = Text(f"{label:>{self._left - 1}}{'┤' if label else '│'}", no_wrap=True)
+            line.append_text(content)
+            if value := edge.get(row):
+                line.append(f" {value.text}", Style(color=rgb(value.color)))
+            lines.append(line)
+        lines.append(Text(f"{pad}└").append_text(self._bottom.rows()[0]))
+        lines.append(self._tick_labels())
+        return Drawing(Text("\n", no_wrap=True).join(lines), self._left, self._columns)
+
+    def _column(self, x: float) -> int:
+        return math.floor(self._across(x)) // DOTS_ACROSS
+
+    def _across(self, x: float) -> float:
+        """Return a position in dots: the ends of the axis are at the centers of the outer dots."""
+        return self._visible.fraction(x) * (self._columns * DOTS_ACROSS - 1) + 0.5
+
+    def _on_canvas(self, points: Sequence[Point]) -> Iterator[Point]:
+        for x, y in points:
+            # An infinite position would count as a gap.
+            down = min(1e9, max(-1e9, self._axis.position(y) * DOTS_DOWN))
+            yield self._across(x), down
+
+    def _draw_curve(self, curve: Curve, parts: Sequence[Sequence[Point]]) -> None:
+        for part in parts:
+            points = list(self._on_canvas(part))
+            if curve.style == "cloud":
+                self._plot.points(points, curve.color)
+                continue
+            self._plot.line(points, curve.color)
+            if curve.style == "marked":
+                given = set(curve.points)
+                own = [point for point, of in zip(points, part, strict=True) if of in given]
+                self._plot.markers(own, curve.color)
+
+    def _draw_symbols(self) -> None:
+        bad = [PlotSymbol(x, NAN_SYMBOL, self._spec.bad) for x in self._visible.nan_x]
+        for each in [*bad, *self._spec.symbols]:
+            if not self._visible.shows(each.x):
+                continue
+            column = self._column(each.x)
+            if each.y is None:
+                self._bottom.text(column, 0, each.symbol, each.color)
+            elif math.isfinite(each.y):
+                row = math.floor(self._axis.position(each.y))
+                self._plot.overwrite(column, row, each.symbol, each.color)
+
+    def _draw_cursor(self) -> None:
+        cursor = self._spec.cursor
+        if cursor is not None and self._visible.shows(cursor):
+            column = self._column(cursor)
+            self._plot.tint(column)
+            for row in range(self._rows):
+                self._plot.text(column, row, CURSOR_SYMBOL)
+
+    def _draw_bands(self) -> None:
+        bands = self._spec.bands
+        for number, band in enumerate(bands):
+            end = bands[number + 1].start if number + 1 < len(bands) else self._visible.end
+            first = 0 if band.start <= self._visible.start else self._column(band.start)
+            last = self._columns if end >= self._visible.end else self._column(end)
+            if last < 0 or first >= self._columns or band.start > self._visible.end:
+                continue
+            if first > 0:
+                self._top.text(first, 0, PHASE_SYMBOL)
+                for row in range(self._rows):
+                    self._plot.text(first, row, PHASE_SYMBOL)
+            room = last - max(first, 0) - 2
+            name = band.name if cell_len(band.name) <= room else band.name[: max(0, room)]
+            middle = max(first, 0) + 1 + (room - cell_len(name)) // 2
+            self._write_on_top(middle, name)
+
+    def _write_on_top(self, column: int, text: str, color: Color | None = None) -> bool:
+        if text and self._top.is_free(column, 0, cell_len(text)):
+            self._top.text(column, 0, text, color)
+            return True
+        return False
+
+    def _draw_levels(self) -> None:
+        for level in self._spec.levels:
+            row = math.floor(self._axis.position(level.y)) if math.isfinite(level.y) else -1
+            start = max(level.start, self._visible.start)
+            end = min(level.end, self._visible.end)
+            if 0 <= row < self._rows and start <= end:
+                first, last = self._column(start), self._column(end)
+                self._plot.text(first, row, LEVEL_SYMBOL * (last - first + 1), level.color)
+
+    def _draw_clipped(self) -> None:
+        """Mark what is above or below the plot with its largest value."""
+        found = [
+            (point, curve.color)
+            for curve, parts in self._visible.curves
+            for part in parts
+            for point in _extremes_outside(part, self._axis)
+        ]
+        found.sort(key=lambda each: -abs(self._axis.position(each[0][1]) - self._rows / 2))
+        for (x, y), color in found[:_MAX_CLIPPED]:
+            above = self._axis.position(y) < 0
+            row, symbol = (self._top, _ABOVE) if above else (self._bottom, _BELOW)
+            text = f"{symbol}{self._spec.text(y)}"
+            column = min(self._column(x), self._columns - cell_len(text))
+            if column >= 0 and row.is_free(column, 0, cell_len(text)):
+                row.text(column, 0, text, color)
+            else:
+                row.text(self._column(x), 0, symbol, color)
+
+    def _edge_values(self) -> list[_EdgeValue]:
+        """Return the last values of the labeled curves, one per row."""
+        taken: set[int] = set()
+        found = []
+        for curve, parts in reversed(self._visible.curves):
+            if not parts or not curve.labeled:
+                continue
+            value = parts[-1][-1][1]
+            wanted = min(self._rows - 1, max(0, math.floor(self._axis.position(value))))
+            free = (row for row in range(self._rows) if row not in taken)
+            row = min(free, key=lambda row: abs(row - wanted), default=None)
+            if row is not None:
+                taken.add(row)
+                found.append(_EdgeValue(row, self._spec.text(value), curve.color))
+        return found
+
+    def _tick_labels(self) -> Text:
+        line = [" "] * (self._left + self._columns)
+        for tick in spaced_ticks(self._spec.ticks, self._visible, self._columns):
+            first = self._left + self._column(tick.x) - (len(tick.label) - 1) // 2
+            first = min(max(0, first), len(line) - len(tick.label))
+            line[first : first + len(tick.label)] = tick.label
+        return Text("".join(line).rstrip(), no_wrap=True)
+
+
+def _extremes_outside(points: Sequence[Point], axis: YAxis) -> Iterator[Point]:
+    """Yield of each run of points outside the plot the one that is farthest."""
+    farthest: Point | None = None
+    side = 0
+    for point in points:
+        position = axis.position(point[1])
+        now = -1 if position < 0 else 1 if position > axis.rows else 0
+        if now != side and farthest is not None:
+            yield farthest
+            farthest = None
+        side = now
+        if now and (farthest is None or now * position > now * axis.position(farthest[1])):
+            farthest = point
+    if farthest is not None:
+        yield farthest
+
+
+def _message(text: str, width: int, height: int) -> Text:
+    lines = [""] * height
+    if text and len(text) <= width:
+        lines[height // 2] = text.center(width).rstrip()
+    return Text("\n".join(lines), no_wrap=True)
