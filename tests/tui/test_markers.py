@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from core.events import types as ev
-from core.events.types import Record
+from core.events.record import Record
 from core.run.figures import FIGURES
 from core.run.state import RunState, fold
 from tests.tui import scripted
 from tui.charts import run_charts
-from tui.charts.plot import COMMAND_SYMBOL, RESUME_SYMBOL
+from tui.charts.spec import COMMAND_SYMBOL, RESUME_SYMBOL, VAL_SYMBOL
 from tui.charts.view import ChartView, adjusted, to_marker
 
 LOSS = FIGURES["loss"]
@@ -69,8 +69,8 @@ def positions(state: RunState, axis: str) -> tuple[list[float], list[float], flo
     assert all(spec.start <= symbol.x <= spec.end for symbol in spec.symbols)
     commands = [symbol.x for symbol in spec.symbols if symbol.symbol == COMMAND_SYMBOL]
     resumed = [symbol.x for symbol in spec.symbols if symbol.symbol == RESUME_SYMBOL]
-    (boundary,) = spec.boundaries
-    return commands, resumed, boundary.x
+    _, full = spec.bands
+    return commands, resumed, full.start
 
 
 @pytest.mark.parametrize("axis", ["epoch", "step", "time"])
@@ -138,7 +138,7 @@ def test_a_legend_names_all_commands_or_the_latest_and_how_many_more() -> None:
         script.command("SaveCheckpoint", f"saving manual-head-epoch{number}.pt")
     legend = run_charts.legend(fold(script.records), LOSS)
     assert "▼ 10 earlier, saving manual-head-epoch7.pt, saving manual-head-epoch8.pt" in legend
-    assert "●" in legend
+    assert VAL_SYMBOL in legend
     lr = scripted.Script().prepare().phase("head")
     for number, rate in enumerate((1e-3, 5e-4), 1):
         lr.epoch("head", number, 0.5, 0.5, lr=rate, next_lr=rate / 2)

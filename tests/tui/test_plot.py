@@ -10,7 +10,10 @@ from core.run.figures import FIGURES
 from core.run.state import fold
 from tests.tui import scripted
 from tui.charts import run_charts
-from tui.charts.plot import (
+from tui.charts.draw import draw
+from tui.charts.printed import draw_printed, one_per_row, thin
+from tui.charts.scale import round_seconds, round_values
+from tui.charts.spec import (
     BEST_SYMBOL,
     COMMAND_SYMBOL,
     CURSOR_SYMBOL,
@@ -19,18 +22,14 @@ from tui.charts.plot import (
     PHASE_SYMBOL,
     VAL_SYMBOL,
     WARNING_SYMBOL,
+    Band,
     ChartSpec,
     Curve,
     Level,
-    PhaseBoundary,
     PlotSymbol,
     Tick,
-    draw,
     drawn_log,
-    one_per_row,
-    thin,
 )
-from tui.charts.scale import round_seconds, round_values
 from tui.charts.view import ChartView
 from tui.preferences.palettes import DARK
 
@@ -40,25 +39,22 @@ xs = st.floats(0, 3) | numbers
 points = st.lists(st.tuples(xs, numbers), max_size=40)
 colors = st.just(DARK.train)
 drawn_curves = st.builds(
-    Curve, points, colors, st.sampled_from(["line", "cloud", "dots"]), st.sampled_from(["", "●"])
+    Curve, points, colors, st.sampled_from(["line", "cloud", "marked"]), st.booleans()
 )
 specs = st.builds(
     ChartSpec,
     curves=st.lists(drawn_curves, max_size=3),
     symbols=st.lists(
-        st.builds(
-            PlotSymbol, xs, st.sampled_from("★▼"), colors, st.none() | numbers, st.booleans()
-        ),
+        st.builds(PlotSymbol, xs, st.sampled_from("★▼"), colors, st.none() | numbers),
         max_size=4,
     ),
     levels=st.lists(st.builds(Level, numbers, xs, xs), max_size=2),
-    boundaries=st.lists(st.builds(PhaseBoundary, xs, st.just("head"), st.just("full")), max_size=2),
+    bands=st.lists(st.builds(Band, xs, st.sampled_from(["head", "full"])), max_size=2),
     start=xs,
     end=xs,
     cursor=st.none() | xs,
     ticks=st.lists(st.builds(Tick, xs, st.just("12")), max_size=4),
-    y_limits=st.none() | st.just((0.0, 1.0)),
-    names_below=st.booleans(),
+    full=st.booleans(),
     scale=st.sampled_from(["linear", "log", "auto"]),
 )
 
@@ -81,6 +77,9 @@ def test_drawing_never_fails_and_fits_its_size(spec: ChartSpec, width: int, heig
     assert len(rows) == max(1, height) if width else True
     assert all(cell_len(row) <= width for row in rows)
     assert drawing.left + drawing.columns <= width
+    if width > 12 and height > 3:
+        printed = draw_printed(spec, width, height).plain.split("\n")
+        assert all(cell_len(row) <= width for row in printed)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +111,17 @@ def test_an_empty_chart_shows_its_message() -> None:
     assert "nothing yet" in plain(ChartSpec(empty="nothing yet"), 40, 10)
 
 
-def test_a_line_is_braille_and_dots_have_their_own_symbol() -> None:
-    train = Curve([(i / 50, 1 / (1 + i)) for i in range(50)])
-    val = Curve([(1.0, 0.4), (2.0, 0.3)], DARK.val, "dots", VAL_SYMBOL)
-    drawn = plain(ChartSpec(curves=[train, val], end=2.0))
-    assert any("\u2801" <= symbol <= "\u28ff" for symbol in drawn)
-    assert drawn.count(VAL_SYMBOL) == 2
+def test_a_point_of_validation_is_a_square_of_dots() -> None:
+    val = Curve([(1.0, 0.4), (2.0, 0.3)], DARK.val, "marked")
+    line = plain(ChartSpec(curves=[Curve(val.points)], end=3.0))
+    marked = plain(ChartSpec(curves=[val], end=3.0))
+
+    def dots(drawn: str) -> int:
+        return sum(bin(ord(c) - 0x2800).count("1") for c in drawn if 0x2800 < ord(c) < 0x2900)
+
+    assert 2 <= dots(marked) - dots(line) <= 6
+    printed = draw_printed(ChartSpec(curves=[val], end=3.0), 60, 14).plain
+    assert printed.count(VAL_SYMBOL) == 1
 
 
 def test_a_drawing_has_the_position_of_its_x_axis() -> None:
@@ -129,13 +133,13 @@ def test_a_drawing_has_the_position_of_its_x_axis() -> None:
 
 def test_nan_is_marked_at_its_x_and_changes_nothing_else() -> None:
     smooth = [(x / 10, float(x)) for x in range(11)]
-    dirty = curve(
-        [*smooth, (0.5, math.nan)], symbols=[PlotSymbol(0.9, NAN_SYMBOL, DARK.bad, top=True)]
-    )
-    assert NAN_SYMBOL not in plain(curve(smooth))
-    first_line = plain(dirty).split("\n")[0]
-    assert first_line.count(NAN_SYMBOL) == 2
-    assert all(f" {n}┤" in plain(dirty) for n in (0, 2, 4, 6, 8))
+    gap = [*smooth[:5], (0.45, math.nan), *smooth[5:]]
+    dirty = plain(curve(gap, symbols=[PlotSymbol(0.9, NAN_SYMBOL, DARK.bad)])).split("\n")
+    clean = plain(curve(smooth)).split("\n")
+    assert NAN_SYMBOL not in "".join(clean)
+    assert dirty[-2].count(NAN_SYMBOL) == 2
+    assert [row[:4] for row in dirty[:-2]] == [row[:4] for row in clean[:-2]]
+    assert "".join(dirty).count("⠀") == 0
 
 
 def test_thinning_keeps_a_spike_among_thousands_of_points() -> None:
@@ -164,8 +168,8 @@ def test_thinning_keeps_the_extremes_in_at_most_two_points_per_column(
 
 def test_a_line_is_cut_at_the_visible_range() -> None:
     drawn = plain(curve([(0.0, 0.0), (10.0, 10.0)], start=4.0, end=6.0))
-    assert "4.0┤" in drawn
-    assert "6.0┤" in drawn
+    assert "4┤" in drawn
+    assert drawn.split("\n")[1].rstrip().endswith("6")
     assert "10" not in drawn
     assert any("\u2801" <= symbol <= "\u28ff" for symbol in drawn)
 
@@ -203,7 +207,7 @@ def test_time_ticks_are_round_on_a_clock(low: float, high: float, values: list[f
 def test_a_run_has_all_its_markers() -> None:
     state = fold(scripted.running().records)
     loss = run_charts.chart(state, LOSS, ChartView())
-    assert [(b.x, b.before, b.after) for b in loss.boundaries] == [(8.0, "head", "full")]
+    assert [(band.start, band.name) for band in loss.bands] == [(0.0, "head"), (8.0, "full")]
     assert loss.end == 11.0
     assert [tick.label for tick in loss.ticks] == [*map(str, range(1, 9)), "1", "2", "3"]
     drawn = plain(loss, 70, 20)
@@ -211,9 +215,9 @@ def test_a_run_has_all_its_markers() -> None:
         PHASE_SYMBOL,
         COMMAND_SYMBOL,
         BEST_SYMBOL,
-        VAL_SYMBOL,
         LEVEL_SYMBOL,
-        "head full",
+        "head",
+        "full",
     ):
         assert symbol in drawn
     legend = run_charts.legend(state, LOSS)
@@ -224,9 +228,10 @@ def test_a_run_has_all_its_markers() -> None:
 
 def test_the_cursor_is_a_vertical_line() -> None:
     state = fold(scripted.running().records)
-    assert CURSOR_SYMBOL not in plain(run_charts.chart(state, LOSS, ChartView()))
+    rows = plain(run_charts.chart(state, LOSS, ChartView()), 70, 20).split("\n")
+    assert all(CURSOR_SYMBOL not in row[5:] for row in rows)
     rows = plain(run_charts.chart(state, LOSS, ChartView(cursor=4.0)), 70, 20).split("\n")
-    assert sum(CURSOR_SYMBOL in row for row in rows) >= 16
+    assert sum(row[5:].count(CURSOR_SYMBOL) for row in rows) >= 12
 
 
 def test_a_nan_run_is_marked_in_both_charts() -> None:
@@ -248,8 +253,8 @@ def test_nan_and_spikes_are_visible_at_any_zoom(window: tuple[float, float] | No
     state = fold(script.records)
     spec = run_charts.chart(state, LOSS, ChartView(window=window, scale="linear"))
     drawn = plain(spec, 100, 16)
-    assert NAN_SYMBOL in drawn.split("\n")[0]
-    assert "60┤" in drawn or "70┤" in drawn
+    assert NAN_SYMBOL in drawn.split("\n")[-2]
+    assert "75┤" in drawn or "↑70" in drawn.split("\n")[0]
 
 
 def test_a_plateau_is_a_step_of_the_learning_rate_with_a_marker() -> None:
@@ -281,13 +286,13 @@ def test_steps_and_time_have_their_own_axes() -> None:
     by_time = run_charts.chart(state, LOSS, ChartView(axis="time"))
     assert by_time.end == pytest.approx(state.timeline.seconds_at(11.0))
     assert "5:00" in [tick.label for tick in by_time.ticks]
-    assert by_time.boundaries[0].x == pytest.approx(state.timeline.seconds_at(8.0))
+    assert by_time.bands[1].start == pytest.approx(state.timeline.seconds_at(8.0))
 
 
 def test_smoothing_draws_the_raw_points_behind_the_average() -> None:
     state = fold(scripted.running().records)
     raw, smooth, val = run_charts.chart(state, LOSS, ChartView(smoothing=0.9)).curves
-    assert (raw.style, smooth.style, val.style) == ("cloud", "line", "dots")
+    assert (raw.style, smooth.style, val.style) == ("cloud", "line", "marked")
     spread = [max(y for _, y in part.points) - min(y for _, y in part.points) for part in
               (raw, smooth)]  # fmt: skip
     assert spread[1] < spread[0]

@@ -6,6 +6,7 @@ drawn where no dot is, so text never hides a curve.
 
 import os
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from math import ceil, floor, isfinite
 
 from rich.style import Style
@@ -59,7 +60,6 @@ class Canvas:
         self._dots: dict[tuple[int, int], int] = {}
         self._dot_colors: dict[tuple[int, int], Color] = {}
         self._texts: dict[tuple[int, int], tuple[str, Color | None]] = {}
-        self._tinted: int | None = None
 
     def dot(self, x: int, y: int, color: Color) -> None:
         """Set the dot in column `x` and row `y` of dots; others than those of the canvas are
@@ -118,10 +118,6 @@ class Canvas:
             for n in range(cells)
         )
 
-    def tint(self, column: int) -> None:
-        """Reverse a column of cells, for the cursor."""
-        self._tinted = column
-
     def rows(self, glyphs: str = "braille") -> list[Text]:
         """Return the rows as text; `glyphs` is one of GLYPHS."""
         character_of = GLYPHS[glyphs]
@@ -129,15 +125,9 @@ class Canvas:
 
     def _row(self, row: int, character_of: Callable[[int], str]) -> Text:
         text = Text(no_wrap=True)
-        run, style = "", None
-        for column in range(self.width):
-            character, color = self._cell(row, column, character_of)
-            here = (color, column == self._tinted)
-            if here != style and run:
-                text.append(run, _style(style))
-                run = ""
-            run, style = run + character, here
-        text.append(run, _style(style))
+        cells = (self._cell(row, column, character_of) for column in range(self.width))
+        for color, run in groupby(cells, key=lambda cell: cell[1]):
+            text.append("".join(character for character, _ in run), _style(color))
         return text
 
     def _cell(
@@ -196,6 +186,5 @@ def rows_of(low: float, high: float, rows: int) -> range:
     return range(nearest, nearest + 1)
 
 
-def _style(style: tuple[Color | None, bool] | None) -> Style:
-    color, reverse = style or (None, False)
-    return Style(color=rgb(color) if color else None, reverse=reverse or None)
+def _style(color: Color | None) -> Style:
+    return Style(color=rgb(color)) if color else Style()

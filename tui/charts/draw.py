@@ -20,7 +20,6 @@ from tui.charts.spec import (
     PHASE_SYMBOL,
     ChartSpec,
     Curve,
-    PlotSymbol,
     Point,
     Visible,
     spaced_ticks,
@@ -129,9 +128,7 @@ class _Chart:
 
     def _on_canvas(self, points: Sequence[Point]) -> Iterator[Point]:
         for x, y in points:
-            # An infinite position would count as a gap.
-            down = min(1e9, max(-1e9, self._axis.position(y) * DOTS_DOWN))
-            yield self._across(x), down
+            yield self._across(x), self._axis.position(y) * DOTS_DOWN
 
     def _draw_curve(self, curve: Curve, parts: Sequence[Sequence[Point]]) -> None:
         for part in parts:
@@ -146,22 +143,27 @@ class _Chart:
                 self._plot.markers(own, curve.color)
 
     def _draw_symbols(self) -> None:
-        bad = [PlotSymbol(x, NAN_SYMBOL, self._spec.bad) for x in self._visible.nan_x]
-        for each in [*bad, *self._spec.symbols]:
+        for each in self._spec.symbols:
             if not self._visible.shows(each.x):
                 continue
             column = self._column(each.x)
             if each.y is None:
-                self._bottom.text(column, 0, each.symbol, each.color)
+                # Of two in a column the second one moves by a column: better than to hide it.
+                free = (n for n in (column, column + 1, column - 1) if self._is_free(n))
+                self._bottom.text(next(free, column), 0, each.symbol, each.color)
             elif math.isfinite(each.y):
                 row = math.floor(self._axis.position(each.y))
                 self._plot.overwrite(column, row, each.symbol, each.color)
+        for x in self._visible.nan_x:
+            self._bottom.text(self._column(x), 0, NAN_SYMBOL, self._spec.bad)
+
+    def _is_free(self, column: int) -> bool:
+        return 0 <= column < self._columns and self._bottom.is_free(column, 0, 1)
 
     def _draw_cursor(self) -> None:
         cursor = self._spec.cursor
         if cursor is not None and self._visible.shows(cursor):
             column = self._column(cursor)
-            self._plot.tint(column)
             for row in range(self._rows):
                 self._plot.text(column, row, CURSOR_SYMBOL)
 
@@ -223,7 +225,9 @@ class _Chart:
         for curve, parts in reversed(self._visible.curves):
             if not parts or not curve.labeled:
                 continue
-            value = parts[-1][-1][1]
+            x, value = parts[-1][-1]
+            if curve.last is not None and x >= curve.points[-1][0]:
+                value = curve.last
             wanted = min(self._rows - 1, max(0, math.floor(self._axis.position(value))))
             free = (row for row in range(self._rows) if row not in taken)
             row = min(free, key=lambda row: abs(row - wanted), default=None)

@@ -64,6 +64,7 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
         y_unit=figure.unit_size,
         scale=figure.scale if view.scale == "auto" or figure.limits else view.scale,
         full=view.full,
+        nan_x=[axis(x) for x in curves.nonfinite_xs(state, figure)],
         text=figure.text,
         bad=palette.bad,
         empty=_empty(state),
@@ -85,7 +86,9 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
 
     raw = on_axis(curves.train_points(state, figure))
     val = on_axis(curves.val_points(state, figure))
-    drawn = [Curve(raw, palette.train)]
+    series = curves.buckets(state, figure)
+    last = series[-1].last if series and not figure.running_mean else None
+    drawn = [Curve(raw, palette.train, last=last)]
     if view.smoothing and figure.smoothable:
         drawn = [Curve(raw, palette.faint, "cloud", labeled=False)]
         drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
@@ -96,9 +99,7 @@ def _symbols(
     state: RunState, figure: Figure, palette: Palette, view: ChartView
 ) -> list[PlotSymbol]:
     axis = to_axis(state, view)
-    symbols = [
-        PlotSymbol(axis(x), NAN_SYMBOL, palette.bad) for x in curves.nonfinite_xs(state, figure)
-    ]
+    symbols: list[PlotSymbol] = []
     if state.best and figure.val and math.isfinite(figure.val.read(state.best.result)):
         symbols.append(PlotSymbol(axis(state.best.x), BEST_SYMBOL, palette.best))
     for marker in state.markers:

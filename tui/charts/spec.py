@@ -8,6 +8,7 @@ from typing import Literal
 from tui.charts.scale import is_log
 from tui.preferences.palettes import DARK, Color
 
+_FAR = 1e6
 Point = tuple[float, float]
 
 VAL_SYMBOL, BEST_SYMBOL, NAN_SYMBOL = "▪", "★", "×"
@@ -43,6 +44,8 @@ class Curve:
     """Whether the range of the y axis follows this curve where it has enough points."""
     labeled: bool = True
     """Whether the value of its last point is at the right edge."""
+    last: float | None = None
+    """The last value, where the last point is an extreme of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class ChartSpec:
     """Whether the y axis shows all values; otherwise early values and spikes may be clipped."""
     text: Callable[[float], str] = plain_number
     """How a value is written at the edges."""
+    nan_x: Sequence[float] = ()
+    """Where values are not finite, besides those in `curves`."""
     bad: Color = DARK.bad
     """Color of non-finite values."""
     empty: str = "no data yet"
@@ -118,15 +123,17 @@ class Visible:
         return math.isfinite(x) and self.start <= x <= self.end
 
     def fraction(self, x: float) -> float:
-        """Return the position from 0 at the start to 1 at the end."""
-        return (x - self.start) / (self.end - self.start)
+        """Return the position from 0 at the start to 1 at the end; far outside, a limit."""
+        if not math.isfinite(x):
+            return math.copysign(_FAR, x)
+        return min(_FAR, max(-_FAR, (x - self.start) / (self.end - self.start)))
 
 
 def visible_part(spec: ChartSpec) -> Visible:
     """Return the visible part of a spec: lines are cut where they cross its ends."""
     start = spec.start if abs(spec.start) < 1e15 else 0.0
     end = spec.end if math.isfinite(spec.end) and start < spec.end < 1e15 else start + 1.0
-    bad: set[float] = set()
+    bad = {x for x in spec.nan_x if start <= x <= end}
     curves = []
     for curve in spec.curves:
         parts: list[list[Point]] = [[]]

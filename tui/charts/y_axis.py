@@ -10,12 +10,16 @@ Point = tuple[float, float]
 Range = tuple[float, float]
 
 _ROUND = (1.0, 2.0, 2.5, 5.0)
-_EARLY = 1 / 3
+_EARLY = 0.12
 """Part of a curve, from its start, that may be clipped."""
-_WORTH = 2.0
+_WORTH = 1.4
 """How many times the range that matters may grow before something is clipped instead."""
 _FEW_VALUES = 5
+"""Fewer values have no spikes, and don't lead."""
+_FEW_POINTS = 8
+"""Of fewer points none is early: most of such a line is between them."""
 _MOST = 1e100
+_FAR = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,12 @@ class YAxis:
     """Labels by row, from the top."""
 
     def position(self, value: float) -> float:
-        """Return the distance of a value from the upper edge, in rows; may be outside."""
+        """Return the distance of a value from the upper edge, in rows; may be far outside."""
         if self.log:
             y = math.log10(value) if value > 0 else -math.inf
         else:
             y = min(_MOST, max(-_MOST, value))
-        return (self.high - y) / (self.high - self.low) * self.rows
+        return min(_FAR, max(-_FAR, (self.high - y) / (self.high - self.low) * self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,8 @@ def _grown(core: Range, wider: Range) -> Range:
 
 def _late(points: Sequence[Point]) -> list[float]:
     xs = [x for x, _ in points]
-    if not xs:
-        return []
+    if len(xs) < _FEW_POINTS:
+        return [y for _, y in points]
     start = min(xs) + _EARLY * (max(xs) - min(xs))
     return [y for x, y in points if x >= start]
 
@@ -198,7 +202,7 @@ def _log_axis(low: float, high: float, rows: int, unit: float) -> YAxis:
         bottom = (first - 0.5) * step
         top = bottom + rows * step
         ticks = [
-            (rows - 1 - n, f"{10.0 ** ((first + n) // per_decade) / unit:g}")
+            (rows - 1 - n, f"{_power(max(-308, (first + n) // per_decade)) / unit:g}")
             for n in range(rows)
             if (first + n) % per_decade == 0
         ]
@@ -208,15 +212,20 @@ def _log_axis(low: float, high: float, rows: int, unit: float) -> YAxis:
     size = (top - bottom) / rows
     if high - low >= 1:  # more decades than rows
         step_of_ticks = math.ceil((high - low) * 6 / rows)
-        values = [10.0**n for n in range(math.ceil(low), math.floor(high) + 1, step_of_ticks)]
+        values = [_power(n) for n in range(math.ceil(low), math.floor(high) + 1, step_of_ticks)]
     else:
-        values = round_values(10.0**low, 10.0**high, max(2, rows // 2))
+        values = round_values(_power(low), _power(high), max(2, rows // 2))
     labels = [f"{value / unit:.3g}" for value in values]
     found: dict[int, str] = {}
     for value, label in zip(values, labels, strict=True):
         if value > 0:
             found.setdefault(math.floor((top - math.log10(value)) / size), label)
     return YAxis(bottom, top, rows, True, tuple(sorted(found.items())))
+
+
+def _power(exponent: float) -> float:
+    """Return a power of ten, the largest float where it overflows."""
+    return 10.0**exponent if exponent < 308 else 1e308
 
 
 def _sparse(ticks: list[tuple[int, str]], rows: int) -> list[tuple[int, str]]:
