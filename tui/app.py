@@ -135,7 +135,7 @@ class ConvNextApp(TerminalApp[Exit]):
     def _set_theme_before_first_frame(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
-        if "TEXTUAL_THEME" not in os.environ:
+        if self.preferences.has_given_theme or "TEXTUAL_THEME" not in os.environ:
             name = self.preferences.settings.theme
             known = name in self.available_themes
             # Not by assignment: that would parse all style sheets twice before the first frame.

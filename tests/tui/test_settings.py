@@ -1,4 +1,5 @@
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from core.common.errors import SetupError
 from tests.tui import scripted
 from tests.tui.command import run
 from tests.tui.kit import make_app, press, settle, toasts
-from tui.preferences.preferences import Preferences
+from tui.preferences.preferences import Preferences, load_preferences
 from tui.preferences.settings import (
     DESCRIPTIONS,
     NAMES,
@@ -109,3 +110,54 @@ def test_the_command_shows_and_changes_settings(tmp_path: Path) -> None:
     bad = run("settings", "notify", "loud", cwd=tmp_path, CONVNEXT_TUI_CONFIG=str(tmp_path))
     assert bad.returncode == 2
     assert "expected one of" in bad.stderr
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings file of the user."""
+    monkeypatch.setenv("CONVNEXT_TUI_CONFIG", str(tmp_path))
+    return tmp_path / "settings.json"
+
+
+def saved(config: Path) -> dict[str, str]:
+    """Return the content of the file once the threads that write it are done."""
+    for thread in threading.enumerate():
+        if thread.name == "settings":
+            thread.join()
+    return json.loads(config.read_text())
+
+
+async def test_a_theme_given_as_an_option_is_not_saved(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXTUAL_THEME", "dracula")  # the option is more specific
+    app = make_app(scripted.running().source(), preferences=load_preferences("nord", False))
+    async with app.run_test(size=(140, 45)) as pilot:
+        assert app.theme == "nord"
+        await settle(pilot)
+        assert not config.exists()
+        await press(pilot, "g")
+    assert saved(config) == {"layout": "one"}
+    assert load_preferences(None, False).settings.theme == Settings().theme
+
+
+async def test_a_theme_chosen_in_the_app_is_saved(config: Path) -> None:
+    app = make_app(preferences=load_preferences("nord", False))
+    async with app.run_test(size=(140, 45)) as pilot:
+        app.theme = "gruvbox"
+        await settle(pilot)
+    assert saved(config) == {"theme": "gruvbox"}
+
+
+async def test_settings_that_another_process_has_changed_are_kept(config: Path) -> None:
+    app = make_app(scripted.running().source(), preferences=load_preferences(None, False))
+    SettingsFile().write(with_setting(Settings(), "notify", "off"), ["notify"])
+    async with app.run_test(size=(140, 45)) as pilot:
+        await press(pilot, "g")
+    assert saved(config) == {"notify": "off", "layout": "one"}
+
+
+def test_an_unknown_theme_lists_the_known_ones(config: Path) -> None:
+    with pytest.raises(SetupError, match="--theme is 'nrod'; expected one of: convnext, "):
+        load_preferences("nrod", False)
+    assert not config.exists()

@@ -89,7 +89,9 @@ _READ_ONLY_COMMANDS = (None, "attach", "serve")
     is_flag=True,
     help="Open the app read-only: it starts, steers and writes nothing.",
 )
-@click.option("--theme", metavar="NAME", help="Color theme of the app; ctrl+p there lists them.")
+@click.option(
+    "--theme", metavar="NAME", help="Color theme of the app, this time; ctrl+p there lists them."
+)
 @click.option("--low-bandwidth", is_flag=True, help="Short for --bandwidth low.")
 @click.version_option(__version__, prog_name="convnext-tui")
 @click.pass_context

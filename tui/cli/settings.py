@@ -22,7 +22,7 @@ def settings(name: str | None, value: str | None) -> None:
             raise SetupError(f"settings {name} needs a value; `convnext-tui settings` lists them")
         current = with_setting(current, name, value)
         with write_errors(file.path):
-            file.write(current)
+            file.write(current, [name])
     for each in NAMES:
         allowed = f" ({', '.join(allowed_values()[each])})" if each in allowed_values() else ""
         click.echo(f"{each} = {getattr(current, each)}\n    {DESCRIPTIONS[each]}{allowed}")

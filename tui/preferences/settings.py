@@ -5,8 +5,8 @@ Imports little beyond the standard library: the first frame waits for it.
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,13 @@ class SettingsFile:
         except OSError as error:
             self.error = f"{self.path} is damaged: {os_error_text(error)}"
 
-    def write(self, settings: Settings) -> None:
-        """Save the settings; raises OSError. Keys of other versions are preserved."""
+    def write(self, settings: Settings, names: Collection[str] = NAMES) -> None:
+        """Save the named settings; raises OSError. Other keys of the file are preserved."""
         try:
             saved = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             saved = {}
-        merged = {**(saved if isinstance(saved, dict) else {}), **asdict(settings)}
+        changes = {name: getattr(settings, name) for name in names}
+        merged = {**(saved if isinstance(saved, dict) else {}), **changes}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(self.path, json.dumps(merged, indent=2) + "\n")
