@@ -97,7 +97,11 @@ def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:
         except FileExistsError:
             continue
         folder = RunFolder(path)
-        folder.checkpoints.mkdir()
+        try:
+            folder.checkpoints.mkdir()
+        except OSError:
+            path.rmdir()
+            raise
         return folder
     raise FileExistsError(f"{runs_dir / stem}: there are a thousand runs of this second already")
 

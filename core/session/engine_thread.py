@@ -1,13 +1,15 @@
 """Run the engine in a thread, from the run folder to the last event, whatever fails."""
 
+import errno
 import logging
+import os
 import shutil
 import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError, os_error_text
 from core.common.location import location_name
+from core.common.text import printable
 from core.config.load import with_values
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
@@ -39,6 +42,7 @@ EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_RESTART = 75
 """A rank is missing: an elastic agent is to restart all ranks (EX_TEMPFAIL of sysexits.h)."""
 _OVER = "the run has ended"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +155,15 @@ class EngineThread:
         except BaseException as error:  # the creator of this thread waits for a result
             logging.getLogger(__name__).exception("the engine thread failed")
             if self.result is None:
-                self.result = EngineResult("failed", _error_text(error), EXIT_FAILED)
+                self._end(RunEnded(outcome="failed", reason=_error_text(error)), EXIT_FAILED)
 
     def _work_in_folder(self) -> None:
-        created_dir = not self._runs_dir.exists()
+        missing = _missing_folders(self._runs_dir)
         try:
             folder, lock = self._take_folder()
         except OSError as error:
-            reason = f"{self._runs_dir}: {os_error_text(error)}; choose another --runs-dir"
-            self._refuse(reason)
+            _remove_empty(missing)
+            self._refuse(self._disk_problem(error))
             return
         except SetupError as error:
             self._refuse(str(error))
@@ -171,7 +175,7 @@ class EngineThread:
             ended, code = self._run(folder)
             self._end(ended, code)
         if code == EXIT_USAGE and self._resumption is None:
-            self._remove(folder, created_dir)
+            self._remove(folder, missing)
 
     def _refuse(self, reason: str) -> None:
         # First, because this process may exit once its end is recorded.
@@ -190,6 +194,16 @@ class EngineThread:
                 f"run {folder.id} is being trained by {lock_owner(folder)}; `convnext-tui attach` "
                 "opens it"
             ) from None
+        except OSError:
+            if self._resumption is None:
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+
+    def _disk_problem(self, error: OSError) -> str:
+        if self._resumption is not None:
+            return f"{printable(str(self._resumption.folder.path))}: {os_error_text(error)}"
+        where = printable(str(self._runs_dir))
+        return f"{where}: {os_error_text(error)}; choose another --runs-dir"
 
     def _run(self, folder: RunFolder) -> tuple[RunEnded, int]:
         """Return how the run ended, whatever happened in it."""
@@ -222,7 +236,12 @@ class EngineThread:
     def _prepare(self, setup: RunSetup, folder: RunFolder) -> "PreparedEngine | None":
         """Return an engine that is ready to train, or None if a stop was requested meanwhile."""
         if self._resumption is None:
-            return setup.new_run()
+            try:
+                return setup.new_run()
+            except OSError as error:
+                if _is_disk_problem(error, folder):
+                    raise SetupError(self._disk_problem(error)) from None
+                raise
         past, _ = replay(folder.journal)
         self.replayed = len(past)
         return setup.resume(past, self._resumption)
@@ -263,12 +282,31 @@ class EngineThread:
             refuse_rest(self._command_queue, _OVER, self._emitter.emit)
         self._emitter.emit(ended)
 
-    def _remove(self, folder: RunFolder, created_dir: bool) -> None:
-        """Remove a run that could not start: it contains only files of this thread."""
+    def _remove(self, folder: RunFolder, missing: list[Path]) -> None:
+        """Remove a run that could not start: it contains only files of this thread. The folders
+        that were missing before are removed, too."""
         self.folder = None
         shutil.rmtree(folder.path, ignore_errors=True)
-        if created_dir and not any(self._runs_dir.iterdir()):
-            self._runs_dir.rmdir()
+        _remove_empty(missing)
+
+
+def _missing_folders(path: Path) -> list[Path]:
+    """Return the folder and those above it that do not exist, the deepest first."""
+    # Not Path.exists: it raises without permission.
+    return [each for each in (path, *path.parents) if not os.path.exists(each)]  # noqa: PTH110
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _is_disk_problem(error: OSError, folder: RunFolder) -> bool:
+    """Return whether a file of a run could not be written."""
+    if error.filename is None:
+        return error.errno in _DISK_ERRORS
+    return Path(str(error.filename)).is_relative_to(folder.path)
 
 
 def _error_text(error: BaseException) -> str:
