@@ -142,6 +142,10 @@ async def test_a_comparison_is_not_exported(runs: Path) -> None:
         "subprocess.run(['true'])",
         "os.fork()",
         "pathlib.Path('old').write_text('x')",
+        "sqlite3.connect('new')",
+        "sqlite3.connect('file:new?mode=rwc', uri=True)",
+        "sqlite3.connect(':memory:').execute('ATTACH DATABASE ? AS a', ('new',))",
+        "socket.socket(socket.AF_UNIX).bind('new')",
     ],
 )
 def test_a_read_only_process_can_change_nothing(tmp_path: Path, attempt: str) -> None:
@@ -149,7 +153,7 @@ def test_a_read_only_process_can_change_nothing(tmp_path: Path, attempt: str) ->
     (tmp_path / "folder").mkdir()
     before = contents(tmp_path)
     code = (
-        "import os, pathlib, shutil, subprocess\n"
+        "import os, pathlib, shutil, socket, sqlite3, subprocess\n"
         "from tui.runtime.read_only import forbid_writing\n"
         "forbid_writing(allowed=pathlib.Path('log'))\n"
         "open('log', 'w').close(); open('/dev/null', 'w').close()\n"

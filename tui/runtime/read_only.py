@@ -1,4 +1,11 @@
-"""Make a process read-only: no Python code in it can change files or start processes."""
+"""Make a process read-only: Python's own ways to change files and to start processes are refused.
+
+The guard is an audit hook, which sees what CPython reports: `open`, the functions of `os` and
+`shutil`, sqlite3, Unix sockets and `subprocess`. It does not see native code that opens files
+itself (extension modules, ctypes), `os.mkfifo`, `os.mknod` and processes of `multiprocessing`; the
+app writes with none of them. It protects runs from mistakes of this program, not from other
+programs of the account: that is what file permissions are for.
+"""
 
 import errno
 import os
@@ -17,14 +24,17 @@ _PROCESSES = {
     *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"),
     *("os.forkpty", "pty.spawn"),
 }
+_DATABASES = "sqlite3.connect"
+"""Refused without exception: any connection can attach, and so create, other files."""
 _DEVICES = ("/dev/null", "/dev/tty")
 
 
 def forbid_writing(allowed: Path | None = None) -> None:
     """Raise PermissionError for every later attempt of this process to write.
 
-    Writing is opening a file for writing, changing a folder or starting a process. The file
-    `allowed` is exempt. An audit hook can't be removed, so no screen can bypass it.
+    Writing is opening a file for writing, changing a folder, opening a database or starting a
+    process. The file `allowed` is exempt. An audit hook can't be removed, so no screen can bypass
+    it.
     """
     sys.dont_write_bytecode = True
     exempt = {*_DEVICES, str(allowed)} if allowed else set(_DEVICES)
@@ -36,8 +46,10 @@ def forbid_writing(allowed: Path | None = None) -> None:
             writes = bool(flags & _WRITE_FLAGS) and not isinstance(path, int)
         elif event in _CHANGES:
             path, writes = arguments[0], True
+        elif event == "socket.bind":  # a Unix socket is a file
+            path, writes = "", isinstance(arguments[1], str | bytes)
         else:
-            path, writes = "", event in _PROCESSES
+            path, writes = "", event in _PROCESSES or event == _DATABASES
         if writes and not (isinstance(path, str | Path) and str(path) in exempt):
             raise PermissionError(errno.EROFS, REASON)
 
