@@ -13,6 +13,9 @@ _NUMBER = re.compile(
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{2})")
+_ZONE = re.compile(r"(z|[+-]\d\d:?\d\d|\+\d\d)$")
+_LENGTHS = {2: timedelta(hours=1), 4: timedelta(minutes=1)}
+"""Length of a time by its number of digits; of others, a second."""
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -98,8 +101,15 @@ def duration(text: str) -> ValueRange:
 
 
 def day(text: str, now: float) -> ValueRange:
-    """Parse `today`, `yesterday`, `7d` (days ago), a date, or a date with a time."""
-    expected = "takes a day, such as 2026-11-24, 2026-11-24T13:20, today, yesterday or 7d (ago)"
+    """Parse `today`, `yesterday`, `7d` (days ago), a date, or a date with a time.
+
+    Dates are local unless `Z` or an offset from UTC follows. The range is the whole day, hour,
+    minute or second that was typed.
+    """
+    expected = (
+        "takes a day, such as 2026-11-24, 2026-11-24T13:20 (local time, or with Z or +05:00), "
+        "today, yesterday or 7d (ago)"
+    )
     try:
         begin, length = _begin_and_length(text.lower(), datetime.fromtimestamp(now))
         low, high = begin.timestamp(), (begin + length).timestamp() - 1e-3
@@ -115,7 +125,12 @@ def _begin_and_length(text: str, now: datetime) -> tuple[datetime, timedelta]:
         ago = int(text[:-1])
     if ago is not None:
         return today - timedelta(days=ago), timedelta(days=1)
-    if "t" in text:
-        moment = datetime.fromisoformat(text.upper())
-        return moment.replace(tzinfo=None), timedelta(minutes=1)
-    return datetime.combine(date.fromisoformat(text), datetime.min.time()), timedelta(days=1)
+    match = _ZONE.search(text)
+    zone = match[0].upper() if match else ""
+    day_text, _, clock = text.removesuffix(zone.lower()).partition("t")
+    if not clock:
+        # Not all of ISO 8601 that datetime parses: a week is no day.
+        begin = datetime.combine(date.fromisoformat(day_text), datetime.min.time())
+        return datetime.fromisoformat(begin.isoformat() + zone), timedelta(days=1)
+    length = _LENGTHS.get(sum(character.isdigit() for character in clock), timedelta(seconds=1))
+    return datetime.fromisoformat(f"{day_text}T{clock}{zone}"), length

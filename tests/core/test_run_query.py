@@ -1,4 +1,6 @@
-from datetime import datetime
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -210,3 +212,59 @@ def test_a_new_sort_order_replaces_the_old_one(text: str, key: str, down: bool) 
 
 def test_the_empty_query_hides_archived_runs() -> None:
     assert HIDDEN not in Query().apply(ALL)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Karachi", "America/New_York"])
+@pytest.mark.parametrize(
+    ("value", "matching"),
+    [
+        (":2026-11-24T18:00+05:00", "birds"),
+        (":2026-11-24T1800+0500", "birds"),
+        (":2026-11-24T13:00Z", "birds"),
+        (":2026-11-24t13:00z", "birds"),
+        (":2026-11-24T08:00-05:00", "birds"),
+        (":2026-11-24T13:00+05:00", ""),
+        (":2026-11-24T18+05", "birds"),
+        (":2026-11-24T13:00:00Z", "birds"),
+        (":2026-11-24T13:00:01Z", ""),
+        (">=2026-11-24T18:00+05:00", "birds"),
+        (">2026-11-24T18:00+05:00", ""),
+        (">2026-11-24T17:59+05:00", "birds"),
+        ("<=2026-11-24T18:00+05:00", "birds cats"),
+        ("<2026-11-24T18:00+05:00", "cats"),
+        (":2026-11-24Z", "birds"),
+        (":2026-11-25+12:00", "birds"),
+        ("<2026-11-25+12:00", "cats"),
+        (":2026-11-23-1200", "cats"),
+    ],
+)
+def test_times_with_an_offset_are_the_same_everywhere(
+    zone: str, value: str, matching: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        moment = datetime(2026, 11, 24, 13, 0, tzinfo=UTC).timestamp()
+        runs = [replace(BIRDS, started=moment), replace(CATS, started=moment - 86400)]
+        found = parse(f"started{value}", NOW).apply(runs)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert " ".join(run.id.rsplit("-", 1)[1] for run in found) == matching
+
+
+def test_local_times_have_the_precision_that_was_typed() -> None:
+    for value in ("2026-11-24T13", "2026-11-24T13:00", "2026-11-24T13:00:00"):
+        assert parse(f"started={value}", NOW).matches(BIRDS)
+    later = replace(BIRDS, started=NOW - 3600 + 90)
+    assert parse("started=2026-11-24T13", NOW).matches(later)
+    assert not parse("started=2026-11-24T13:00", NOW).matches(later)
+    assert not parse("started=2026-11-24T13:01:29", NOW).matches(later)
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-11-24T13:00+99:00", "2026-11-24T25:00Z", "2026-11Z", "z", "+05:00"]
+)
+def test_invalid_offsets_and_times_are_refused(value: str) -> None:
+    with pytest.raises(QueryError, match="such as 2026-11-24"):
+        parse(f"started>{value}", NOW)
