@@ -24,16 +24,20 @@ class LeftOut:
 
     def by_reason(self) -> dict[str, int]:
         """Return the numbers of files by reason, in words that follow the number."""
-        reasons = {f"{name} (not supported)": n for name, n in self.unsupported.most_common()}
+        reasons = {f"{name} (not supported)": n for name, n in _most_first(self.unsupported)}
         reasons |= {
             f"{'image' if n == 1 else 'images'} outside {where}": n
-            for where, n in self.outside.most_common()
+            for where, n in _most_first(self.outside)
         }
         if self.others:
-            names = [name or "no extension" for name, _ in self.others.most_common(_SHOWN)]
+            names = [name or "no extension" for name, _ in _most_first(self.others)[:_SHOWN]]
             more = ", …" if len(self.others) > _SHOWN else ""
             reasons[f"{NOT_IMAGES} ({', '.join(names)}{more})"] = self.others.total()
         return reasons
+
+
+def _most_first(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def needs_attention(reasons: Mapping[str, int], unreadable: int = 0) -> bool:

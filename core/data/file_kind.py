@@ -28,6 +28,7 @@ _NO_IMAGES = {
     # Copies that programs make, and files that are not complete.
     *(".bak", ".old", ".orig", ".tmp", ".part", ".crdownload", ".download"),
 }
+_LONGEST = 12
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 
 
@@ -83,7 +84,8 @@ def count_left_out(file: Location, kind: FileKind, left_out: LeftOut) -> None:
     if kind.unsupported:
         left_out.unsupported[kind.unsupported] += 1
     elif not kind.is_image and not kind.is_hidden:
-        left_out.others[_suffix(file.name)] += 1
+        suffix = _suffix(file.name)
+        left_out.others[suffix if len(suffix) <= _LONGEST else "other extensions"] += 1
 
 
 def _suffix(name: str) -> str:

@@ -27,9 +27,9 @@ _DEPTHS = (1, 255, 1023, 4095, 16383, 65535)
 """Highest values of the usual depths: marks, 8, 10, 12, 14 and 16 bits."""
 _FLOAT_DEPTHS = (1, 255)
 """Highest values of images that were converted to float: fractions, and 8 bits."""
-_MIN_FILLED = 0.25
-"""Part of a usual depth that values must span: each depth has four times the values of the one
-before it."""
+_MIN_FILLED, _MIN_FILLED_FLOAT = 0.25, 0.5
+"""Part of a usual depth that values must span: each depth of integers has four times the values of
+the one before it."""
 _FEW_LEVELS = 16
 """Gray levels, of 256, below which an image is reported as flat."""
 
@@ -82,11 +82,15 @@ def stated_kind(highest: int) -> str:
 
 def kind_name(kind: str) -> str:
     """Return a kind in words: `16-bit`, `float`."""
-    if kind.startswith(_STATED) and kind[len(_STATED) :].isdecimal():
-        highest = int(kind[len(_STATED) :])
+    if highest := _stated_highest(kind):
         bits = highest.bit_length()
         return f"{bits}-bit" if highest == (1 << bits) - 1 else f"0 to {highest:,}"
     return _NAMES.get(kind, kind)
+
+
+def _stated_highest(kind: str) -> int:
+    digits = kind.removeprefix(_STATED)
+    return int(digits) if digits != kind and digits.isdecimal() else 0
 
 
 def find_range(ranges: ValueRanges, kind: str) -> Range | None:
@@ -94,7 +98,7 @@ def find_range(ranges: ValueRanges, kind: str) -> Range | None:
     found = ranges.get(kind) or ranges.get(ANY)
     if found and len(found) == 2 and found[0] < found[1]:  # it may be from a damaged file
         return float(found[0]), float(found[1])
-    return (0.0, float(kind[len(_STATED) :])) if kind.startswith(_STATED) else None
+    return None
 
 
 def choose_range(stats: Sequence[ValueStats]) -> Range:
@@ -103,13 +107,17 @@ def choose_range(stats: Sequence[ValueStats]) -> Range:
     A usual depth (8, 10, 12, 14 or 16 bits; of floats 0 to 1 or 8 bits) where the values fill one,
     else the values from the lowest, or from 0 if that is near, to the highest.
     """
+    stated = _stated_highest(stats[0].kind)
+    if stated:
+        return 0.0, float(stated)
     low = min(one.declared[0] if one.declared else one.low for one in stats)
     high = max(one.declared[1] if one.declared else one.high for one in stats)
     if all(one.declared for one in stats) and low < high:
         return low, high
-    depths = _FLOAT_DEPTHS if stats[0].kind == FLOAT else _DEPTHS
-    top = next((top for top in depths if high <= top), None)
-    if low >= 0 and top and (low == high or high - low >= _MIN_FILLED * top):
+    is_float = stats[0].kind == FLOAT
+    top = next((top for top in (_FLOAT_DEPTHS if is_float else _DEPTHS) if high <= top), None)
+    filled = _MIN_FILLED_FLOAT if is_float else _MIN_FILLED
+    if low >= 0 and top and (low == high or high - low >= filled * top):
         return 0.0, float(top)
     if 0 <= low <= _MIN_FILLED * high:
         low = 0.0
@@ -123,9 +131,7 @@ def choose_ranges(
     if not isinstance(setting, str):
         return {ANY: [float(setting[0]), float(setting[1])]}
     kinds = by_kind(stats)
-    return {
-        kind: list(find_range({}, kind) or choose_range(members)) for kind, members in kinds.items()
-    }
+    return {kind: list(choose_range(members)) for kind, members in kinds.items()}
 
 
 def cache_key(ranges: ValueRanges) -> str:

@@ -56,17 +56,25 @@ class ImageReader:
         self._background = run.config.data.background
         self._short_side = reduced_side(run)
         self._ranges = value_ranges(run)
-        self._clipped = 0
+        self._clipped = self._alone = 0
         self._lock = threading.Lock()
 
     @property
     def note(self) -> str:
-        """A sentence about images so far whose values the run's value range doesn't hold, or ""."""
-        if not self._clipped:
-            return ""
-        have = "has" if self._clipped == 1 else "have"
-        images = counted(self._clipped, "image")
-        return f"{images} {have} values outside the run's value range, which are clipped"
+        """A sentence about images so far whose values are not those that the run was trained on, or
+        ""."""
+        parts = []
+        if self._clipped:
+            parts.append(
+                f"{counted(self._clipped, 'image')} with values outside the run's value range, "
+                "which are clipped"
+            )
+        if self._alone:
+            parts.append(
+                f"{counted(self._alone, 'image')} of a bit depth that the run was not trained on, "
+                "each converted by its own values"
+            )
+        return "; ".join(parts)
 
     def read(self, source: ImageInput) -> Image.Image:
         """Return an RGB image, upright, with transparency on the run's background color.
@@ -78,9 +86,9 @@ class ImageReader:
         else:
             data = source if isinstance(source, bytes) else read_bytes(source)
             image, header = decode(data, self._short_side, self._background, self._ranges)
-            if header.clipped > _CLIPPED:
-                with self._lock:
-                    self._clipped += 1
+            with self._lock:
+                self._clipped += header.clipped > _CLIPPED
+                self._alone += header.values is not None
         return shrink(image, self._short_side) if self._short_side else image
 
 

@@ -207,7 +207,8 @@ def test_the_code_of_a_model_card_gives_the_probabilities_of_the_run(
 
 
 @pytest.mark.parametrize(
-    "ranges", [{"uint16": [0, 4095], "float32": [-2.5, 2.5]}, {"any": [5, 99]}]
+    "ranges",
+    [{"uint16": [0, 4095], "float32": [-2.5, 2.5]}, {"any": [5, 99]}, {"max4095": [0, 4095]}],
 )
 def test_the_code_of_a_model_card_scales_deep_images_as_the_run_does(
     ranges: dict[str, list[float]], run: TrainedRun, tmp_path: Path
@@ -219,6 +220,9 @@ def test_the_code_of_a_model_card_scales_deep_images_as_the_run_does(
     deep = replace(run, transform={**run.transform, "value_ranges": ranges})
     card = export(deep, ExportTarget("safetensors", tmp_path / "m.safetensors")).card
     files = [tmp_path / "a.png", tmp_path / "b.tif"]
+    if "max4095" in ranges:
+        files = [tmp_path / "c.pgm"]
+        files[0].write_bytes(odd_images.pgm(odd_images.bits(odd_images.scene(0, 1), 12), 4095))
     expected = Predictor(deep, device="cpu").predict(files)
     found = np.concatenate([run_card(card, file) for file in files])
     assert np.abs(found - expected).max() < 1e-4

@@ -76,7 +76,11 @@ def _scaling(run: "TrainedRun") -> Iterator[str]:
     ranges = value_ranges(run)
     if not ranges:
         return
-    by_mode = {_MODES[kind]: _pair(ranges[kind]) for kind in sorted(ranges) if kind in _MODES}
+    by_mode = {}
+    for kind, pair in sorted(ranges.items()):
+        if kind not in _MODES:  # a packed 12-bit TIFF, or a PGM, which Pillow scales to 16 bits
+            by_mode |= {"I;16": _pair(pair), "I": _pair((0, 65535))}
+    by_mode |= {_MODES[kind]: _pair(pair) for kind, pair in ranges.items() if kind in _MODES}
     if ANY in ranges:
         by_mode = dict.fromkeys(("I;16", "I", "F"), _pair(ranges[ANY]))
     listed = ", ".join(f'"{mode}": {pair}' for mode, pair in by_mode.items())
