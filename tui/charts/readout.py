@@ -1,8 +1,9 @@
 """Values of all figures of a run at the cursor, as text."""
 
 import math
+from collections.abc import Sequence
 
-from core.analysis.curves import buckets
+from core.analysis.curves import Point, buckets, train_points, val_points
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.figures import Figure, charted_figures
@@ -11,6 +12,7 @@ from core.run.state_parts import EpochPoint, PhaseState
 from tui.charts.run_charts import marker_text
 from tui.charts.spec import BEST_SYMBOL
 from tui.charts.view import ChartView, visible_range
+from tui.charts.viewport import Window
 
 
 def readout(state: RunState, view: ChartView, columns: int) -> list[str]:
@@ -22,6 +24,39 @@ def readout(state: RunState, view: ChartView, columns: int) -> list[str]:
     start, end = visible_range(state, view)
     markers = nearby_markers(state, x, (end - start) / max(1, columns))
     return [*lines, " · ".join(markers)] if markers else lines
+
+
+def range_lines(state: RunState, figures: Sequence[Figure], view: ChartView) -> list[str]:
+    """Return mean, extremes and slope of the visible part of each figure, while it is zoomed."""
+    if view.window is None:
+        return []
+    parts = []
+    for figure in figures:
+        curves = (("train", train_points(state, figure)), ("val", val_points(state, figure)))
+        texts = [
+            f"{name} {text}" if figure.val else text
+            for name, points in curves
+            if (text := _range_text(points, view.window, figure))
+        ]
+        if texts:
+            parts.append(f"{figure.title}: {' · '.join(texts)}")
+    return [f"visible: {part}" for part in parts]
+
+
+def _range_text(points: Sequence[Point], window: Window, figure: Figure) -> str:
+    inside = [(x, y) for x, y in points if window[0] <= x <= window[1] and math.isfinite(y)]
+    if not inside:
+        return ""
+    values = [y for _, y in inside]
+    mean = math.fsum(values) / len(values)
+    text = f"mean {figure.text(mean)}, {figure.text(min(values))} to {figure.text(max(values))}"
+    center = math.fsum(x for x, _ in inside) / len(inside)
+    spread = math.fsum((x - center) ** 2 for x, _ in inside)
+    if spread > 0 and math.isfinite(spread):
+        slope = math.fsum((x - center) * (y - mean) for x, y in inside) / spread
+        sign = "−" if slope < 0 else "+"
+        text += f", {sign}{figure.text(abs(slope))} per epoch"
+    return text
 
 
 def position_text(state: RunState, x: float) -> str:

@@ -92,7 +92,13 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
     if view.smoothing and figure.smoothable:
         drawn = [Curve(raw, palette.faint, "cloud", labeled=False)]
         drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
-    return [*drawn, Curve(val, palette.val, "marked", leading=True)] if val else drawn
+    if not val or not raw:
+        return [*drawn, Curve(val, palette.val, "marked", leading=True)]
+    if view.series == "val":
+        drawn = []
+    if view.series != "train":
+        drawn.append(Curve(val, palette.val, "marked", leading=True))
+    return drawn
 
 
 def _symbols(
@@ -173,6 +179,8 @@ def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
     both = figure.train is not None and figure.val is not None and last is not None
     notes = [f"in {figure.unit}"] if figure.unit and not both else []
     notes += ["log"] if log else []
+    if view.series != "both" and figure.val:
+        notes.append(f"{view.series} only")
     if view.smoothing and figure.smoothable:
         notes.append(f"smoothed {view.smoothing:g}")
     name = figure.title + (f" ({', '.join(notes)})" if notes else "")

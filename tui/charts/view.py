@@ -11,6 +11,7 @@ from core.run.state_parts import Marker
 from tui.charts.viewport import Viewport, Window
 
 AXES = ("epoch", "step", "time")
+SERIES = ("both", "val", "train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,16 @@ class ChartView:
     """Weight of the past in the moving average, 0 to 1; 0 = none."""
     full: bool = False
     """Whether the y axis shows all values; otherwise early values and spikes may be clipped."""
+    series: str = "both"
+    """`both`, `train` or `val`: which curves are drawn, where a figure has both."""
     window: Window | None = None
     """The visible range (epochs); None shows the whole run, also while it grows."""
     cursor: float | None = None
+
+    def next_series(self) -> "ChartView":
+        """Return the view with the next choice of curves."""
+        following = SERIES[(SERIES.index(self.series) + 1) % len(SERIES)]
+        return replace(self, series=following)
 
 
 AxisMap = Callable[[float], float]

@@ -53,6 +53,13 @@ class Viewport:
         shift = min(max(shift, self.low - start), max(0.0, self.high - end))
         return replace(self, window=(start + shift, end + shift))
 
+    def select(self, one: float, other: float) -> "Viewport":
+        """Show the part between two fractions (0 to 1) of the visible range."""
+        start, end = sorted((self.at(one), self.at(other)))
+        if end - start < (self.high - self.low) * _MIN_VISIBLE:
+            return self
+        return replace(self, window=(start, end))
+
     def point(self, fraction: float) -> "Viewport":
         """Put the cursor at a fraction (0 to 1) of the visible range."""
         return replace(self, cursor=self.at(fraction))

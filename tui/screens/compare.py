@@ -65,6 +65,8 @@ class CompareScreen(ChartNavigation, Screen[None]):
     def __init__(self, paths: Sequence[Path], runs_dir: Path) -> None:
         super().__init__()
         self.view = CompareView()
+        self._hovered: float | None = None
+        """Position of the mouse on the x axis, 0 to 1."""
         self._comparison = Comparison(paths)
         self._runs_dir = runs_dir
         self._runs: tuple[ComparedRun, ...] = ()
@@ -126,14 +128,15 @@ class CompareScreen(ChartNavigation, Screen[None]):
         if not (self.is_mounted and self._runs):
             return
         dark = self.app.current_theme.dark
-        now = (self._runs, dark, self.view, self._layout)
+        view = self._shown_view
+        now = (self._runs, dark, view, self._layout)
         if now == self._drawn:
             return
         before, self._drawn = self._drawn, now
         palette = palette_of(self.app)
-        spec = compare_chart.chart(self._runs, self.view, palette)
-        title = compare_chart.title(self.view, drawn_log(spec))
-        self._chart.show(spec, title, compare_chart.legend(self._runs, self.view))
+        spec = compare_chart.chart(self._runs, view, palette)
+        title = compare_chart.title(view, drawn_log(spec))
+        self._chart.show(spec, title, compare_chart.legend(self._runs, view))
         self._show_readout()
         if not before or before[0] is not self._runs or before[1] != dark:
             self._head.update(Content(summary(self._runs)), layout=False)
@@ -143,8 +146,21 @@ class CompareScreen(ChartNavigation, Screen[None]):
             titles = [heading(run, compare_chart.run_color(run, palette)) for run in self._runs]
             self._fill([Text(), *titles], palette)
 
+    @property
+    def _shown_view(self) -> CompareView:
+        """The view with the cursor under the mouse, if that is on the chart."""
+        hovered = self._hovered
+        if hovered is None:
+            return self.view
+        return compare_chart.adjusted(self._runs, self.view, lambda v: v.point(hovered))
+
+    def hover(self, fraction: float | None) -> None:
+        """Show a cursor and the readout at a position (0 to 1), or with None no longer."""
+        self._hovered = fraction
+        self._show()
+
     def _show_readout(self) -> None:
-        text = compare_chart.readout(self._runs, self.view)
+        text = compare_chart.readout(self._runs, self._shown_view)
         self._readout.display = bool(text)
         self._readout.update(Content(text))
 

@@ -15,7 +15,7 @@ from core.run.figures import FIGURES, Figure, charted_figures
 from core.run.state import RunState
 from tui.charts import run_charts
 from tui.charts import view as chart_view
-from tui.charts.readout import readout
+from tui.charts.readout import range_lines, readout
 from tui.charts.spec import drawn_log
 from tui.charts.view import ChartView
 from tui.charts.viewport import Viewport
@@ -52,6 +52,8 @@ class ChartsTab(ChartNavigation, RunTab):
                 tooltip="Cursor to the next marker"),
         Binding("a", "axis", "x axis", show=False, tooltip="Epochs, steps or time"),
         Binding("o", "scale", "y axis", show=False, tooltip="Logarithmic, linear or automatic"),
+        Binding("t", "series", "Series", show=False,
+                tooltip="Draw train and validation, or one of them"),
         Binding("w", "smoothing", "Smoothing", show=False,
                 tooltip="Moving average, with the raw points behind it"),
     ]  # fmt: skip
@@ -59,6 +61,8 @@ class ChartsTab(ChartNavigation, RunTab):
     def __init__(self) -> None:
         super().__init__(id="charts-tab")
         self.view = ChartView()
+        self._hovered: float | None = None
+        """Position of the mouse on the x axis, 0 to 1."""
         self._state = RunState()
         self._drawn: tuple[object, ...] = ()
         self._layout = "pair"
@@ -159,7 +163,7 @@ class ChartsTab(ChartNavigation, RunTab):
     def _show_charts(self) -> None:
         if not self.is_attached:
             return
-        state, view = self._state, self.view
+        state, view = self._state, self._shown_view
         visible = self._visible()
         dark = self.app.current_theme.dark
         now = (state.seq, view, dark, tuple(figure.key for figure in visible))
@@ -181,8 +185,23 @@ class ChartsTab(ChartNavigation, RunTab):
             return run_charts.best_note(state)
         return run_charts.legend(state, figure)
 
+    @property
+    def _shown_view(self) -> ChartView:
+        """The view with the cursor under the mouse, if that is on a chart."""
+        hovered = self._hovered
+        if hovered is None:
+            return self.view
+        return chart_view.adjusted(self._state, self.view, lambda v: v.point(hovered))
+
+    def hover(self, fraction: float | None) -> None:
+        """Show a cursor and the readout at a position (0 to 1), or with None no longer."""
+        self._hovered = fraction
+        self._show_charts()
+
     def _show_readout(self) -> None:
-        lines = readout(self._state, self.view, self.chart_columns)
+        view = self._shown_view
+        lines = readout(self._state, view, self.chart_columns)
+        lines += range_lines(self._state, self._visible()[:_PAIR], view)
         self._readout.display = bool(lines)
         self._readout.update(Content("\n".join(lines)))
 
@@ -221,6 +240,10 @@ class ChartsTab(ChartNavigation, RunTab):
     def action_scale(self) -> None:
         """Change the scale of the y axis."""
         self._change("scale", self.view.scale)
+
+    def action_series(self) -> None:
+        """Draw train and validation, or one of them."""
+        self._show_view(self.view.next_series())
 
     def action_y_range(self) -> None:
         """Change between all values and the range that matters."""

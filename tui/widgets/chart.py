@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual.content import Content
-from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.events import (
+    Click,
+    MouseDown,
+    MouseMove,
+    MouseScrollDown,
+    MouseScrollUp,
+    MouseUp,
+)
 from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
@@ -15,6 +22,9 @@ from tui.charts.spec import ChartSpec
 from tui.text.labels import sentence_case
 from tui.widgets.host import host
 
+_DRAG_CELLS = 3
+"""Shorter drags are clicks."""
+
 
 class Chart(Widget):
     """Chart with a title and a legend in its border."""
@@ -24,6 +34,22 @@ class Chart(Widget):
         """The chart was clicked at a position (0 to 1) on the x axis."""
 
         fraction: float
+
+    @dataclass
+    class Hovered(Message):
+        """The mouse points at a position (0 to 1) on the x axis, or with None no longer does."""
+
+        fraction: float | None
+
+    @dataclass
+    class Selected(Message):
+        """A part of the x axis was selected by dragging."""
+
+        start: float
+        end: float
+
+    class ResetRequested(Message):
+        """The chart was double-clicked."""
 
     @dataclass
     class Scrolled(Message):
@@ -40,6 +66,9 @@ class Chart(Widget):
         self._drawing = Drawing(Text())
         self._rows: list[Text] = []
         self._titles = ("", "")
+        self._drag_from: int | None = None
+        self._has_dragged = False
+        self._hovered: int | None = None
 
     @property
     def columns(self) -> int:
@@ -83,9 +112,41 @@ class Chart(Widget):
         """Return the position (0 to 1) on the x axis of a column; the first column is border."""
         return (x - 1 - self._drawing.left) / max(1, self.columns - 1)
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Begin a selection."""
+        if self.columns and event.button == 1:
+            self._drag_from = event.x
+            self.capture_mouse()
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        """End a selection."""
+        start, self._drag_from = self._drag_from, None
+        if start is None:
+            return
+        self.release_mouse()
+        self._has_dragged = abs(event.x - start) >= _DRAG_CELLS
+        if self._has_dragged:
+            self.post_message(self.Selected(self._fraction(start), self._fraction(event.x)))
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Report the column that the mouse points at."""
+        if self.columns and event.x != self._hovered:
+            self._hovered = event.x
+            self.post_message(self.Hovered(self._fraction(event.x)))
+
+    def on_leave(self) -> None:
+        """Report that the mouse points elsewhere."""
+        if self._hovered is not None:
+            self._hovered = None
+            self.post_message(self.Hovered(None))
+
     def on_click(self, event: Click) -> None:
-        """Report the clicked position."""
-        if self.columns:
+        """Report the clicked position; a double click shows everything."""
+        if self._has_dragged:
+            self._has_dragged = False
+        elif self.columns and event.chain == 2:
+            self.post_message(self.ResetRequested())
+        elif self.columns:
             self.post_message(self.Clicked(self._fraction(event.x)))
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:

@@ -28,7 +28,7 @@ NAVIGATION_BINDINGS = [
 
 
 class ChartNavigation:
-    """Mixin that translates keys, clicks and the mouse wheel into changes of the viewport."""
+    """Mixin that translates keys, mouse and the mouse wheel into changes of the viewport."""
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""
@@ -42,6 +42,22 @@ class ChartNavigation:
     def on_chart_clicked(self, event: Chart.Clicked) -> None:
         """Put the cursor at the click."""
         self.adjust(lambda viewport: viewport.point(event.fraction))
+
+    def hover(self, fraction: float | None) -> None:
+        """Show a cursor and the readout at a position (0 to 1), or with None no longer."""
+        raise NotImplementedError
+
+    def on_chart_hovered(self, event: Chart.Hovered) -> None:
+        """Show the values under the mouse."""
+        self.hover(event.fraction)
+
+    def on_chart_selected(self, event: Chart.Selected) -> None:
+        """Zoom to the selected part."""
+        self.adjust(lambda viewport: viewport.select(event.start, event.end))
+
+    def on_chart_reset_requested(self) -> None:
+        """Show everything."""
+        self.action_reset_view()
 
     def on_chart_scrolled(self, event: Chart.Scrolled) -> None:
         """Zoom around the mouse pointer."""

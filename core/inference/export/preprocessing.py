@@ -76,7 +76,7 @@ def _scaling(run: "TrainedRun") -> Iterator[str]:
     ranges = value_ranges(run)
     if not ranges:
         return
-    by_mode = {}
+    by_mode: dict[str, str] = {}
     for kind, pair in sorted(ranges.items()):
         if kind not in _MODES:  # a packed 12-bit TIFF, or a PGM, which Pillow scales to 16 bits
             by_mode |= {"I;16": _pair(pair), "I": _pair((0, 65535))}
