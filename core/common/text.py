@@ -5,6 +5,7 @@ import unicodedata
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Zero-width joiner and variation selectors are part of emoji; alone they are harmless.
 _ALLOWED = {"\u200d", "\ufe0e", "\ufe0f"}
+_INVISIBLE_LETTERS = {"\u115f", "\u1160", "\u3164", "\uffa0"}
 
 
 def printable(text: str) -> str:
@@ -45,9 +46,37 @@ def shortened(text: str, limit: int) -> str:
     return f"{words or text[: limit - 1]}…"
 
 
-def slug(text: str, limit: int = 40) -> str:
-    """Return a run name as a folder name: ASCII letters, digits, `-` and `_`, never empty."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    folded = "".join(c for c in decomposed if not unicodedata.combining(c))
-    ascii_only = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else " " for c in folded)
-    return "-".join(ascii_only.split())[:limit].strip("-") or "run"
+def slug(text: str, limit: int = 40, allow_unicode: bool = False) -> str:
+    """Return a run name as a folder name: letters, digits, `-` and `_`, never empty.
+
+    Accents are removed where that leaves ASCII letters. What is still not ASCII is left out, or
+    with `allow_unicode` kept in NFC. `limit` is in terminal cells.
+    """
+    kept: list[str] = []
+    for character in unicodedata.normalize("NFC", text):
+        kept.append(_folded(character, kept[-1:], allow_unicode))
+    words = unicodedata.normalize("NFC", "".join(kept)).split()
+    return _cut("-".join(words), limit).strip("-") or "run"
+
+
+def _folded(character: str, before: list[str], allow_unicode: bool) -> str:
+    """Return the ASCII letters of a character, or else itself if it is allowed, or else a space."""
+    decomposed = unicodedata.normalize("NFKD", character)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    if not allow_unicode or any(c.isascii() and c.isalnum() for c in plain):
+        return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else " " for c in plain)
+    kind = unicodedata.category(character)[0]
+    if kind == "M":  # such as the vowels of Thai and Hindi, but no accent without a letter
+        after_letter = bool(before) and before[0] not in ("", " ") and not before[0].isascii()
+        return character if after_letter and character not in _ALLOWED else ""
+    is_letter = kind in "LN" and character not in _INVISIBLE_LETTERS
+    return character if is_letter or character in "-_" else " "
+
+
+def _cut(text: str, cells: int) -> str:
+    """Return the beginning of a text that is at most this many terminal cells wide."""
+    for index, character in enumerate(text):
+        cells -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if cells < 0:
+            return text[:index]
+    return text

@@ -1,5 +1,6 @@
 """Find a run by its id or path, or by the elastic job that trains it."""
 
+import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,10 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
     return found
 
 
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
 class HasId(Protocol):
     """Anything with the id of a run."""
 
@@ -43,8 +48,10 @@ R = TypeVar("R", bound=HasId)
 
 def find_by_id(runs: Iterable[R], text: str) -> R | None:
     """Return the run with an id or a unique prefix of an id; raises SetupError if several match."""
-    known = list(runs)
-    fitting = [r for r in known if r.id == text] or [r for r in known if r.id.startswith(text)]
+    # macOS and some keyboards compose accents and syllables differently.
+    known, wanted = [(_composed(run.id), run) for run in runs], _composed(text)
+    exact = [run for id, run in known if id == wanted]
+    fitting = exact or [run for id, run in known if id.startswith(wanted)]
     if len(fitting) > 1:
         ids = ", ".join(printable(run.id) for run in fitting[:4])
         raise SetupError(f"{short(text)} matches {len(fitting)} runs ({ids}); give more of the id")

@@ -1,5 +1,6 @@
 """The folder of a run and the names of the files in it."""
 
+import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from core.common.text import slug
 from core.run import files
 
 DEFAULT_DIR = "runs"
+_UNSUPPORTED_NAME = (errno.EILSEQ, errno.EINVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,20 @@ class RunFolder:
 def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:
     """Create an empty run folder `<yyyymmdd-hhmmss>-<name>`; raises OSError.
 
-    Two runs started in the same second with the same name get different folders.
+    Two runs started in the same second with the same name get different folders. Letters that are
+    not ASCII are left out where the file system or the locale does not support them.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
-    stem = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{slug(name)}"
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    try:
+        return _create(runs_dir, f"{stamp}-{slug(name, allow_unicode=True)}")
+    except (OSError, UnicodeEncodeError) as error:
+        if isinstance(error, OSError) and error.errno not in _UNSUPPORTED_NAME:
+            raise
+        return _create(runs_dir, f"{stamp}-{slug(name)}")
+
+
+def _create(runs_dir: Path, stem: str) -> RunFolder:
     for number in range(1, 1000):
         path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
         try:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -5,12 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.events.types import RunStarted
+from core.run.find import find_run
 from core.run.folder import RunFolder, create_run
 from core.run.lock import RunLock, is_locked
 from core.run.run_list import RunList
@@ -28,6 +32,53 @@ def test_a_run_gets_a_folder_named_by_time_and_name(tmp_path: Path) -> None:
 def test_runs_with_equal_second_and_name_get_different_folders(tmp_path: Path) -> None:
     ids = [create_run(tmp_path, "a", NOW).id for _ in range(3)]
     assert ids == ["20261105-140211-a", "20261105-140211-a-2", "20261105-140211-a-3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("写真 2024", "写真-2024"),
+        ("Мои птицы/тест", "Мои-птицы-тест"),
+        ("Übung für Äpfel", "Ubung-fur-Apfel"),
+        ("สัตว์", "สัตว์"),
+        ("🦁", "run"),
+        ("猫" * 100, "猫" * 20),
+    ],
+)
+def test_the_folder_keeps_a_name_readable_in_every_script(
+    name: str, part: str, tmp_path: Path
+) -> None:
+    folder = create_run(tmp_path, name, NOW)
+    assert folder.id == f"20261105-140211-{part}"
+    assert create_run(tmp_path, name, NOW).id == f"{folder.id}-2"
+    assert len(os.fsencode(folder.id)) < 140
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnicodeEncodeError("latin-1", "猫", 0, 1, "x"), OSError(errno.EINVAL, "Invalid argument")],
+    ids=["locale", "file system"],
+)
+def test_without_support_for_other_scripts_the_folder_is_ascii(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = Path.mkdir
+
+    def ascii_only(path: Path, *arguments: Any, **options: Any) -> None:
+        if not path.name.isascii():
+            raise error
+        mkdir(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", ascii_only)
+        assert create_run(tmp_path, "猫 2", NOW).id == "20261105-140211-2"
+
+
+def test_an_id_is_found_however_its_letters_are_composed(tmp_path: Path) -> None:
+    for name in ("が", "ほか"):
+        create_run(tmp_path, name, NOW).journal.touch()
+    typed = unicodedata.normalize("NFD", "20261105-140211-が")
+    assert find_run(tmp_path, typed).id == "20261105-140211-が"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,42 @@ def test_quoted_doubles_no_backslash(text: str, shown: str) -> None:
 )
 def test_slug_is_a_folder_name(name: str, folder: str) -> None:
     assert slug(name) == folder
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("run", "run"),
+        ("狮子", "狮子"),
+        ("狮子 v2/..", "狮子-v2"),
+        ("Привет мир", "Привет-мир"),
+        ("Straße Łódź", "Straße-Łodz"),
+        ("ゲーム が", "ゲーム-が"),
+        ("한국어 이름", "한국어-이름"),
+        ("हिन्दी नाम", "हिन्दी-नाम"),
+        ("ＡＢＣ①", "ABC1"),
+        ("x\u0304 🦁 \u3164", "x"),
+        ("猫\u202e\x1b[2J\ue000犬", "猫-2J-犬"),
+        ("猫" * 40, "猫" * 20),
+        ("🦁", "run"),
+    ],
+)
+def test_slug_in_other_scripts(name: str, folder: str) -> None:
+    assert slug(name, allow_unicode=True) == folder
+
+
+@settings(max_examples=200)
+@given(text=everything)
+def test_slug_in_other_scripts_is_always_a_safe_name(text: str) -> None:
+    name = slug(text, allow_unicode=True)
+    assert name == unicodedata.normalize("NFC", name) == slug(name, allow_unicode=True)
+    assert 1 <= len(name) <= 40
+    assert len(name.encode()) <= 160
+    assert name == printable(name)
+    assert not name.startswith("-")
+    assert all(c in "-_" or unicodedata.category(c)[0] in "LNM" for c in name)
+    if slug(text) != "run" and text.isascii():
+        assert name == slug(text)
 
 
 @settings(max_examples=200)
