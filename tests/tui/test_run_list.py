@@ -224,6 +224,15 @@ async def test_space_goes_to_names_and_then_to_models(
         assert (len(str(shown)), len(names)) == (name, columns)
 
 
+def test_a_very_long_name_leaves_space_for_the_models() -> None:
+    titles = listing.titles(None)
+    cells = {**dict.fromkeys(titles, 10), "name": 120, "model": 36}
+    whole = listing.whole_widths(titles, [cells])
+    widths = [listing.fit_columns(whole, width) for width in (160, 180, 200, 220)]
+    shown = [(each["name"], each["model"]) for each in widths]
+    assert shown == [(46, 14), (48, 32), (64, 36), (84, 36)]
+
+
 def test_columns_fit_and_only_get_more_with_the_width() -> None:
     titles = listing.titles(None)
     cells = {

@@ -30,8 +30,11 @@ _BY_IMPORTANCE = ("best top-1", "epochs", "val loss", "time", "started", "phase"
 _IF_SPACE_IS_LEFT = ("tags", "note")
 """Columns that are shown, if they are not empty, where the others are not shortened."""
 _SHORTEST = {"name": 18, "model": 14, "val loss": 8, "tags": 10, "note": 16}
-"""Columns that are shortened, to this width, before another one is left out. Left-over space goes
-to the first one until it is whole, then to the next."""
+"""Columns that are shortened, to this width, before another one is left out."""
+_LONG_NAME = 48
+_WIDEN = (("name", _LONG_NAME), *((column, 1 << 30) for column in ("model", *_SHORTEST)))
+"""Columns that get left-over space, in this order: up to this width, or until they are whole. One
+very long name does not shorten the models of all runs."""
 _GAP = 2
 """Cells between two columns."""
 _SCROLL_BAR = 2
@@ -70,10 +73,11 @@ def fit_columns(whole: Mapping[str, int], width: int) -> dict[str, int]:
             if whole[name]:
                 shown[name] = least[name]
                 free -= least[name] + _GAP
-        for name in [name for name in _SHORTEST if name in shown]:
-            more = min(free, whole[name] - shown[name])
-            shown[name] = max(1, shown[name] + more)
-            free -= more
+        for name, most in _WIDEN:
+            if name in shown:
+                more = min(free, max(0, min(whole[name], most) - shown[name]))
+                shown[name] = max(1, shown[name] + more)
+                free -= more
     return {name: shown[name] for name in _COLUMNS if name in shown}
 
 
