@@ -219,16 +219,16 @@ def legend(state: RunState, figure: Figure) -> str:
 
 
 def _named(state: RunState, kind: str) -> str:
-    """Return the symbol and the texts of the markers of a kind, of many the latest ones."""
-    texts = [printable(marker.text) for marker in state.markers if marker.kind == kind]
-    shown = [texts[-1]]
-    for text in reversed(texts[:-1]):
-        if len(", ".join([text, *shown])) > _LEGEND_CELLS:
+    """Return the symbol and the texts of the markers of a kind, the latest first, as a narrow chart
+    cuts the end; of many the latest ones."""
+    texts = [printable(marker.text) for marker in reversed(state.markers) if marker.kind == kind]
+    shown = texts[:1]
+    for text in texts[1:]:
+        if len(", ".join([*shown, text])) > _LEGEND_CELLS:
+            shown.append(f"{len(texts) - len(shown)} earlier")
             break
-        shown.insert(0, text)
-    earlier = len(texts) - len(shown)
-    counted = [f"{earlier} earlier"] if earlier else []
-    return f"{MARKER_SYMBOLS[kind]} {', '.join([*counted, *shown])}"
+        shown.append(text)
+    return f"{MARKER_SYMBOLS[kind]} {', '.join(shown)}"
 
 
 def _has_nonfinite(state: RunState, figure: Figure) -> bool:
