@@ -101,6 +101,16 @@ def tiff(
     return magic + numbers("I", 8) + directory + bytes(4) + bytes(outside)
 
 
+def noisy_tiff(values: Array) -> bytes:
+    """Return a compressed TIFF with a wrong checksum, about which libtiff writes a message."""
+    plain, content = tiff(values), bytearray(tiff(values, compressed=True))
+    pixels = zlib.compress(values.tobytes())
+    start = content.index(pixels)
+    assert pixels not in plain
+    content[start + len(pixels) - 1] ^= 0xFF
+    return bytes(content)
+
+
 def pgm(values: Array, highest: int) -> bytes:
     """Return a binary PGM (H, W) or PPM (H, W, 3) that states its highest value."""
     height, width = values.shape[:2]

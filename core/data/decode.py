@@ -144,6 +144,7 @@ def upright_rgb(
 ) -> Image.Image:
     """Convert an opened image to RGB, with EXIF orientation applied, transparency on `background`
     and `ranges` as in `read_rgb`."""
+    image.load()  # damaged pixels are an error, unlike a damaged orientation
     turned = upright(image)
     if ranges is not None and (turned.mode in _DEEP_GRAY_MODES or turned.mode == "F"):
         turned = gray_to_8_bits(turned, ranges)
@@ -167,7 +168,6 @@ def _decode(
             image.draft("RGB", (draft, draft))
         deep = describe_deep(image) if ranges is not None else None
         if deep is None or ranges is None:
-            image.load()
             return upright_rgb(image, background), Header(*read_as)
         shades, values, clipped = to_8_bits(image, deep, ranges, lambda: _open(source))
         return _to_rgb(shades, background), Header(*read_as, values, clipped)

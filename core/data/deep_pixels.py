@@ -91,7 +91,7 @@ def to_8_bits(
     """
     if deep.is_color:
         return _color_to_8_bits(image, deep, ranges, reopen)
-    values = _gray_values(upright(image), deep.scale)
+    values = _gray_values(_load_upright(image), deep.scale)
     return _scaled_gray(values, deep, ranges)
 
 
@@ -100,6 +100,11 @@ def gray_to_8_bits(image: Image.Image, ranges: ValueRanges) -> Image.Image:
     deep = describe_deep(image)
     assert deep is not None
     return _scaled_gray(_gray_values(image, 1.0), deep, ranges)[0]
+
+
+def _load_upright(image: Image.Image) -> Image.Image:
+    image.load()  # damaged pixels are an error, unlike a damaged orientation
+    return upright(image)
 
 
 def _scaled_gray(
@@ -122,7 +127,7 @@ def _color_to_8_bits(
         _set_rawmode(image, "RGBA")
     elif image.format == "PPM":
         _set_rawmode(image, "RGB;16B")
-    image = upright(image)
+    image = _load_upright(image)
     high = np.asarray(image)
     if is_gray_alpha:
         values = high[..., ::2].astype(np.float32) * 256 + high[..., 1::2]
@@ -136,7 +141,7 @@ def _color_to_8_bits(
         with reopen() as again:
             rawmode = "RGB;16L" if again.format == "PPM" else _swapped(_rawmode(again))
             _set_rawmode(again, rawmode)
-            values = high.astype(np.float32) * 256 + np.asarray(upright(again))
+            values = high.astype(np.float32) * 256 + np.asarray(_load_upright(again))
     clipped = _clipped(_without_alpha(values), used) if known else 0.0
     shades = _shades(values, used)
     if values.shape[-1] in (2, 4) and image.mode != "CMYK":

@@ -13,8 +13,8 @@ from PIL import Image
 from core.common.cpu import usable_cores
 from core.common.format import counted
 from core.data.decode import decode, upright_rgb
-from core.data.image_cache import cached_short_side, shrink
-from core.data.value_range import ValueRanges
+from core.data.image_cache import shrink
+from core.inference.image_recipe import reduced_side, value_ranges
 from core.inference.read_file import read_bytes
 from core.inference.trained_run import TrainedRun
 
@@ -26,27 +26,6 @@ _CLIPPED = 0.01
 """Fraction of an image's pixels outside the value range above which it is reported."""
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def reduced_side(run: TrainedRun) -> int:
-    """Return the short side in pixels to which the run reduces images before its transform; 0 if it
-    doesn't.
-
-    With `data.decode_once` the run validated on reduced images: reading at full size would change
-    the last digits of its own validation metrics.
-    """
-    data = run.config.data
-    if not data.decode_once:
-        return 0
-    return cached_short_side(
-        data.image_size, data.augment.min_scale, float(run.transform["crop_pct"])
-    )
-
-
-def value_ranges(run: TrainedRun) -> ValueRanges | None:
-    """Return the value ranges that the run was trained with, as in `core.data.decode.read_rgb`."""
-    ranges: ValueRanges | None = run.transform.get("value_ranges")
-    return ranges
 
 
 class ImageReader:

@@ -22,6 +22,7 @@ from core.data.inspect_cache import ImageInfoCache
 from core.data.scan import ImageFile, scan_images
 from core.data.split import plan_data
 from tests.make_images import make_images
+from tui.text.data_check import report_text
 
 
 def report(root: Path) -> DataReport:
@@ -85,6 +86,26 @@ def test_every_kind_of_problem_is_reported(tmp_path: Path) -> None:
         "class_0/vacant": "empty",
     }
     assert len(found.problems) == 5
+
+
+def test_duplicates_are_counted_as_files(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    for number in range(79):
+        shutil.copy(root / "class_0" / "00.png", root / "class_0" / f"copy {number:02d}.png")
+    shutil.copy(root / "class_1" / "01.png", root / "class_0" / "in two classes.png")
+    photo(2).resize((60, 60)).save(root / "class_0" / "smaller.jpg", quality=70)
+    found = report(root)
+    assert found.problems == [
+        "2 near-duplicates in 1 group across classes or splits",
+        "82 identical files in 2 groups",
+        "2 near-duplicates in 1 group",
+    ]
+    lines = report_text(found, 80).plain.splitlines()
+    assert "near-duplicates across classes or splits: 2 in 1 group" in lines
+    assert "identical files: 82 in 2 groups" in lines
+    assert "near-duplicates: 2 in 1 group" in lines
+    (first,) = (line for line in lines if "copy 00.png" in line)
+    assert first.endswith("  and 70 more")
 
 
 def test_duplicate_in_train_and_val_is_a_leak(tmp_path: Path) -> None:

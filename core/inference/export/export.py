@@ -18,7 +18,7 @@ from core.common.text import printable
 from core.data.sources import parse_location
 from core.inference.export.model_card import Verification, model_card
 from core.inference.export.target import ExportError, ExportTarget
-from core.inference.image_reader import reduced_side
+from core.inference.image_recipe import reduced_side
 from core.inference.labeled_images import LabeledImagesError, list_split_images
 from core.inference.predict import run_metadata
 from core.inference.predictor import Predictor, require_finite

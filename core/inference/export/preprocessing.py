@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.data.image_cache import REDUCING_GAP
 from core.data.value_range import ANY, FLOAT, INT16, INT32, UINT16, kind_name, number
-from core.inference.image_reader import reduced_side, value_ranges
+from core.inference.image_recipe import reduced_side, value_ranges
 
 if TYPE_CHECKING:
     from core.inference.trained_run import TrainedRun
