@@ -30,7 +30,7 @@ from core.data.source import Location
 from core.data.sources import source_of
 from core.data.split import plan_split, ranges_of
 from core.data.split_folders import find_split, is_used_folder, subfolders
-from core.data.value_range import RangeUse, flat_problem, range_uses
+from core.data.value_range import RangeUse, flat_problem, kind_name, range_uses
 
 _SAME_FORMAT = {"MPO": "JPEG", "DIB": "BMP", "HEIF": "AVIF"}
 """Formats whose files use the extensions of another format."""
@@ -43,6 +43,18 @@ class Mismatch:
     path: str
     content: str
     """Pillow's name in lower case: `webp`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeepFile:
+    """An image with more than 8 bits per channel."""
+
+    path: str
+    kind: str
+    """Kind of its values in words: `16-bit`, `float`."""
+    low: float
+    """Lowest value, without outliers."""
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,8 @@ class DataReport:
     unsupported: list[str] = field(default_factory=list)
     """The ignored files that are images in a format that can't be read."""
     value_ranges: list[RangeUse] = field(default_factory=list)
-    """Deep images (more than 8 bits per channel) by kind, with the value range of training."""
+    """Deep images by kind, with the value range of training."""
+    deep: list[DeepFile] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
@@ -154,6 +167,11 @@ def check_data(
         left_out=others.left_out.by_reason(),
         unsupported=others.unsupported,
         value_ranges=uses,
+        deep=[
+            DeepFile(image.path, kind_name(values.kind), values.low, values.high)
+            for image in images
+            if image.info and (values := image.info.values)
+        ],
     )
 
 

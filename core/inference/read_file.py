@@ -3,11 +3,9 @@
 import os
 
 from core.common.errors import DataError
-from core.data.decode import UnreadableImage
+from core.data.decode import MAX_BYTES, UnreadableImage
 from core.data.source import FetchError
 from core.data.sources import parse_location, source_of
-
-MAX_BYTES = 1 << 30
 
 
 def read_bytes(file: str | os.PathLike[str]) -> bytes:

@@ -70,6 +70,7 @@ def test_images_of_any_depth_use_all_gray_levels(kind: str, tmp_path: Path) -> N
         assert len(np.unique(found)) > 150
     report = check_data(root)
     assert report is not None
+    assert [item.path for item in report.deep] == sorted(image.path for image in plan.all)
     (use,) = report.value_ranges
     assert (use.images, use.flat) == (6, 0)
     assert use.range == (low, high)

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from tests.core.test_check import folder
+from tests.odd_images import make_depths
 from tests.tui.command import run
 from tests.tui.kit import Starter, make_app, settle
 from tui.app import Exit
@@ -59,6 +60,15 @@ def test_json_and_csv_have_the_full_report(photos: Path, tmp_path: Path) -> None
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows if row["kind"] == "leak"] == leak
     assert [row["path"] for row in rows if row["kind"] == "damaged"] == ["class_1/bad [red].png"]
+    make_depths(photos, "12-bit", each=1)
+    done = run("check", str(photos), "--json", "--report", "list.csv", cwd=tmp_path)
+    (use,) = json.loads(done.stdout)["value_ranges"]
+    assert (use["kind"], use["images"], use["range"]) == ("uint16", 2, [0.0, 4095.0])
+    with (tmp_path / "list.csv").open(newline="") as file:
+        found = {
+            row["path"]: row["detail"] for row in csv.DictReader(file) if row["kind"] == "values"
+        }
+    assert found == {f"class_{n}/000.png": "16-bit, 0 to 4,095" for n in range(2)}
     refused = run("check", str(photos), "--report", "no/such/list.csv", cwd=tmp_path)
     assert (refused.returncode, "can't be written" in refused.stderr) == (2, True)
 

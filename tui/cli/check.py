@@ -58,6 +58,8 @@ def check(
 
 
 def _to_csv(report: "DataReport") -> str:
+    from core.data.value_range import number
+
     unsupported = set(report.unsupported)
     rows = [
         *(["damaged", item.path, item.reason] for item in report.damaged),
@@ -65,6 +67,10 @@ def _to_csv(report: "DataReport") -> str:
         *_group_rows("leak", report.leaks),
         *_group_rows("duplicate", report.duplicates),
         *_group_rows("near duplicate", report.near_duplicates),
+        *(
+            ["values", item.path, f"{item.kind}, {number(item.low)} to {number(item.high)}"]
+            for item in report.deep
+        ),
         *(["folder", item.path, item.reason] for item in report.folders),
         *(["unsupported", path, ""] for path in report.unsupported),
         *(["ignored", path, ""] for path in report.ignored if path not in unsupported),
