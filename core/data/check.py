@@ -251,7 +251,7 @@ class _OtherEntries:
             return  # its folder is reported
         kind = file_kind(file)
         if kind.is_image:
-            self.left_out.outside[_unused_place(path)] += 1
+            self.left_out.outside["the class folders"] += 1
         else:
             count_left_out(file, kind, self.left_out)
         if kind.unsupported:
@@ -271,13 +271,6 @@ def _other_entries(root: Location, used: set[str]) -> _OtherEntries:
         elif here.parts and not files and not folders:
             found.folders.append(OddFolder(here.as_posix(), "empty"))
     return found
-
-
-def _unused_place(path: PurePath) -> str:
-    """Return where an image that is not used lies, for the line on files that are left out."""
-    top = path.parts[0]
-    is_test = len(path.parts) > 1 and top.lower() == "test"
-    return f"train and val, in {top}/" if is_test else "the class folders"
 
 
 def _mismatched(images: Iterable[ImageFile]) -> Iterator[Mismatch]:

@@ -46,6 +46,8 @@ _STRATEGIES: dict[Any, st.SearchStrategy[Any]] = {
     list[Mistake]: st.lists(st.builds(Mistake, odd_texts, integers, integers, floats)),
     dict[str, int]: st.dictionaries(odd_texts, integers, max_size=3),
     dict[str, Any]: st.dictionaries(odd_texts, plain, max_size=3),
+    dict[str, list[float]] | None: st.none()
+    | st.dictionaries(odd_texts, st.lists(floats, max_size=2), max_size=3),
     int | None: st.none() | integers,
     float | None: st.none() | floats,
     str | None: st.none() | odd_texts,

@@ -152,7 +152,7 @@ def test_a_comparison_is_exported(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ([DONE], "1 different run given; expected 2 to 8"),
+        ([DONE], "compare takes 2 to 8 runs, but was given 1 different run"),
         ([DONE, DONE], "1 different run"),
         ([DONE, "nothing"], "no run 'nothing'"),
         (
