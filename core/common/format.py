@@ -64,6 +64,15 @@ def size(value: float | None) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
+def gigabytes(value: float | None) -> str:
+    """Return bytes in GB with three significant digits: `0.881 GB`."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    digits = 0 if abs(value) >= 99.95e9 else 1 if abs(value) >= 9.995e9 else 2
+    digits += abs(value) < 0.9995e9
+    return f"{value / 1e9:,.{digits}f} GB"
+
+
 def speed(value: float | None) -> str:
     """Return a throughput with three significant digits: `2,310 img/s`, `0.43 img/s`."""
     if value is None or not math.isfinite(value):

@@ -60,6 +60,8 @@ class Figure:
     """Whether it has a chart; otherwise it is only recorded and exported."""
     stepped: bool = False
     """Whether the curve keeps a value until the next one; such a curve is never smoothed."""
+    by_phase: bool = False
+    """Whether values of another phase are of another size: the y axis follows the last phase."""
     running_mean: bool = False
     """Whether the series is a running mean that restarts in each epoch, so that a completed epoch
     is drawn by its `train` value alone."""
@@ -104,8 +106,8 @@ def _finite(value: float) -> Sequence[float]:
     return (value,) if math.isfinite(value) else ()
 
 
-def _first_known(*sizes: int | None) -> Sequence[float]:
-    return next(((float(size),) for size in sizes if size is not None), ())
+def _first_known(*values: float | None) -> Sequence[float]:
+    return next(((float(value),) for value in values if value is not None), ())
 
 
 _TABLE = (
@@ -170,6 +172,7 @@ _TABLE = (
         short="",
         text=fmt.speed,
         unit="img/s",
+        by_phase=True,
         goal="max",
         step=lambda e: _finite(e.images_per_second),
         tag="speed/images_per_second",
@@ -178,8 +181,11 @@ _TABLE = (
     Figure(
         key="data_wait",
         title="data loading time",
+        short="waits",
         text=fmt.percent,
-        chart=False,
+        unit="%",
+        unit_size=0.01,
+        limits=(0.0, 1.0),
         step=lambda e: _finite(e.data_wait),
         tag="speed/data_wait",
     ),
@@ -187,11 +193,22 @@ _TABLE = (
         key="memory",
         title="memory",
         short="",
-        text=fmt.size,
+        text=fmt.gigabytes,
         unit="GB",
         unit_size=1e9,
         device=lambda e: _first_known(e.reserved, e.allocated, e.process_rss),
         tag="memory/run_bytes",
+    ),
+    Figure(  # of the device, or of the host's cores
+        key="utilization",
+        title="utilization",
+        short="busy",
+        text=fmt.percent,
+        unit="%",
+        unit_size=0.01,
+        limits=(0.0, 1.0),
+        device=lambda e: _first_known(e.utilization, e.host_cpu),
+        tag="device/utilization",
     ),
     Figure(
         key="host_memory",

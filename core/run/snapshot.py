@@ -20,7 +20,7 @@ MIN_BYTES = 1 << 20
 """Minimum number of journal bytes that a snapshot must save: some hundredths of a second."""
 _CATCHING_UP = 32
 _PROBE_BYTES = 4096
-_FORM = 4  # raise it when the same journal folds to other values in the same fields
+_FORM = 5  # raise it when the same journal folds to other values in the same fields
 
 
 @dataclass(frozen=True, slots=True)

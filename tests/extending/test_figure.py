@@ -72,7 +72,7 @@ def test_run_charts_draw_a_new_figure(figure: Figure) -> None:
     (curve,) = spec.curves
     assert {y for _, y in curve.points} == {0.03}
     assert spec.text(0.03) == figure.text(0.03)
-    assert title(state, figure, ChartView(), False).startswith("data loading (in %) · ")
+    assert title(state, figure, ChartView(), False).startswith("data loading · ")
 
 
 @pytest.mark.usefixtures("figure")
@@ -104,14 +104,14 @@ def test_tensorboard_gets_the_scalars_of_a_new_figure() -> None:
 @pytest.mark.usefixtures("figure")
 def test_the_settings_accept_a_new_figure() -> None:
     assert with_setting(Settings(), "chart", "loading").chart == "loading"
-    with pytest.raises(SetupError, match="memory, loading"):
+    with pytest.raises(SetupError, match="utilization, loading"):
         with_setting(Settings(), "chart", "unknown")
 
 
 @pytest.mark.usefixtures("figure")
 def test_show_draws_a_new_figure(runs_dir: Path) -> None:
     shown = call("show", "first", "--metric", "loading", "--runs-dir", str(runs_dir))
-    assert (shown.exit_code, "data loading (in %) · " in shown.output) == (0, True), shown.output
+    assert (shown.exit_code, "data loading · " in shown.output) == (0, True), shown.output
 
 
 @pytest.mark.usefixtures("figure")

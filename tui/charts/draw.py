@@ -77,7 +77,11 @@ class _Chart:
         self._rows = height - 2 - self._bands
         self._axis = fit_axis(
             [
-                Values([point for part in parts for point in part], curve.leading)
+                Values(
+                    [point for part in parts for point in part],
+                    curve.leading,
+                    curve.is_background,
+                )
                 for curve, parts in visible.curves
             ],
             [level.y for level in spec.levels if math.isfinite(level.y)],

@@ -89,16 +89,29 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
     series = curves.buckets(state, figure)
     last = series[-1].last if series and not figure.running_mean else None
     drawn = [Curve(raw, palette.train, last=last)]
+    phase = state.current
+    if figure.by_phase and phase is not None:
+        drawn = _by_phase(raw, axis(phase.start_x), palette, last)
     if view.smoothing and figure.smoothable:
         drawn = [Curve(raw, palette.faint, "cloud", labeled=False)]
         drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
-    if not val or not raw:
-        return [*drawn, Curve(val, palette.val, "marked", leading=True)]
-    if view.series == "val":
-        drawn = []
-    if view.series != "train":
-        drawn.append(Curve(val, palette.val, "marked", leading=True))
-    return drawn
+    if not val:
+        return drawn
+    both = raw and view.series == "both"
+    shown = drawn if both or view.series == "train" else []
+    if view.series != "train" or not raw:
+        shown.append(Curve(val, palette.val, "marked", leading=True))
+    return shown
+
+
+def _by_phase(
+    points: Sequence[curves.Point], start: float, palette: Palette, last: float | None
+) -> list[Curve]:
+    """Return a curve as that of the last phase, from `start`, and that of earlier ones."""
+    before = [point for point in points if point[0] <= start]
+    now = [point for point in points if point[0] > start]
+    earlier = Curve(before, palette.train, is_background=True, labeled=False)
+    return [*([earlier] if before else ()), Curve(now, palette.train, last=last)]
 
 
 def _symbols(
@@ -176,9 +189,7 @@ def _thinned(ticks: list[Tick]) -> list[Tick]:
 def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
     """Return the title of a chart: figure, unit, and the values of the last epoch."""
     last = state.epochs[-1].result if state.epochs else None
-    both = figure.train is not None and figure.val is not None and last is not None
-    notes = [f"in {figure.unit}"] if figure.unit and not both else []
-    notes += ["log"] if log else []
+    notes = ["log"] if log else []
     if view.series != "both" and figure.val:
         notes.append(f"{view.series} only")
     if view.smoothing and figure.smoothable:

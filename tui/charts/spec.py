@@ -42,6 +42,8 @@ class Curve:
     """A line, single dots, or a line with a square at each point."""
     leading: bool = False
     """Whether the range of the y axis follows this curve where it has enough points."""
+    is_background: bool = False
+    """Whether the range of the y axis disregards this curve."""
     labeled: bool = True
     """Whether the value of its last point is at the right edge."""
     last: float | None = None

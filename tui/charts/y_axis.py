@@ -49,6 +49,8 @@ class Values:
 
     points: Sequence[Point]
     leading: bool = False
+    is_background: bool = False
+    """Whether the range disregards them, unless that is all there is."""
 
 
 def fit_axis(
@@ -61,6 +63,8 @@ def fit_axis(
 ) -> YAxis:
     """Return the axis for finite points; `full` shows all of them, otherwise early values and
     single spikes may be outside."""
+    if not full:
+        curves = [v for v in curves if not v.is_background and v.points] or curves
     everything = [y for values in curves for _, y in values.points]
     log = is_log(everything, scale)
     drawn = [_transformed(values, log) for values in curves]

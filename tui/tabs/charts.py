@@ -32,6 +32,9 @@ from tui.widgets.panel import Panel
 
 _PAIR = 2
 """Number of charts in the layout `pair`."""
+_PANEL_LINES = 6
+_FEW = 4
+"""Number of charts in the layout `all` on a small screen: more would have too few rows."""
 
 
 class ChartsTab(ChartNavigation, RunTab):
@@ -61,6 +64,7 @@ class ChartsTab(ChartNavigation, RunTab):
     def __init__(self) -> None:
         super().__init__(id="charts-tab")
         self.view = ChartView()
+        self._panel_lines = 0
         self._hovered: float | None = None
         """Position of the mouse on the x axis, 0 to 1."""
         self._state = RunState()
@@ -131,7 +135,8 @@ class ChartsTab(ChartNavigation, RunTab):
 
     def _visible(self) -> tuple[Figure, ...]:
         if self._layout == "all":
-            return charted_figures()
+            figures = charted_figures()
+            return figures[:_FEW] if self.screen.has_class("-short") else figures
         if self._layout == "one" or self._fits_one:
             return (FIGURES[self._large],)
         return charted_figures()[:_PAIR]
@@ -213,13 +218,26 @@ class ChartsTab(ChartNavigation, RunTab):
 
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
         flat = self._flat
-        lines = run_status.early_stopping_lines(state, status, short=flat)
-        self._stopping.show(lines, flat, "Early stopping")
-        lines = devices.panel_lines(state, short=flat)
-        self._device.show(lines, flat, devices.device_title(state))
+        shown = [
+            (self._stopping, run_status.early_stopping_lines(state, status, short=flat),
+             "Early stopping"),
+            (self._device, devices.panel_lines(state, short=flat), devices.device_title(state)),
+            (self._rate, run_status.learning_rate_lines(state, status), "Learning rate"),
+        ]  # fmt: skip
         if slow:
-            self._speed.show(run_status.throughput_lines(state), flat, "Throughput")
-        self._rate.show(run_status.learning_rate_lines(state, status), flat, "Learning rate")
+            shown.append((self._speed, run_status.throughput_lines(state), "Throughput"))
+        for panel, lines, title in shown:
+            panel.show(lines, flat, title)
+        self._fit_panels(max(len(lines) for _, lines, _ in shown))
+
+    def _fit_panels(self, lines: int) -> None:
+        """Make room for the lines; the panels only grow, so that nothing jumps."""
+        if self._flat:
+            self._panel_lines = 0
+            self._panels.styles.height = None
+        elif lines > self._panel_lines:
+            self._panel_lines = min(lines, _PANEL_LINES)
+            self._panels.styles.height = self._panel_lines + 2
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""

@@ -31,7 +31,7 @@ E   evaluate the best weights on the run's test or validation images,
 
 From the shell:  {command} [DIR]"""
 _HINT = "A folder with one subfolder per class. Empty = the run's test or validation images."
-_KEYS = "E evaluate  ← newer  → older"
+_KEYS = "E evaluate"
 
 
 class EvaluationsTab(RunTab):
@@ -89,6 +89,8 @@ class EvaluationsTab(RunTab):
         else:
             text = Content(_EMPTY.format(command=own_command("evaluate", self._run)))
         self._text.update(text)
+        several = "  ← newer  → older" if len(saved) > 1 else ""
+        self._box.border_subtitle = Content(f"{_KEYS}{several}")
 
     def action_select(self, by: int) -> None:
         """Show a newer or older evaluation."""
