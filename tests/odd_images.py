@@ -193,6 +193,27 @@ OTHER_FILES = {
 """Files of the odd folder that are not images, or of formats that are not supported."""
 
 
+def make_odd_layout(root: Path) -> Path:
+    """Write train, val and test folders with images outside their classes, in subfolders, and in
+    hidden and system folders; return `root`."""
+    for part, (split, each) in enumerate((("train", 3), ("Val", 2), ("test", 2))):
+        for label in range(2):
+            folders = [root / split / f"class_{label}", root / split / f"class_{label}" / "more"]
+            for number in range(each):
+                folder = folders[number % 2]
+                folder.mkdir(parents=True, exist_ok=True)
+                image = Image.fromarray(_gray(label, 50 * part + number))
+                image.save(folder / f"{number}.png")
+        Image.fromarray(_gray(0, 50 * part + 40)).save(root / split / "loose.png")
+    for name in (".ipynb_checkpoints", "__MACOSX", "class_0/@eaDir"):
+        folder = root / "train" / name
+        folder.mkdir()
+        Image.fromarray(_gray(0, 7)).save(folder / "thumbnail.png")
+    (root / "train" / "class_1" / "vacant").mkdir()
+    (root / "labels.csv").write_text("path,label\n")
+    return root
+
+
 def _gray(label: int, number: int) -> Array:
     return np.rint(255 * scene(label, number)).astype(np.uint8)
 
@@ -201,6 +222,7 @@ def _write_all(root: Path) -> None:
     for kind in ENCODERS:
         make_depths(root / kind, kind)
     make_odd_names(root / "odd-names")
+    make_odd_layout(root / "odd-layout")
 
 
 if __name__ == "__main__":

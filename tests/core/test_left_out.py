@@ -23,7 +23,7 @@ from core.inference.labeled_images import list_labeled_images
 from core.session.engine_thread import EngineThread
 from tests.core.engine_kit import small_config
 from tests.make_images import make_images
-from tests.odd_images import ODD_IMAGES, OTHER_FILES, make_odd_names
+from tests.odd_images import ODD_IMAGES, OTHER_FILES, make_odd_layout, make_odd_names
 
 LINE = (
     "left out 6 files: 1 .cr2 (not supported), 1 .jxl (not supported), 4 not images (no "
@@ -82,18 +82,24 @@ def test_files_are_counted_by_reason(odd: Path) -> None:
 
 
 def test_images_outside_the_classes_of_a_split_are_counted(tmp_path: Path) -> None:
-    for side in ("train", "val"):
-        make_images(tmp_path / side, classes=2, per_class=2)
-        shutil.copy(tmp_path / side / "class_0" / "000.png", tmp_path / side)
-    make_images(tmp_path / "test", classes=2, per_class=2)
-    make_images(tmp_path / "extra", classes=2, per_class=2)
+    make_odd_layout(tmp_path)
     left_out = LeftOut()
-    list_images(tmp_path, left_out)
+    listed = list_images(tmp_path, left_out)
+    assert len(listed) == 2 * (3 + 2)
+    assert {item.split for item in listed} == {"train", "val"}
     assert left_out.by_reason() == {"images outside the class folders": 2}
     report = check_data(tmp_path)
     assert report is not None
-    # Also those of a folder that is no split; test/ is checked, too.
-    assert report.left_out == {"images outside the class folders": 6}
+    assert report.left_out == {
+        "images outside the class folders": 2,
+        "not images (.csv)": 1,
+    }
+    assert {item.path: item.reason for item in report.folders} == {
+        "train/.ipynb_checkpoints": "hidden or system folder, skipped",
+        "train/__MACOSX": "hidden or system folder, skipped",
+        "train/class_0/@eaDir": "hidden or system folder, skipped",
+        "train/class_1/vacant": "empty",
+    }
 
 
 @pytest.mark.parametrize(
