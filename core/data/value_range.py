@@ -21,7 +21,13 @@ AUTO = "auto"
 UINT16, INT16, INT32, FLOAT = "uint16", "int16", "int32", "float32"
 _STATED = "max"
 """Beginning of the kinds whose files state their highest value, as a packed 12-bit TIFF does."""
-_NAMES = {UINT16: "16-bit", INT16: "signed 16-bit", INT32: "32-bit integer", FLOAT: "float"}
+_NAMES = {
+    ANY: "all images above 8 bits",
+    UINT16: "16-bit",
+    INT16: "signed 16-bit",
+    INT32: "32-bit integer",
+    FLOAT: "float",
+}
 
 _DEPTHS = (1, 255, 1023, 4095, 16383, 65535)
 """Highest values of the usual depths: marks, 8, 10, 12, 14 and 16 bits."""
@@ -178,6 +184,17 @@ def flat_problem(use: RangeUse) -> str:
     )
 
 
+def ranges_text(ranges: ValueRanges) -> str:
+    """Return recorded ranges as text: `16-bit 0 to 4,095`."""
+    found = {kind: find_range(ranges, kind) for kind in sorted(ranges)}
+    return "; ".join(
+        f"{kind_name(kind)} {number(pair[0])} to {number(pair[1])}"
+        for kind, pair in found.items()
+        if pair
+    )
+
+
 def number(value: float) -> str:
     """Return a pixel value as text: `4,095`, `-3.25`."""
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.4g}"
+    is_whole = abs(value) < 1e9 and value == round(value)
+    return f"{value:,.0f}" if is_whole else f"{value:.4g}"

@@ -16,7 +16,7 @@ from core.data.decode import EACH_ALONE, UnreadableImage, decode, read_rgb
 from core.data.inspect import inspect_image
 from core.data.scan import ImageFile
 from core.data.split import SplitOptions, plan_data, ranges_of
-from core.data.value_range import ValueStats, choose_range, choose_ranges, range_uses
+from core.data.value_range import ValueStats, choose_range, choose_ranges, range_uses, ranges_text
 from tests import odd_images
 from tests.odd_images import bits, chunk, floats, make_depths, pgm, png, scene, tiff
 
@@ -268,6 +268,15 @@ def test_ranges_of_images_without_deep_ones_are_empty(photos: Path) -> None:
     assert plan.value_ranges == {}
     assert choose_ranges([None, None]) == {}
     assert ranges_of([ImageFile("a", "a", "", "0", 1, 1)]) == {}
+
+
+def test_ranges_are_shown_as_text() -> None:
+    ranges = {"uint16": [0.0, 4095.0], "float32": [-2.5, 1e12], "max4095": [0.0, 4095.0], "x": []}
+    text = "float -2.5 to 1e+12; 12-bit 0 to 4,095; 16-bit 0 to 4,095"
+    assert ranges_text(ranges) == text
+    assert ranges_text({"any": [-np.inf, np.inf], "uint16": [np.nan]}) == (
+        "all images above 8 bits -inf to inf"
+    )
 
 
 def test_a_damaged_record_of_ranges_is_ignored() -> None:

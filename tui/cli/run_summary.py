@@ -10,6 +10,7 @@ from rich.text import Text
 from core.common import format as fmt
 from core.common.left_out import left_out_text
 from core.common.text import printable
+from core.data.value_range import ranges_text
 from core.run.figures import FIGURES
 from core.run.report import RunReport
 from core.run.state import ACTIVE, RESUMABLE, RunState
@@ -73,6 +74,8 @@ def _details(report: RunReport, now: float, width: int) -> Iterator[Detail]:
     yield "run", printable(str(report.folder.path))
     yield "time", _time(state, status, now)
     yield "data", _data(state)
+    ranges = state.data.value_ranges if state.data else None
+    yield "values", printable(ranges_text(ranges)) if ranges else ""
     yield "model", _model(state)
     yield "device", _device(state)
     for phase in state.phases.values():

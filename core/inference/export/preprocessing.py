@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from core.data.image_cache import REDUCING_GAP
-from core.data.value_range import ANY, FLOAT, INT16, INT32, UINT16, kind_name, number
+from core.data.value_range import ANY, FLOAT, INT16, INT32, UINT16, ranges_text
 from core.inference.image_recipe import reduced_side, value_ranges
 
 if TYPE_CHECKING:
@@ -24,13 +24,10 @@ def preprocessing_text(run: "TrainedRun") -> list[str]:
     if ranges is None:
         steps.append("16-bit gray values are divided by 257.")
     elif ranges:
-        listed = "; ".join(
-            f"{'' if kind == ANY else f'{kind_name(kind)} images '}{number(low)} to {number(high)}"
-            for kind, (low, high) in sorted(ranges.items())
-        )
         steps.append(
             "Images with more than 8 bits per channel are scaled linearly from their value range "
-            f"to 0 to 255, clipped: {listed}. Pillow reads only 8 bits of 16-bit color."
+            f"({ranges_text(ranges)}) to 0 to 255, and clipped. Pillow reads only 8 bits of 16-bit "
+            "color."
         )
     background = run.config.data.background
     steps.append(
