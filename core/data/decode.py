@@ -46,6 +46,7 @@ WHITE = "white"
 EACH_ALONE: ValueRanges = {}
 """Value ranges of images without siblings: each is converted by its own values."""
 NO_HEIF = "a HEIC image: to read it, pip install 'convnext-tui[heic]'"
+_NO_VALUES = "none of its values is a finite number"
 _DEEP_GRAY_MODES = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 _TRUNCATED = ("truncated", "unexpected end", "premature end", "broken data stream", "not enough")
 _UNSUPPORTED = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
@@ -143,12 +144,15 @@ def upright_rgb(
     image: Image.Image, background: str = WHITE, ranges: ValueRanges | None = None
 ) -> Image.Image:
     """Convert an opened image to RGB, with EXIF orientation applied, transparency on `background`
-    and `ranges` as in `read_rgb`."""
+    and `ranges` as in `read_rgb`. Raises UnreadableImage for an image without a finite value."""
+    deep = describe_deep(image) if ranges is not None else None
     image.load()  # damaged pixels are an error, unlike a damaged orientation
-    turned = upright(image)
-    if ranges is not None and (turned.mode in _DEEP_GRAY_MODES or turned.mode == "F"):
-        turned = gray_to_8_bits(turned, ranges)
-    return _to_rgb(turned, background)
+    if deep is None or ranges is None or deep.is_color:
+        return _to_rgb(upright(image), background)
+    try:
+        return _to_rgb(gray_to_8_bits(image, deep, ranges), background)
+    except NoValues:
+        raise UnreadableImage(_NO_VALUES) from None
 
 
 def _decode(
@@ -205,7 +209,7 @@ def _reason(error: Exception, source: Path | bytes) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     if isinstance(error, NoValues):
-        return "none of its values is a finite number"
+        return _NO_VALUES
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:

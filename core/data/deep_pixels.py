@@ -95,11 +95,9 @@ def to_8_bits(
     return _scaled_gray(values, deep, ranges)
 
 
-def gray_to_8_bits(image: Image.Image, ranges: ValueRanges) -> Image.Image:
-    """Return a loaded gray image of Pillow's modes I, I;16 and F with 8 bits."""
-    deep = describe_deep(image)
-    assert deep is not None
-    return _scaled_gray(_gray_values(image, 1.0), deep, ranges)[0]
+def gray_to_8_bits(image: Image.Image, deep: DeepImage, ranges: ValueRanges) -> Image.Image:
+    """Return a loaded deep gray image upright and with 8 bits. Raises NoValues."""
+    return _scaled_gray(_gray_values(upright(image), deep.scale), deep, ranges)[0]
 
 
 def _load_upright(image: Image.Image) -> Image.Image:

@@ -104,6 +104,10 @@ def test_prediction_uses_the_range_of_the_run(
     assert predictor.view(dark).max() == round(0.1 * 255)
     image = Image.open(dark)
     assert (predictor.view(image) == predictor.view(dark)).all()
+    empty = Image.fromarray(np.full((40, 40), np.nan, np.float32))
+    assert [one.error for one in predictor.stream([empty])] == [
+        "none of its values is a finite number"
+    ]
     assert predictor.values_note == ""
     bright, scores = tmp_path / "bright.png", tmp_path / "scores.tif"
     bright.write_bytes(png(bits(scene(0, 1), 16)))
