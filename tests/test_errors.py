@@ -18,6 +18,7 @@ from core import load_run
 from core.common.errors import SetupError, UserError
 from core.config.load import load_config
 from core.config.schema import Config, ModelConfig
+from core.data.image_folder import list_images
 from core.data.sources import parse_location
 from core.data.verify_split import verify_split
 from core.distributed.torch_process_group import join
@@ -157,6 +158,25 @@ def test_images_for_an_evaluation_that_are_missing(trained: Path, tmp_path: Path
     ) == ("this run has no test split; it has train, val")
 
 
+def test_split_folders_that_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "val"):
+        make_images(tmp_path / split, classes=2, per_class=2)
+
+    def refused(*args: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / "train"))
+
+    monkeypatch.setattr("core.data.image_folder.find_split", refused)
+    monkeypatch.setattr("core.inference.labeled_images.find_split", refused)
+    assert refusal(lambda: list_images(tmp_path)) == (
+        f"{tmp_path}/train: Permission denied; make it readable"
+    )
+    assert refusal(lambda: list_labeled_images(tmp_path, ["class_0"])) == (
+        f"{tmp_path} can't be listed: Permission denied"
+    )
+
+
 def test_a_file_of_predictions_with_other_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +213,7 @@ def test_a_file_of_predictions_with_other_content(
     assert refusal(out.close) == f"{file} can't be written: No space left on device"
 
 
-def test_models_that_cannot_be_built(tmp_path: Path) -> None:
+def test_models_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ModelConfig(name="test_convnext", pretrained=False)
     network, _ = build_model(model, 2, 0)
     below_a_file = tmp_path / "file" / "w.safetensors"
@@ -201,6 +221,15 @@ def test_models_that_cannot_be_built(tmp_path: Path) -> None:
     assert refusal(lambda: load_weights(network, below_a_file)).startswith(
         f"model.weights={below_a_file}: "
     )
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.model.build.load_state_dict", broken)
+        assert refusal(lambda: load_weights(network, below_a_file)) == (
+            f"model.weights={below_a_file}: Input/output error"
+        )
     wrong_tag = model.model_copy(update={"name": "test_convnext.no_such_tag"})
     assert "model.name=test_convnext.no_such_tag: " in refusal(lambda: build_model(wrong_tag, 2, 0))
 

@@ -281,6 +281,21 @@ def test_on_a_terminal_bars_are_shown_and_lines_are_kept(photos: Path, tmp_path:
     assert "run finished" in output
 
 
+def test_a_run_that_cannot_start_ends_the_app_with_the_reason(tmp_path: Path) -> None:
+    parent, child = os.openpty()
+    arguments = command("--data", "nowhere", *SMALL)
+    environ = environment(TERM="xterm-256color")
+    with Process(
+        arguments[1:], cwd=tmp_path, env=environ, stdin=child, stdout=child, stderr=child
+    ) as process:
+        os.close(child)
+        output = _read_all(parent).decode()
+        assert process.wait(60) == 2
+    assert "error: " in output
+    assert "nowhere: no such folder; give the folder that contains" in output
+    assert list(tmp_path.iterdir()) == []
+
+
 def _read_all(terminal: int) -> bytes:
     output = b""
     while True:
