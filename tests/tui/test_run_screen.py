@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 
 import pytest
+from textual.binding import ActiveBinding
 from textual.pilot import Pilot
 from textual.widgets import RichLog
 
@@ -23,6 +24,11 @@ NARROW, USUAL, LARGE = (80, 24), (140, 45), (200, 50)
 
 def without_envelope(command: commands.Command) -> tuple[str, dict[str, object]]:
     return type(command).__name__, command.arguments()
+
+
+def active(pilot: Pilot[object]) -> list[ActiveBinding]:
+    """Return what the footer shows."""
+    return list(pilot.app.screen.active_bindings.values())
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,8 @@ async def test_space_resumes_a_paused_run_and_saving_works_while_paused() -> Non
         await settle(pilot)
         assert text(pilot, "#headline").startswith("‖ PAUSED since 14:20:59")
         assert pilot.app.screen.has_class("-paused")
+        footer = {b.binding.key: b.binding.description for b in active(pilot)}
+        assert footer["space"] == "Resume"
         await press(pilot, "s", "space")
         assert [type(command) for command in source.sent] == [
             commands.SaveCheckpoint,

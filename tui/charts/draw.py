@@ -33,6 +33,8 @@ _HEIGHT_WITH_BANDS = 6
 _WIDTH_WITH_VALUES = 36
 _ABOVE, _BELOW = "↑", "↓"
 _MAX_CLIPPED = 12
+_NEAR = 16
+"""Cells around a clipped value among which its text finds a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ class _Chart:
             self._draw_curve(curve, parts)
         self._draw_symbols()
         self._draw_cursor()
-        self._draw_clipped()
         self._draw_bands()
+        self._draw_clipped()
         self._draw_levels()
         self._bottom.text(0, 0, "─" * self._columns)
         pad = " " * (self._left - 1)
@@ -216,8 +218,11 @@ class _Chart:
             above = self._axis.position(y) < 0
             row, symbol = (self._top, _ABOVE) if above else (self._bottom, _BELOW)
             text = f"{symbol}{self._spec.text(y)}"
-            column = min(self._column(x), self._columns - cell_len(text))
-            if column >= 0 and row.is_free(column, 0, cell_len(text)):
+            size = cell_len(text)
+            near = sorted(range(self._columns - size + 1), key=lambda n: abs(n - self._column(x)))
+            free = (n for n in near[:_NEAR] if row.is_free(n, 0, size))
+            column = next(free, None)
+            if column is not None:
                 row.text(column, 0, text, color)
             else:
                 row.text(self._column(x), 0, symbol, color)

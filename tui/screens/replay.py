@@ -52,6 +52,10 @@ class ReplayScreen(RunScreen):
         """Return False: a replay cannot be resumed."""
         return False
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action applies now: pausing is that of the replay."""
+        return action == "pause" or super().check_action(action, parameters)
+
     def action_pause(self) -> None:
         """Pause or resume the replay."""
         self.model.source.pause()

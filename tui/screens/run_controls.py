@@ -15,15 +15,15 @@ from tui.text import previews
 from tui.viewmodel.run_source import RunModel
 from tui.widgets.host import host
 
-_COMMAND_ACTIONS = {"pause", "patience", "rate", "save", "next_phase", "stop"}
+_COMMAND_ACTIONS = {"pause", "continue", "patience", "rate", "save", "next_phase", "stop"}
 
 
 class RunControlsScreen(Screen[None]):
     """Base class for screens over one run: send commands and wait for the replies."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "Pause",
-                tooltip="Pause training after the current step, or resume it"),
+        Binding("space", "pause", "Pause", tooltip="Pause training after the current step"),
+        Binding("space", "continue", "Resume", tooltip="Resume paused training"),
         Binding("p", "patience", "Patience",
                 tooltip="Change the early stopping patience of this phase"),
         Binding("L", "rate", "LR", tooltip="Change the learning rate of this phase"),
@@ -40,8 +40,12 @@ class RunControlsScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action applies now: commands only until the run has ended."""
-        ended = self.model.state.over or self.model.status == "interrupted"
-        return not (action in _COMMAND_ACTIONS and ended)
+        if action not in _COMMAND_ACTIONS:
+            return True
+        is_paused = self.model.state.status == "paused"
+        if action == ("pause" if is_paused else "continue"):
+            return False
+        return not (self.model.state.over or self.model.status == "interrupted")
 
     @property
     def pending_commands(self) -> list[str]:
@@ -86,13 +90,14 @@ class RunControlsScreen(Screen[None]):
         return not reason
 
     def action_pause(self) -> None:
-        """Pause or resume training."""
-        if not self._accepts_commands():
-            return
-        if self.model.state.status == "paused":
-            self._send(commands.Resume(), "resume")
-        else:
+        """Pause training."""
+        if self._accepts_commands():
             self._send(commands.Pause(), "pause")
+
+    def action_continue(self) -> None:
+        """Resume paused training."""
+        if self._accepts_commands():
+            self._send(commands.Resume(), "resume")
 
     def action_save(self) -> None:
         """Save a checkpoint."""

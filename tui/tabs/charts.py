@@ -169,7 +169,8 @@ class ChartsTab(ChartNavigation, RunTab):
         if not self.is_attached:
             return
         state, view = self._state, self._shown_view
-        visible = self._visible()
+        # After a resize, charts that are visible now may not be created yet.
+        visible = tuple(figure for figure in self._visible() if figure.key in self._charts)
         dark = self.app.current_theme.dark
         now = (state.seq, view, dark, tuple(figure.key for figure in visible))
         if now == self._drawn:
@@ -213,7 +214,7 @@ class ChartsTab(ChartNavigation, RunTab):
     @property
     def chart_columns(self) -> int:
         """Width of the x axis in cells."""
-        drawn = max((self._charts[figure.key].columns for figure in self._visible()), default=0)
+        drawn = max((chart.columns for chart in self._charts.values() if chart.display), default=0)
         return drawn or max(1, self.size.width // 2)  # before the first drawing
 
     def _show_panels(self, state: RunState, status: str, slow: bool) -> None:
