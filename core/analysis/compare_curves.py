@@ -26,7 +26,7 @@ class ComparisonCurve:
 def comparison_curves() -> tuple[ComparisonCurve, ...]:
     """Return all curves: of validation first, and accuracies first in each part."""
     # The comparison opens on the first one, val top-1. Sorting is stable.
-    figures = sorted(charted_figures(), key=lambda figure: figure.limits is None)
+    figures = sorted(charted_figures(), key=lambda figure: not (figure.limits and figure.goal))
     val = [ComparisonCurve(f.val.column, f.val.label, f, f.val) for f in figures if f.val]
     return (*val, *(curve for figure in figures for curve in _train_curve(figure)))
 

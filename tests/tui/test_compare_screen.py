@@ -38,7 +38,8 @@ async def read(pilot: Pilot[Exit]) -> CompareScreen:
 def rows(screen: CompareScreen) -> dict[str, list[str]]:
     table = screen.query_one(DataTable)
     return {
-        str(key.value): [str(cell).strip() for cell in table.get_row(key)] for key in table.rows
+        str(key.value): [" ".join(str(cell).split()) for cell in table.get_row(key)]
+        for key in table.rows
     }
 
 
@@ -123,7 +124,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
         assert "head" in drawn(screen)
         await press(pilot, "x", "c")
         assert chart_title(screen) == "Train top-1 (in %) over epochs"
-        for _ in range(7):
+        for _ in range(9):
             await press(pilot, "m")
         assert chart_title(screen) == "Val loss over epochs"
 

@@ -25,7 +25,7 @@ from tui.charts.spec import drawn_log
 from tui.charts.viewport import Viewport
 from tui.dialogs.choice import Choice, ChoiceDialog
 from tui.preferences.palettes import Palette, palette_of
-from tui.text.compare_table import heading, summary, table_rows
+from tui.text.compare_table import heading, summary, table_rows, value_cells
 from tui.viewmodel.comparison import Comparison
 from tui.widgets.chart import Chart
 from tui.widgets.chart_navigation import NAVIGATION_BINDINGS, ChartNavigation
@@ -129,7 +129,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
             return
         dark = self.app.current_theme.dark
         view = self._shown_view
-        now = (self._runs, dark, view, self._layout)
+        now = (self._runs, dark, self.size.width, view, self._layout)
         if now == self._drawn:
             return
         before, self._drawn = self._drawn, now
@@ -138,12 +138,15 @@ class CompareScreen(ChartNavigation, Screen[None]):
         title = compare_chart.title(view, drawn_log(spec))
         self._chart.show(spec, title, compare_chart.legend(self._runs, view))
         self._show_readout()
-        if not before or before[0] is not self._runs or before[1] != dark:
+        if before[:3] != now[:3]:
             self._head.update(Content(summary(self._runs)), layout=False)
             error = self._comparison.error
             self._notice.display = bool(error)
             self._notice.update(Content(error))
-            titles = [heading(run, compare_chart.run_color(run, palette)) for run in self._runs]
+            cells = value_cells(self.size.width, len(self._runs))
+            titles = [
+                heading(run, compare_chart.run_color(run, palette), cells) for run in self._runs
+            ]
             self._fill([Text(), *titles], palette)
 
     @property
@@ -165,9 +168,15 @@ class CompareScreen(ChartNavigation, Screen[None]):
         self._readout.update(Content(text))
 
     def _fill(self, titles: list[Text], palette: Palette) -> None:
-        table, rows = self._table, table_rows(self._runs, palette)
+        limit = value_cells(self.size.width, len(self._runs))
+        table, rows = self._table, table_rows(self._runs, palette, limit)
         # With the palette: column titles can't be updated in place.
-        shape = (tuple(title.plain for title in titles), tuple(key for key, _ in rows), palette)
+        shape = (
+            tuple(title.plain for title in titles),
+            tuple(key for key, _ in rows),
+            palette,
+            limit,
+        )
         columns = [_LABEL, *(run.letter for run in self._runs)]
         if shape == self._table_shape:
             for key, cells in rows:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,11 @@ from tui.text.symbols import SYMBOLS
 
 WINNER = "★"
 _WIDTH_WITHOUT_TERMINAL = 200
-_VALUE_CELLS = 40
+_VALUE_CELLS = (10, 40)
+"""Fewest and most cells of a value, without the two in front of it."""
+_LABEL_CELLS = 30
+_PADDING = 2
+"""Cells that a table adds to each column."""
 
 
 def heading(run: ComparedRun, color: Color, cells: int = 24) -> Text:
@@ -25,37 +30,52 @@ def heading(run: ComparedRun, color: Color, cells: int = 24) -> Text:
     return Text.assemble((f"{run.letter} ", f"bold {rgb(color)}"), name)
 
 
+def value_cells(width: int, runs: int) -> int:
+    """Return how many cells a value may have, so that all runs fit into `width` if possible."""
+    each = (width - _LABEL_CELLS - _PADDING) // max(1, runs) - _PADDING - 2
+    return min(_VALUE_CELLS[1], max(_VALUE_CELLS[0], each))
+
+
 def table_rows(
-    runs: Sequence[ComparedRun], palette: Palette = DARK
+    runs: Sequence[ComparedRun], palette: Palette = DARK, cells: int = _VALUE_CELLS[1]
 ) -> list[tuple[str, list[Text]]]:
-    """Return the rows of the table by key: a cell for the label, then one per run."""
+    """Return the rows of the table by key: a cell for the label, then one per run, each value in at
+    most `cells` cells."""
     status = [Text(f"{SYMBOLS.get(run.status, '?')} {printable(run.status)}") for run in runs]
     rows = [("status", [Text("status"), *status])]
-    rows += [(row.key, _result(row, palette)) for row in results(runs)]
+    found = results(runs)
+    longest = max((len(text) for row in found for text in row.texts), default=0)
+    rows += [(row.key, _result(row, palette, min(longest, cells))) for row in found]
     different = config_differences(runs)
     heading = "config differences" if different else "no config differences"
     rows.append(("differences", [Text(heading, "bold"), *(Text() for _ in runs)]))
-    return rows + [(f"config {row.key}", _difference(row)) for row in different]
+    return rows + [(f"config {row.key}", _difference(row, cells)) for row in different]
 
 
-def _result(row: ComparisonRow, palette: Palette) -> list[Text]:
+def _result(row: ComparisonRow, palette: Palette, width: int) -> list[Text]:
     best = f"bold {rgb(palette.best)}"
     goal = {"highest": " ↑", "lowest": " ↓"}.get(row.goal, "")
     cells = [
-        Text(f"{WINNER} {text}" if won else f"  {text}", best if won else "")
+        Text(f"{WINNER if won else ' '} {text:>{width}}", best if won else "")
         for text, won in zip(row.texts, row.winners, strict=True)
     ]
     return [Text(f"{row.label}{goal}"), *cells]
 
 
-def _difference(row: ComparisonRow) -> list[Text]:
-    cells = []
-    for text in row.texts:
-        # Cut at the start: the end of a long path is more informative.
-        shown = printable(text)
-        cut = shown if len(shown) <= _VALUE_CELLS else f"…{shown[1 - _VALUE_CELLS :]}"
-        cells.append(Text(f"  {cut}"))
-    return [Text(printable(row.label)), *cells]
+def _difference(row: ComparisonRow, cells: int) -> list[Text]:
+    values = [Text(f"  {_without_middle(printable(text), cells)}") for text in row.texts]
+    return [Text(printable(row.label)), *values]
+
+
+def _without_middle(text: str, cells: int) -> str:
+    """Return a text in at most `cells` cells: both ends of a path tell it from others."""
+    if cell_len(text) <= cells:
+        return text
+    head = (cells - 1) // 3
+    start, end = set_cell_size(text, head), text
+    while cell_len(end) > cells - 1 - head:
+        end = end[1:]
+    return f"{start.rstrip()}…{end}"
 
 
 def print_comparison(runs: Sequence[ComparedRun]) -> None:
