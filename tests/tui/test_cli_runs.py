@@ -30,7 +30,7 @@ def test_a_query_filters_and_sorts(folder: Path) -> None:
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [DONE, "20261124-100000-gone"]
-    assert "★ #small #[red]" in lines[1]
+    assert "✦ #small #[red]" in lines[1]
 
 
 def test_archived_runs_are_not_in_the_json_output_either(folder: Path) -> None:

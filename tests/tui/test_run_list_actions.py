@@ -136,7 +136,7 @@ async def test_a_run_is_starred_and_unstarred(runs_dir: Path) -> None:
         await press(pilot, "down", "*")
         await done(pilot)
         assert read_notes(runs_dir / FAILED / "notes.yaml") == Notes(starred=True)
-        assert marks(table)[1].strip() == "★"
+        assert marks(table)[1].strip() == "✦"
         await press(pilot, "asterisk")
         await done(pilot)
         assert read_notes(runs_dir / FAILED / "notes.yaml") == Notes()

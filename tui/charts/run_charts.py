@@ -202,7 +202,10 @@ def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
 
 
 def latest(state: RunState, figure: Figure) -> str:
-    """Return the latest value of a figure without train and val values, for its title."""
+    """Return the latest value of a figure without train and val values, for its title; nothing
+    once the run has ended, when the panels show the last epoch."""
+    if state.over:
+        return ""
     points = curves.train_points(state, figure)
     return f" · {figure.text(points[-1][1])}" if points else ""
 

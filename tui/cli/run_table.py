@@ -46,7 +46,7 @@ def print_runs(rows: list[RunSummary], runs_dir: Path, total: int) -> None:
 
 
 def _tags(row: RunSummary) -> str:
-    return printable(" ".join([*(["★"] if row.starred else []), *(f"#{tag}" for tag in row.tags)]))
+    return printable(" ".join([*(["✦"] if row.starred else []), *(f"#{tag}" for tag in row.tags)]))
 
 
 def _status(row: RunSummary) -> str:

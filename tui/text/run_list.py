@@ -50,7 +50,7 @@ SORT_KEYS = {
     "started": "started",
 }
 """The sortable columns with their sort keys in a query."""
-STAR, BEST = "★", "★"
+STAR, BEST = "✦", "★"
 LETTERS = "ABCDEFGH"
 """Letters of the runs selected for a comparison, one per run that can be compared."""
 _CURVE_CELLS = 12
