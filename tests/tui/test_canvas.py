@@ -220,6 +220,14 @@ def test_glyphs_have_one_character_per_cell(glyphs: str) -> None:
         assert all(row.plain.isascii() for row in rows)
 
 
+def test_a_cell_has_the_dots_of_one_curve() -> None:
+    canvas = Canvas(1, 1)
+    canvas.dot(0, 0, RED)
+    canvas.dot(1, 3, DARK.train)
+    canvas.dot(0, 3, DARK.train)
+    assert canvas.rows()[0].plain == "⣀"
+
+
 def test_text_never_covers_a_dot() -> None:
     canvas = Canvas(4, 1)
     canvas.dot(2, 0, RED)

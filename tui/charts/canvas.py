@@ -63,12 +63,14 @@ class Canvas:
 
     def dot(self, x: int, y: int, color: Color) -> None:
         """Set the dot in column `x` and row `y` of dots; others than those of the canvas are
-        left out."""
+        left out. In a cell of another color, only the new dot remains."""
         column, row = x // DOTS_ACROSS, y // DOTS_DOWN
         if 0 <= column < self.width and 0 <= row < self.height:
             cell = row, column
             bit = _BITS[y % DOTS_DOWN][x % DOTS_ACROSS]
-            self._dots[cell] = self._dots.get(cell, 0) | bit
+            # A cell has one color: dots of another curve would look like this one's.
+            others = self._dots.get(cell, 0) if self._dot_colors.get(cell) == color else 0
+            self._dots[cell] = others | bit
             self._dot_colors[cell] = color
 
     def line(self, points: Iterable[Point], color: Color) -> None:
