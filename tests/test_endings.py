@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import random
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from core.data.assign import SplitOptions
+from core.data.loading import forkserver, worker_check
 from core.data.loading import loader as loading
 from core.data.loading.dataset import ImageDataset, LoaderError
 from core.data.loading.loader import Loader
@@ -101,6 +103,51 @@ def test_workers_that_hang_are_reported_and_killed(
         next(loader.epoch("head", 1))
     loader.close()
     assert multiprocessing.active_children() == []
+
+
+def test_a_worker_that_has_died_is_not_waited_for(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_check, "CHECK_SECONDS", 0.05)
+    plan = plan_data(photos, SplitOptions(0.25, 0), use_cache=False)
+    assert plan is not None
+    loader = Loader(ImageDataset(plan, "train", fail, 0), 2, 1, torch.device("cpu"), max_wait=3.0)
+    loader.start()
+    queue = loader._loader._iterator._data_queue  # type: ignore[union-attr]
+    get, waits = queue.get, []
+
+    def watched(timeout: float) -> object:
+        waits.append(timeout)
+        return get(timeout=timeout)
+
+    monkeypatch.setattr(queue, "get", watched)
+    [worker] = multiprocessing.active_children()
+    worker.kill()
+    worker.join()
+    with pytest.raises(LoaderError, match="a data loader worker died"):
+        next(loader.epoch("head", 1))
+    assert waits and max(waits) <= worker_check.CHECK_SECONDS, "it is checked again and again"
+    loader.close()
+
+
+def test_signals_of_a_terminal_reach_no_helper_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[set[int], bool]] = []
+
+    def start() -> None:
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        is_quiet = any("resource_tracker" in option for option in sys.warnoptions)
+        started.append((set(blocked), is_quiet))
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    options = sys.warnoptions[:]
+    monkeypatch.setattr(forkserver.resource_tracker, "ensure_running", start)
+    monkeypatch.setattr(forkserver.forkserver, "ensure_running", start)
+    forkserver.start_forkserver()
+    signals = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+    assert all(blocked >= signals for blocked, _ in started)
+    assert [is_quiet for _, is_quiet in started] == [True, False]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert sys.warnoptions == options
 
 
 @pytest.mark.parametrize("error", [MemoryError("all of it"), KeyError("a mistake")])
@@ -316,6 +363,7 @@ def test_a_signal_is_announced_and_its_repeats_are_ignored(
 ) -> None:
     now, stops, exits = [100.0], [], []
     monkeypatch.setattr(signal_handlers.os, "_exit", exits.append)
+    monkeypatch.setattr(signal_handlers, "_remove_sockets", lambda: None)
     StopSignals(stops.append, announcement=STOPPING.format, clock=lambda: now[0])
     signal.raise_signal(signal.SIGINT)
     now[0] += 0.9

@@ -4,8 +4,10 @@ import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from core.common.errors import os_error_text
+from core.common.errors import DataError, os_error_text
+from core.common.text import printable
 from core.data.image_folder import ListedImage
 from core.data.inspect import ImageInfo
 from core.data.inspect_cache import ImageInfoCache
@@ -53,7 +55,7 @@ def scan_images(
 
     Without `use_cache` the cache of inspected contents is neither read nor written. `progress`
     gets (done, total) every 64 files. Returns None once `cancelled` is true. Raises DataError for
-    a file that can't be fetched, as it may be intact.
+    a file that can't be fetched, or whose folder has disappeared, as it may be intact.
     """
     images: list[ImageFile] = []
     damaged: list[DamagedImage] = []
@@ -79,13 +81,14 @@ def scan_images(
 
 
 def _scan_one(root: Location, item: ListedImage, cache: ImageInfoCache) -> ImageFile | DamagedImage:
+    file = root / item.path
     try:
-        file = root / item.path
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
             return DamagedImage(item.path, item.label, "not a regular file")
         info = cache.inspect_file(file)
     except OSError as error:
+        _require_folder(file, error)
         return DamagedImage(item.path, item.label, os_error_text(error))
     except MemoryError:
         return DamagedImage(item.path, item.label, "not enough memory to decode it")
@@ -100,3 +103,14 @@ def _scan_one(root: Location, item: ListedImage, cache: ImageInfoCache) -> Image
         mtime_ns=status.st_mtime_ns,
         info=info,
     )
+
+
+def _require_folder(file: Location, error: OSError) -> None:
+    """Raise DataError if not only the file is missing, but the folder in which it was listed."""
+    if not isinstance(file, Path) or not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return
+    if not file.parent.is_dir():
+        raise DataError(
+            f"{printable(str(file))}: {os_error_text(error)}; its folder has disappeared: start "
+            "again once it is back"
+        )

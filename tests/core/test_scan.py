@@ -213,6 +213,16 @@ def test_damaged_file_is_reported_with_reason_and_left_out(
     assert len(images) == 5
 
 
+def test_a_folder_that_disappears_during_the_scan_is_not_taken_for_damaged_images(
+    tmp_path: Path,
+) -> None:
+    make_images(tmp_path / "photos", classes=3, per_class=2)
+    listed = list_images(tmp_path / "photos")
+    (tmp_path / "photos" / "class_1").rename(tmp_path / "away")
+    with pytest.raises(DataError, match=r"class_1/000.png: No such .* its folder has disappeared"):
+        scan_images(tmp_path / "photos", listed, ignore, never)
+
+
 def test_file_larger_than_memory_is_reported_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,12 @@
 
     python -m tests.stress.signals [--rounds 1] [--seed 1]
 
-Each round: SIGTERM, SIGINT twice, SIGTERM during a save, and SIGINT twice during a save that is
-blocked; each to the process only, like `kill`, and to its process group, like a terminal and Slurm;
-each headless and with the app. The run is in phase full and has two loader workers for training and
-one for validation. Afterwards the exit code must be the documented one, the terminal must be
-restored (settings, alternate screen, cursor and other modes), no process of the session may be
-left, and `last.pt` must be intact.
+Each round: SIGTERM, SIGINT twice at once, which counts as one, SIGTERM during a save, and SIGINT
+again after a second, during a save that is blocked; each to the process only, like `kill`, and to
+its process group, like a terminal and Slurm; each headless and with the app. The run is in phase
+full and has two loader workers for training and one for validation. Afterwards the exit code must
+be the documented one, the terminal must be restored (settings, alternate screen, cursor and other
+modes), no process of the session may be left, and `last.pt` must be intact.
 
 Prints one line per case and a verdict; exits with 1 on any failure.
 """
@@ -48,6 +48,8 @@ KINDS = (ONCE, TWICE, SAVING_ONCE, SAVING_TWICE)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 _HELPERS = 5
 """Other processes of a run: a resource tracker, the fork server, and three workers."""
+_REPEAT_SECONDS = 1.1
+"""An earlier second signal is a repeat of the first."""
 _MODE, _ON_AT_FIRST = re.compile(rb"\x1b\[\?([\d;]+)([hl])"), {b"7", b"25"}
 _KITTY_PUSHED, _KITTY_POPPED = re.compile(rb"\x1b\[>\d*u"), re.compile(rb"\x1b\[<\d*u")
 
@@ -102,7 +104,7 @@ def run_case(
         number = send(run, kind, os.killpg if target == "group" else os.kill, gate, choose)
         code, began = run.wait().exit_code, time.monotonic()
         problems = [] if code == CODES[number] else [f"exit code {code}, not {CODES[number]}"]
-        if kind in (ONCE, SAVING_ONCE):
+        if kind != SAVING_TWICE:
             problems += not_stopped(run.folder)
         assert run.terminal is not None
         problems += terminal_problems(run.terminal) + checkpoint_problems(run.folder)
@@ -136,8 +138,10 @@ def send(
     kill(run.process.pid, number)
     if gate is not None:
         run.wait_for(is_stop)
-    elif kind == TWICE:
+    if kind == TWICE:
         time.sleep(choose.uniform(0.0, 0.1))
+    elif kind == SAVING_TWICE:
+        time.sleep(_REPEAT_SECONDS)
     if number == signal.SIGINT:
         kill(run.process.pid, number)
     elif gate is not None:

@@ -9,6 +9,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,9 +99,9 @@ class Journal:
 class Terminal:
     """A pseudoterminal for a process, which can be hung up."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 120) -> None:
         self.parent, self.child = pty.openpty()
-        termios.tcsetwinsize(self.child, (40, 120))
+        termios.tcsetwinsize(self.child, (40, columns))
         self.before = termios.tcgetattr(self.child)
         self.output = b""
         self.open = True
@@ -160,19 +161,29 @@ class Run:
         assert self.journal.folder is not None
         return self.journal.folder
 
-    def wait_for(self, matches: Callable[[Event], bool]) -> Record:
+    def wait_for(self, matches: Callable[[Event], bool], seconds: float = PATIENCE) -> Record:
         """Return the next matching record; raises RuntimeError if the process ends before."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             while self._unread:
                 record = self._unread.pop(0)
                 if matches(record.event):
                     return record
-            over = self._ended in self._wait()
+            over = self._ended in self._wait(seconds=seconds)
             self._unread += self.journal.read()
             if over and not self._unread:
                 raise RuntimeError(f"the process ended with {self.wait().exit_code}")
-        raise TimeoutError(f"no matching event in {PATIENCE:g} s")
+        raise TimeoutError(f"no matching event in {seconds:g} s")
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the end of the process, `seconds` at most; returns whether it has ended."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                if self._ended in self._wait(seconds=left):
+                    return True
+            self._unread += self.journal.read()
+        return False
 
     def wait_at(self, gate: Gate) -> None:
         """Wait until the process is blocked at a gate; raises RuntimeError if it ends before."""
@@ -243,13 +254,13 @@ class Run:
     ) -> None:
         self.close()
 
-    def _wait(self, *more: Any) -> list[Any]:
+    def _wait(self, *more: Any, seconds: float = PATIENCE) -> list[Any]:
         """Return the sources that are ready, including the end of the process."""
         terminal = self.terminal if self.terminal is not None and self.terminal.open else None
         sources = [self.journal, self._ended, *more, *([terminal.parent] if terminal else [])]
-        ready, _, _ = select.select(sources, [], [], PATIENCE)
+        ready, _, _ = select.select(sources, [], [], seconds)
         if not ready:
-            raise TimeoutError(f"nothing happened in {PATIENCE:g} s ({time.ctime()})")
+            raise TimeoutError(f"nothing happened in {seconds:g} s ({time.ctime()})")
         if terminal is not None and terminal.parent in ready:
             terminal.read_output()
         return ready
@@ -261,23 +272,35 @@ def still_alive(processes: list[psutil.Process]) -> list[str]:
     return [f"process {process.pid} is still alive" for process in alive]
 
 
-def start(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
-    """Start a run without a terminal in its own session; its output goes to a file next to
-    `runs_dir`."""
+def start(
+    arguments: list[str], runs_dir: Path, environment: dict[str, str], in_session: bool = False
+) -> Run:
+    """Start a run without a terminal; its output goes to the files `.out` and `.err` next to
+    `runs_dir`.
+
+    It gets its own session, or with `in_session` only its own process group: the kernel ignores
+    SIGTSTP in a group whose parent is in another session.
+    """
     journal = Journal(runs_dir)
-    with runs_dir.with_suffix(".out").open("ab") as output:
+    with (
+        runs_dir.with_suffix(".out").open("ab") as output,
+        runs_dir.with_suffix(".err").open("ab") as errors,
+    ):
         process = subprocess.Popen(
             arguments,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
-            start_new_session=True,
+            stderr=errors,
+            start_new_session=not in_session,
+            process_group=0 if in_session else None,
         )
     return Run(process, journal)
 
 
-def start_on_terminal(arguments: list[str], runs_dir: Path, environment: dict[str, str]) -> Run:
+def start_on_terminal(
+    arguments: list[str], runs_dir: Path, environment: dict[str, str], columns: int = 120
+) -> Run:
     """Start a run on its own terminal."""
-    journal, terminal = Journal(runs_dir), Terminal()
+    journal, terminal = Journal(runs_dir), Terminal(columns)
     return Run(terminal.start(arguments, environment), journal, terminal)

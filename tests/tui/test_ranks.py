@@ -23,7 +23,9 @@ from tests.make_images import make_images
 from tests.tools import processes
 from tests.tools.processes import Process, forked_processes
 from tests.tui.command import ENDLESS, SMALL, environment, put_namesakes, run, run_new, start
+from tui.runtime.signal_handlers import STOPPING
 
+AGENTS = {"torch.distributed.run", "core.distributed"}
 RANKS = ["--no-ui", "--device", "cpu", "--log-format", "json"]
 
 
@@ -179,7 +181,8 @@ class Watched:
         found = [
             process
             for process in forked_processes()
-            if {"torch.distributed.run", "tui"} & set(process.cmdline()) == {"tui"}
+            if AGENTS.isdisjoint(process.cmdline())
+            and "tui" in process.cmdline()
             and process.cwd() == str(self._runs.parent)
         ]
         return sorted(found, key=lambda process: int(process.environ()["RANK"]))
@@ -240,6 +243,9 @@ def test_a_killed_rank_costs_nothing(watch: Callable[..., Watched], two: RunFold
     assert watched.until("RunEnded")["outcome"] == "finished"
     assert watched.process.wait(60) == 0
     assert [event.restart for event in of(RunResumed, watched.folder)] == [True]
+    errors = watched.process.communicate()[1]
+    assert "error:" not in errors
+    assert "; restarting all ranks" in errors
     pd.testing.assert_frame_equal(history(watched.folder), history(two))
 
 
@@ -281,6 +287,8 @@ def test_ctrl_c_saves_and_stops(watch: Callable[..., Watched]) -> None:
     assert watched.until("RunEnded")["outcome"] == "stopped"
     assert watched.process.wait(60) == 130
     assert [event.command for event in of(CommandApplied, watched.folder)] == ["Stop"]
+    # Once, and neither warnings nor a traceback of torchrun.
+    assert watched.process.communicate()[1] == f"{STOPPING.format('Ctrl-C')}\n"
 
 
 def test_torchrun_with_a_signal_that_arrives_twice(photos: Path, tmp_path: Path) -> None:

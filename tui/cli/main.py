@@ -25,7 +25,7 @@ from tui.runtime.standard_streams import (
     open_missing_streams,
 )
 
-_EXIT_FAILED, _EXIT_USAGE = 1, 2
+_EXIT_FINISHED, _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 0, 1, 2, 130
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _READ_ONLY_COMMANDS = (None, "attach", "serve")
 
@@ -150,9 +150,15 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _invoke(arguments: Sequence[str] | None) -> int:
     try:
-        cli.main(args=arguments, prog_name="convnext-tui")
+        code = cli.main(args=arguments, prog_name="convnext-tui", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return _EXIT_INTERRUPTED
     except SetupError as error:
         click.echo(f"error: {error}", err=True)
         return _EXIT_USAGE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return code if isinstance(code, int) else _EXIT_FINISHED

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from core.session.resume import Resumption
 from tui.runtime.reporters import follow, make_reporter, run_folder_line
 from tui.runtime.signal_handlers import STOPPING, StopSignals
 from tui.terminal.terminal import redirect_output, show_cursor
+
+_AGENT_SECONDS = 1.0
+"""Time between two checks of the elastic agent."""
 
 
 def run_headless(
@@ -43,6 +48,8 @@ def _run(config: Config, runs_dir: Path, log_format: str, resumption: Resumption
     queue = engine.subscribe()
     reporter = make_reporter(log_format, sys.stdout)
     engine.start()
+    if is_rank:
+        _stop_without_agent(engine)
     result = follow(engine, queue, reporter)
     _report(engine, quiet=log_format == "json")
     if signals.exit_code is None or result.exit_code in (EXIT_FAILED, EXIT_RESTART):
@@ -71,13 +78,27 @@ def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = 
     return code if signals.exit_code is None or code == EXIT_FAILED else signals.exit_code
 
 
+def _stop_without_agent(engine: EngineThread) -> None:
+    """Stop the run when the elastic agent, the parent process, has exited without its ranks."""
+    agent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == agent:
+            time.sleep(_AGENT_SECONDS)
+        engine.send(Stop(reason="torchrun has exited"))
+
+    threading.Thread(target=watch, name="agent-watch", daemon=True).start()
+
+
 def _report(engine: EngineThread, quiet: bool) -> None:
     result = engine.result
     if result is None:
         return
     if result.outcome == "failed":
         log = f"\nsee {engine.folder.log}" if engine.folder else ""
-        print(f"error: {result.reason}{log}", file=sys.stderr)
+        will_restart = result.exit_code == EXIT_RESTART
+        text = f"warning: {result.reason}; restarting all ranks" if will_restart else result.reason
+        print(f"{'' if will_restart else 'error: '}{text}{log}", file=sys.stderr)
     if engine.folder is not None and not quiet:
         try:
             print(run_folder_line(engine.folder), flush=True)

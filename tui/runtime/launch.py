@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from core.common.format import counted
 from core.common.subprocesses import python_environment
 from core.common.text import quoted
 from core.distributed.torchrun_env import OWN_STORES, RESULT_VARIABLE
+from tui.runtime.signal_handlers import STOPPING, StopSignals
 
 MOST_RESTARTS = 10
 """How often torchrun restarts the ranks of a run after one of them has exited."""
@@ -47,15 +49,15 @@ def rank_command(ranks: int, arguments: Sequence[str], folder: str) -> list[str]
     agent.append(f"--log-dir={folder}")
     # A rank ignores --gpus.
     program = ["-m", "tui", "--no-ui", *arguments]
-    return [sys.executable, "-m", "torch.distributed.run", *agent, *program]
+    return [sys.executable, "-m", "core.distributed", *agent, *program]
 
 
 def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
     """Train with several ranks until the run ends; returns its exit code.
 
-    SIGINT and SIGTERM are forwarded to the ranks through torchrun; SIGHUP is ignored.
+    The first SIGINT or SIGTERM is forwarded to the ranks through torchrun, another one kills them;
+    SIGHUP is ignored.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with tempfile.TemporaryDirectory(prefix="convnext-tui-") as folder:
         result = Path(folder) / "exit-code"
         threads = str(max(1, usable_cores() // ranks))
@@ -67,28 +69,50 @@ def run_ranks(ranks: int, arguments: Sequence[str]) -> int:
             # A step and a checkpoint may take longer than torchrun's default of 30 seconds.
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "120",
         }
-        received: list[int] = []
         started: list[subprocess.Popen[bytes]] = []
 
-        def forward(number: int, frame: object) -> None:
-            received.append(number)
+        def forward(reason: str) -> None:
             for process in started:
                 with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(number)
+                    process.send_signal(_signal_of(signals))
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, forward)
+        def kill() -> None:
+            for process in started:
+                _kill_tree(process.pid)
+            shutil.rmtree(folder, ignore_errors=True)
+
+        signals = StopSignals(forward, kill, announcement=STOPPING.format)
         # In a separate process group: otherwise Ctrl-C would reach the ranks twice.
         process = subprocess.Popen(
             rank_command(ranks, arguments, folder), env=environment, process_group=0
         )
         started.append(process)
-        if received:
-            process.send_signal(received[0])  # it arrived before the process existed
+        if signals.exit_code is not None:
+            process.send_signal(_signal_of(signals))  # it arrived before the process existed
         code = process.wait()
         with contextlib.suppress(OSError, ValueError):
-            code = int(result.read_text(encoding="ascii"))
-        return 128 + received[0] if received else code if code >= 0 else _EXIT_FAILED
+            return int(result.read_text(encoding="ascii"))
+        if signals.exit_code is not None:
+            return signals.exit_code
+        if code < 0:
+            name = signal.Signals(-code).name
+            print(f"error: torchrun was ended by {name}; the ranks save and stop", file=sys.stderr)
+            return _EXIT_FAILED
+        return code
+
+
+def _signal_of(signals: StopSignals) -> int:
+    return (signals.exit_code or 0) - 128
+
+
+def _kill_tree(pid: int) -> None:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for each in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                each.kill()
 
 
 def _gpus() -> int:

@@ -1,7 +1,9 @@
 """Handle SIGINT and SIGTERM: the first saves and stops the run, the second exits at once."""
 
 import os
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,6 +56,7 @@ class StopSignals:
             if self._ignore_second or self._clock() - self._first_at < _REPEAT_SECONDS:
                 return
             self._before_exit()
+            _remove_sockets()
             os._exit(code)
         self.exit_code = code
         self._first_at = self._clock()
@@ -62,3 +65,11 @@ class StopSignals:
             with suppress(OSError):  # not print: the main thread may be printing
                 os.write(2, f"{line}\n".encode())
         self._stop(reason)
+
+
+def _remove_sockets() -> None:
+    """Remove multiprocessing's folder of sockets, which an orderly end of the process removes."""
+    module = sys.modules.get("multiprocessing.process")
+    folder = module.current_process()._config.get("tempdir") if module else None
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -144,10 +144,15 @@ def redirect_output(path: Path) -> None:
 
 
 def detach_terminal() -> None:
-    """Let the app's writes to a lost terminal succeed: it waits for them when it exits."""
+    """Let the app's writes to a lost terminal succeed: it waits for them when it exits.
+
+    A terminal that still exists, as after `kill -HUP`, gets a plain screen.
+    """
     devnull = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and stream.fileno() not in _OUTPUTS:
+            if stream is sys.__stderr__:  # Textual's
+                _write_at_once(stream.fileno(), _PLAIN_SCREEN)
             os.dup2(devnull, stream.fileno())
     os.close(devnull)
 

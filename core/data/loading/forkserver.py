@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import signal
 import sys
 import time
 import weakref
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
+
+SHIELDED_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -88,6 +91,37 @@ def start_forkserver() -> WorkerContext:
     # Both helper processes inherit the file of sys.stderr; an app that captures prints replaces it
     # with an object without a file ("bad value(s) in fds_to_keep").
     with contextlib.redirect_stderr(sys.__stderr__):
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
+        with _shielded(), _without_warning_of_leaks():
+            resource_tracker.ensure_running()
+        with _shielded():
+            forkserver.ensure_running()
     return context
+
+
+@contextlib.contextmanager
+def _shielded() -> Iterator[None]:
+    """Block the signals of terminals and job managers, also in processes that are started here.
+
+    They reach all processes of a run, but only the main process handles them. The server would be
+    ended by one during its imports, the tracker by a closing terminal before it has removed the
+    semaphores of a killed process. The tracker unblocks and ignores SIGINT and SIGTERM by itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SHIELDED_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _without_warning_of_leaks() -> Iterator[None]:
+    """Start a Python process that does not warn on standard error of semaphores that it removes.
+
+    They are left by processes that were killed.
+    """
+    before = sys.warnoptions[:]
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
+    try:
+        yield
+    finally:
+        sys.warnoptions[:] = before

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from core.common.cache import allocate_entry
 from core.common.seeds import derive_seed
@@ -28,6 +28,7 @@ from core.data.loading.dataset import (
 from core.data.loading.forkserver import start_forkserver
 from core.data.loading.transforms import make_transforms
 from core.data.loading.worker import init_worker
+from core.data.loading.worker_check import CheckedDataLoader
 from core.data.split import DataPlan
 from core.data.value_range import cache_key
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
@@ -104,7 +105,7 @@ class Loader:
         self.steps = -(-len(dataset) // batch_size)
         self._sampler = EpochBatchSampler(group)
         self._workers = start_forkserver() if workers else None
-        self._loader: DataLoader[Batch] | None = DataLoader(
+        self._loader: CheckedDataLoader | None = CheckedDataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=self._sampler,
             collate_fn=collate,

@@ -1,7 +1,8 @@
 """Imported at the start of each Python process with this folder on its PYTHONPATH.
 
 Depending on environment variables, blocks a run in the middle of a write or a pass (see
-`tests.stress.gate`), and fails writes like a full disk (see `tests.stress.disk`).
+`tests.stress.gate`), fails writes like a full disk (see `tests.stress.disk`), and fails the program
+at chosen places (see `tests.stress.endings`).
 """
 
 import errno
@@ -120,3 +121,6 @@ def _write(number: int, data: Any) -> int:
 if _gate or _disk:
     Path.open = _open  # type: ignore[method-assign,assignment]
     os.fsync, os.replace, os.write = _fsync, _replace, _write  # type: ignore[assignment]
+
+if "STRESS_FAILURES" in os.environ:
+    import failures  # noqa: F401
