@@ -28,6 +28,8 @@ from tui.charts.spec import (
 )
 from tui.preferences.palettes import Color
 
+_MOST = 1e100
+
 
 def draw_printed(spec: ChartSpec, width: int, height: int) -> Text:
     """Return the chart as exactly `height` lines of at most `width` cells."""
@@ -35,7 +37,9 @@ def draw_printed(spec: ChartSpec, width: int, height: int) -> Text:
     if not visible.values and not visible.nan_x:
         return Text(spec.empty.center(width).rstrip())
     values = [*visible.values, *(level.y for level in spec.levels if math.isfinite(level.y))]
-    scale = Scale.fit(values or [0.0, 1.0], spec.scale, spec.y_unit)
+    # Differences and powers of the largest floats overflow.
+    bounded = [min(_MOST, max(-_MOST, value)) for value in values]
+    scale = Scale.fit(bounded or [0.0, 1.0], spec.scale, spec.y_unit)
     positions, labels = one_per_row(*scale.ticks(6 if height >= 14 else 4), max(1, height - 2))
     columns = max(1, width - max(len(label) for label in labels) - 1)
     chart = _Chart(spec, visible, scale, width, height, columns)
