@@ -68,6 +68,8 @@ def _report_exit_code(code: int) -> int:
         return code
     try:
         Path(name).write_text(str(code), encoding="ascii")
+    except FileNotFoundError:  # the launcher has exited
+        return code
     except OSError as error:
         print(f"{name}: {os_error_text(error)}", file=sys.stderr)
         return code

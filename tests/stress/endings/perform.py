@@ -273,10 +273,6 @@ def _is_worker(process: psutil.Process) -> bool:
     return False
 
 
-def _is_tracker(process: psutil.Process) -> bool:
-    return "multiprocessing.resource_tracker" in _command_line(process)
-
-
 def _is_rank(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         is_main = "-m tui" in _command_line(process)
@@ -291,7 +287,6 @@ def _is_agent(process: psutil.Process) -> bool:
 _VICTIMS: dict[str, Callable[[psutil.Process], bool]] = {
     "worker-killed": _is_worker,
     "fork-server-killed": _is_fork_server,
-    "tracker-killed": _is_tracker,
     "rank-killed": _is_rank,
     "agent-killed": _is_agent,
 }

@@ -111,7 +111,6 @@ WAYS = (
         may_kill=True,
     ),
     Way("fork-server-killed", _failed(_DIED), may_kill=True),
-    Way("tracker-killed", may_kill=True),
     Way(
         "disk-full",
         shown=_ALL,
@@ -257,10 +256,11 @@ def expected_after(way: Way, shown: str, signal: str) -> Expected:
     may_be_lost = way.name in _LOSE_A_STOP
     expected = base.or_else({code}, {STOPPED} | ({FAILED} if may_be_lost else set()))
     if may_be_lost:
-        expected = replace(expected.or_else({1}), sentence=_LOST_STOP)
+        sentence = "|".join(filter(None, (base.sentence, _LOST_STOP)))
+        expected = replace(expected.or_else({1}), sentence=sentence)
     is_cut = not way.ends_alone or shown == RANKS
     return expected.or_else(outcomes={UNRECORDED}) if is_cut else expected
 
 
-_LOSE_A_STOP = ("disk-full", "folder-away")
+_LOSE_A_STOP = ("disk-full", "writer-error", "folder-away", "folder-gone")
 """Ways in which a stop may fail, as its checkpoint can't be written."""
