@@ -283,9 +283,10 @@ def test_a_second_signal_during_progress_bars_restores_the_cursor(
 def test_a_slow_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
     parent, child = pty.openpty()
     os.set_blocking(child, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(child, b"drawn before " * 100)
+    for chunk in (b"drawn before " * 100, b"."):  # the last bytes one by one, until it is full
+        with suppress(BlockingIOError):
+            while True:
+                os.write(child, chunk)
     os.set_blocking(child, True)
     ready, begin = os.pipe()
     code = (

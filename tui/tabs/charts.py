@@ -32,7 +32,6 @@ from tui.widgets.panel import Panel
 
 _PAIR = 2
 """Number of charts in the layout `pair`."""
-_PANEL_LINES = 6
 _FEW = 4
 """Number of charts in the layout `all` on a small screen: more would have too few rows."""
 
@@ -64,7 +63,6 @@ class ChartsTab(ChartNavigation, RunTab):
     def __init__(self) -> None:
         super().__init__(id="charts-tab")
         self.view = ChartView()
-        self._panel_lines = 0
         self._hovered: float | None = None
         """Position of the mouse on the x axis, 0 to 1."""
         self._state = RunState()
@@ -229,16 +227,6 @@ class ChartsTab(ChartNavigation, RunTab):
             shown.append((self._speed, run_status.throughput_lines(state), "Throughput"))
         for panel, lines, title in shown:
             panel.show(lines, flat, title)
-        self._fit_panels(max(len(lines) for _, lines, _ in shown))
-
-    def _fit_panels(self, lines: int) -> None:
-        """Make room for the lines; the panels only grow, so that nothing jumps."""
-        if self._flat:
-            self._panel_lines = 0
-            self._panels.styles.height = None
-        elif lines > self._panel_lines:
-            self._panel_lines = min(lines, _PANEL_LINES)
-            self._panels.styles.height = self._panel_lines + 2
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""
