@@ -96,9 +96,10 @@ def _report(engine: EngineThread, quiet: bool) -> None:
         return
     if result.outcome == "failed":
         log = f"\nsee {engine.folder.log}" if engine.folder else ""
-        will_restart = result.exit_code == EXIT_RESTART
-        text = f"warning: {result.reason}; restarting all ranks" if will_restart else result.reason
-        print(f"{'' if will_restart else 'error: '}{text}{log}", file=sys.stderr)
+        text = f"error: {result.reason}"
+        if result.exit_code == EXIT_RESTART:
+            text = f"warning: {result.reason}; restarting all ranks"
+        print(f"{text}{log}", file=sys.stderr)
     if engine.folder is not None and not quiet:
         try:
             print(run_folder_line(engine.folder), flush=True)
