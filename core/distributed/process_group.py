@@ -93,6 +93,12 @@ class ProcessGroup:
         """Return the network to call in training, whose gradients are those of the global batch."""
         return net
 
+    @contextmanager
+    def explained_errors(self) -> Iterator[None]:
+        """Raise RankUnreachable for an error of the connection within this block, which computes
+        gradients with a network of `wrap_ddp`."""
+        yield
+
     def sync_buffers(self, net: Any) -> None:
         """Copy rank 0's running statistics to all ranks."""
 

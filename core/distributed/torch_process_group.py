@@ -170,6 +170,17 @@ class TorchProcessGroup(ProcessGroup):
             gradient_as_bucket_view=True,
         )
 
+    @contextmanager
+    def explained_errors(self) -> Iterator[None]:
+        """Raise RankUnreachable for an error of the connection, but let others pass."""
+        try:
+            yield
+        except RuntimeError as error:
+            # gloo has no exceptions of its own.
+            if isinstance(error, dist.DistError) or "/gloo/" in str(error):
+                raise _unreachable(error) from error
+            raise
+
     def sync_buffers(self, net: nn.Module) -> None:
         """Copy rank 0's BatchNorm statistics to all ranks; each has those of its own shards."""
         for module in net.modules():
@@ -248,8 +259,12 @@ def _explain_lost_connection() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = reason_of(error, limit=1000).partition(". This is typically")[0]
-        raise RankUnreachable(
-            f"the other ranks are unreachable: a process or a machine is gone, or the network "
-            f"hangs ({reason})"
-        ) from error
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: RuntimeError) -> RankUnreachable:
+    reason = reason_of(error, limit=1000).partition(". This is typically")[0]
+    return RankUnreachable(
+        f"the other ranks are unreachable: a process or a machine is gone, or the network hangs "
+        f"({reason})"
+    )

@@ -113,9 +113,10 @@ class BatchComputer:
         weight = self._group.size * batch.labels.shape[0] / self._group.step_images
         self._input.compute.seed(seed)
         try:
-            return micro_batches.backward(
-                net, self._input, batch, state.micro_batch_size, seed, weight
-            )
+            with self._group.explained_errors():
+                return micro_batches.backward(
+                    net, self._input, batch, state.micro_batch_size, seed, weight
+                )
         except torch.cuda.OutOfMemoryError:
             if self._group.size > 1 and not self._probing_left:
                 raise  # other ranks wait for this gradient: all restart from the checkpoint
@@ -124,4 +125,5 @@ class BatchComputer:
     def _sync_gradients(self) -> None:
         assert self._input is not None
         assert self._net is not None
-        micro_batches.sync_gradients(self._net, self._input, self._config.data.image_size)
+        with self._group.explained_errors():
+            micro_batches.sync_gradients(self._net, self._input, self._config.data.image_size)

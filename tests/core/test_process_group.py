@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.common.errors import SetupError
-from core.distributed.process_group import SINGLE_PROCESS, StepMessage, shard
+from core.distributed.process_group import SINGLE_PROCESS, RankUnreachable, StepMessage, shard
+from core.distributed.torch_process_group import TorchProcessGroup
 from core.distributed.torchrun_env import Job, find_job
 from core.events.record import Record
 from core.events.types import CheckpointSaved, Event, RunResumed
@@ -114,3 +116,24 @@ def test_the_command_line_refuses_missing_gpus(tmp_path: Path) -> None:
     got = run("--demo", "--gpus", "2", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
     assert got.returncode == 2
     assert "--device cpu" in got.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "is_explained"),
+    [
+        (RuntimeError("[/src/third_party/gloo/gloo/transport/tcp/pair.cc:545] Read error"), True),
+        (torch.distributed.DistNetworkError("connection reset"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (torch.cuda.OutOfMemoryError("out of memory"), False),
+    ],
+    ids=["gloo", "nccl", "mistake", "memory"],
+)
+def test_errors_of_the_connection_in_a_backward_pass_are_explained(
+    error: RuntimeError, is_explained: bool
+) -> None:
+    group = object.__new__(TorchProcessGroup)
+    with pytest.raises(RuntimeError) as raised, group.explained_errors():
+        raise error
+    assert isinstance(raised.value, RankUnreachable) is is_explained
+    if is_explained:
+        assert str(raised.value).startswith("the other ranks are unreachable: a process")

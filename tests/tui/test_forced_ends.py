@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from core.events.commands import Stop
 from tui.cli import start
 from tui.cli.main import main
-from tui.runtime import headless, launch, signal_handlers
+from tui.runtime import headless, launch, process_end, signal_handlers
 from tui.runtime.signal_handlers import StopSignals
 from tui.terminal.terminal import detach_terminal
 
@@ -62,6 +63,16 @@ def test_a_second_signal_leaves_no_sockets(tmp_path: Path, monkeypatch: pytest.M
     signal.raise_signal(signal.SIGTERM)
     assert exits == [143]
     assert not sockets.exists()
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_at_the_end_of_the_process_does_not_change_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process_end.threading, "Timer", MagicMock())
+    process_end.end_within(5.0, 1)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_a_terminal_that_outlives_its_hang_up_signal_gets_a_plain_screen(
