@@ -3,6 +3,7 @@
 import logging
 import math
 import multiprocessing
+import os
 import random
 import signal
 import sys
@@ -20,6 +21,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.common.native_stderr import native_stderr_to
 from core.data.assign import SplitOptions
 from core.data.loading import forkserver, worker_check
 from core.data.loading import loader as loading
@@ -375,3 +377,16 @@ def test_a_signal_is_announced_and_its_repeats_are_ignored(
     now[0] += 0.2
     signal.raise_signal(signal.SIGTERM)
     assert exits == [143]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_is_announced_on_standard_error_while_native_output_goes_to_the_log(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.txt"
+    with native_stderr_to(log):
+        StopSignals(lambda reason: None, announcement=STOPPING.format)
+        signal.raise_signal(signal.SIGTERM)
+        os.write(2, b"a library\n")
+    assert capfd.readouterr().err == f"{STOPPING.format('SIGTERM')}\n"
+    assert log.read_text() == "a library\n"

@@ -38,12 +38,12 @@ def native_stderr_to(path: Path) -> Iterator[None]:
         redirect_native_stderr(path)
         yield
     finally:
-        if sys.stderr is not stream:
-            with suppress(OSError, ValueError):  # the reader of the output has exited
-                sys.stderr.close()
-            sys.stderr = stream
+        copy, sys.stderr = sys.stderr, stream
         os.dup2(saved, _STDERR)
         os.close(saved)
+        if copy is not stream:
+            with suppress(OSError, ValueError):  # the reader of the output has exited
+                copy.close()
 
 
 def _is_native(stream: TextIO | None) -> bool:

@@ -130,19 +130,19 @@ def test_the_cursor_reaches_every_marker_and_can_be_moved_through_a_pause() -> N
 
 def test_a_legend_names_all_commands_or_the_latest_and_how_many_more() -> None:
     script = scripted.running()
-    assert "▼ patience 7 → 5" in run_charts.legend(fold(script.records), LOSS)
+    assert "▼ patience 7 → 5" in run_charts.legend_text(fold(script.records), LOSS)
     script.command("SaveCheckpoint", "saving a.pt").command("Pause", "paused")
-    legend = run_charts.legend(fold(script.records), LOSS)
+    legend = run_charts.legend_text(fold(script.records), LOSS)
     assert legend.endswith("▼ paused, saving a.pt, patience 7 → 5")
     for number in range(9):
         script.command("SaveCheckpoint", f"saving manual-head-epoch{number}.pt")
-    legend = run_charts.legend(fold(script.records), LOSS)
+    legend = run_charts.legend_text(fold(script.records), LOSS)
     assert "▼ saving manual-head-epoch8.pt, saving manual-head-epoch7.pt, 10 earlier" in legend
     assert VAL_SYMBOL in legend
     lr = scripted.Script().prepare().phase("head")
     for number, rate in enumerate((1e-3, 5e-4), 1):
         lr.epoch("head", number, 0.5, 0.5, lr=rate, next_lr=rate / 2)
-    legend = run_charts.legend(fold(lr.records), FIGURES["lr"])
+    legend = run_charts.legend_text(fold(lr.records), FIGURES["lr"])
     assert "↓ lr 0.0005 → 0.00025 on a plateau, lr 0.001 → 0.0005 on a plateau" in legend
 
 

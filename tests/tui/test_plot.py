@@ -220,7 +220,7 @@ def test_a_run_has_all_its_markers() -> None:
         "full",
     ):
         assert symbol in drawn
-    legend = run_charts.legend(state, LOSS)
+    legend = run_charts.legend_text(state, LOSS)
     assert "▼ patience 7 → 5" in legend
     assert "╌ must beat 0.0291" in legend
     assert run_charts.best_note(state) == "★ best val 99.57% (head, epoch 8)"
@@ -239,7 +239,7 @@ def test_a_nan_run_is_marked_in_both_charts() -> None:
     drawn = plain(run_charts.chart(state, LOSS, ChartView()), 70, 20)
     assert NAN_SYMBOL in drawn
     assert WARNING_SYMBOL in drawn
-    assert "× non-finite" in run_charts.legend(state, LOSS)
+    assert "× non-finite" in run_charts.legend_text(state, LOSS)
     assert run_charts.title(state, LOSS, ChartView(), False) == "loss · train nan · val nan"
     assert plain(run_charts.chart(state, TOP1, ChartView()), 70, 20).strip()
 
@@ -262,7 +262,7 @@ def test_a_plateau_is_a_step_of_the_learning_rate_with_a_marker() -> None:
     script.epoch("head", 1, 0.9, 0.5).epoch("head", 2, 0.9, 0.5, bad=1, next_lr=5e-4)
     script.progress("head", 3, 21, 0.8, lr=5e-4)
     state = fold(script.records)
-    assert "↓ lr 0.001 → 0.0005 on a plateau" in run_charts.legend(state, LR)
+    assert "↓ lr 0.001 → 0.0005 on a plateau" in run_charts.legend_text(state, LR)
     train = curves.train_points(state, LR)
     assert [y for _, y in train[-3:]] == [1e-3, 1e-3, 5e-4]
     assert train[-1][0] == train[-2][0]

@@ -21,7 +21,7 @@ from core.common.errors import SetupError
 from core.common.text import printable, quoted
 from core.config.phases import FULL, HEAD
 from tui.charts.scale import axis_label, is_log, round_values
-from tui.charts.spec import BEST_SYMBOL, Band, ChartSpec, Curve, PlotSymbol, Tick
+from tui.charts.spec import BEST_SYMBOL, Band, ChartSpec, Curve, LegendItem, PlotSymbol, Tick
 from tui.charts.svg import SvgChart, SvgCurve
 from tui.charts.viewport import Viewport, Window
 from tui.preferences.palettes import LIGHT, Color, Palette
@@ -84,8 +84,7 @@ def _extent(runs: Runs, view: CompareView) -> Window:
     """Return the whole x axis."""
     points = [p for run in runs for p in curve_points(run, view.curve, view.alignment)]
     xs = [x for x, _ in points if math.isfinite(x)]
-    low = min([0.0, *xs]) if view.alignment.key == "unfreeze" else 0.0
-    high = max(xs, default=1.0)
+    low, high = min(xs, default=0.0), max(xs, default=1.0)
     return low, high if high > low else low + 1.0
 
 
@@ -167,14 +166,14 @@ def title(view: CompareView, log: bool) -> str:
     return f"{name} over {view.alignment.label}"
 
 
-def legend(runs: Runs, view: CompareView) -> str:
+def legend(runs: Runs, view: CompareView) -> list[LegendItem]:
     """Return the legend of the chart; rare symbols only if they occur."""
     parts = []
     if view.curve.epoch and any(run.best for run in runs):
         parts.append(f"{BEST_SYMBOL} best epoch")
     if view.alignment.key != "unfreeze" and any(run.unfreeze is not None for run in runs):
         parts.append(f"{UNFREEZE_SYMBOL} unfreeze")
-    return "  ".join(parts)
+    return list(map(LegendItem, parts))
 
 
 def readout(runs: Runs, view: CompareView) -> str:

@@ -20,6 +20,7 @@ from tui.charts.spec import (
     PHASE_SYMBOL,
     ChartSpec,
     Curve,
+    Level,
     Point,
     Visible,
     spaced_ticks,
@@ -243,7 +244,21 @@ class _Chart:
             if row is not None:
                 taken.add(row)
                 found.append(_EdgeValue(row, self._spec.text(value), curve.color))
+        for level in self._spec.levels:
+            row = self._row_of_label(level, taken)
+            if row is not None:
+                taken.add(row)
+                found.append(_EdgeValue(row, level.text, level.color))
         return found
+
+    def _row_of_label(self, level: Level, taken: set[int]) -> int | None:
+        """Return the row of a level's label, at most one from its line, or None."""
+        ends_in_view = self._visible.start <= level.end <= self._visible.end
+        if not level.text or not math.isfinite(level.y) or not ends_in_view:
+            return None
+        wanted = math.floor(self._axis.position(level.y))
+        near = (row for row in (wanted, wanted + 1, wanted - 1) if row not in taken)
+        return next((row for row in near if 0 <= row < self._rows), None)
 
     def _tick_labels(self) -> Text:
         line = [" "] * (self._left + self._columns)

@@ -23,6 +23,7 @@ from tui.charts.spec import (
     Band,
     ChartSpec,
     Curve,
+    LegendItem,
     Level,
     PlotSymbol,
     Tick,
@@ -137,8 +138,9 @@ def _levels(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) ->
     if phase.stopping is None or not math.isfinite(phase.stopping.threshold):
         return []
     since = phase.start_x + max(1, len(phase.epochs) - phase.stopping.bad_epochs)
-    level = Level(phase.stopping.threshold, axis(since), axis(run_end(state)), palette.marker)
-    return [level]
+    threshold = phase.stopping.threshold
+    text = f"{LEVEL_SYMBOL}{fmt.loss(threshold)}"
+    return [Level(threshold, axis(since), axis(run_end(state)), palette.marker, text)]
 
 
 def bands(state: RunState, view: ChartView) -> list[Band]:
@@ -198,7 +200,7 @@ def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
     if figure.train is None or figure.val is None or last is None:
         return name + latest(state, figure)
     train, val = (figure.text(value.read(last)) for value in (figure.train, figure.val))
-    return f"{name} · train {train} · val {val}"
+    return f"{name} · epoch {last.epoch}: train {train}, val {val}"
 
 
 def latest(state: RunState, figure: Figure) -> str:
@@ -210,9 +212,27 @@ def latest(state: RunState, figure: Figure) -> str:
     return f" · {figure.text(points[-1][1])}" if points else ""
 
 
-def legend(state: RunState, figure: Figure) -> str:
-    """Return the legend of a chart; rare symbols only if they occur."""
-    parts = ["⠒⠒ train", f"{VAL_SYMBOL}⠒ val"] if figure.val else []
+def legend(state: RunState, figure: Figure, series: str = "both") -> list[LegendItem]:
+    """Return the legend of a chart, the least important items last; rare symbols only if they
+    occur. `series` is which of train and val is drawn."""
+    items = [LegendItem(text) for text in _rare_items(state, figure)]
+    if not figure.val:
+        return items
+    names = {"train": "⠒⠒ train", "val": f"{VAL_SYMBOL}⠒ val"}
+    known = [
+        LegendItem(text, series=name, hidden=series not in ("both", name))
+        for name, text in names.items()
+    ]
+    return [*known, *items]
+
+
+def legend_text(state: RunState, figure: Figure) -> str:
+    """Return the whole legend of a chart as text."""
+    return "  ".join(item.text for item in legend(state, figure))
+
+
+def _rare_items(state: RunState, figure: Figure) -> list[str]:
+    parts = []
     if state.best and figure.val:
         parts.append(f"{BEST_SYMBOL} best")
     level = _levels(state, figure, DARK, float)
@@ -229,7 +249,7 @@ def legend(state: RunState, figure: Figure) -> str:
         parts.append(_named(state, "lr"))
     if "command" in kinds:
         parts.append(_named(state, "command"))
-    return "  ".join(parts)
+    return parts
 
 
 def _named(state: RunState, kind: str) -> str:

@@ -68,6 +68,19 @@ class Level:
     start: float
     end: float
     color: Color = DARK.marker
+    text: str = ""
+    """Its label at the right edge, where a row close to the line is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegendItem:
+    """An item of a legend."""
+
+    text: str
+    series: str = ""
+    """Name of the series that a click on the item shows or hides; empty for none."""
+    hidden: bool = False
+    """Whether that series is hidden."""
 
 
 def plain_number(value: float) -> str:

@@ -35,6 +35,12 @@ class ChartView:
         following = SERIES[(SERIES.index(self.series) + 1) % len(SERIES)]
         return replace(self, series=following)
 
+    def toggle_series(self, name: str) -> "ChartView":
+        """Return the view with the curves `train` or `val` hidden, or shown if it hides them; one
+        of the two is always drawn."""
+        other = "val" if name == "train" else "train"
+        return replace(self, series=other if self.series == "both" else "both")
+
 
 AxisMap = Callable[[float], float]
 

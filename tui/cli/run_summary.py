@@ -174,7 +174,7 @@ def _chart(state: RunState, key: str, width: int) -> RenderableType:
     figure, view = FIGURES[key], ChartView()
     spec = run_charts.chart(state, figure, view)
     title = Text(run_charts.title(state, figure, view, drawn_log(spec)), style="bold")
-    legend = Text(run_charts.legend(state, figure), style="dim")
+    legend = Text(run_charts.legend_text(state, figure), style="dim")
     for line in (title, legend):
         line.truncate(width, overflow="ellipsis")
     chart = draw_printed(spec, width, _CHART_ROWS)

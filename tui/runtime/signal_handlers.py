@@ -62,9 +62,18 @@ class StopSignals:
         self._first_at = self._clock()
         reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         if line := self._announcement(reason):
-            with suppress(OSError):  # not print: the main thread may be printing
-                os.write(2, f"{line}\n".encode())
+            _write_error(line)
         self._stop(reason)
+
+
+def _write_error(line: str) -> None:
+    """Write a line to standard error, where `sys.stderr` has it: descriptor 2 may be redirected to
+    the log. Not print: the main thread may be printing."""
+    descriptor = 2
+    with suppress(AttributeError, OSError, ValueError):  # closed, or not a file
+        descriptor = sys.stderr.fileno()
+    with suppress(OSError):
+        os.write(descriptor, f"{line}\n".encode())
 
 
 def _remove_sockets() -> None:

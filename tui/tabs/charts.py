@@ -16,7 +16,7 @@ from core.run.state import RunState
 from tui.charts import run_charts
 from tui.charts import view as chart_view
 from tui.charts.readout import range_lines, readout
-from tui.charts.spec import drawn_log
+from tui.charts.spec import LegendItem, drawn_log
 from tui.charts.view import ChartView
 from tui.charts.viewport import Viewport
 from tui.preferences.palettes import palette_of
@@ -181,13 +181,14 @@ class ChartsTab(ChartNavigation, RunTab):
             self._charts[figure.key].show(spec, title, self._legend(figure, len(visible)))
         self._show_readout()
 
-    def _legend(self, figure: Figure, charts: int) -> str:
+    def _legend(self, figure: Figure, charts: int) -> list[LegendItem]:
         state = self._state
+        items = run_charts.legend(state, figure, self.view.series)
         if charts == 1:
-            return f"{run_charts.legend(state, figure)} │ c {self._next_figure.title}"
-        if figure.key == "top1" and charts == _PAIR:
-            return run_charts.best_note(state)
-        return run_charts.legend(state, figure)
+            return [LegendItem(f"c {self._next_figure.title} │"), *items]
+        if figure.key == "top1" and charts == _PAIR and state.best:
+            return [LegendItem(run_charts.best_note(state))]
+        return items
 
     @property
     def _shown_view(self) -> ChartView:
@@ -251,6 +252,11 @@ class ChartsTab(ChartNavigation, RunTab):
     def action_series(self) -> None:
         """Draw train and validation, or one of them."""
         self._show_view(self.view.next_series())
+
+    def on_chart_series_toggled(self, event: Chart.SeriesToggled) -> None:
+        """Hide or show a series that was clicked in a legend."""
+        event.stop()
+        self._show_view(self.view.toggle_series(event.series))
 
     def action_y_range(self) -> None:
         """Change between all values and the range that matters."""

@@ -1,5 +1,6 @@
 """Chart widget that redraws only the rows that have changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -14,16 +15,35 @@ from textual.events import (
 )
 from textual.geometry import Region
 from textual.message import Message
+from textual.style import Style
 from textual.widget import Widget
 
 from tui.charts.canvas import glyphs_for
 from tui.charts.draw import Drawing, draw
-from tui.charts.spec import ChartSpec
+from tui.charts.spec import ChartSpec, LegendItem
 from tui.text.labels import sentence_case
 from tui.widgets.host import host
 
 _DRAG_CELLS = 3
 """Shorter drags are clicks."""
+_BORDER_CELLS = 4
+"""Cells of the lower border that its text leaves free."""
+
+
+def fitted_legend(items: Sequence[LegendItem], width: int) -> Content:
+    """Return as many items as fit into `width` cells, from the first one on. A click on a series
+    shows or hides it; hidden ones are in parentheses."""
+    shown: list[Content] = []
+    room = width
+    for item in items:
+        text = Content(f"({item.text})" if item.hidden else item.text)
+        room -= text.cell_length + (2 if shown else 0)
+        if room < 0 and shown:
+            break
+        if item.series:
+            text = text.stylize(Style.from_meta({"@click": f"toggle_series({item.series!r})"}))
+        shown.append(text)
+    return Content("  ").join(shown)
 
 
 class Chart(Widget):
@@ -48,6 +68,12 @@ class Chart(Widget):
         start: float
         end: float
 
+    @dataclass
+    class SeriesToggled(Message):
+        """A series was clicked in the legend, to hide or show it."""
+
+        series: str
+
     class ResetRequested(Message):
         """The chart was double-clicked."""
 
@@ -65,7 +91,8 @@ class Chart(Widget):
         self._drawn: tuple[ChartSpec, int, int, str] | None = None
         self._drawing = Drawing(Text())
         self._rows: list[Text] = []
-        self._titles = ("", "")
+        self._titles = (Content(""), Content(""))
+        self._legend: Sequence[LegendItem] = ()
         self._drag_from: int | None = None
         self._has_dragged = False
         self._hovered: int | None = None
@@ -75,17 +102,17 @@ class Chart(Widget):
         """Width of the x axis in cells, as last drawn."""
         return self._drawing.columns
 
-    def show(self, spec: ChartSpec, title: str, legend: str) -> None:
+    def show(self, spec: ChartSpec, title: str, legend: Sequence[LegendItem]) -> None:
         """Draw a chart. The caller limits how often."""
-        self._spec = spec
+        self._spec, self._legend = spec, legend
         before = self._rows
         self._draw()
-        title = sentence_case(title)
-        if (title, legend) != self._titles:
-            self._titles = (title, legend)
-            # As Content: a plain string would be parsed as markup. This repaints the whole widget.
-            self.border_title = Content(title)
-            self.border_subtitle = Content(legend)
+        # As Content: a plain string would be parsed as markup.
+        titles = (Content(sentence_case(title)), self._fitted_legend())
+        if any(not new.is_same(old) for new, old in zip(titles, self._titles, strict=True)):
+            self._titles = titles
+            # This repaints the whole widget.
+            self.border_title, self.border_subtitle = titles
         elif len(before) != len(self._rows):
             self.refresh()
         else:
@@ -94,6 +121,17 @@ class Chart(Widget):
             changed = [Region(0, y, width, 1) for y, (old, new) in rows if old != new]
             if changed:
                 self.refresh(*changed)
+
+    def _fitted_legend(self) -> Content:
+        return fitted_legend(self._legend, self.outer_size.width - _BORDER_CELLS)
+
+    def on_resize(self) -> None:
+        """Fit the legend to the new width."""
+        self.border_subtitle = self._fitted_legend()
+
+    def action_toggle_series(self, series: str) -> None:
+        """Report a click on a series in the legend."""
+        self.post_message(self.SeriesToggled(series))
 
     def _draw(self) -> None:
         glyphs = glyphs_for(host(self).preferences.settings.dots)
@@ -114,7 +152,7 @@ class Chart(Widget):
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Begin a selection."""
-        if self.columns and event.button == 1:
+        if self.columns and event.button == 1 and not _is_link(event):
             self._drag_from = event.x
             self.capture_mouse()
 
@@ -142,6 +180,8 @@ class Chart(Widget):
 
     def on_click(self, event: Click) -> None:
         """Report the clicked position; a double click shows everything."""
+        if _is_link(event):
+            return
         if self._has_dragged:
             self._has_dragged = False
         elif self.columns and event.chain == 2:
@@ -161,3 +201,7 @@ class Chart(Widget):
         event.stop()
         if self.columns:
             self.post_message(self.Scrolled(self._fraction(event.x), factor))
+
+
+def _is_link(event: MouseDown | Click) -> bool:
+    return "@click" in event.style.meta

@@ -72,7 +72,7 @@ def _failed(sentence: str, traceback: bool = True) -> Expected:
 
 
 _REASON = "the stress test has failed this"
-_UNSCANNED = r".+: No such file or directory; .+"
+_UNSCANNED = r".+: (No such file or directory|no such folder); .+"
 _UNSTORED = {"data.decode_once": "false"}
 _SHORT_RETRIES = {
     "core.training.command_handler": {"FIRST_RETRY_SECONDS": 0.2, "MAX_RETRY_SECONDS": 0.4}
