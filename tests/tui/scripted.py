@@ -171,7 +171,8 @@ class Script:
         self.phase("head", 30)
         for number in range(1, epochs + 1):
             loss = 0.9 * math.exp(-number / 2) + 0.03
-            self.epoch("head", number, loss, 0.9968 - 0.5 * math.exp(-number / 1.3))
+            accuracy = 0.9968 - 0.5 * math.exp(-number / 1.3)
+            self.epoch("head", number, loss, accuracy)
         return self.add(
             ev.PhaseEnded(
                 phase="head",
@@ -179,8 +180,8 @@ class Script:
                 epochs=epochs,
                 seconds=48.0 * epochs,
                 best_epoch=epochs,
-                best_val_top1=0.9968,
-                best_val_loss=0.031,
+                best_val_top1=accuracy,
+                best_val_loss=loss,
             )
         )
 

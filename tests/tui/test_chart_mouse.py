@@ -7,8 +7,9 @@ from textual.pilot import Pilot
 from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle, text
 from tui.app import ConvNextApp
+from tui.charts.spec import LegendItem
 from tui.tabs.charts import ChartsTab
-from tui.widgets.chart import Chart
+from tui.widgets.chart import Chart, fitted_legend
 
 SIZE = (140, 45)
 
@@ -97,3 +98,35 @@ async def test_a_key_shows_the_whole_range_and_keeps_it() -> None:
         await press(pilot, "y")
         assert "↑" not in "".join(row.plain for row in chart._rows)
         assert pilot.app.preferences.settings.y_range == "full"  # type: ignore[attr-defined]
+
+
+def legend_column(pilot: Pilot[object], word: str) -> int:
+    """Return the column of a word in the lower border of the loss chart."""
+    chart = pilot.app.screen.query_one("#loss", Chart)
+    strip = chart.render_lines(chart.outer_size.region)[-1]
+    return strip.text.index(word)
+
+
+async def test_a_click_in_the_legend_hides_a_series_and_shows_it_again() -> None:
+    async with app().run_test(size=SIZE) as pilot:
+        tab, chart = await opened(pilot)
+        bottom = chart.outer_size.height - 1
+        await pilot.click(chart, offset=(legend_column(pilot, "train"), bottom))
+        await settle(pilot)
+        assert (tab.view.series, tab.view.cursor) == ("val", None)
+        assert "(⠒⠒ train)" in str(chart.border_subtitle)
+        assert "val only" in str(chart.border_title)
+        await pilot.click(chart, offset=(legend_column(pilot, "train"), bottom))
+        await settle(pilot)
+        assert tab.view.series == "both"
+        await pilot.click(chart, offset=(legend_column(pilot, "best"), bottom))
+        await settle(pilot)
+        assert tab.view.series == "both"
+        assert tab.view.cursor is not None  # as of any click on the chart
+
+
+def test_the_legend_leaves_out_what_does_not_fit() -> None:
+    items = [LegendItem("one"), LegendItem("two", series="two", hidden=True), LegendItem("three")]
+    shown = {width: str(fitted_legend(items, width)) for width in (2, 9, 10, 16, 17)}
+    assert shown == {2: "one", 9: "one", 10: "one  (two)", 16: "one  (two)",
+                     17: "one  (two)  three"}  # fmt: skip

@@ -26,7 +26,12 @@ def test_show_prints_a_summary_with_charts_once(runs: Path) -> None:
     done = run("show", "20261124", cwd=runs)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("✓ animals20  finished")
-    for text in ("99.57%", "early stopping", "8,069 train and 897 val images", "loss · train"):
+    for text in (
+        "99.57%",
+        "early stopping",
+        "8,069 train and 897 val images",
+        "loss · epoch 2: train",
+    ):
         assert text in done.stdout
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100

@@ -141,13 +141,13 @@ async def test_the_cursor_reads_all_runs_and_zoom_and_pan_move_the_visible_range
         await press(pilot, "shift+left", "left", "right", "shift+right")
         assert text(pilot, "#readout").startswith("epochs 10:")
         await press(pilot, "+", "=")
-        assert screen.view.window == pytest.approx((7.5, 10))
+        assert screen.view.window == pytest.approx((7.75, 10))  # of 1 to 10
         await press(pilot, "<", "comma")
-        assert screen.view.window == pytest.approx((6.25, 8.75))
+        assert screen.view.window == pytest.approx((6.625, 8.875))
         await press(pilot, ">", "full_stop")
-        assert screen.view.window == pytest.approx((7.5, 10))
+        assert screen.view.window == pytest.approx((7.75, 10))
         await press(pilot, "minus")
-        assert screen.view.window == pytest.approx((5, 10))
+        assert screen.view.window == pytest.approx((5.5, 10))
         await press(pilot, "0")
         assert (screen.view.window, screen.view.cursor) == (None, None)
         assert not screen.query_one("#readout").display

@@ -30,7 +30,7 @@ def phase_of(script: Script) -> PhaseState:
 
 
 def rule(script: Script) -> str:
-    return run_status.learning_rate_lines(state_of(script), "running")[-1]
+    return run_status.learning_rate_lines(state_of(script), "running")[1]
 
 
 def test_a_cosine_schedule_names_its_last_epoch() -> None:

@@ -240,7 +240,7 @@ def test_a_nan_run_is_marked_in_both_charts() -> None:
     assert NAN_SYMBOL in drawn
     assert WARNING_SYMBOL in drawn
     assert "× non-finite" in run_charts.legend_text(state, LOSS)
-    assert run_charts.title(state, LOSS, ChartView(), False) == "loss · train nan · val nan"
+    assert run_charts.title(state, LOSS, ChartView(), False) == "loss · epoch 2: train nan, val nan"
     assert plain(run_charts.chart(state, TOP1, ChartView()), 70, 20).strip()
 
 

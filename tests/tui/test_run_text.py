@@ -27,6 +27,7 @@ def test_early_stopping_names_the_epoch_and_the_loss_to_reach() -> None:
         "●○○○○",
         "1 of 5 epochs without improvement",
         "stops after epoch 6 unless val loss drops below 0.0291",
+        "lowest so far 0.0301, in epoch 1",
     ]
     assert run_status.early_stopping_lines(state, "running", short=True) == [
         "●○○○○ 1 of 5",
@@ -38,7 +39,7 @@ def test_early_stopping_names_the_epoch_and_the_loss_to_reach() -> None:
 def test_early_stopping_after_the_last_epoch_is_impossible() -> None:
     script = scripted.Script().prepare().phase("head", 3, patience=5).epoch("head", 1, 0.5, 0.6)
     lines = run_status.early_stopping_lines(fold(script.records), "running")
-    assert lines[-1] == "can't stop early: epoch 3 is the last"
+    assert lines[2] == "can't stop early: epoch 3 is the last"
 
 
 def test_before_the_first_validation_only_the_patience_is_shown() -> None:
@@ -228,7 +229,7 @@ def test_ranks_that_wait_equally_long_have_no_slowest() -> None:
 def test_the_device_panel_without_a_gpu_says_why() -> None:
     state = fold(scripted.with_nan().records)
     assert devices.device_lines(state.device)[-1] == "no NVIDIA driver on this machine"
-    assert "no NVIDIA driver" in devices.device_line(state.device)
+    assert "no NVIDIA driver" in devices.device_parts(state.device)[0]
     assert devices.device_lines(None) == ["not sampled yet"]
     assert devices.device_lines(ev.DeviceSample(device="cpu")) == ["no measurements"]
 
@@ -236,6 +237,8 @@ def test_the_device_panel_without_a_gpu_says_why() -> None:
 def test_throughput_is_shown_where_measured() -> None:
     state = fold(scripted.running().records)
     assert run_status.throughput_lines(state) == ["2,310 img/s", "data wait 3%", "step 27.7 ms"]
+    assert run_status.last_epoch_lines(state) == ["last epoch 0:48"]
+    assert run_status.last_epoch_lines(RunState()) == []
     assert run_status.throughput_lines(RunState()) == ["not measured yet"]
 
 
@@ -244,8 +247,9 @@ def test_the_learning_rate_names_its_next_reduction() -> None:
     assert run_status.learning_rate_lines(state, "running") == [
         "0.0001",
         "halves after 2 more epochs without improvement",
+        "adam, weight decay 0",
     ]
-    assert run_status.learning_rate_lines(state, "failed") == ["0.0001"]
+    assert run_status.learning_rate_lines(state, "failed") == ["0.0001", "adam, weight decay 0"]
 
 
 def test_sparklines() -> None:

@@ -221,12 +221,17 @@ class _Chart:
             text = f"{symbol}{self._spec.text(y)}"
             size = cell_len(text)
             near = sorted(range(self._columns - size + 1), key=lambda n: abs(n - self._column(x)))
-            free = (n for n in near[:_NEAR] if row.is_free(n, 0, size))
+            free = (n for n in near[:_NEAR] if self._has_gap(row, n, size))
             column = next(free, None)
             if column is not None:
                 row.text(column, 0, text, color)
             else:
                 row.text(self._column(x), 0, symbol, color)
+
+    def _has_gap(self, row: Canvas, column: int, size: int) -> bool:
+        """Return whether a text would touch no other one of the row."""
+        first, last = max(0, column - 1), min(self._columns, column + size + 1)
+        return row.is_free(first, 0, last - first)
 
     def _edge_values(self) -> list[_EdgeValue]:
         """Return the last values of the labeled curves, one per row."""

@@ -24,6 +24,8 @@ from tui.preferences.preferences import Preferences
 from tui.preferences.settings import allowed_values
 from tui.tabs.base import RunTab
 from tui.text import devices, run_status
+from tui.text.labels import sentence_case
+from tui.text.weakest_classes import weakest_class_lines, weakest_classes_title
 from tui.widgets.chart import Chart
 from tui.widgets.chart_navigation import NAVIGATION_BINDINGS, ChartNavigation
 from tui.widgets.host import host
@@ -75,8 +77,10 @@ class ChartsTab(ChartNavigation, RunTab):
         self._readout = Static(id="readout", markup=False)
         self._stopping, self._device = Panel("Stopping", "stopping"), Panel("Device", "device")
         self._speed, self._rate = Panel("Speed", "speed"), Panel("LR", "rate")
+        self._weakest = Panel("Classes", "weakest-classes")
+        self._shown_weakest: tuple[object, int] = (None, 0)
         self._panels = Horizontal(
-            self._stopping, self._device, self._speed, self._rate, id="panels"
+            self._stopping, self._device, self._speed, self._rate, self._weakest, id="panels"
         )
         self._log = RunLog("log")
 
@@ -185,7 +189,7 @@ class ChartsTab(ChartNavigation, RunTab):
         state = self._state
         items = run_charts.legend(state, figure, self.view.series)
         if charts == 1:
-            return [LegendItem(f"c {self._next_figure.title} │"), *items]
+            return [LegendItem(f"c {sentence_case(self._next_figure.title)} │"), *items]
         if figure.key == "top1" and charts == _PAIR and state.best:
             return [LegendItem(run_charts.best_note(state))]
         return items
@@ -225,9 +229,20 @@ class ChartsTab(ChartNavigation, RunTab):
             (self._rate, run_status.learning_rate_lines(state, status), "Learning rate"),
         ]  # fmt: skip
         if slow:
-            shown.append((self._speed, run_status.throughput_lines(state), "Throughput"))
+            speed = [*run_status.throughput_lines(state), *run_status.last_epoch_lines(state)]
+            shown.append((self._speed, speed, "Throughput"))
+            shown += self._weakest_classes(state)
         for panel, lines, title in shown:
             panel.show(lines, flat, title)
+
+    def _weakest_classes(self, state: RunState) -> list[tuple[Panel, list[str], str]]:
+        width = self._weakest.content_size.width
+        shown = (state.evaluations.latest, width)
+        if not width or shown == self._shown_weakest:  # not on the screen, or unchanged
+            return []
+        self._shown_weakest = shown
+        lines = weakest_class_lines(state, width)
+        return [(self._weakest, lines, weakest_classes_title(state))]
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""

@@ -19,17 +19,16 @@ from core.run.saved_evaluations import SavedEvaluation, list_evaluations
 from core.run.state import RunState
 from tui.tabs.base import RunTab
 from tui.text.own_command import own_command
-from tui.text.saved_evaluation import saved_evaluation_text
+from tui.text.saved_evaluation import saved_evaluation_text, validation_text
 from tui.widgets.host import host
 from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
 _EMPTY = """\
-No evaluation yet.
+No evaluation yet.  E  evaluates the best weights on the run's test or validation
+images, or on another folder. From the shell:
+{command} [DIR]
 
-E   evaluate the best weights on the run's test or validation images,
-    or on another folder
-
-From the shell:  {command} [DIR]"""
+"""
 _HINT = "A folder with one subfolder per class. Empty = the run's test or validation images."
 _KEYS = "E evaluate"
 
@@ -49,7 +48,8 @@ class EvaluationsTab(RunTab):
         """`folder` is the run folder; None if only the id of the run is known."""
         super().__init__(id="evaluation-tab")
         self._folder = folder
-        self._run_id = ""
+        self._state = RunState()
+        self._validated: object = None
         self._saved: list[SavedEvaluation] | None = None
         self._index = 0
         self._progress = ""
@@ -63,15 +63,18 @@ class EvaluationsTab(RunTab):
         yield self._box
 
     def show(self, state: RunState, status: str, slow: bool) -> None:
-        """Read the saved evaluations when the tab is first opened."""
-        self._run_id = state.run_id
+        """Read the saved evaluations when the tab is first opened; without any, show the last
+        validation pass."""
+        self._state = state
         if self._saved is None:
             self._saved = []
             self._read()
+        elif not self._saved and state.evaluations.latest is not self._validated:
+            self._draw()
 
     @property
     def _run(self) -> RunFolder:
-        return RunFolder(self._folder or host(self).runs_dir / self._run_id)
+        return RunFolder(self._folder or host(self).runs_dir / self._state.run_id)
 
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
@@ -81,6 +84,7 @@ class EvaluationsTab(RunTab):
 
     def _draw(self) -> None:
         saved = self._saved or []
+        self._validated = self._state.evaluations.latest
         if self._progress:
             text = Content(self._progress)
         elif saved:
@@ -88,6 +92,7 @@ class EvaluationsTab(RunTab):
             text = saved_evaluation_text(saved[self._index], self._index + 1, len(saved), now)
         else:
             text = Content(_EMPTY.format(command=own_command("evaluate", self._run)))
+            text += validation_text(self._state)
         self._text.update(text)
         several = "  ← newer  → older" if len(saved) > 1 else ""
         self._box.border_subtitle = Content(f"{_KEYS}{several}")

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +11,7 @@ from core.analysis.compare import ComparedRun, ComparisonRow, config_differences
 from core.common import format as fmt
 from core.common.text import printable
 from tui.preferences.palettes import DARK, Color, Palette, rgb
+from tui.text.elide import without_middle
 from tui.text.symbols import SYMBOLS
 
 WINNER = "★"
@@ -63,19 +63,8 @@ def _result(row: ComparisonRow, palette: Palette, width: int) -> list[Text]:
 
 
 def _difference(row: ComparisonRow, cells: int) -> list[Text]:
-    values = [Text(f"  {_without_middle(printable(text), cells)}") for text in row.texts]
+    values = [Text(f"  {without_middle(printable(text), cells)}") for text in row.texts]
     return [Text(printable(row.label)), *values]
-
-
-def _without_middle(text: str, cells: int) -> str:
-    """Return a text in at most `cells` cells: both ends of a path tell it from others."""
-    if cell_len(text) <= cells:
-        return text
-    head = (cells - 1) // 3
-    start, end = set_cell_size(text, head), text
-    while cell_len(end) > cells - 1 - head:
-        end = end[1:]
-    return f"{start.rstrip()}…{end}"
 
 
 def print_comparison(runs: Sequence[ComparedRun]) -> None:

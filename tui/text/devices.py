@@ -40,22 +40,22 @@ def device_lines(sample: DeviceSample | None) -> list[str]:
     return lines or ["no measurements"]
 
 
-def device_line(sample: DeviceSample | None) -> str:
-    """Return the device and the host as one short line."""
+def device_parts(sample: DeviceSample | None) -> list[str]:
+    """Return the device and the host as short parts of a line, the most important ones first."""
     if sample is None:
-        return "not sampled yet"
+        return ["not sampled yet"]
     note = [printable(sample.note)] if sample.note and sample.total is None else []
     parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
-    return " · ".join(parts) or "no measurements"
+    return parts or ["no measurements"]
 
 
 def panel_lines(state: RunState, short: bool) -> list[str]:
     """Return the lines of the panel: the device, or one line per rank with the slowest marked.
 
-    `short` is one line instead.
+    `short` is the parts of one line instead.
     """
     if len(state.devices) < 2:
-        return [device_line(state.device)] if short else device_lines(state.device)
+        return device_parts(state.device) if short else device_lines(state.device)
     slowest = slowest_rank(state.devices.values())
     if short:
         last = "" if slowest is None else f", slowest {_rank_name(state.devices[slowest])}"

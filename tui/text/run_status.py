@@ -176,7 +176,8 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
         return ["starts with the first phase"]
     stopping = phase.stopping
     if phase.status == "done":
-        return [f"phase {printable(phase.name)} ended: {phase.reason}"]
+        ended = f"phase {printable(phase.name)} ended: {phase.reason}"
+        return [ended, *_lowest_val_loss(phase)]
     if not phase.epochs:
         return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the baseline"]
     dots = patience_dots(stopping.bad_epochs, stopping.patience)
@@ -184,7 +185,17 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
     if short:
         return [f"{dots} {stopping.bad_epochs} of {stopping.patience}".strip(), *rule]
     count = f"{stopping.bad_epochs} of {_epochs(stopping.patience)} without improvement"
-    return [*([dots] if dots else []), count, *rule]
+    return [*([dots] if dots else []), count, *rule, *_lowest_val_loss(phase)]
+
+
+def _lowest_val_loss(phase: PhaseState) -> list[str]:
+    """Return the epoch that early stopping compares with, if there is one."""
+    stopping = phase.stopping
+    assert stopping is not None
+    epoch = len(phase.epochs) - stopping.bad_epochs
+    if epoch < 1 or not math.isfinite(stopping.best):
+        return []
+    return [f"lowest so far {fmt.loss(stopping.best)}, in epoch {epoch}"]
 
 
 def _stop_rule(phase: PhaseState, short: bool) -> str:
@@ -222,6 +233,18 @@ def throughput_lines(state: RunState) -> list[str]:
     return lines or ["not measured yet"]
 
 
+def last_epoch_lines(state: RunState) -> list[str]:
+    """Return the duration of the last epoch of the phase, and the throughput of its epochs."""
+    phase = state.current
+    if phase is None or not phase.epochs:
+        return []
+    lines = [f"last epoch {fmt.duration(phase.epochs[-1].result.seconds)}"]
+    speeds = [point.result.images_per_second for point in phase.epochs]
+    if len(speeds) > 2 and all(map(math.isfinite, speeds)):
+        lines.append(f"{sparkline(speeds, 12)} by epoch")
+    return lines
+
+
 def _measured(images_per_second: float, data_wait: float) -> list[str]:
     lines = []
     if math.isfinite(images_per_second):
@@ -245,7 +268,10 @@ def learning_rate_lines(state: RunState, status: str) -> list[str]:
     lines = [f"{fmt.rate(phase.lr)}{curve}"]
     if phase.status == "running" and status in ACTIVE:
         lines.append(_rate_rule(phase, state.x - phase.start_x))
-    return lines
+    if phase.started.lr != phase.lr:
+        lines.append(f"phase {printable(phase.name)} started at {fmt.rate(phase.started.lr)}")
+    decay = phase.started.weight_decay
+    return [*lines, f"{printable(phase.started.optimizer)}, weight decay {decay:.3g}"]
 
 
 def _rate_rule(phase: PhaseState, done: float) -> str:

@@ -1,15 +1,21 @@
-"""Format a saved evaluation of a run; tolerates edited files with missing or invalid values."""
+"""Format a saved evaluation of a run, or its last validation pass as long as there is none.
+
+Tolerates edited files with missing or invalid values.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from textual.content import Content
 
+from core.analysis.class_metrics import ClassificationReport
 from core.analysis.evaluation_metrics import METRIC_NAMES, training_images_note
 from core.common import format as fmt
 from core.common.left_out import left_out_text
 from core.common.text import printable
 from core.run.saved_evaluations import SavedEvaluation
+from core.run.state import RunState
 
 _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
@@ -26,6 +32,48 @@ def saved_evaluation_text(saved: SavedEvaluation, number: int, total: int, now: 
         *_metrics(saved.content),
         *_classes(saved.content),
         *_pairs(saved.content),
+    ]
+    return Content("\n").join(lines)
+
+
+def validation_text(state: RunState) -> Content:
+    """Return the metrics of the best epoch's validation pass, or of the latest one; empty without
+    one."""
+    event = state.evaluations.best or state.evaluations.latest
+    if event is None:
+        return Content("")
+    report = ClassificationReport(event, state.data.classes if state.data else [])
+    epoch = next(
+        (
+            point.result
+            for point in state.epochs
+            if (point.result.phase, point.result.epoch) == (event.phase, event.epoch)
+        ),
+        None,
+    )
+    content = {
+        "per_class": [asdict(row) for row in report.rows],
+        "confused_pairs": [
+            {"names": [report.name(p.truth), report.name(p.predicted)], "share": p.share,
+             "count": p.count}
+            for p in report.pairs
+        ],
+    }  # fmt: skip
+    which = "best" if event is state.evaluations.best else "latest"
+    figures = [f"macro F1 {fmt.percent(report.macro_f1)}"]
+    if epoch is not None:
+        figures = [
+            f"top-1 {fmt.percent(epoch.val_top1)}",
+            f"top-5 {fmt.percent(epoch.val_top5)}",
+            f"loss {fmt.loss(epoch.val_loss)}",
+            *figures,
+        ]
+    where = f"Validation of the {which} epoch, {printable(event.phase)} epoch {event.epoch}: "
+    lines = [
+        Content.assemble((where, _DIM), (", ".join(figures), _STRONG)),
+        Content.styled(fmt.counted(report.images, "val image"), _DIM),
+        *_classes(content),
+        *_pairs(content),
     ]
     return Content("\n").join(lines)
 

@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 
 class Panel(Static):
-    """Show a few lines of figures; redrawn only when they change."""
+    """Show a few lines of figures, the most important ones first; redrawn only when they change."""
 
     def __init__(self, title: str, id: str) -> None:
         super().__init__("", id=id, markup=False)
@@ -32,9 +32,7 @@ class Panel(Static):
 
     def _draw(self, title: str, lines: tuple[str, ...], flat: bool) -> None:
         if flat:
-            text = Content.assemble((f"{self._title:<9}", "$foreground 60%"), " · ".join(lines))
-            if width := self.content_size.width:
-                text = text.truncate(width, ellipsis=True)
+            text = _one_line(f"{self._title:<9}", lines, self.content_size.width)
         else:
             if str(self.border_title or "") != title or not self._boxed:
                 self.border_title = Content(title)
@@ -42,3 +40,14 @@ class Panel(Static):
         self._boxed = not flat
         # Without layout, as the height is fixed: a layout would repaint the whole screen.
         self.update(text, layout=False)
+
+
+def _one_line(title: str, lines: tuple[str, ...], width: int) -> Content:
+    """Return as many lines as fit into one of `width` cells, 0 for any; at least the first one."""
+    text = Content.assemble((title, "$foreground 60%"), *lines[:1])
+    for line in lines[1:]:
+        longer = text + Content(f" · {line}")
+        if width and longer.cell_length > width:
+            break
+        text = longer
+    return text.truncate(width, ellipsis=True) if width else text
