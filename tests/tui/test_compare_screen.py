@@ -109,7 +109,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
         await reload(pilot)
         await press(pilot, "c")
         screen = await read(pilot)
-        assert chart_title(screen) == "Val top-1 (in %) over epochs"
+        assert chart_title(screen) == "Val top-1 over epochs"
         await press(pilot, "m")
         assert chart_title(screen) == "Val loss over epochs"
         for key, title in (
@@ -123,7 +123,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
             assert chart_title(screen) == title
         assert "head" in drawn(screen)
         await press(pilot, "x", "c")
-        assert chart_title(screen) == "Train top-1 (in %) over epochs"
+        assert chart_title(screen) == "Train top-1 over epochs"
         for _ in range(9):
             await press(pilot, "m")
         assert chart_title(screen) == "Val loss over epochs"

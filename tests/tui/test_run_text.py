@@ -27,7 +27,7 @@ def test_early_stopping_names_the_epoch_and_the_loss_to_reach() -> None:
         "●○○○○",
         "1 of 5 epochs without improvement",
         "stops after epoch 6 unless val loss drops below 0.0291",
-        "lowest so far 0.0301, in epoch 1",
+        "lowest val loss 0.0301, epoch 1",
     ]
     assert run_status.early_stopping_lines(state, "running", short=True) == [
         "●○○○○ 1 of 5",

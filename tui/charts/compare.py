@@ -156,9 +156,10 @@ def run_color(run: ComparedRun, palette: Palette) -> Color:
     return palette.runs[run.label.color % len(palette.runs)]
 
 
-def title(view: CompareView, log: bool) -> str:
-    """Return the chart's title: curve, unit and x axis."""
-    unit = view.curve.figure.unit
+def title(view: CompareView, log: bool, with_unit: bool = False) -> str:
+    """Return the chart's title: curve and x axis, with the unit where no value on the chart has
+    it."""
+    unit = view.curve.figure.unit if with_unit else ""
     notes = [f"in {unit}"] if unit else []
     notes += ["log"] if log else []
     label = view.curve.label
@@ -211,4 +212,4 @@ def svg(runs: Runs, view: CompareView) -> SvgChart:
     values = [y for curve in curves for _, y in curve.points if math.isfinite(y)]
     log = is_log(values, _scale(view))
     unit_size = view.curve.figure.unit_size
-    return SvgChart(title(view, log), view.alignment.label, curves, log, unit_size)
+    return SvgChart(title(view, log, with_unit=True), view.alignment.label, curves, log, unit_size)

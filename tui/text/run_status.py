@@ -195,7 +195,7 @@ def _lowest_val_loss(phase: PhaseState) -> list[str]:
     epoch = len(phase.epochs) - stopping.bad_epochs
     if epoch < 1 or not math.isfinite(stopping.best):
         return []
-    return [f"lowest so far {fmt.loss(stopping.best)}, in epoch {epoch}"]
+    return [f"lowest val loss {fmt.loss(stopping.best)}, epoch {epoch}"]
 
 
 def _stop_rule(phase: PhaseState, short: bool) -> str:
@@ -238,10 +238,12 @@ def last_epoch_lines(state: RunState) -> list[str]:
     phase = state.current
     if phase is None or not phase.epochs:
         return []
-    lines = [f"last epoch {fmt.duration(phase.epochs[-1].result.seconds)}"]
+    lines = []
+    if state.progress:
+        lines.append(f"last epoch {fmt.duration(phase.epochs[-1].result.seconds)}")
     speeds = [point.result.images_per_second for point in phase.epochs]
     if len(speeds) > 2 and all(map(math.isfinite, speeds)):
-        lines.append(f"{sparkline(speeds, 12)} by epoch")
+        lines.append(f"{sparkline(speeds, 8)} by epoch")
     return lines
 
 
