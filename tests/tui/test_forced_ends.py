@@ -1,5 +1,6 @@
 """Ends of a process before its run is over: without its terminal, its agent, or its patience."""
 
+import asyncio
 import errno
 import multiprocessing
 import os
@@ -18,16 +19,17 @@ import psutil
 import pytest
 
 from core.events.commands import Stop
-from tui.cli import start
+from tui.cli import open_app, start
 from tui.cli.main import main
 from tui.runtime import headless, launch, process_end, signal_handlers
 from tui.runtime.signal_handlers import StopSignals
+from tui.terminal.job_signals import JobSignals
 from tui.terminal.terminal import detach_terminal
 
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT)
     saved = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in saved.items():
@@ -124,3 +126,50 @@ def test_all_processes_of_an_agent_are_killed() -> None:
     assert agent.wait(60) == -signal.SIGKILL
     assert psutil.wait_procs(ranks, timeout=60)[1] == []
     agent.stdout.close()
+
+
+class SuspendableApp:
+    """An app that handles the terminal's signals as Textual's driver does, and then ends or fails
+    without restoring them."""
+
+    return_code = 0
+
+    def __init__(self, error: Exception | None) -> None:
+        self.suspended: list[int] = []
+        self._error = error
+
+    def run(self) -> None:
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            signal.signal(number, lambda number, frame: self.suspended.append(number))
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        JobSignals(lambda: None, lambda: None).install()
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("error", [None, KeyError("tick")])
+def test_signals_of_the_terminal_do_not_reach_an_app_that_has_ended(
+    error: Exception | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped: list[int] = []
+    numbers = (signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT)
+    for number in numbers:
+        signal.signal(number, lambda number, frame: stopped.append(number))
+    app: Any = SuspendableApp(error)
+    assert open_app._run(app) == (None, error is not None)
+    for number in numbers:
+        signal.raise_signal(number)
+    assert (stopped, app.suspended) == (list(numbers), [])
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_between_the_end_of_the_event_loop_and_that_of_the_app_is_no_error() -> None:
+    async def install() -> None:
+        JobSignals(lambda: None, lambda: None).install()
+
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)
+    asyncio.run(install())
+    signal.raise_signal(signal.SIGCONT)

@@ -133,8 +133,11 @@ def _with_imports(plan: "Plan") -> "tuple[Config, Resumption | None]":
 
 def _run(app: "ConvNextApp") -> "tuple[Exit | None, bool]":
     """Run the app; returns its exit value and whether it failed."""
+    from tui.terminal.job_signals import restored_signals
+
     try:
-        exit_value = app.run()
+        with restored_signals():
+            exit_value = app.run()
     except Exception:  # Textual catches most of its own; the rest must not end the run
         traceback.print_exc()
         return None, True

@@ -2,11 +2,30 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from tui.terminal.terminal import detach_terminal
+
+
+_REPLACED = (signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
+
+
+@contextmanager
+def restored_signals() -> Iterator[None]:
+    """Restore the handlers of the terminal's signals after an app, however it has ended.
+
+    Textual leaves its own installed: Ctrl-Z would then use a driver that is closed.
+    """
+    before = {number: signal.getsignal(number) for number in _REPLACED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # not installed by Python
+                signal.signal(number, handler)
 
 
 class JobSignals:
@@ -46,7 +65,7 @@ class JobSignals:
     def _hang_up(self, number: int, frame: FrameType | None) -> None:
         # Not in the event loop, which may wait for the thread that writes to the terminal.
         detach_terminal()
-        self._loop.call_soon_threadsafe(self._on_hangup)
+        self._call_soon(self._on_hangup)
 
     def _suspend(self, number: int, frame: FrameType | None) -> None:
         self._is_suspended = True
@@ -56,9 +75,13 @@ class JobSignals:
         if self._is_suspended:
             self._is_suspended = False
             self._call_previous(number, frame)
-        self._loop.call_soon_threadsafe(self._on_continue)
+        self._call_soon(self._on_continue)
 
     def _call_previous(self, number: int, frame: FrameType | None) -> None:
         previous = self._previous.get(number)
         if callable(previous):
             previous(number, frame)
+
+    def _call_soon(self, function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the app has ended, and its event loop is closed
+            self._loop.call_soon_threadsafe(function)
