@@ -24,6 +24,10 @@ class RankUnreachable(RuntimeError):
     """Another rank is unreachable: its process or machine is gone, or the network hangs."""
 
 
+class JoinCanceled(Exception):
+    """Rank 0 was told to stop before all ranks had started."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepMessage:
     """Message of rank 0 before a step, which all ranks apply."""

@@ -19,7 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from core.common import format as fmt
 from core.common.errors import SetupError, reason_of
 from core.distributed.process_group import ProcessGroup, RankUnreachable, StepMessage, shard
-from core.distributed.torchrun_env import OWN_STORES, Job
+from core.distributed.rendezvous import meet
+from core.distributed.torchrun_env import Job
 from core.events.types import DeviceSample, Event, Warned
 
 T = TypeVar("T")
@@ -66,8 +67,14 @@ class TorchProcessGroup(ProcessGroup):
     by DistributedDataParallel, with NCCL between GPUs.
     """
 
-    def __init__(self, job: Job, device_type: str) -> None:
-        """Join the group; returns once all ranks have. Raises RankUnreachable on a timeout."""
+    def __init__(
+        self,
+        job: Job,
+        device_type: str,
+        stop_requested: Callable[[], bool],
+        on_arrival: Callable[[], None],
+    ) -> None:
+        """Join the group; returns once all ranks have. See `join`."""
         self.rank, self.size = job.rank, job.size
         self._is_due = False
         self._waited, self._waited_since = 0.0, time.monotonic()
@@ -78,7 +85,7 @@ class TorchProcessGroup(ProcessGroup):
             torch.cuda.set_device(job.local_rank)
         with _explain_lost_connection():
             limit = timedelta(seconds=_SETUP_SECONDS)
-            store = _store(job, limit)
+            store = meet(job, limit, stop_requested, on_arrival)
             dist.init_process_group(
                 backend, store=store, rank=job.rank, world_size=job.size, timeout=limit
             )
@@ -222,10 +229,17 @@ class TorchProcessGroup(ProcessGroup):
         return f"rank {self.rank} on {socket.gethostname()}: {failure}" if failure else ""
 
 
-def join(job: Job, device: str) -> TorchProcessGroup:
+def join(
+    job: Job,
+    device: str,
+    stop_requested: Callable[[], bool] = lambda: False,
+    on_arrival: Callable[[], None] = lambda: None,
+) -> TorchProcessGroup:
     """Join the process group of a torchrun job; `device` is the config key.
 
-    Raises SetupError where this rank has no GPU, RankUnreachable where another rank is missing.
+    On rank 0 `stop_requested` cancels the wait for the other ranks. `on_arrival` is called before
+    the others count on this rank. Raises SetupError where this rank has no GPU, JoinCanceled if
+    rank 0 was stopped, RankUnreachable where another rank is missing.
     """
     device_type = "cuda" if device in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
     if device_type == "cuda" and job.local_rank >= torch.cuda.device_count():
@@ -233,21 +247,7 @@ def join(job: Job, device: str) -> TorchProcessGroup:
             f"rank {job.rank} needs GPU {job.local_rank} on {job.host}, which has only "
             f"{fmt.counted(torch.cuda.device_count(), 'GPU')}; start one rank per GPU"
         )
-    return TorchProcessGroup(job, device_type)
-
-
-def _store(job: Job, timeout: timedelta) -> Any:
-    """Return the store that holds the addresses of the ranks."""
-    store, _, _ = next(
-        dist.rendezvous(  # type: ignore[attr-defined]
-            "env://", job.rank, job.size, timeout=timeout
-        )
-    )
-    if job.local_size == job.size and OWN_STORES not in os.environ:
-        # The agent's store still holds the addresses of the ranks before a restart. On several
-        # machines the agents count restarts differently, so each start needs its own store there.
-        return dist.PrefixStore(f"start-{job.restart}", store)  # type: ignore[attr-defined]
-    return store
+    return TorchProcessGroup(job, device_type, stop_requested, on_arrival)
 
 
 _CPU = torch.device("cpu")

@@ -27,7 +27,7 @@ from core.data.split import DataPlan, extended_ranges, plan_data, ranges_of
 from core.data.value_range import AUTO, flat_problem, range_uses
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
-from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from core.distributed.process_group import SINGLE_PROCESS, JoinCanceled, ProcessGroup
 from core.distributed.torchrun_env import find_job
 from core.events.commands import CommandQueue
 from core.events.describe import describe
@@ -97,6 +97,8 @@ class RunSetup:
         self.group: ProcessGroup = SINGLE_PROCESS
         """The process group of this run, once the ranks have joined it."""
         self._is_briefed = False
+        self._is_canceled = False
+        """Whether a stop was requested before all ranks had started."""
 
     def new_run(self) -> "PreparedEngine | None":
         """Return an engine for a new run, or None if a stop was requested meanwhile."""
@@ -117,7 +119,8 @@ class RunSetup:
                 job=self._job.id,
             )
         )
-        self._join_ranks()
+        if not self._join_ranks():
+            return None
         self._draw_demo()
         plan = self._plan()
         if plan is None or self._stop_requested():
@@ -142,7 +145,8 @@ class RunSetup:
         self._emitter.continue_after(past)
         before = fold(past)
         refuse_finished(before, resumption)
-        self._join_ranks()
+        if not self._join_ranks():
+            return None
         self._draw_demo()
         checked = self._verify_data(resumption, before.data)
         if checked is None or self._stop_requested():
@@ -191,6 +195,8 @@ class RunSetup:
 
     def release(self) -> None:
         """Release the other ranks, including those that still wait for their briefing."""
+        if self._is_canceled:
+            return
         if self.group.size == 1:
             release_ranks(self._config)
             return
@@ -198,14 +204,22 @@ class RunSetup:
             self._send_briefing(None)
         self.group.close()
 
-    def _join_ranks(self) -> None:
-        """Wait for the other ranks, if any: from now on they notice when this one ends."""
-        if self._job.size > 1:
-            self._before_torch()
-            from core.distributed.torch_process_group import join
+    def _join_ranks(self) -> bool:
+        """Wait for the other ranks, if any: from now on they notice when this one ends.
 
-            self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
-            self.group = join(self._job, self._config.device)
+        Returns False if a stop was requested meanwhile.
+        """
+        if self._job.size == 1:
+            return True
+        self._before_torch()
+        from core.distributed.torch_process_group import join
+
+        self._emitter.emit(Preparing(stage=f"waiting for {self._job.size} ranks"))
+        try:
+            self.group = join(self._job, self._config.device, self._stop_requested)
+        except JoinCanceled:
+            self._is_canceled = True
+        return not self._is_canceled
 
     def _send_briefing(self, briefing: RankBriefing | None) -> None:
         self._is_briefed = True

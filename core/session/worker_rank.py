@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.common.errors import SetupError
 from core.common.native_stderr import native_stderr_to
 from core.common.openmp import limit_openmp_spinning
-from core.distributed.process_group import RankUnreachable
+from core.distributed.process_group import JoinCanceled, RankUnreachable
 from core.distributed.torchrun_env import Job
 from core.events.commands import CommandQueue
 from core.events.emitter import Emitter
@@ -19,6 +19,9 @@ from core.training.start_point import FROM_SCRATCH, StartPoint
 
 if TYPE_CHECKING:
     from core.distributed.torch_process_group import TorchProcessGroup
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _NoCommands(CommandQueue):
@@ -34,15 +37,16 @@ def run_worker_rank(job: Job, device: str) -> int:
 
     If another rank is lost, it is EXIT_RESTART: an elastic agent restarts all ranks.
     """
-    # Ctrl-C and Slurm's SIGTERM reach all processes at once; rank 0 decides what follows, and an
-    # agent that has lost a rank kills those that do not end.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in _STOP_SIGNALS:  # until rank 0 counts on this one
+        signal.signal(number, signal.SIG_DFL)
     limit_openmp_spinning()
     from core.distributed.torch_process_group import join
 
     try:
-        group = join(job, device)
+        group = join(job, device, on_arrival=_leave_signals_to_rank_0)
+    except JoinCanceled:
+        return 0
     except SetupError as error:
         logging.getLogger(__name__).error("%s", error)
         return EXIT_FAILED
@@ -64,6 +68,13 @@ def run_worker_rank(job: Job, device: str) -> int:
             logging.getLogger(__name__).exception("rank %d failed", job.rank)
             return EXIT_RESTART
     return 0
+
+
+def _leave_signals_to_rank_0() -> None:
+    """Ignore Ctrl-C and Slurm's SIGTERM, which reach all processes at once; rank 0 decides what
+    follows, and an agent that has lost a rank kills those that do not end."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _train(group: "TorchProcessGroup", briefing: RankBriefing) -> None:

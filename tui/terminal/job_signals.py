@@ -9,7 +9,6 @@ from typing import Any
 
 from tui.terminal.terminal import detach_terminal
 
-
 _REPLACED = (signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
 
 
