@@ -242,7 +242,8 @@ class _Chart:
             row = min(free, key=lambda row: abs(row - wanted), default=None)
             if row is not None:
                 taken.add(row)
-                found.append(_EdgeValue(row, self._spec.text(value), curve.color))
+                text = f"{curve.name} {self._spec.text(value)}".strip()
+                found.append(_EdgeValue(row, text, curve.color))
         return found
 
     def _tick_labels(self) -> Text:
