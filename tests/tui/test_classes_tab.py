@@ -220,7 +220,7 @@ async def test_the_table_has_the_accuracy_over_epochs_next_to_it_where_there_is_
         await press(pilot, "j")
         assert "pandas 88.0%" in curves(pilot)
         assert "ducks" not in curves(pilot)
-        await press(pilot, "o", "o", "o", "o", "O", "home")
+        await press(pilot, "o", "o", "o", "O", "home")
         assert lines(pilot, "#classes-table")[1].split()[0] == "zebras"
         assert "zebras" in curves(pilot)
         await press(pilot, "t")
