@@ -62,9 +62,9 @@ def draw(spec: ChartSpec, width: int, height: int, glyphs: str = "braille") -> D
         return Drawing(Text())
     visible = visible_part(spec)
     if width < _SMALLEST[0] or height < _SMALLEST[1]:
-        return Drawing(_message("", width, height))
+        return Drawing(message("", width, height))
     if not visible.values and not visible.nan_x:
-        return Drawing(_message(spec.empty, width, height))
+        return Drawing(message(spec.empty, width, height))
     return _Chart(spec, visible, width, height, glyphs).drawing()
 
 
@@ -272,7 +272,8 @@ def _extremes_outside(points: Sequence[Point], axis: YAxis) -> Iterator[Point]:
         yield farthest
 
 
-def _message(text: str, width: int, height: int) -> Text:
+def message(text: str, width: int, height: int) -> Text:
+    """Return a text in the middle of an otherwise empty chart."""
     lines = [""] * height
     if text and len(text) <= width:
         lines[height // 2] = text.center(width).rstrip()
