@@ -48,7 +48,8 @@ class CompareScreen(ChartNavigation, Screen[None]):
         Binding("x,a", "axis", "x axis",
                 tooltip="Epochs, steps, time, or epochs since unfreeze; or the next config key"),
         Binding("l,o", "scale", "y axis", tooltip="Logarithmic, linear or automatic"),
-        Binding("s", "scatter", "Scatter",
+        # Not in the footer, which is full at 80 columns: the legend names it.
+        Binding("s", "scatter", "Scatter chart", show=False,
                 tooltip="Scatter chart, a point per run, instead of curves"),
         Binding("e", "export", "Export", tooltip="Table and curves as CSV, the chart as SVG"),
         Binding("g", "layout", "Layout", tooltip="Chart and table, or one of them large"),
@@ -163,7 +164,8 @@ class CompareScreen(ChartNavigation, Screen[None]):
             return
         spec = compare_chart.chart(runs, view, palette)
         title = compare_chart.title(view, drawn_log(spec))
-        self._chart.show(spec, title, compare_chart.legend(runs, view))
+        legend = f"{compare_chart.legend(runs, view)}  │ s scatter chart".strip()
+        self._chart.show(spec, title, legend)
 
     @property
     def _shown_view(self) -> CompareView:
