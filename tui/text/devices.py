@@ -45,7 +45,7 @@ def device_line(sample: DeviceSample | None) -> str:
     if sample is None:
         return "not sampled yet"
     note = [printable(sample.note)] if sample.note and sample.total is None else []
-    parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
+    parts = [*note, *_short_memory(sample), *_load(sample, with_limit=False), *_host(sample)]
     return " · ".join(parts) or "no measurements"
 
 
@@ -122,14 +122,14 @@ def _short_memory(sample: DeviceSample) -> list[str]:
     return parts
 
 
-def _load(sample: DeviceSample) -> list[str]:
+def _load(sample: DeviceSample, with_limit: bool = True) -> list[str]:
     parts = []
     if sample.utilization is not None:
         parts.append(f"GPU {fmt.percent(sample.utilization, 0)}")
     if sample.temperature is not None:
         parts.append(f"{sample.temperature:.0f} °C")
     if sample.power is not None:
-        parts.append(_power(sample.power, sample.power_limit))
+        parts.append(_power(sample.power, sample.power_limit if with_limit else None))
     return ["  ".join(parts)] if parts else []
 
 
