@@ -63,14 +63,11 @@ def assert_kitty_image(pilot: Pilot[None], terminal: GraphicsTerminal) -> int:
     cells = terminal.kitty_cells()
     assert terminal.lost_cells == 0
     (id,) = {id for id, _, _ in cells.values()}
-    placement = terminal.images[id].placement
-    assert placement is not None
-    columns, rows = placement
-    # The library rounds an image twice: it may be one cell smaller than its widget.
-    assert 0 <= region.width - columns <= 1
-    assert 0 <= region.height - rows <= 1
+    assert terminal.images[id].placement == region.size
     assert cells == {
-        (region.y + y, region.x + x): (id, y, x) for y in range(rows) for x in range(columns)
+        (region.y + y, region.x + x): (id, y, x)
+        for y in range(region.height)
+        for x in range(region.width)
     }
     sent = terminal.images[id].pixels
     assert ImageChops.difference(sent, source(pilot, sent.size)).getbbox() is None
@@ -159,6 +156,7 @@ def assert_sixels(pilot: Pilot[None], terminal: GraphicsTerminal) -> None:
     assert shown is not None
     pixels, corner = shown
     assert corner == (region.y, region.x)
+    assert pixels.size == (region.width * CELL[0], region.height * CELL[1])
     wanted = source(pilot, pixels.size)
     mean = ImageStat.Stat(ImageChops.difference(pixels, wanted)).mean
     assert max(mean) < 8, mean  # a palette of 256 colors, in percent
@@ -174,6 +172,19 @@ async def test_a_terminal_with_sixels_shows_the_pixels_of_the_image(
         assert_sixels(pilot, terminal)
         await press(pilot, "end")
         assert terminal.sixel_image() is None
+
+
+@pytest.mark.parametrize("size", [(70, 14), (81, 16), (90, 13)])
+@pytest.mark.parametrize("kind", ["kitty", "sixel"])
+async def test_images_fill_their_widget_at_any_size(
+    tmp_path: Path, terminal: GraphicsTerminal, kind: str, size: tuple[int, int]
+) -> None:
+    async with app(tmp_path, kind).run_test(size=size) as pilot:
+        await settle(pilot)
+        if kind == "kitty":
+            assert_kitty_image(pilot, terminal)
+        else:
+            assert_sixels(pilot, terminal)
 
 
 async def test_sixels_are_complete_after_a_dialog_and_do_not_cover_it(

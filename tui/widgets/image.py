@@ -9,11 +9,15 @@ from itertools import count
 from random import randrange
 from typing import TYPE_CHECKING, Any
 
-from textual.app import RenderResult
+from textual.app import ComposeResult, RenderResult
 from textual.geometry import Region, Size
 from textual.strip import Strip
+from textual_image._pixeldata import PixelData
+from textual_image._terminal import CellSize
 from textual_image.renderable.tgp import Image as TGPRenderable
 from textual_image.widget import HalfcellImage, SixelImage, TGPImage
+from textual_image.widget._base import Image as BaseImage
+from textual_image.widget.sixel import _ImageSixelImpl
 
 from tui.widgets.image_base import ImageWidget
 
@@ -34,8 +38,31 @@ class HalfBlocks(HalfcellImage, ImageWidget, Renderable=HalfcellImage._Renderabl
         self.image = image
 
 
-class Sixels(SixelImage, ImageWidget, Renderable=SixelImage._Renderable):
+class _FittedWidth(BaseImage, Renderable=HalfcellImage._Renderable):
+    """An image whose width follows from its height in whole cells: the library rounds both, so that
+    the image could be smaller than its widget."""
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """Return the width of the image at its height."""
+        width = super().get_content_width(container, viewport)
+        height = self.get_content_height(container, viewport, width)
+        return super().get_content_width(Size(width, height), viewport)
+
+
+class _SixelPixels(_ImageSixelImpl):
+    """Sixels that fill all cells of the widget; the library leaves some pixels black."""
+
+    def _scale_image(self, image_data: PixelData, terminal_sizes: CellSize) -> PixelData:
+        size, cell = self.content_size, terminal_sizes
+        return image_data.scaled(size.width * cell.width, size.height * cell.height)
+
+
+class Sixels(_FittedWidth, SixelImage, ImageWidget, Renderable=SixelImage._Renderable):
     """Real pixels, for terminals with sixels."""
+
+    def compose(self) -> ComposeResult:
+        """Create the widget that draws the pixels."""
+        yield _SixelPixels(self.image, self._sixel_options)
 
     def put(self, image: Any) -> None:
         """Show another image, or none."""
@@ -70,7 +97,7 @@ def _send(command: str) -> None:
     sys.__stdout__.write(f"\x1b_G{command}\x1b\\")  # type: ignore[union-attr]
 
 
-class KittyImage(TGPImage, ImageWidget, Renderable=_KittyRenderable):
+class KittyImage(_FittedWidth, TGPImage, ImageWidget, Renderable=_KittyRenderable):
     """Real pixels, for terminals with kitty's graphics protocol.
 
     The library writes images to the terminal directly. From a thread other than the one that writes
