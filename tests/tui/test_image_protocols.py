@@ -174,7 +174,7 @@ async def test_a_terminal_with_sixels_shows_the_pixels_of_the_image(
         assert terminal.sixel_image() is None
 
 
-@pytest.mark.parametrize("size", [(70, 14), (81, 16), (90, 13)])
+@pytest.mark.parametrize("size", [(70, 24), (78, 24), (90, 13)])
 @pytest.mark.parametrize("kind", ["kitty", "sixel"])
 async def test_images_fill_their_widget_at_any_size(
     tmp_path: Path, terminal: GraphicsTerminal, kind: str, size: tuple[int, int]
