@@ -81,6 +81,13 @@ def speed(value: float | None) -> str:
     return f"{value:,.{digits}f} img/s"
 
 
+def watts(value: float | None) -> str:
+    """Return a power in whole watts: `312 W`."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{value:,.0f} W"
+
+
 def parameters(value: int) -> str:
     """Return a number of parameters: `87.6 M`, `20.5 k`."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

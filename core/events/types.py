@@ -326,6 +326,10 @@ class DeviceSample(Event):
     """Utilization of the device, 0 to 1."""
     temperature: float | None = None
     """Temperature in degrees Celsius."""
+    power: float | None = None
+    """Power draw in watts."""
+    power_limit: float | None = None
+    """Power draw above which the device slows down, in watts."""
     host_cpu: float | None = None
     """Utilization of all cores of the host, 0 to 1."""
     host_used: int | None = None

@@ -211,6 +211,15 @@ _TABLE = (
         tag="device/utilization",
     ),
     Figure(
+        key="power",
+        title="power",
+        short="",
+        text=fmt.watts,
+        unit="W",
+        device=lambda e: _first_known(e.power),
+        tag="device/power_watts",
+    ),
+    Figure(
         key="host_memory",
         title="host memory",
         text=fmt.size,

@@ -156,5 +156,6 @@ def _is_plausible(saved: _Saved) -> bool:
         and all(s.width > 0 and len(s) <= s.limit for s in series.values())
         and timeline.limit == Timeline().limit
         and timeline.stride > 0
+        and state.evaluations.history.stride > 0
         and len(timeline.moments) <= timeline.limit
     )

@@ -11,6 +11,7 @@ from core.config.phases import PHASES
 from core.events import types as ev
 from core.events.describe import describe, phase_reason
 from core.events.record import Record
+from core.run.class_history import InEpoch
 from core.run.downsampling import Series
 from core.run.early_stopping import EarlyStopping
 from core.run.figures import FIGURES
@@ -227,7 +228,7 @@ def _run_resumed(state: RunState, e: ev.RunResumed, time: float) -> None:
             state.phases[name].change(item, value)
 
 
-def _is_kept(epoch: ev.EpochEnded | ev.Evaluated, resumed: ev.RunResumed) -> bool:
+def _is_kept(epoch: InEpoch, resumed: ev.RunResumed) -> bool:
     if epoch.phase == resumed.phase:
         return epoch.epoch < resumed.epoch
     return is_later(resumed.phase, epoch.phase)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.events import types as ev
+from core.run.class_history import ClassHistory, InEpoch
 from core.run.state_parts import is_later
 
 
@@ -16,6 +17,8 @@ class EvaluationState:
     """The report of the epoch before `latest`."""
     best: ev.Evaluated | None = None
     """The report of the best epoch."""
+    history: ClassHistory = field(default_factory=ClassHistory)
+    """The accuracy of each class over epochs."""
     samples: dict[str, ev.SamplesSaved] = field(default_factory=dict)
     """Training samples by phase."""
 
@@ -24,16 +27,18 @@ class EvaluationState:
         if self.latest and not _is_same_epoch(self.latest, report):
             self.before = self.latest
         self.latest = report
+        self.history.add(report)
         if best_epoch and _is_same_epoch(report, best_epoch):
             self.best = report
 
     def rewind(
-        self, phase: str, is_kept: Callable[[ev.Evaluated], bool], best_epoch: ev.EpochEnded | None
+        self, phase: str, is_kept: Callable[[InEpoch], bool], best_epoch: ev.EpochEnded | None
     ) -> None:
         """Drop what happened after the checkpoint from which a run was resumed in `phase`."""
         kept = [report for report in (self.latest, self.before) if report and is_kept(report)]
         self.latest = kept[0] if kept else None
         self.before = kept[1] if len(kept) > 1 else None
+        self.history.rewind(is_kept)
         known = [report for report in (self.best, *kept) if report]
         self.best = next(
             (report for report in known if best_epoch and _is_same_epoch(report, best_epoch)), None
@@ -43,5 +48,5 @@ class EvaluationState:
         }
 
 
-def _is_same_epoch(report: ev.Evaluated, epoch: ev.Evaluated | ev.EpochEnded) -> bool:
+def _is_same_epoch(report: InEpoch, epoch: InEpoch) -> bool:
     return (report.phase, report.epoch) == (epoch.phase, epoch.epoch)

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,8 @@ class DeviceSampler:
             others=gpu.others,
             utilization=gpu.utilization,
             temperature=gpu.temperature,
+            power=gpu.power,
+            power_limit=gpu.power_limit,
             host_cpu=psutil.cpu_percent() / 100,
             host_used=host.total - host.available,
             host_total=host.total,
@@ -132,6 +135,8 @@ class DeviceSampler:
 class _GpuReading:
     utilization: float | None = None
     temperature: float | None = None
+    power: float | None = None
+    power_limit: float | None = None
     others: int | None = None
     note: str = ""
 
@@ -157,6 +162,12 @@ class _Nvml:
                 problems.append(f"NVML: {error}")
                 return None
 
+        def watts(call: Callable[[Any], int]) -> float | None:
+            # Not noted: many GPUs and virtual machines don't report power.
+            with suppress(Exception):
+                return call(handle) / 1000
+            return None
+
         busy = query(lambda: lib.nvmlDeviceGetUtilizationRates(handle).gpu)
         heat = query(lambda: lib.nvmlDeviceGetTemperature(handle, lib.NVML_TEMPERATURE_GPU))
         used = query(lambda: lib.nvmlDeviceGetMemoryInfo(handle).used)
@@ -164,6 +175,8 @@ class _Nvml:
         return _GpuReading(
             utilization=None if busy is None else busy / 100,
             temperature=None if heat is None else float(heat),
+            power=watts(lib.nvmlDeviceGetPowerUsage),
+            power_limit=watts(lib.nvmlDeviceGetEnforcedPowerLimit),
             others=None if used is None else max(0, used - _own_bytes(processes or [], memory)),
             note=problems[0] if problems else "",
         )

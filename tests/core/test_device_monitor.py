@@ -49,6 +49,12 @@ class FakeNVML(ModuleType):
     def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> Any:
         return self._answer("temperature", 61)
 
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> Any:
+        return self._answer("power", 312_345)
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle: str) -> Any:
+        return self._answer("power limit", 700_000)
+
     def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
         return self._answer("memory", SimpleNamespace(total=80 * GB, used=10 * GB, free=70 * GB))
 
@@ -94,6 +100,7 @@ def test_with_a_gpu_a_sample_has_all_values(nvml: FakeNVML) -> None:
     assert (sample.allocated, sample.reserved) == (2 * GB, 3 * GB)
     assert (sample.peak, sample.total) == (4 * GB, 80 * GB)
     assert (sample.utilization, sample.temperature) == (0.87, 61.0)
+    assert (sample.power, sample.power_limit) == (312.345, 700.0)
     assert sample.others == 6 * GB
     assert sample.note == ""
     assert nvml.uuids == ["GPU-1"]
@@ -137,6 +144,20 @@ def test_an_error_hides_only_one_value(
     assert str(error) in sample.note
     assert sample.allocated == 2 * GB
     assert_host_figures(sample)
+
+
+@pytest.mark.parametrize(
+    ("broken", "power", "limit"),
+    [({"power"}, None, 700.0), ({"power limit"}, 312.345, None),
+     ({"power", "power limit"}, None, None)],
+)  # fmt: skip
+def test_a_gpu_without_power_values_has_all_others_and_no_note(
+    nvml: FakeNVML, broken: set[str], power: float | None, limit: float | None
+) -> None:
+    nvml.failing |= {name: FakeNVML.NVMLError("Not Supported") for name in broken}
+    sample = DeviceSampler(GPU).sample()
+    assert (sample.power, sample.power_limit) == (power, limit)
+    assert (sample.utilization, sample.temperature, sample.note) == (0.87, 61.0, "")
 
 
 @pytest.mark.parametrize("broken", ["init", "handle"])

@@ -104,7 +104,7 @@ def test_tensorboard_gets_the_scalars_of_a_new_figure() -> None:
 @pytest.mark.usefixtures("figure")
 def test_the_settings_accept_a_new_figure() -> None:
     assert with_setting(Settings(), "chart", "loading").chart == "loading"
-    with pytest.raises(SetupError, match="utilization, loading"):
+    with pytest.raises(SetupError, match="power, loading"):
         with_setting(Settings(), "chart", "unknown")
 
 

@@ -197,6 +197,8 @@ class Script:
                 others=13_100_000_000,
                 utilization=0.97,
                 temperature=61.0,
+                power=612.4,
+                power_limit=700.0,
                 host_cpu=0.45,
                 host_used=41_000_000_000,
                 host_total=128_000_000_000,

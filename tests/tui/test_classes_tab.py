@@ -204,6 +204,67 @@ async def test_an_unchanged_state_is_not_redrawn(
         assert drawn == []
 
 
+def curves(pilot: Pilot[None]) -> str:
+    """Return the chart over epochs as text; empty if it is not visible."""
+    chart = pilot.app.query_one("#classes-curves")
+    return str(chart.render()) if chart.region.height else ""
+
+
+async def test_the_table_has_the_accuracy_over_epochs_next_to_it_where_there_is_room() -> None:
+    async with app(classes.animals()).run_test(size=WIDE) as pilot:
+        await press(pilot, "v")
+        chart, table = (pilot.app.query_one(n) for n in ("#classes-curves", "#classes-table"))
+        assert chart.region.x > table.region.right
+        # Both classes of the selected pair, with the values of the last epoch.
+        assert all(text in curves(pilot) for text in ("ducks 72.5%", "birds 100.0%", "mean 95."))
+        await press(pilot, "j")
+        assert "pandas 88.0%" in curves(pilot)
+        assert "ducks" not in curves(pilot)
+        await press(pilot, "o", "o", "o", "O", "home")
+        assert lines(pilot, "#classes-table")[1].split()[0] == "zebras"
+        assert "zebras" in curves(pilot)
+        await press(pilot, "t")
+        assert curves(pilot) == ""
+
+
+async def test_t_shows_the_accuracy_over_epochs_below_the_table() -> None:
+    for size in (NARROW, WIDE, (120, 24)):
+        async with app(classes.animals()).run_test(size=size) as pilot:
+            await settle(pilot)
+            assert curves(pilot) == ""
+            parts = visible_parts(pilot)
+            await press(pilot, "t")
+            chart, table = (pilot.app.query_one(n) for n in ("#classes-curves", "#classes-table"))
+            assert chart.region.y > table.region.bottom
+            assert table.region.height >= 5
+            assert "ducks 72.5%" in curves(pilot)
+            await press(pilot, "t")
+            assert curves(pilot) == ""
+            assert visible_parts(pilot) == parts
+
+
+async def test_t_returns_from_the_matrix_to_the_table_with_the_accuracy_over_epochs() -> None:
+    async with app(classes.animals()).run_test(size=NARROW) as pilot:
+        await press(pilot, "v")
+        assert (visible_parts(pilot), curves(pilot)) == ({"#classes-map", "#classes-pairs"}, "")
+        await press(pilot, "t")
+        assert visible_parts(pilot) == {"#classes-table"}
+        assert "ducks 72.5%" in curves(pilot)
+
+
+async def test_the_accuracy_over_epochs_says_for_how_many_epochs_it_was_recorded() -> None:
+    async with app(classes.animals()).run_test(size=NARROW) as pilot:
+        await press(pilot, "t")
+        assert border_texts(pilot, "#classes-curves")[1] == ""
+    old = scripted.Script().prepare().phase("head")
+    for epoch in (1, 2, 3):
+        old.epoch("head", epoch, 0.5, 0.8)
+    old.add(evaluated([[3, 1], [0, 0]], epoch=3))
+    async with app(old).run_test(size=NARROW) as pilot:
+        await press(pilot, "t")
+        assert border_texts(pilot, "#classes-curves")[1] == "recorded for 1 of 3 epochs"
+
+
 def ended() -> scripted.Script:
     return scripted.Script().add(ev.RunEnded(outcome="failed", reason="no data"))
 

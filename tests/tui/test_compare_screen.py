@@ -1,6 +1,7 @@
 """The comparison screen."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -124,7 +125,7 @@ async def test_keys_change_what_is_drawn(runs_dir: Path) -> None:
         assert "head" in drawn(screen)
         await press(pilot, "x", "c")
         assert chart_title(screen) == "Train top-1 over epochs"
-        for _ in range(9):
+        for _ in range(10):
             await press(pilot, "m")
         assert chart_title(screen) == "Val loss over epochs"
 
@@ -272,3 +273,65 @@ def test_any_chart_is_a_valid_svg_document() -> None:
             document = draw_svg(SvgChart("a <title>", "x", some, log))
             root = ET.fromstring(document.encode())
             assert "nan" not in "".join(str(e.attrib) for e in root.iter())
+
+
+@pytest.fixture
+def lr_runs(tmp_path: Path) -> Path:
+    """Four runs that differ in the learning rate of phase head; one has no result yet."""
+    for number, (lr, top1) in enumerate(((1e-4, 0.91), (1e-3, 0.97), (1e-2, 0.6), (3e-2, None))):
+        script = scripted.Script(f"lr {lr:g}", seed=number)
+        first = script.records[0]
+        config = {**first.event.config, "phases": {"head": {"lr": lr}}}  # type: ignore[union-attr]
+        event = replace(first.event, config=config)  # type: ignore[type-var]
+        script.records[0] = replace(first, event=event)
+        script.prepare().phase("head")
+        if top1 is not None:
+            script.epoch("head", 1, 1 - top1, top1)
+        write_run(tmp_path, f"20261124-12000{number}-run", script.records)
+    return tmp_path
+
+
+async def test_s_draws_the_best_accuracy_of_the_runs_by_the_values_that_differ(
+    lr_runs: Path,
+) -> None:
+    async with make_app(runs_dir=lr_runs).run_test(size=(140, 45)) as pilot:
+        await reload(pilot)
+        await press(pilot, *["space", "down"] * 4, "c")
+        screen = await read(pilot)
+        await press(pilot, "s")
+        assert chart_title(screen) == "Best val top-1 by phases.head.lr"
+        lines = drawn(screen).split("\n")
+        assert lines[0].startswith("best val top-1 (in %)")
+        assert lines[0].endswith("1 run without a value")
+        assert lines[-1].endswith("phases.head.lr (log)")
+        assert lines[-2].split() == ["0.0001", "0.001", "0.01"]
+        best = next(letter for letter in "ABCD" if f"{letter}★" in drawn(screen))
+        await press(pilot, "right", "right")
+        assert text(pilot, "#readout") == (
+            f"{best} lr 0.001: phases.head.lr 0.001 · best val top-1 97.00%"
+        )
+        await press(pilot, "left")
+        assert "best val top-1 91.00%" in text(pilot, "#readout")
+        await press(pilot, "l", "l")
+        assert drawn(screen).split("\n")[-1].endswith("phases.head.lr")
+        await press(pilot, "x")
+        assert chart_title(screen) == "Best val top-1 by seed"
+        await press(pilot, "m")
+        assert chart_title(screen) == "Val top-5 at best epoch by seed"
+        await pilot.hover(Chart, offset=(30, 5))
+        await press(pilot, "plus", "y", "0", "e")
+        assert "Chart as SVG" not in str(pilot.app.screen.query("*").results())
+        await press(pilot, "escape", "s")
+        assert chart_title(screen) == "Val top-1 (in %) over epochs"
+
+
+async def test_runs_without_differences_have_no_scatter_chart(tmp_path: Path) -> None:
+    for name in ("20261124-120000-a", "20261124-120001-b"):
+        write_run(tmp_path, name, scripted.Script().prepare().records)
+    async with make_app(runs_dir=tmp_path).run_test(size=(80, 24)) as pilot:
+        await reload(pilot)
+        await press(pilot, "c")
+        screen = await read(pilot)
+        await press(pilot, "s")
+        assert "the first results follow the first epoch" in drawn(screen)
+        await press(pilot, "x", "m", "l", "left", "right")

@@ -259,6 +259,17 @@ async def test_kitty_images_are_written_in_order_with_all_other_output(
         assert "a=d" in "".join(sent).split("\x1b_G")[-1]
 
 
+async def test_kitty_images_need_all_colors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As after ssh, which does not forward COLORTERM.
+    monkeypatch.delenv("COLORTERM")
+    monkeypatch.setenv("TERM", "xterm-kitty")
+    async with app(classes.with_images(tmp_path), tmp_path).run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        assert set(drawn(pilot)) == {"▀"}
+
+
 async def test_sixels_are_drawn_where_the_terminal_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,7 @@ async def test_layouts_and_charts() -> None:
         await press(pilot, "c", "c")
         assert shown(screen) == ["lr"]
         await press(pilot, "g")
-        assert len(shown(screen)) == 8
+        assert len(shown(screen)) == 9
         await press(pilot, "g")
         assert shown(screen) == ["loss", "top1"]
         await press(pilot, "c")

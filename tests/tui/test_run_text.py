@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.analysis.scalars import scalars
 from core.config.limits import MAX_LR, MAX_PATIENCE, lr_problem, patience_problem
 from core.events import types as ev
 from core.events.record import Record
+from core.run.figures import FIGURES
 from core.run.state import RunState, fold
 from core.run.state_parts import PhaseState
 from tests.tui import scripted
+from tui.charts.readout import values_text
+from tui.charts.run_charts import chart
+from tui.charts.view import ChartView
 from tui.text import devices, previews, progress, run_status
 from tui.text.symbols import sparkline
 
@@ -198,10 +203,24 @@ def test_the_device_panel_with_a_gpu() -> None:
         "███████░░░░░░░░░ 64.1 of 139 GB",
         "this run 48.1 GB · reserved 51.0 GB",
         "peak 58.9 GB · others 13.1 GB",
-        "GPU 97%  61 °C",
+        "GPU 97%  61 °C  612 of 700 W",
         "CPU 45% · RAM 41.0 of 128 GB",
         "process 9.30 GB",
     ]
+    assert devices.device_line(state.device).startswith(
+        "64.1 of 139 GB · others 13.1 GB · GPU 97%  61 °C  612 W · CPU 45%"
+    )
+
+
+def test_power_is_shown_without_a_limit_charted_and_exported() -> None:
+    sample = ev.DeviceSample(device="cuda:0", power=1312.4)
+    assert devices.device_line(sample) == "1,312 W"
+    records = scripted.running().add(sample).records
+    state = fold(records)
+    (curve,) = chart(state, FIGURES["power"], ChartView()).curves
+    assert [y for _, y in curve.points] == [612.4, 1312.4]
+    assert values_text(state, state.x).endswith("1,312 W")
+    assert [s.value for s in scalars(records)["device/power_watts"]] == [612.4, 1312.4]
 
 
 def test_the_device_panel_of_several_ranks_marks_the_slowest() -> None:

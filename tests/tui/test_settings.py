@@ -99,7 +99,7 @@ async def test_settings_can_be_changed_from_the_palette() -> None:
         await pilot.press("down", "enter")
         await settle(pilot)
         assert app.preferences.settings.layout == "all"
-        assert len([c for c in pilot.app.screen.query("Chart") if c.display]) == 8
+        assert len([c for c in pilot.app.screen.query("Chart") if c.display]) == 9
 
 
 def test_the_command_shows_and_changes_settings(tmp_path: Path) -> None:

@@ -63,9 +63,9 @@ def draw(spec: ChartSpec, width: int, height: int, glyphs: str = "braille") -> D
         return Drawing(Text())
     visible = visible_part(spec)
     if width < _SMALLEST[0] or height < _SMALLEST[1]:
-        return Drawing(_message("", width, height))
+        return Drawing(message("", width, height))
     if not visible.values and not visible.nan_x:
-        return Drawing(_message(spec.empty, width, height))
+        return Drawing(message(spec.empty, width, height))
     return _Chart(spec, visible, width, height, glyphs).drawing()
 
 
@@ -248,7 +248,8 @@ class _Chart:
             row = min(free, key=lambda row: abs(row - wanted), default=None)
             if row is not None:
                 taken.add(row)
-                found.append(_EdgeValue(row, self._spec.text(value), curve.color))
+                text = f"{curve.name} {self._spec.text(value)}".strip()
+                found.append(_EdgeValue(row, text, curve.color))
         for level in self._spec.levels:
             row = self._row_of_label(level, taken)
             if row is not None:
@@ -291,7 +292,8 @@ def _extremes_outside(points: Sequence[Point], axis: YAxis) -> Iterator[Point]:
         yield farthest
 
 
-def _message(text: str, width: int, height: int) -> Text:
+def message(text: str, width: int, height: int) -> Text:
+    """Return a text in the middle of an otherwise empty chart."""
     lines = [""] * height
     if text and len(text) <= width:
         lines[height // 2] = text.center(width).rstrip()

@@ -165,7 +165,7 @@ def ticks(state: RunState, view: ChartView) -> list[Tick]:
         return [Tick(x, fmt.count(int(x))) for x in values]
     inside = [tick for tick in epoch_ticks(state) if start <= tick.x <= end]
     if len(inside) > 1:
-        return _thinned(inside)
+        return thinned_ticks(inside)
     values = round_values(start, end, 8)
     return [Tick(x, axis_label(x, values)) for x in values]
 
@@ -179,8 +179,8 @@ def epoch_ticks(state: RunState) -> list[Tick]:
     return ticks
 
 
-def _thinned(ticks: list[Tick]) -> list[Tick]:
-    """Keep first epochs and round numbers if there are too many epochs to label all."""
+def thinned_ticks(ticks: list[Tick]) -> list[Tick]:
+    """Return first epochs and round numbers if there are too many epochs to label all."""
     if len(ticks) <= _MAX_TICKS:
         return ticks
     steps = (2, 5, 10, 20, 50, 100, 1000, 10**9)

@@ -48,6 +48,8 @@ class Curve:
     """Whether the value of its last point is at the right edge."""
     last: float | None = None
     """The last value, where the last point is an extreme of several."""
+    name: str = ""
+    """Name before the value at the right edge."""
 
 
 @dataclass(frozen=True, slots=True)

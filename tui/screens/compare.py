@@ -19,9 +19,10 @@ from core.analysis.compare import ComparedRun
 from core.common.errors import os_error_text
 from core.common.text import printable
 from tui.charts import compare as compare_chart
-from tui.charts import compare_files
+from tui.charts import compare_files, compare_scatter
 from tui.charts.compare import CompareView
-from tui.charts.spec import drawn_log
+from tui.charts.compare_scatter import ScatterView
+from tui.charts.spec import LegendItem, drawn_log
 from tui.charts.viewport import Viewport
 from tui.dialogs.choice import Choice, ChoiceDialog
 from tui.preferences.palettes import Palette, palette_of
@@ -42,15 +43,20 @@ class CompareScreen(ChartNavigation, Screen[None]):
     CSS_PATH = "../compare.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m,c", "curve", "Figure", tooltip="Next figure: top-1, loss, learning rate…"),
-        Binding("x,a", "axis", "x axis", tooltip="Epochs, steps, time, or epochs since unfreeze"),
+        Binding("m,c", "curve", "Figure",
+                tooltip="Next figure: top-1, loss, learning rate…, or result of the scatter chart"),
+        Binding("x,a", "axis", "x axis",
+                tooltip="Epochs, steps, time, or epochs since unfreeze; or the next config key"),
         Binding("l,o", "scale", "y axis", tooltip="Logarithmic, linear or automatic"),
+        # Not in the footer, which is full at 80 columns: the legend names it.
+        Binding("s", "scatter", "Scatter chart", show=False,
+                tooltip="Scatter chart, a point per run, instead of curves"),
         Binding("e", "export", "Export", tooltip="Table and curves as CSV, the chart as SVG"),
         Binding("g", "layout", "Layout", tooltip="Chart and table, or one of them large"),
         Binding("left", "cursor(-1)", "Cursor left", show=False,
-                tooltip="Move the cursor one column left"),
+                tooltip="Move the cursor one column left, or to the previous run"),
         Binding("right", "cursor(1)", "Cursor right", show=False,
-                tooltip="Move the cursor one column right"),
+                tooltip="Move the cursor one column right, or to the next run"),
         *NAVIGATION_BINDINGS,
         Binding("down,j", "scroll(0, 1)", "Scroll down", show=False, tooltip="Scroll the table"),
         Binding("up,k", "scroll(0, -1)", "Scroll up", show=False, tooltip="Scroll the table"),
@@ -65,6 +71,8 @@ class CompareScreen(ChartNavigation, Screen[None]):
     def __init__(self, paths: Sequence[Path], runs_dir: Path) -> None:
         super().__init__()
         self.view = CompareView()
+        self.scatter: ScatterView | None = None
+        """The view of the scatter chart; None while curves are drawn."""
         self._hovered: float | None = None
         """Position of the mouse on the x axis, 0 to 1."""
         self._comparison = Comparison(paths)
@@ -129,14 +137,12 @@ class CompareScreen(ChartNavigation, Screen[None]):
             return
         dark = self.app.current_theme.dark
         view = self._shown_view
-        now = (self._runs, dark, self.size.width, view, self._layout)
+        now = (self._runs, dark, self.size.width, view, self.scatter, self._layout)
         if now == self._drawn:
             return
         before, self._drawn = self._drawn, now
         palette = palette_of(self.app)
-        spec = compare_chart.chart(self._runs, view, palette)
-        title = compare_chart.title(view, drawn_log(spec))
-        self._chart.show(spec, title, compare_chart.legend(self._runs, view))
+        self._show_chart(view, palette)
         self._show_readout()
         if before[:3] != now[:3]:
             self._head.update(Content(summary(self._runs)), layout=False)
@@ -149,6 +155,18 @@ class CompareScreen(ChartNavigation, Screen[None]):
             ]
             self._fill([Text(), *titles], palette)
 
+    def _show_chart(self, view: CompareView, palette: Palette) -> None:
+        runs, scatter = self._runs, self.scatter
+        if scatter is not None:
+            points = compare_scatter.scatter_chart(runs, scatter, palette)
+            title = compare_scatter.scatter_title(runs, scatter)
+            self._chart.show(points, title, compare_scatter.scatter_legend(runs, scatter))
+            return
+        spec = compare_chart.chart(runs, view, palette)
+        title = compare_chart.title(view, drawn_log(spec))
+        legend = [LegendItem("s scatter chart │"), *compare_chart.legend(runs, view)]
+        self._chart.show(spec, title, legend)
+
     @property
     def _shown_view(self) -> CompareView:
         """The view with the cursor under the mouse, if that is on the chart."""
@@ -159,11 +177,14 @@ class CompareScreen(ChartNavigation, Screen[None]):
 
     def hover(self, fraction: float | None) -> None:
         """Show a cursor and the readout at a position (0 to 1), or with None no longer."""
-        self._hovered = fraction
+        self._hovered = fraction if self.scatter is None else None
         self._show()
 
     def _show_readout(self) -> None:
-        text = compare_chart.readout(self._runs, self._shown_view)
+        if self.scatter is None:
+            text = compare_chart.readout(self._runs, self._shown_view)
+        else:
+            text = compare_scatter.scatter_readout(self._runs, self.scatter)
         self._readout.display = bool(text)
         self._readout.update(Content(text))
 
@@ -187,7 +208,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""
-        if self._runs:
+        if self._runs and self.scatter is None:
             self._show_view(compare_chart.adjusted(self._runs, self.view, change))
 
     def _show_view(self, view: CompareView) -> None:
@@ -199,17 +220,41 @@ class CompareScreen(ChartNavigation, Screen[None]):
         """Width of the x axis in cells."""
         return self._chart.columns or 1
 
+    def action_scatter(self) -> None:
+        """Draw a point per run instead of curves, or curves again."""
+        self._show_scatter(ScatterView() if self.scatter is None else None)
+
+    def _show_scatter(self, view: ScatterView | None) -> None:
+        self.scatter = view
+        self._show()
+
+    def action_cursor(self, by: int) -> None:
+        """Move the cursor by columns, or select another run of the scatter chart."""
+        if self.scatter is None:
+            super().action_cursor(by)
+        else:
+            self._show_scatter(self.scatter.select(self._runs, by))
+
     def action_curve(self) -> None:
         """Draw the next figure."""
-        self._show_view(self.view.next_curve())
+        if self.scatter is None:
+            self._show_view(self.view.next_curve())
+        else:
+            self._show_scatter(self.scatter.next_y(self._runs))
 
     def action_axis(self) -> None:
-        """Change the unit and origin of the x axis."""
-        self._show_view(self.view.next_alignment())
+        """Change the unit and origin of the x axis, or the value on it."""
+        if self.scatter is None:
+            self._show_view(self.view.next_alignment())
+        else:
+            self._show_scatter(self.scatter.next_x(self._runs))
 
     def action_scale(self) -> None:
-        """Change the scale of the y axis."""
-        self._show_view(self.view.next_scale())
+        """Change the scale of the y axis, or of both axes of the scatter chart."""
+        if self.scatter is None:
+            self._show_view(self.view.next_scale())
+        else:
+            self._show_scatter(self.scatter.next_scales())
 
     def action_y_range(self) -> None:
         """Change between all values and the range that matters."""
@@ -242,6 +287,8 @@ class CompareScreen(ChartNavigation, Screen[None]):
             Choice("c", "c", "Curves as CSV: all figures, one row per epoch", "curves"),
             Choice("s", "s", "Chart as SVG: the visible range, on white", "chart"),
         ]
+        if self.scatter is not None:
+            choices.pop()  # only curves are drawn as SVG
         question = f"The file is written to {printable(str(self._runs_dir))}."
 
         def done(kind: str | None) -> None:

@@ -12,7 +12,10 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from core.analysis.class_metrics import ClassificationReport
+from core.common.text import printable
 from core.run.state import RunState
+from tui.charts import class_curves
+from tui.charts.spec import LegendItem
 from tui.preferences.palettes import palette_of
 from tui.tabs.base import RunTab
 from tui.text import class_metrics
@@ -25,12 +28,17 @@ from tui.text.class_metrics import (
     SelectedEvaluation,
 )
 from tui.widgets import reliability
+from tui.widgets.chart import Chart
 from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap
 
 _VIEWS = ("all", "table", "confusion", "calibration")
 _SIZE_FOR_ALL = (110, 22)
 """Width and height (cells) from which all parts are shown together."""
+_WIDTH_FOR_CURVES = 140
+_HEIGHT_FOR_CURVES, _LOWEST_WITH_CURVES = 40, 34
+"""Heights from which the curves are below the table without asking, and from which that leaves room
+for all other parts."""
 _PAGE = 10
 
 
@@ -48,6 +56,8 @@ class ClassesTab(RunTab):
                 tooltip="Order the confusion matrix by confusion or by name"),
         Binding("e", "best", "Best epoch", show=False,
                 tooltip="Show the best epoch, or the latest one"),
+        Binding("t", "curves", "Over epochs", show=False,
+                tooltip="Show or hide the accuracy of the selected class over epochs"),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="Select the previous class"),
         Binding("down,j", "move(1)", "Down", show=False, tooltip="Select the next class"),
         Binding("pageup", f"move({-_PAGE})", "Page up", show=False, tooltip="Go up ten classes"),
@@ -71,11 +81,17 @@ class ClassesTab(RunTab):
         &.-empty > * { display: none; }
         &.-empty > #classes-empty { display: block; }
         #classes-map, #classes-table { height: 1fr; }
+        #classes-left { width: 1fr; height: 1fr; }
+        &.-beside #classes-left { layout: horizontal; }
+        &.-beside #classes-table-box { width: 2fr; }
+        #classes-curves { display: none; padding: 0 1; }
+        &.-curves #classes-curves { display: block; }
+        &.-no-lower #classes-lower { display: none; }
         #classes-cell { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #classes-pairs, #classes-calibration { padding: 0 1; }
         #classes-pairs { text-wrap: nowrap; text-overflow: ellipsis; }
         &.-table #classes-confusion, &.-table #classes-lower { display: none; }
-        &.-confusion #classes-table-box, &.-confusion #classes-calibration { display: none; }
+        &.-confusion #classes-left, &.-confusion #classes-calibration { display: none; }
         &.-confusion #classes-lower { height: 6; }
         &.-calibration #classes-upper, &.-calibration #classes-pairs { display: none; }
         &.-calibration #classes-lower { height: 1fr; }
@@ -90,6 +106,8 @@ class ClassesTab(RunTab):
         self._view = "all"
         self._sorted = (F1, False)
         self._by_name = False
+        self._with_curves: bool | None = None
+        """Whether the accuracy over epochs is shown; None where there is room."""
         self._truth = self._predicted = -1
         self._shown: tuple[object, object, str, bool] | None = None
         self._selected = SelectedEvaluation(None, None, "")
@@ -103,7 +121,10 @@ class ClassesTab(RunTab):
         self._calibration = Static(id="classes-calibration", markup=False, classes="box")
         self._table_box = Vertical(self._table, id="classes-table-box", classes="box")
         self._map_box = Vertical(self._map, self._cell, id="classes-confusion", classes="box")
-        self._upper = Horizontal(self._table_box, self._map_box, id="classes-upper")
+        self._curves = Chart("classes-curves")
+        self._curves.add_class("box")
+        self._left = Vertical(self._table_box, self._curves, id="classes-left")
+        self._upper = Horizontal(self._left, self._map_box, id="classes-upper")
         self._lower = Horizontal(self._pairs, self._calibration, id="classes-lower")
 
     def compose(self) -> ComposeResult:
@@ -154,6 +175,15 @@ class ClassesTab(RunTab):
         large = self.size.width >= _SIZE_FOR_ALL[0] and self.size.height >= _SIZE_FOR_ALL[1]
         return "table" if self._view == "all" and not large else self._view
 
+    @property
+    def _shows_curves(self) -> bool:
+        """Whether the accuracy over epochs is visible: as chosen, or else if there is room."""
+        has_room = self.view == "table" or self.size.height >= _HEIGHT_FOR_CURVES
+        wanted = self._with_curves
+        if wanted is None:
+            wanted = self.size.width >= _WIDTH_FOR_CURVES and has_room
+        return wanted and self.view in ("all", "table")
+
     def _draw(self) -> None:
         if not self.is_mounted:
             return
@@ -162,6 +192,11 @@ class ClassesTab(RunTab):
         for name in _VIEWS:
             self.set_class(has_classes and name == self.view, f"-{name}")
         self.set_class(not has_classes, "-empty")
+        curves, is_table = has_classes and self._shows_curves, self.view == "table"
+        self.set_class(curves, "-curves")
+        self.set_class(is_table and self.size.width >= _WIDTH_FOR_CURVES, "-beside")
+        too_low = self.size.height < _LOWEST_WITH_CURVES
+        self.set_class(curves and not is_table and too_low, "-no-lower")
         if evaluation is None or not has_classes:
             self._empty.update(Content(self._selected.empty or "No classes."))
             return
@@ -177,7 +212,7 @@ class ClassesTab(RunTab):
         self._table.show(self._data, order, self._sorted, order.index(self._truth))
         self._table_box.border_title = Content("Classes")
         by = f"by {TITLES[column]}, {'largest' if descending else 'smallest'} first"
-        self._table_box.border_subtitle = Content(f"{by} │ o sort  O reverse order")
+        self._table_box.border_subtitle = Content(f"{by} │ o sort  O reverse order  t over epochs")
 
     def _draw_map(self, evaluation: ClassificationReport) -> None:
         order = self._map_order(evaluation)
@@ -194,6 +229,7 @@ class ClassesTab(RunTab):
         evaluation = self._evaluation
         if evaluation is None or not self.is_mounted:
             return
+        self._draw_curves(evaluation)
         self._pairs.border_title = Content("Most confused pairs")
         lines = class_metrics.pair_lines(evaluation, max(1, self._pairs.content_size.height))
         self._pairs.update(Content("\n".join(lines)))
@@ -205,6 +241,16 @@ class ClassesTab(RunTab):
         palette = palette_of(self.app)
         bars = reliability.draw(evaluation.reliability, size.width, size.height, palette)
         self._calibration.update(bars)
+
+    def _draw_curves(self, evaluation: ClassificationReport) -> None:
+        if not self._curves.display:
+            return
+        state, _ = self._run
+        labels = list(dict.fromkeys((self._truth, self._predicted)))
+        spec = class_curves.class_chart(
+            state, labels, lambda label: printable(evaluation.name(label)), palette_of(self.app)
+        )
+        self._curves.show(spec, class_curves.TITLE, [LegendItem(class_curves.missing_text(state))])
 
     def _table_order(self) -> list[int]:
         return self._data.order(*self._sorted)
@@ -241,6 +287,14 @@ class ClassesTab(RunTab):
         """Show the best epoch, or the latest one."""
         self._best = not self._best
         self.show(*self._run, slow=True)
+
+    def action_curves(self) -> None:
+        """Show or hide the accuracy over epochs, next to the table or below it."""
+        shown = self._shows_curves
+        if self.view not in ("all", "table"):
+            self._view = "table"
+        self._with_curves = not shown
+        self._draw()
 
     def action_move(self, by: int) -> None:
         """Select another class, in the order of the visible part."""

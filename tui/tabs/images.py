@@ -179,7 +179,9 @@ class ImagesTab(RunTab):
         self._problem.update(Content(f"This image {printable(loaded.problem)}."))
         if self._image is None:
             setting = host(self).preferences.settings.pictures
-            kind = graphics.usable_mode(graphics.choose_mode(os.environ, setting))
+            has_true_color = self.app.console.color_system == "truecolor"
+            mode = graphics.choose_mode(os.environ, setting)
+            kind = graphics.usable_mode(mode, has_true_color)
             self._image = make_image_widget(kind)
             self._image.add_class("image")
             self._frame_body.mount(self._image)

@@ -51,6 +51,8 @@ def cell_pixels() -> tuple[int, int] | None:
     return width // columns, height // rows
 
 
-def usable_mode(mode: str) -> str:
-    """Return a usable graphics mode: sixels need the cell size."""
-    return HALF_BLOCKS if mode == SIXEL and cell_pixels() is None else mode
+def usable_mode(mode: str, has_true_color: bool = True) -> str:
+    """Return a usable graphics mode: sixels need the cell size, and placeholders of kitty all
+    colors, as the color is the id of the image."""
+    usable = {SIXEL: cell_pixels() is not None, KITTY: has_true_color}
+    return mode if usable.get(mode, True) else HALF_BLOCKS

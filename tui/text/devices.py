@@ -31,7 +31,7 @@ def _joined(device: str, name: str) -> str:
 
 
 def device_lines(sample: DeviceSample | None) -> list[str]:
-    """Return memory, utilization and temperature where known, then the host's."""
+    """Return memory, utilization, temperature and power where known, then the host's."""
     if sample is None:
         return ["not sampled yet"]
     lines = [*_memory(sample), *_load(sample), *_host(sample)]
@@ -45,7 +45,7 @@ def device_parts(sample: DeviceSample | None) -> list[str]:
     if sample is None:
         return ["not sampled yet"]
     note = [printable(sample.note)] if sample.note and sample.total is None else []
-    parts = [*note, *_short_memory(sample), *_load(sample), *_host(sample)]
+    parts = [*note, *_short_memory(sample), *_load(sample, with_limit=False), *_host(sample)]
     return parts or ["no measurements"]
 
 
@@ -122,13 +122,19 @@ def _short_memory(sample: DeviceSample) -> list[str]:
     return parts
 
 
-def _load(sample: DeviceSample) -> list[str]:
+def _load(sample: DeviceSample, with_limit: bool = True) -> list[str]:
     parts = []
     if sample.utilization is not None:
         parts.append(f"GPU {fmt.percent(sample.utilization, 0)}")
     if sample.temperature is not None:
         parts.append(f"{sample.temperature:.0f} °C")
+    if sample.power is not None:
+        parts.append(_power(sample.power, sample.power_limit if with_limit else None))
     return ["  ".join(parts)] if parts else []
+
+
+def _power(draw: float, limit: float | None) -> str:
+    return _joined_unit(fmt.watts(draw), fmt.watts(limit)) if limit else fmt.watts(draw)
 
 
 def _host(sample: DeviceSample) -> list[str]:
@@ -149,7 +155,11 @@ def _meter(fraction: float) -> str:
 
 
 def _of(used: float, total: float) -> str:
-    used_text, total_text = fmt.size(used), fmt.size(total)
+    return _joined_unit(fmt.size(used), fmt.size(total))
+
+
+def _joined_unit(used_text: str, total_text: str) -> str:
+    """Return two values with the unit once, if it is that of both: `312 of 700 W`."""
     if used_text.split()[-1] == total_text.split()[-1]:
         used_text = used_text.split()[0]
     return f"{used_text} of {total_text}"

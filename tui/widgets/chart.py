@@ -20,6 +20,7 @@ from textual.widget import Widget
 
 from tui.charts.canvas import glyphs_for
 from tui.charts.draw import Drawing, draw
+from tui.charts.scatter import ScatterSpec, draw_scatter
 from tui.charts.spec import ChartSpec, LegendItem
 from tui.text.labels import sentence_case
 from tui.widgets.host import host
@@ -44,6 +45,12 @@ def fitted_legend(items: Sequence[LegendItem], width: int) -> Content:
             text = text.stylize(Style.from_meta({"@click": f"toggle_series({item.series!r})"}))
         shown.append(text)
     return Content("  ").join(shown)
+
+
+def _drawing(spec: ChartSpec | ScatterSpec, width: int, height: int, glyphs: str) -> Drawing:
+    if isinstance(spec, ScatterSpec):
+        return draw_scatter(spec, width, height, glyphs)
+    return draw(spec, width, height, glyphs)
 
 
 class Chart(Widget):
@@ -87,8 +94,8 @@ class Chart(Widget):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._spec = ChartSpec()
-        self._drawn: tuple[ChartSpec, int, int, str] | None = None
+        self._spec: ChartSpec | ScatterSpec = ChartSpec()
+        self._drawn: tuple[ChartSpec | ScatterSpec, int, int, str] | None = None
         self._drawing = Drawing(Text())
         self._rows: list[Text] = []
         self._titles = (Content(""), Content(""))
@@ -102,7 +109,7 @@ class Chart(Widget):
         """Width of the x axis in cells, as last drawn."""
         return self._drawing.columns
 
-    def show(self, spec: ChartSpec, title: str, legend: Sequence[LegendItem]) -> None:
+    def show(self, spec: ChartSpec | ScatterSpec, title: str, legend: Sequence[LegendItem]) -> None:
         """Draw a chart. The caller limits how often."""
         self._spec, self._legend = spec, legend
         before = self._rows
@@ -138,7 +145,7 @@ class Chart(Widget):
         key = (self._spec, self.content_size.width, self.content_size.height, glyphs)
         if key != self._drawn:
             self._drawn = key
-            self._drawing = draw(*key)
+            self._drawing = _drawing(*key)
             self._rows = list(self._drawing.text.split("\n", allow_blank=True))
 
     def render(self) -> Text:
