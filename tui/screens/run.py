@@ -9,7 +9,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.run.state import RESUMABLE
 from tui.preferences.settings import NOTIFY_DESCRIPTIONS, allowed_values
@@ -19,6 +19,7 @@ from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
 from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
+from tui.widgets.footer import KeyFooter
 from tui.widgets.host import host
 from tui.widgets.tab_bar import TabBar
 
@@ -105,7 +106,7 @@ class RunScreen(RunControlsScreen):
         yield self._bar
         yield from lines[2:]
         yield self._body
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Draw the current state in the first frame."""
@@ -225,6 +226,11 @@ class RunScreen(RunControlsScreen):
         if action == "resume":
             return self.model.status in RESUMABLE
         return super().check_action(action, parameters)
+
+    def hides_key(self, action: str) -> bool:
+        """Return whether the footer leaves out a key: it would only show why it has no effect."""
+        read_only = bool(host(self).read_only_reason)
+        return super().hides_key(action) or (action == "resume" and read_only)
 
     def _why_not_resumed(self) -> str:
         if self.model.source.live:

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import Button, DataTable, Footer, Static
+from textual.widgets import Button, DataTable, Static
 from textual.widgets.data_table import CellDoesNotExist
 
 from core.common.errors import os_error_text
@@ -21,6 +21,7 @@ from tui.preferences.palettes import Palette, palette_of
 from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
+from tui.widgets.footer import KeyFooter
 from tui.widgets.host import host
 from tui.widgets.table import RunListTable
 
@@ -42,10 +43,12 @@ class RunListScreen(RunFilterScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open the selected run", priority=True),
+        Binding("enter", "to_list", "Go to list", tooltip="Move the focus to the list",
+                priority=True),
         Binding("j", "cursor('down')", "Down", show=False, tooltip="Select the next run"),
         Binding("k", "cursor('up')", "Up", show=False, tooltip="Select the previous run"),
         Binding("f5", "reload", "Refresh", show=False, tooltip="Read the runs directory again"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__(runs_dir)
@@ -67,6 +70,8 @@ class RunListScreen(RunFilterScreen):
         self._drawn = False
         self._ticks = 0
         self._detail_text = ""
+        self._applicable: tuple[bool, ...] = ()
+        """Decides which keys the footer shows."""
         self._error = ""
         """Why the directory cannot be read, for the title."""
         # Held, not queried: the directory may be read while the screen is unmounted.
@@ -93,7 +98,7 @@ class RunListScreen(RunFilterScreen):
     def compose(self) -> ComposeResult:
         """Create the title and the footer; all else is mounted after the first read."""
         yield self._head
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(FirstLine.Drawn)
     def _first_frame(self) -> None:
@@ -251,6 +256,7 @@ class RunListScreen(RunFilterScreen):
         return next((run for run in self._all if run.id == id), None)
 
     def _show_detail(self) -> None:
+        self._update_footer()
         run = self.selected_run()
         text = ""
         if run:
@@ -261,20 +267,34 @@ class RunListScreen(RunFilterScreen):
             self._detail_text = text
             self._detail.update(Content(text))
 
+    def _update_footer(self) -> None:
+        applicable = (self.hides_key("resume"), bool(self.marked))
+        if applicable != self._applicable:
+            self._applicable = applicable
+            self.refresh_bindings()
+
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
         self._show_detail()
 
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
-        """Open the selected run; in the filter, move the focus to the list."""
+        """Open the selected run."""
         run = self.selected_run()
-        if self.typing:
-            self.set_focus(self._table)
-        elif run:
+        if run:
             host(self).open_run(Path(run.path))
         elif not self._all:
             host(self).open_form()
+
+    def action_to_list(self) -> None:
+        """Move the focus from the filter to the list."""
+        self.set_focus(self._table)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action applies now: Enter leaves the filter, or opens a run."""
+        if action in ("open", "to_list"):
+            return self.typing == (action == "to_list")
+        return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#new")
     def _new_pressed(self) -> None:
