@@ -21,6 +21,7 @@ from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
 from tui.widgets.footer import KeyFooter
 from tui.widgets.host import host
+from tui.widgets.size_classes import set_size_classes
 from tui.widgets.tab_bar import TabBar
 
 _LINES = ("headline", "facts", "notice", "phases", "progress")
@@ -114,8 +115,9 @@ class RunScreen(RunControlsScreen):
         self.set_focus(self._tabs[self._tab])
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the lines to the new width."""
-        self.call_after_refresh(self._redraw)
+        """Fit the layout and the lines to the new size."""
+        set_size_classes(self, event.size)
+        self.call_next(self._redraw)  # after Textual's layout in the new size
 
     def _redraw(self) -> None:
         self.tick(self.clock(), charts=True)

@@ -19,6 +19,7 @@ class RunLog(Vertical):
         super().__init__(id=f"{id}-box", classes="log-box")
         self.border_title = "Log"
         self._whole = whole
+        self._state = RunState()
         self._written = 0
         self._day: str | None = None
         """Date of the last line; the first line of another day is preceded by its date."""
@@ -42,14 +43,10 @@ class RunLog(Vertical):
         return max(20, self.app.size.width - (6 if self._has_border else 3))
 
     def on_resize(self, event: Resize) -> None:
-        """Rewrite the lines in the new width on the next tick."""
-        self.call_after_refresh(
-            self._clear_if_resized
-        )  # the border has appeared or disappeared by then
-
-    def _clear_if_resized(self) -> None:
+        """Rewrite the lines in the new width."""
         if self._width != self._line_width:
             self._clear()
+            self.show(self._state)
 
     def _clear(self) -> None:
         self._log.clear()
@@ -58,6 +55,7 @@ class RunLog(Vertical):
 
     def show(self, state: RunState) -> None:
         """Append new lines."""
+        self._state = state
         dark = self.app.current_theme.dark
         if dark != self._dark:  # written lines keep their colors
             self._dark = dark
