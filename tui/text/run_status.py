@@ -261,6 +261,10 @@ def _rate_rule(phase: PhaseState, done: float) -> str:
     return f"{change} after {fmt.counted(left, 'more epoch')} without improvement"
 
 
+LOG_INDENT = 11
+"""Cells of time and symbol, before the text of a log line."""
+
+
 def log_line(time: float, level: str, text: str, palette: Palette = DARK) -> Text:
     """Return one line of the log: time, symbol of its level, text."""
     symbol, color = {

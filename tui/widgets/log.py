@@ -73,9 +73,18 @@ class RunLog(Vertical):
             text = run_status.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: truncate instead of wrapping
                 text.truncate(self._width, overflow="ellipsis")
-            lines.append(text)
+            lines += self._wrapped(text)
         # In one call: each one scrolls, and the log of a long run has two thousand lines.
         self._log.write(Text("\n").join(lines), width=self._width)
+
+    def _wrapped(self, line: Text) -> list[Text]:
+        """Return a line in rows of the log's width; all but the first start below its text."""
+        indent = run_status.LOG_INDENT
+        if line.cell_len <= self._width or self._width < 3 * indent:
+            return [line]
+        rows = line[indent:].wrap(self.app.console, self._width - indent)
+        pad = Text(" " * indent)
+        return [pad + row if number else line[:indent] + row for number, row in enumerate(rows)]
 
     def move(self, lines: int) -> None:
         """Scroll by lines; at its end the log follows new lines again."""
