@@ -119,3 +119,13 @@ async def test_a_read_only_app_shows_no_key_that_would_be_refused(tmp_path: Path
         assert not set(labels(pilot)) & STEERING
         assert "Layout" in labels(pilot)
     lock.release()
+
+
+async def test_a_replay_shows_its_own_keys_at_80_columns(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "20261124-120000-done", scripted.finished().records)
+    app = make_app(runs_dir=tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_replay(path)
+        await settle(pilot)
+        assert {"Pause", "Speed", "Epoch", "10%", "Back", "Help"} <= set(labels(pilot))
+        assert not set(labels(pilot)) & (STEERING - {"Pause"})

@@ -117,9 +117,10 @@ class RunScreen(RunControlsScreen):
     def on_resize(self, event: Resize) -> None:
         """Fit the layout and the lines to the new size."""
         set_size_classes(self, event.size)
-        self.call_next(self._redraw)  # after Textual's layout in the new size
+        self.call_next(self.redraw)  # after Textual's layout in the new size
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draw everything now."""
         self.tick(self.clock(), charts=True)
 
     def watch_focused(self, focused: Widget | None) -> None:
@@ -176,22 +177,27 @@ class RunScreen(RunControlsScreen):
         return not host(self).read_only_reason
 
     def _show_lines(self, status: str, now: float) -> None:
-        state, source = self.model.state, self.model.source
+        state = self.model.state
         rows = 2 if self._has_space else 1
         width = max(40, self.size.width - 2)
         waiting = run_status.pending_commands(self.pending_commands)
         self._set("headline", self.headline(status, now) + Content(waiting))
         self._set("facts", run_status.details(state))
+        self._set("notice", self.notice(width))
+        self._set("phases", run_status.phase_steps(state, status, width))
+        lines = progress.progress_lines(state, status, width, rows)
+        self._set("progress", progress.bars_text(lines))
+
+    def notice(self, width: int) -> Content:
+        """Return problems of the run and of its record; empty where there are none."""
+        state, source = self.model.state, self.model.source
         note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
         stalled = (
             run_status.stall_warning(state, self.model.seconds_since_update) if source.live else ""
         )
-        self._set("notice", Content("; ".join(text for text in (note, stalled) if text)))
-        self._set("phases", run_status.phase_steps(state, status, width))
-        lines = progress.progress_lines(state, status, width, rows)
-        self._set("progress", progress.bars_text(lines))
+        return Content("; ".join(text for text in (note, stalled) if text))
 
     @property
     def _has_space(self) -> bool:

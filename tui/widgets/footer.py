@@ -46,6 +46,8 @@ class Item:
     action: str
     tooltip: str = field(compare=False)
     rank: int
+    group: str = ""
+    """Label of the group of keys that this one is shown with, such as + and -."""
 
     @property
     def cells(self) -> int:
@@ -149,8 +151,9 @@ class KeyFooter(Footer):
         if rank is None or hidden or not active.enabled:
             return None
         key = (binding.key, self.app.get_key_display(binding))
-        label = binding.group.description if binding.group else binding.description
-        return Item((key,), label, action, active.tooltip, rank)
+        group = binding.group.description if binding.group else ""
+        label = group or binding.description
+        return Item((key,), label, action, active.tooltip, rank, group)
 
     def _rank(self, active: ActiveBinding) -> int | None:
         binding, is_app = active.binding, active.node is self.app
@@ -167,7 +170,7 @@ def _joined(items: Iterable[Item]) -> list[Item]:
     """Return the items with the keys of each group in one."""
     joined: dict[str, Item] = {}
     for item in items:
-        name = item.label if item.rank == _PAIR else item.action
+        name = item.group or item.action
         before = joined.get(name)
         joined[name] = replace(before, keys=before.keys + item.keys) if before else item
     return list(joined.values())

@@ -57,7 +57,8 @@ class RunLog(Vertical):
         """Append new lines."""
         self._state = state
         dark = self.app.current_theme.dark
-        if dark != self._dark:  # written lines keep their colors
+        # Written lines keep their colors; a replay that goes back has fewer lines.
+        if dark != self._dark or state.log_count < self._written:
             self._dark = dark
             self._clear()
         new = state.log_count - self._written
