@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from textual.app import App
+from textual.binding import ActiveBinding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
@@ -52,6 +53,12 @@ class ActionProvider(Provider):
             if score > 0:
                 line = entry.line(matcher.highlight(entry.title))
                 yield Hit(score, line, entry.run, text=entry.title)
+
+
+def _place(active: ActiveBinding, app: App[Any]) -> tuple[bool, ...]:
+    """Return a sort key: the screen before the app, keys of its footer first, its exit last."""
+    binding = active.binding
+    return active.node is app, binding.key == "escape", not binding.show
 
 
 def palette_entries(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:

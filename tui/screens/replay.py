@@ -58,8 +58,8 @@ class ReplayScreen(RunScreen):
 
     def headline(self, status: str, now: float) -> Content:
         """Return the first line, which starts with the state of the replay."""
-        replay = Content.styled(f"{self.model.status_text}  ", "bold reverse")
-        return replay + super().headline(status, now)
+        replay = Content.styled(self.model.status_text, "bold reverse")
+        return replay + Content("  ") + super().headline(status, now)
 
     def notice(self, width: int) -> Content:
         """Return the position of the replay."""

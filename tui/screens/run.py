@@ -20,6 +20,7 @@ from tui.tabs.charts import ChartsTab
 from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
 from tui.widgets.footer import KeyFooter
+from tui.widgets.hint import Hint, HintLine
 from tui.widgets.host import host
 from tui.widgets.size_classes import set_size_classes
 from tui.widgets.tab_bar import TabBar
@@ -72,6 +73,14 @@ _TABS: dict[str, Callable[[RunModel], RunTab]] = {
 }
 
 
+_ROWS_FOR_HINT = 30
+_HINTS = (
+    Hint("tab", f"1-{len(_TABS)}", "open the tabs"),
+    Hint("pause", "space", "pauses training"),
+    Hint("back", "Esc", "returns to the run list; training continues"),
+)
+
+
 class RunScreen(RunControlsScreen):
     """Show the state of a run in a few lines and one of several tabs."""
 
@@ -97,6 +106,7 @@ class RunScreen(RunControlsScreen):
         self._bar = TabBar(list(_TABS))
         self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
         self._tab = "charts"
+        self._hint = HintLine("run", _HINTS)
         self._status = ""
         self._body = Container(self._tabs["charts"], id="body")
 
@@ -107,6 +117,7 @@ class RunScreen(RunControlsScreen):
         yield self._bar
         yield from lines[2:]
         yield self._body
+        yield self._hint
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -134,6 +145,7 @@ class RunScreen(RunControlsScreen):
 
     async def action_tab(self, name: str) -> None:
         """Open a tab."""
+        self._hint.use("tab")
         if name == self._tab:
             return
         if name not in self._tabs:
@@ -162,6 +174,7 @@ class RunScreen(RunControlsScreen):
         self.set_class(status in ("failed", "interrupted"), "-broken")
         self.take_replies()
         self._show_lines(status, now)
+        self._show_hint()
         tab = self._tabs[self._tab]
         if tab.is_mounted and tab.is_attached:
             tab.show(self.model.state, status, charts)
@@ -187,6 +200,17 @@ class RunScreen(RunControlsScreen):
         self._set("phases", run_status.phase_steps(state, status, width))
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
+
+    def _show_hint(self) -> None:
+        self._hint.show(self.size.height >= _ROWS_FOR_HINT, self._can_run)
+
+    def _can_run(self, action: str) -> bool:
+        return bool(self.check_action(action, ())) and not self.hides_key(action)
+
+    def action_pause(self) -> None:
+        """Pause training."""
+        self._hint.use("pause")
+        super().action_pause()
 
     def notice(self, width: int) -> Content:
         """Return problems of the run and of its record; empty where there are none."""
@@ -217,6 +241,7 @@ class RunScreen(RunControlsScreen):
         """Apply changed settings to all tabs."""
         for tab in self._tabs.values():
             tab.apply_preferences()
+        self._show_hint()
 
     def refresh_now(self) -> None:
         """Show a pending command without waiting for the next tick."""
@@ -255,4 +280,5 @@ class RunScreen(RunControlsScreen):
 
     def action_back(self) -> None:
         """Return to the run list; training continues."""
+        self._hint.use("back")
         self.dismiss(None)

@@ -22,6 +22,7 @@ from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
 from tui.widgets.footer import KeyFooter
+from tui.widgets.hint import Hint, HintLine
 from tui.widgets.host import host
 from tui.widgets.table import RunListTable
 
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 
 _LOW = 16
 """Terminal height (rows) below which the details of the selected run are hidden."""
+_OTHER_ROWS = 14
+"""Most rows (title, header, filter, details, hint, footer) that a list without free rows leaves."""
+_HINTS = (
+    Hint("open", "Enter", "opens a run"),
+    Hint("new", "n", "trains a new one"),
+    Hint("compare", "c", "compares it with the next"),
+)
 _RELOAD_SECONDS = 2.0
 
 
@@ -82,6 +90,7 @@ class RunListScreen(RunFilterScreen):
         """Widget that has the focus unless the filter has it."""
         self._empty = Vertical(self._empty_text, self._new_button, id="empty")
         self._detail = Static(id="detail", markup=False)
+        self._hint = HintLine("list", _HINTS)
         self._title_text = f"convnext-tui · Runs in {printable(str(runs_dir))}"
         self._head = FirstLine(Content(f"{self._title_text} · loading …"), id="title")
 
@@ -147,7 +156,7 @@ class RunListScreen(RunFilterScreen):
         if not self._loaded:
             self._loaded = True
             # The table above the details of the selected run.
-            await self.mount(self._table, self._empty, self._detail, after=self._head)
+            await self.mount(self._table, self._empty, self._detail, self._hint, after=self._head)
         self.show_runs()
         if self._reload_requested:
             self._reload_requested = False
@@ -179,7 +188,17 @@ class RunListScreen(RunFilterScreen):
         self._draw()
         self._show_title()
         self._show_empty()
+        self._show_hint()
         self._show_detail()
+
+    def _show_hint(self) -> None:
+        has_space = 0 < len(self._runs) <= self.size.height - _OTHER_ROWS
+        self._hint.show(has_space, lambda action: action != "compare" or len(self._runs) > 1)
+
+    def apply_preferences(self) -> None:
+        """Apply changed settings."""
+        if self._loaded:
+            self._show_hint()
 
     def _draw(self) -> None:
         now = host(self).clock()
@@ -282,9 +301,20 @@ class RunListScreen(RunFilterScreen):
         """Open the selected run."""
         run = self.selected_run()
         if run:
+            self._hint.use("open")
             host(self).open_run(Path(run.path))
         elif not self._all:
             host(self).open_form()
+
+    def action_new(self) -> None:
+        """Open the form for a new run."""
+        self._hint.use("new")
+        super().action_new()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs, or the selected one with the adjacent one."""
+        self._hint.use("compare")
+        super().action_compare()
 
     def action_to_list(self) -> None:
         """Move the focus from the filter to the list."""
