@@ -72,6 +72,9 @@ async def test_a_full_list_has_no_hint(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await reload(pilot)
         assert app.screen.query_one(HintLine).display
+        shown = text(pilot, "#hint")
+        assert len(shown) <= 78
+        assert shown.endswith("c compares two runs")
         table = app.screen.query_one("#table")
         assert table.max_scroll_y == 0
         await pilot.resize_terminal(80, 14)

@@ -110,6 +110,7 @@ async def test_keys_go_to_epochs_and_tenths_and_show_the_position(
         await press(pilot, "space")
         screen = app.screen
         assert isinstance(screen, ReplayScreen)
+        assert not screen.query_one("#hint").display
         total = screen.model.source.total
         assert text(pilot, "#notice").startswith("position 0:00 of ")
         await press(pilot, "full_stop", "full_stop")

@@ -76,6 +76,11 @@ class ReplayScreen(RunScreen):
         """Return whether an action applies now: pausing is that of the replay."""
         return action == "pause" or super().check_action(action, parameters)
 
+    @property
+    def has_space_for_hint(self) -> bool:
+        """Return False: the first steps are those of a run in training."""
+        return False
+
     def hides_key(self, action: str) -> bool:
         """Return whether the footer leaves out a key: pausing is that of the replay."""
         return action != "pause" and super().hides_key(action)

@@ -201,8 +201,13 @@ class RunScreen(RunControlsScreen):
         lines = progress.progress_lines(state, status, width, rows)
         self._set("progress", progress.bars_text(lines))
 
+    @property
+    def has_space_for_hint(self) -> bool:
+        """Whether the first steps take no row that something else needs."""
+        return self.size.height >= _ROWS_FOR_HINT
+
     def _show_hint(self) -> None:
-        self._hint.show(self.size.height >= _ROWS_FOR_HINT, self._can_run)
+        self._hint.show(self.has_space_for_hint, self._can_run)
 
     def _can_run(self, action: str) -> bool:
         return bool(self.check_action(action, ())) and not self.hides_key(action)

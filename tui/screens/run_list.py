@@ -41,7 +41,7 @@ _OTHER_ROWS = 14
 _HINTS = (
     Hint("open", "Enter", "opens a run"),
     Hint("new", "n", "trains a new one"),
-    Hint("compare", "c", "compares it with the next"),
+    Hint("compare", "c", "compares two runs"),
 )
 _RELOAD_SECONDS = 2.0
 

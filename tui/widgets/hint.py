@@ -66,5 +66,5 @@ class HintLine(Static):
     def _text(self, hints: list[Hint]) -> Content:
         parts: list[str | tuple[str, str]] = [("First steps  ", "$foreground 60%")]
         for number, hint in enumerate(hints):
-            parts += ["  ·  " if number else "", (hint.key, "bold $text-primary"), f" {hint.text}"]
+            parts += [" · " if number else "", (hint.key, "bold $text-primary"), f" {hint.text}"]
         return Content.assemble(*parts)
