@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.screen import Screen
 
 from tui.preferences.preferences import Preferences
@@ -71,12 +72,19 @@ class _HasPreferences(Protocol):
     def apply_preferences(self) -> None: ...
 
 
+def _palette() -> "type[Provider]":
+    from tui.palette import ActionProvider
+
+    return ActionProvider
+
+
 class ConvNextApp(TerminalApp[Exit]):
     """Terminal app with the run list at the bottom of the screen stack, and run screens, forms and
     dialogs above it."""
 
     TITLE = "convnext-tui"
     CSS_PATH = _STYLE_SHEETS
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -363,12 +371,6 @@ class ConvNextApp(TerminalApp[Exit]):
 
             sent = self._own_run is not None and self._own_run.send(Stop())
             self.exit(Exit.STOP if sent else Exit.DONE)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Return the entries of the command palette for a screen."""
-        from tui.palette import palette_commands
-
-        return palette_commands(self, screen)
 
     def action_save_screenshot(self) -> None:
         """Save the screen as SVG, after the palette has closed."""

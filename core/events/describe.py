@@ -110,7 +110,8 @@ def _phase_started(e: ev.PhaseStarted) -> LogMessage:
 def _epoch_ended(e: ev.EpochEnded) -> LogMessage:
     text = (
         f"{e.phase} epoch {e.epoch}: val {fmt.percent(e.val_top1)}, loss {fmt.loss(e.val_loss)}; "
-        f"train {fmt.percent(e.train_top1)}, {fmt.loss(e.train_loss)}; {fmt.duration(e.seconds)}"
+        f"train {fmt.percent(e.train_top1)}, {fmt.loss(e.train_loss)}; "
+        f"took {fmt.duration(e.seconds)}"
     )
     if e.best:
         text += "; best so far"

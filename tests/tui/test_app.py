@@ -3,9 +3,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, OptionList
 
@@ -19,6 +21,7 @@ from tests.tui.disk import write_run
 from tests.tui.kit import Starter, make_app, press, settle, text, toasts
 from tui.app import ConvNextApp, Exit
 from tui.dialogs.choice import ChoiceDialog
+from tui.palette import palette_entries
 from tui.screens.new_run import NewRunScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_list import RunListScreen
@@ -176,6 +179,15 @@ async def test_events_of_the_run_are_applied_while_the_list_is_shown(tmp_path: P
         assert source.pending == []
 
 
+async def until(pilot: Pilot[Exit], condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, which it must do soon."""
+    for _ in range(200):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("the condition does not hold")
+
+
 @pytest.mark.parametrize("screen", [RunScreen, RunListScreen, NewRunScreen])
 async def test_the_palette_has_every_action(screen: type[Screen[None]]) -> None:
     app = make_app(scripted.running().source() if screen is RunScreen else None)
@@ -184,12 +196,43 @@ async def test_the_palette_has_every_action(screen: type[Screen[None]]) -> None:
         if screen is NewRunScreen:
             await press(pilot, "n")
         assert isinstance(app.screen, screen)
-        titles = [command.title for command in app.get_system_commands(app.screen)]
+        titles = [entry.title for entry in palette_entries(app, app.screen)]
         assert len(titles) == len(set(titles))
         for owner, binding in all_bindings():
             here = issubclass(screen, owner) or (owner is ConvNextApp and binding.action == "quit")
             if here and app.screen.check_action(binding.action, ()):
                 assert any(title.startswith(binding.description) for title in titles)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), SIZE])
+async def test_the_palette_is_ordered_by_place_with_one_line_per_action(
+    size: tuple[int, int],
+) -> None:
+    app = make_app(scripted.running().source())
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+p")
+        commands = app.screen.query_one("CommandList", OptionList)
+        await until(pilot, lambda: commands.option_count > 50)
+        lines = [str(option.prompt) for option in commands.options]
+        assert lines[0].split() == [
+            "space",
+            "Pause:",
+            "Pause",
+            "training",
+            "after",
+            "the",
+            "current",
+            "step",
+        ]
+        where = [
+            next(n for n, line in enumerate(lines) if text in line)
+            for text in ("Stop: ", "Layout: ", "Quit: ", "Guide: ", "Set layout = pair")
+        ]
+        assert where == sorted(where)
+        assert commands.virtual_size.height == len(lines)
+        await pilot.press(*"smoothing =")
+        await until(pilot, lambda: "Set smoothing" in str(commands.get_option_at_index(0).prompt))
 
 
 async def test_an_action_can_be_run_from_the_palette() -> None:
@@ -199,10 +242,8 @@ async def test_an_action_can_be_run_from_the_palette() -> None:
         await settle(pilot)
         await pilot.press("ctrl+p")
         await pilot.press(*"checkpoint now")
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if app.screen.query_one("CommandList", OptionList).option_count == 1:
-                break
+        commands_found = app.screen.query_one("CommandList", OptionList)
+        await until(pilot, lambda: commands_found.option_count == 1)
         await pilot.press("enter", "enter")
         await settle(pilot)
     assert [type(command) for command in source.sent] == [commands.SaveCheckpoint]

@@ -1,6 +1,8 @@
 import pytest
+from rich.cells import cell_len
 from textual.widgets import RichLog
 
+from core.config.key_docs import all_keys, describe_key
 from core.events import types as ev
 from tests.tui import scripted
 from tests.tui.kit import make_app, press, settle, text, toasts
@@ -137,6 +139,42 @@ async def test_the_log_scrolls_and_follows_new_lines_at_its_end() -> None:
         assert (log.scroll_offset.y, log.auto_scroll) == (0, False)
         await press(pilot, "end")
         assert (log.scroll_offset.y, log.auto_scroll) == (log.max_scroll_y, True)
+
+
+@pytest.mark.parametrize("size", [NARROW, (100, 30), USUAL, (200, 50)])
+async def test_long_log_lines_continue_below_their_text(size: tuple[int, int]) -> None:
+    script = scripted.running()
+    script.add(ev.Warned(code="x", message="one two three four five six seven " * 9))
+    async with make_app(script.source()).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "5")
+        logs = [pilot.app.screen.query_one("#whole-log", RichLog)]
+        if size[1] >= 34:
+            logs.append(pilot.app.screen.query_one("#log", RichLog))
+        for log in logs:
+            lines = [line.text for line in log.lines]
+            start = next(n for n, line in enumerate(lines) if "one two" in line)
+            assert lines[start].index("one") == 11
+            assert len(lines) > start + 1
+            assert all(line[:11].isspace() and line[11] != " " for line in lines[start + 1 :])
+            assert " ".join(line[11:].strip() for line in lines[start:]).count("seven") == 9
+            assert max(map(cell_len, lines)) <= size[0] - 6
+
+
+@pytest.mark.parametrize("size", [NARROW, (100, 30), USUAL, (200, 50)])
+async def test_descriptions_of_all_config_keys_can_be_read(size: tuple[int, int]) -> None:
+    script = scripted.Script("a name " * 20).prepare()
+    async with make_app(script.source()).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "4")
+        lines = text(pilot, "#config").splitlines()[2:]
+        width = pilot.app.screen.query_one("#config").content_size.width
+        assert max(map(cell_len, lines)) <= width
+        # Below the keys, or in a column of their own.
+        seed = next(line for line in lines if "Seed of" in line)
+        words = " ".join(line[seed.index("Seed of") :].strip() for line in lines)
+        for key in all_keys():
+            assert describe_key(key) in words, key
 
 
 async def test_the_config_tab_marks_changed_keys_and_copies_them() -> None:

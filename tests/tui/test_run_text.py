@@ -170,7 +170,7 @@ def test_phases_are_listed_with_their_status() -> None:
 def test_the_first_line_of_a_running_run() -> None:
     state = fold(scripted.running().records)
     assert str(run_status.headline(state, "running", START + 3700)) == (
-        "● animals20  running  1:01:40  best val 99.57%"
+        "● animals20  running  1:01:40 elapsed  best val 99.57%"
     )
 
 

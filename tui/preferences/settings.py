@@ -17,6 +17,7 @@ from core.common.user_dirs import config_dir
 from core.run.figures import charted_figures
 
 OWN_THEME = "convnext"
+NO_HINTS_DONE = "none"
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "layout": ("pair", "one", "all"),
@@ -45,6 +46,7 @@ DESCRIPTIONS = {
     "notify": "end of a phase: ring the bell, send a desktop notification (OSC 9), or nothing",
     "title": "whether the terminal's title shows the run and its progress",
     "motion": "whether scrolling is animated",
+    "hints_done": "keys of the first steps that were used; none = show all hints again",
 }
 
 NOTIFY_DESCRIPTIONS = {
@@ -77,6 +79,7 @@ class Settings:
     notify: str = "bell"
     title: str = "on"
     motion: str = "off"
+    hints_done: str = NO_HINTS_DONE
 
 
 NAMES = tuple(field.name for field in fields(Settings))

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.common import format as fmt
 from core.common.errors import DataError, os_error_text
@@ -19,6 +19,7 @@ from core.common.text import printable
 from core.data.check import DataReport, check_data
 from core.data.source import Location
 from tui.text.data_check import report_text
+from tui.widgets.footer import KeyFooter
 from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
 _PROGRESS_SECONDS = 0.25
@@ -46,7 +47,7 @@ class CheckScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Create one scrollable text."""
         yield self._box
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start the check."""

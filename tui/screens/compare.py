@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.analysis.compare import ComparedRun
 from core.common.errors import os_error_text
@@ -30,6 +30,7 @@ from tui.text.compare_table import heading, summary, table_rows, value_cells
 from tui.viewmodel.comparison import Comparison
 from tui.widgets.chart import Chart
 from tui.widgets.chart_navigation import NAVIGATION_BINDINGS, ChartNavigation
+from tui.widgets.footer import KeyFooter
 from tui.widgets.host import host
 from tui.widgets.table import MeasuredTable
 
@@ -99,7 +100,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
         yield self._chart
         yield self._readout
         yield self._table
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Start reading the runs."""

@@ -9,7 +9,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.run.state import RESUMABLE
 from tui.preferences.settings import NOTIFY_DESCRIPTIONS, allowed_values
@@ -19,7 +19,10 @@ from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
 from tui.text import progress, run_status
 from tui.viewmodel.run_source import RunModel
+from tui.widgets.footer import KeyFooter
+from tui.widgets.hint import Hint, HintLine
 from tui.widgets.host import host
+from tui.widgets.size_classes import set_size_classes
 from tui.widgets.tab_bar import TabBar
 
 _LINES = ("headline", "facts", "notice", "phases", "progress")
@@ -70,6 +73,14 @@ _TABS: dict[str, Callable[[RunModel], RunTab]] = {
 }
 
 
+_ROWS_FOR_HINT = 30
+_HINTS = (
+    Hint("tab", f"1-{len(_TABS)}", "open the tabs"),
+    Hint("pause", "space", "pauses training"),
+    Hint("back", "Esc", "returns to the run list; training continues"),
+)
+
+
 class RunScreen(RunControlsScreen):
     """Show the state of a run in a few lines and one of several tabs."""
 
@@ -95,6 +106,7 @@ class RunScreen(RunControlsScreen):
         self._bar = TabBar(list(_TABS))
         self._tabs: dict[str, RunTab] = {"charts": ChartsTab()}
         self._tab = "charts"
+        self._hint = HintLine("run", _HINTS)
         self._status = ""
         self._body = Container(self._tabs["charts"], id="body")
 
@@ -105,7 +117,8 @@ class RunScreen(RunControlsScreen):
         yield self._bar
         yield from lines[2:]
         yield self._body
-        yield Footer(compact=True, show_command_palette=False)
+        yield self._hint
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         """Draw the current state in the first frame."""
@@ -113,10 +126,12 @@ class RunScreen(RunControlsScreen):
         self.set_focus(self._tabs[self._tab])
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the lines to the new width."""
-        self.call_after_refresh(self._redraw)
+        """Fit the layout and the lines to the new size."""
+        set_size_classes(self, event.size)
+        self.call_next(self.redraw)  # after Textual's layout in the new size
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draw everything now."""
         self.tick(self.clock(), charts=True)
 
     def watch_focused(self, focused: Widget | None) -> None:
@@ -130,6 +145,7 @@ class RunScreen(RunControlsScreen):
 
     async def action_tab(self, name: str) -> None:
         """Open a tab."""
+        self._hint.use("tab")
         if name == self._tab:
             return
         if name not in self._tabs:
@@ -158,6 +174,7 @@ class RunScreen(RunControlsScreen):
         self.set_class(status in ("failed", "interrupted"), "-broken")
         self.take_replies()
         self._show_lines(status, now)
+        self._show_hint()
         tab = self._tabs[self._tab]
         if tab.is_mounted and tab.is_attached:
             tab.show(self.model.state, status, charts)
@@ -173,22 +190,43 @@ class RunScreen(RunControlsScreen):
         return not host(self).read_only_reason
 
     def _show_lines(self, status: str, now: float) -> None:
-        state, source = self.model.state, self.model.source
+        state = self.model.state
         rows = 2 if self._has_space else 1
         width = max(40, self.size.width - 2)
         waiting = run_status.pending_commands(self.pending_commands)
         self._set("headline", self.headline(status, now) + Content(waiting))
         self._set("facts", run_status.details(state))
+        self._set("notice", self.notice(width))
+        self._set("phases", run_status.phase_steps(state, status, width))
+        lines = progress.progress_lines(state, status, width, rows)
+        self._set("progress", progress.bars_text(lines))
+
+    @property
+    def has_space_for_hint(self) -> bool:
+        """Whether the first steps take no row that something else needs."""
+        return self.size.height >= _ROWS_FOR_HINT
+
+    def _show_hint(self) -> None:
+        self._hint.show(self.has_space_for_hint, self._can_run)
+
+    def _can_run(self, action: str) -> bool:
+        return bool(self.check_action(action, ())) and not self.hides_key(action)
+
+    def action_pause(self) -> None:
+        """Pause training."""
+        self._hint.use("pause")
+        super().action_pause()
+
+    def notice(self, width: int) -> Content:
+        """Return problems of the run and of its record; empty where there are none."""
+        state, source = self.model.state, self.model.source
         note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
         )
         stalled = (
             run_status.stall_warning(state, self.model.seconds_since_update) if source.live else ""
         )
-        self._set("notice", Content("; ".join(text for text in (note, stalled) if text)))
-        self._set("phases", run_status.phase_steps(state, status, width))
-        lines = progress.progress_lines(state, status, width, rows)
-        self._set("progress", progress.bars_text(lines))
+        return Content("; ".join(text for text in (note, stalled) if text))
 
     @property
     def _has_space(self) -> bool:
@@ -208,6 +246,7 @@ class RunScreen(RunControlsScreen):
         """Apply changed settings to all tabs."""
         for tab in self._tabs.values():
             tab.apply_preferences()
+        self._show_hint()
 
     def refresh_now(self) -> None:
         """Show a pending command without waiting for the next tick."""
@@ -226,6 +265,11 @@ class RunScreen(RunControlsScreen):
             return self.model.status in RESUMABLE
         return super().check_action(action, parameters)
 
+    def hides_key(self, action: str) -> bool:
+        """Return whether the footer leaves out a key: it would only show why it has no effect."""
+        read_only = bool(host(self).read_only_reason)
+        return super().hides_key(action) or (action == "resume" and read_only)
+
     def _why_not_resumed(self) -> str:
         if self.model.source.live:
             return "this run is training"
@@ -241,4 +285,5 @@ class RunScreen(RunControlsScreen):
 
     def action_back(self) -> None:
         """Return to the run list; training continues."""
+        self._hint.use("back")
         self.dismiss(None)

@@ -47,6 +47,10 @@ class RunControlsScreen(Screen[None]):
             return False
         return not (self.model.state.over or self.model.status == "interrupted")
 
+    def hides_key(self, action: str) -> bool:
+        """Return whether the footer leaves out a key: it would only show why it has no effect."""
+        return action in _COMMAND_ACTIONS and bool(self.model.read_only)
+
     @property
     def pending_commands(self) -> list[str]:
         """Labels of commands that the engine has not replied to yet."""

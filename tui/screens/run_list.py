@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import Button, DataTable, Footer, Static
+from textual.widgets import Button, DataTable, Static
 from textual.widgets.data_table import CellDoesNotExist
 
 from core.common.errors import os_error_text
@@ -21,6 +21,8 @@ from tui.preferences.palettes import Palette, palette_of
 from tui.screens.run_list_filter import RunFilterScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
+from tui.widgets.footer import KeyFooter
+from tui.widgets.hint import Hint, HintLine
 from tui.widgets.host import host
 from tui.widgets.table import RunListTable
 
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
 
 _LOW = 16
 """Terminal height (rows) below which the details of the selected run are hidden."""
+_OTHER_ROWS = 14
+"""Most rows (title, header, filter, details, hint, footer) that a list without free rows leaves."""
+_HINTS = (
+    Hint("open", "Enter", "opens a run"),
+    Hint("new", "n", "trains a new one"),
+    Hint("compare", "c", "compares two runs"),
+)
 _RELOAD_SECONDS = 2.0
 
 
@@ -42,10 +51,12 @@ class RunListScreen(RunFilterScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open the selected run", priority=True),
+        Binding("enter", "to_list", "Go to list", tooltip="Move the focus to the list",
+                priority=True),
         Binding("j", "cursor('down')", "Down", show=False, tooltip="Select the next run"),
         Binding("k", "cursor('up')", "Up", show=False, tooltip="Select the previous run"),
         Binding("f5", "reload", "Refresh", show=False, tooltip="Read the runs directory again"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__(runs_dir)
@@ -67,6 +78,8 @@ class RunListScreen(RunFilterScreen):
         self._drawn = False
         self._ticks = 0
         self._detail_text = ""
+        self._applicable: tuple[bool, ...] = ()
+        """Decides which keys the footer shows."""
         self._error = ""
         """Why the directory cannot be read, for the title."""
         # Held, not queried: the directory may be read while the screen is unmounted.
@@ -77,6 +90,7 @@ class RunListScreen(RunFilterScreen):
         """Widget that has the focus unless the filter has it."""
         self._empty = Vertical(self._empty_text, self._new_button, id="empty")
         self._detail = Static(id="detail", markup=False)
+        self._hint = HintLine("list", _HINTS)
         self._title_text = f"convnext-tui · Runs in {printable(str(runs_dir))}"
         self._head = FirstLine(Content(f"{self._title_text} · loading …"), id="title")
 
@@ -93,7 +107,7 @@ class RunListScreen(RunFilterScreen):
     def compose(self) -> ComposeResult:
         """Create the title and the footer; all else is mounted after the first read."""
         yield self._head
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(FirstLine.Drawn)
     def _first_frame(self) -> None:
@@ -142,7 +156,7 @@ class RunListScreen(RunFilterScreen):
         if not self._loaded:
             self._loaded = True
             # The table above the details of the selected run.
-            await self.mount(self._table, self._empty, self._detail, after=self._head)
+            await self.mount(self._table, self._empty, self._detail, self._hint, after=self._head)
         self.show_runs()
         if self._reload_requested:
             self._reload_requested = False
@@ -174,7 +188,17 @@ class RunListScreen(RunFilterScreen):
         self._draw()
         self._show_title()
         self._show_empty()
+        self._show_hint()
         self._show_detail()
+
+    def _show_hint(self) -> None:
+        has_space = 0 < len(self._runs) <= self.size.height - _OTHER_ROWS
+        self._hint.show(has_space, lambda action: action != "compare" or len(self._runs) > 1)
+
+    def apply_preferences(self) -> None:
+        """Apply changed settings."""
+        if self._loaded:
+            self._show_hint()
 
     def _draw(self) -> None:
         now = host(self).clock()
@@ -251,6 +275,7 @@ class RunListScreen(RunFilterScreen):
         return next((run for run in self._all if run.id == id), None)
 
     def _show_detail(self) -> None:
+        self._update_footer()
         run = self.selected_run()
         text = ""
         if run:
@@ -261,20 +286,45 @@ class RunListScreen(RunFilterScreen):
             self._detail_text = text
             self._detail.update(Content(text))
 
+    def _update_footer(self) -> None:
+        applicable = (self.hides_key("resume"), bool(self.marked))
+        if applicable != self._applicable:
+            self._applicable = applicable
+            self.refresh_bindings()
+
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
         self._show_detail()
 
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
-        """Open the selected run; in the filter, move the focus to the list."""
+        """Open the selected run."""
         run = self.selected_run()
-        if self.typing:
-            self.set_focus(self._table)
-        elif run:
+        if run:
+            self._hint.use("open")
             host(self).open_run(Path(run.path))
         elif not self._all:
             host(self).open_form()
+
+    def action_new(self) -> None:
+        """Open the form for a new run."""
+        self._hint.use("new")
+        super().action_new()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs, or the selected one with the adjacent one."""
+        self._hint.use("compare")
+        super().action_compare()
+
+    def action_to_list(self) -> None:
+        """Move the focus from the filter to the list."""
+        self.set_focus(self._table)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action applies now: Enter leaves the filter, or opens a run."""
+        if action in ("open", "to_list"):
+            return self.typing == (action == "to_list")
+        return super().check_action(action, parameters)
 
     @on(Button.Pressed, "#new")
     def _new_pressed(self) -> None:

@@ -23,27 +23,33 @@ if TYPE_CHECKING:
 FINISHED = "this run is finished; b in the run list duplicates it, with more epochs for example"
 
 
+_CHANGES = {"new", "resume", "star", "delete", "duplicate", "tags", "note", "rename", "archive",
+            "restore"}  # fmt: skip
+"""Actions that a read-only app refuses."""
+
+
 class RunActionsScreen(Screen[None]):
     """Base class for the run list: a list of runs with one selected and some marked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # The footer drops keys from the end of this list.
         Binding("n", "new", "New run", tooltip="Train on an image folder or the built-in demo"),
         Binding("r", "resume", "Resume",
                 tooltip="Resume the selected run from its last checkpoint"),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark or unmark for comparison"),
+        Binding("space", "mark", "Mark", tooltip="Mark or unmark for comparison"),
         Binding("c", "compare", "Compare",
                 tooltip="Compare the marked runs, or the selected one with the next"),
-        Binding("b", "duplicate", "Duplicate run", show=False,
-                tooltip="Create a new run with the configuration of the selected one"),
         Binding("v", "replay", "Replay", show=False, tooltip="Replay the training of the run"),
         Binding("asterisk", "star", "Star", show=False, key_display="*",
                 tooltip="Star or unstar the run"),
+        Binding("d,delete", "delete", "Delete", show=False, tooltip="Move the run to the trash"),
+        Binding("b", "duplicate", "Duplicate run", show=False,
+                tooltip="Create a new run with the configuration of the selected one"),
         Binding("t", "tags", "Edit tags", show=False, tooltip="Edit the tags of the run"),
         Binding("e", "note", "Edit note", show=False, tooltip="Edit the note of the run"),
         Binding("f2", "rename", "Rename", show=False, tooltip="Change the display name of the run"),
         Binding("a", "archive", "Archive", show=False,
                 tooltip="Hide the run from the list, or show it again"),
-        Binding("d,delete", "delete", "Delete", show=False, tooltip="Move the run to the trash"),
         Binding("u", "restore", "Restore", show=False,
                 tooltip="Restore the most recently deleted run"),
     ]  # fmt: skip
@@ -74,6 +80,20 @@ class RunActionsScreen(Screen[None]):
     def show_runs(self) -> None:
         """Redraw the list."""
         raise NotImplementedError
+
+    def hides_key(self, action: str) -> bool:
+        """Return whether the footer leaves out a key: it would only show why it has no effect."""
+        if action in _CHANGES and host(self).read_only_reason:
+            return True
+        return action == "resume" and not self._can_resume()
+
+    def _can_resume(self) -> bool:
+        run = self.selected_run()
+        if run is None:
+            return False
+        from core.run.state import RESUMABLE
+
+        return run.status in RESUMABLE
 
     def _warn(self, text: str) -> None:
         self.notify(text, severity="warning", markup=False)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from core.run.summary import RunSummary
     from tui.widgets.filter_bar import FilterBar
 
+_FILTER_KEYS = {"to_list", "clear", "help", "command_palette"}
+"""Actions that the footer shows while a filter is typed."""
 _LARGEST_FIRST = ("top1", "epochs", "time", "started")
 
 
@@ -31,7 +33,7 @@ class RunFilterScreen(RunActionsScreen):
         Binding("s", "sort", "Sort", show=False,
                 tooltip="Sort by the next column, or click a column header"),
         Binding("S", "reverse", "Reverse order", show=False, tooltip="Reverse the sort order"),
-        Binding("escape", "clear", "Show all", show=False,
+        Binding("escape", "clear", "Clear",
                 tooltip="Clear the filter, or all marks if there is no filter"),
     ]  # fmt: skip
 
@@ -82,6 +84,7 @@ class RunFilterScreen(RunActionsScreen):
             self._bar = FilterBar(self._text)
             await self.mount(self._bar, before=self.list_widget)
         self._bar.display = True
+        self.refresh_bindings()
         return self._bar
 
     @on(DataTable.HeaderSelected)
@@ -121,13 +124,29 @@ class RunFilterScreen(RunActionsScreen):
         if bar:
             bar.set_query(sorted_by(self._text, sort))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action applies now: while a filter is typed, or not."""
+        if action == "filter":
+            return not self.typing
+        if action == "clear":
+            return self._bar_open or bool(self.marked)
+        return super().check_action(action, parameters)
+
+    def hides_key(self, action: str) -> bool:
+        """Return whether the footer leaves out a key: while a filter is typed, most of them."""
+        return (self.typing and action not in _FILTER_KEYS) or super().hides_key(action)
+
+    @property
+    def _bar_open(self) -> bool:
+        return self._bar is not None and self._bar.display
+
     def action_clear(self) -> None:
         """Clear the filter; clear all marks if there is none."""
-        bar = self._bar
-        if bar and bar.display:
-            bar.set_query("")
-            bar.display = False
+        if self._bar and self._bar_open:
+            self._bar.set_query("")
+            self._bar.display = False
             self.set_focus(self.list_widget)
+            self.refresh_bindings()
         elif self.marked:
             self.marked.clear()
             self.show_runs()

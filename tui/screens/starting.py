@@ -4,10 +4,11 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.text.symbols import SYMBOLS
 from tui.widgets.first_line import FirstLine
+from tui.widgets.footer import KeyFooter
 from tui.widgets.host import Plan, host
 
 
@@ -22,7 +23,7 @@ class StartingScreen(Screen[None]):
         """Create the first lines of the run screen."""
         yield FirstLine(Content(f"{SYMBOLS['preparing']} preparing"), id="headline", classes="line")
         yield Static(Content("loading the configuration"), classes="line")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     @on(FirstLine.Drawn)
     @work

@@ -1,6 +1,9 @@
 """Tab with the configuration of the run."""
 
 import shlex
+import textwrap
+from collections.abc import Iterator
+from itertools import chain, zip_longest
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -21,7 +24,12 @@ from tui.text import run_status
 from tui.widgets.scroll_bindings import SCROLL_BINDINGS
 
 _DIM = "$foreground 60%"
-_WIDTH_FOR_DESCRIPTIONS = 110
+_LONGEST_VALUE = 32
+"""Width (cells) of the column of values at which a value is wrapped."""
+_NARROWEST = 30
+"""Minimum width (cells) of the column of descriptions."""
+_EDGES = 5
+"""Cells of border, padding and scroll bar."""
 
 
 class ConfigTab(RunTab):
@@ -52,12 +60,12 @@ class ConfigTab(RunTab):
         """Show the configuration that the run was started with."""
         self._state = state
         facts = run_status.details(state)
-        descriptions = self.size.width >= _WIDTH_FOR_DESCRIPTIONS
-        shown = (id(state.config), facts.plain, self._only_changed, descriptions)
+        width = self.app.size.width - _EDGES
+        shown = (id(state.config), facts.plain, self._only_changed, width)
         if shown == self._shown:
             return
         self._shown = shown
-        self._text.update(config_text(state, facts, self._only_changed, descriptions))
+        self._text.update(config_text(state, facts, self._only_changed, width))
         legend = "only changed keys" if self._only_changed else "● differs from the defaults"
         other = "d all keys" if self._only_changed else "d changed only"
         self._box.border_subtitle = Content(f"{legend} │ {other}  y copy")
@@ -81,23 +89,38 @@ class ConfigTab(RunTab):
             self.notify("no key differs from the defaults", severity="warning", markup=False)
 
 
-def config_text(state: RunState, facts: Content, only_changed: bool, descriptions: bool) -> Content:
-    """Return facts about the run, then config keys and values, with `descriptions` of the keys if
-    wanted. A dot precedes keys that differ from the defaults."""
+def config_text(state: RunState, facts: Content, only_changed: bool, width: int) -> Content:
+    """Return facts about the run, then config keys with value and description, wrapped at `width`
+    cells. A dot precedes keys that differ from the defaults."""
     rows = _rows(state, only_changed)
     if not rows:
         text = "No key differs from the defaults." if state.config else "Not known yet."
         return Content("\n").join([facts, Content(""), Content(text)])
     key_cells = max(len(key) for key, _, _ in rows)
-    value_cells = min(32, max(len(value) for _, value, _ in rows))
-    lines = [facts, Content("")]
-    for key, value, differs in rows:
-        symbol = ("● ", "$text-warning") if differs else "  "
-        text = f"{key:<{key_cells}}  "
-        description = f"  {_description(key)}" if descriptions else ""
-        shown = (f"{value:<{value_cells}}", "bold" if differs else "")
-        lines.append(Content.assemble(symbol, text, shown, (description, _DIM)))
-    return Content("\n").join(lines)
+    value_cells = min(_LONGEST_VALUE, max(len(value) for _, value, _ in rows))
+    indent = key_cells + value_cells + 6
+    if width - indent < _NARROWEST:  # descriptions are below their keys
+        indent, value_cells = 4, max(12, width - key_cells - 4)
+    entries = [_entry(row, key_cells, value_cells, indent, width) for row in rows]
+    return Content("\n").join([facts, Content(""), *chain(*entries)])
+
+
+def _entry(
+    row: tuple[str, str, bool], key_cells: int, value_cells: int, indent: int, width: int
+) -> Iterator[Content]:
+    """Yield the lines of a key: its description begins after `indent` cells."""
+    key, value, differs = row
+    description = textwrap.wrap(_description(key), max(8, width - indent), break_on_hyphens=False)
+    in_column = indent > key_cells
+    values = textwrap.wrap(value, value_cells, break_on_hyphens=False) or [""]
+    columns = zip_longest(values, description if in_column else (), fillvalue="")
+    for number, (part, text) in enumerate(columns):
+        symbol = ("● ", "$text-warning") if differs and not number else "  "
+        name = f"{'' if number else key:<{key_cells}}  "
+        shown = (f"{part:<{value_cells}}", "bold" if differs else "")
+        yield Content.assemble(symbol, name, shown, (f"  {text}" if text else "", _DIM))
+    if not in_column:
+        yield from (Content.styled(f"{' ' * indent}{text}", _DIM) for text in description)
 
 
 def _rows(state: RunState, only_changed: bool) -> list[tuple[str, str, bool]]:

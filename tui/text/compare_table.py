@@ -11,7 +11,7 @@ from core.analysis.compare import ComparedRun, ComparisonRow, config_differences
 from core.common import format as fmt
 from core.common.text import printable
 from tui.preferences.palettes import DARK, Color, Palette, rgb
-from tui.text.elide import without_middle
+from tui.text.elide import PATH_END, elided
 from tui.text.symbols import SYMBOLS
 
 WINNER = "★"
@@ -63,7 +63,7 @@ def _result(row: ComparisonRow, palette: Palette, width: int) -> list[Text]:
 
 
 def _difference(row: ComparisonRow, cells: int) -> list[Text]:
-    values = [Text(f"  {without_middle(printable(text), cells)}") for text in row.texts]
+    values = [Text(f"  {elided(printable(text), cells, PATH_END)}") for text in row.texts]
     return [Text(printable(row.label)), *values]
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from core.common import format as fmt
 from core.common.left_out import left_out_text
 from core.common.text import printable
+from tui.text.elide import elided
 
 if TYPE_CHECKING:
     from core.data.check import DataReport
@@ -49,13 +50,13 @@ def _classes(report: "DataReport", width: int) -> Iterator[Text]:
     if not report.classes:
         return
     most = max(1, *report.classes.values())
-    names = min(_NAME_CELLS, max(cell_len(printable(name)) for name in report.classes))
+    names = min(
+        max(_NAME_CELLS, width // 2), max(cell_len(printable(name)) for name in report.classes)
+    )
     bar_cells = max(4, min(_BAR_CELLS, width - names - len(fmt.count(most)) - 2))
     yield Text("")
     for name, count in sorted(report.classes.items(), key=lambda item: (-item[1], item[0])):
-        shown = printable(name)
-        if cell_len(shown) > names:
-            shown = f"{set_cell_size(shown, names - 1)}…"
+        shown = elided(printable(name), names)
         bar = "█" * (max(1, round(bar_cells * count / most)) if count else 0)
         line = Text(f"{set_cell_size(shown, names)} ")
         yield line.append(bar, _BAR).append(f" {fmt.count(count)}")

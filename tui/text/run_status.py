@@ -49,7 +49,7 @@ def headline(state: RunState, status: str, now: float, keys: bool = True) -> Con
     `keys` is whether to name the key that resumes the run.
     """
     name = printable(state.name or state.run_id or "run")
-    took = fmt.duration(elapsed(state, status, now))
+    took = f"{fmt.duration(elapsed(state, status, now))} elapsed"
     symbol = SYMBOLS.get(status, "?")
     problem, key = _problem(state, status, now)
     if problem:
@@ -70,7 +70,10 @@ def _problem(state: RunState, status: str, now: float) -> tuple[str, str]:
     """Return why the run doesn't train, and the key that resumes it; empty if it does."""
     if status == "paused" and state.paused_since is not None:
         since = fmt.moment(state.paused_since, now)
-        return f"PAUSED since {since}, {fmt.duration(now - state.paused_since)}", "space to resume"
+        return (
+            f"PAUSED since {since}, for {fmt.duration(now - state.paused_since)}",
+            "space to resume",
+        )
     if status in ("failed", "stopped"):
         return f"{status.upper()}: {printable(state.reason)}", "r to resume"
     if status == "interrupted":
@@ -287,6 +290,10 @@ def _rate_rule(phase: PhaseState, done: float) -> str:
     factor = phase.started.scheduler_factor
     change = "halves" if factor == 0.5 else f"drops to {100 * factor:.3g}%"
     return f"{change} after {fmt.counted(left, 'more epoch')} without improvement"
+
+
+LOG_INDENT = 11
+"""Cells of time and symbol, before the text of a log line."""
 
 
 def log_line(time: float, level: str, text: str, palette: Palette = DARK) -> Text:

@@ -16,6 +16,7 @@ from core.common.left_out import left_out_text
 from core.common.text import printable
 from core.run.saved_evaluations import SavedEvaluation
 from core.run.state import RunState
+from tui.text.elide import elided
 
 _DIM, _STRONG = "$foreground 60%", "bold"
 _NAMES, _CLASSES, _PAIRS = 24, 20, 10
@@ -159,8 +160,7 @@ def _value(key: str, value: float) -> str:
 
 
 def _cut(name: str) -> str:
-    shown = printable(name)
-    return shown if len(shown) < _NAMES else f"{shown[: _NAMES - 2]}…"
+    return elided(printable(name), _NAMES - 1)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from core.analysis.class_metrics import ClassificationReport
 from core.common import format as fmt
 from core.common.text import printable
 from core.run.state import RunState
-from tui.text.elide import without_middle
+from tui.text.elide import elided
 
 _COUNT = 6
 
@@ -19,7 +19,7 @@ def weakest_class_lines(state: RunState, width: int) -> list[str]:
     event = state.evaluations.latest
     if event is None:
         unknown = "not in this run's journal", "known after the first validation"
-        return [without_middle(unknown[not state.epochs], width)]
+        return [elided(unknown[not state.epochs], width)]
     report = ClassificationReport(event, state.data.classes if state.data else [])
     rows = [row for row in report.rows if row.support]
     lowest = heapq.nsmallest(_COUNT, rows, key=lambda row: (row.recall, -row.support, row.label))
@@ -31,7 +31,7 @@ def weakest_class_lines(state: RunState, width: int) -> list[str]:
     accuracies = [fmt.percent(row.recall, 1) for row in lowest]
     before, after = (max(map(cell_len, texts), default=0) for texts in (accuracies, counts))
     cells = min(max(map(cell_len, names), default=0), max(2, width - before - after - 4))
-    shown = (set_cell_size(without_middle(name, cells), cells) for name in names)
+    shown = (set_cell_size(elided(name, cells), cells) for name in names)
     return [
         f"{accuracy:>{before}}  {name}  {count:>{after}}"
         for accuracy, name, count in zip(accuracies, shown, counts, strict=True)

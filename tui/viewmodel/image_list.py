@@ -49,7 +49,7 @@ def list_title(state: RunState, view: str, best: bool) -> str:
     errors = sum(event.support) - sum(event.correct) if event else 0
     shown = len(event.mistakes) if event else 0
     if shown < errors:
-        return f"{shown} most confident of {fmt.count(errors)} errors"
+        return f"{shown} most confident of {fmt.counted(errors, 'error')}"
     return "Most confident first"
 
 

@@ -12,6 +12,7 @@ from core.events.types import Resumed, RunResumed
 from core.run.folder import RunFolder
 from core.run.lock import is_locked
 from core.run.state import RunState
+from tui.viewmodel.replay_timeline import MAX_PAUSE, ReplayTime, Timeline
 from tui.viewmodel.run_source import RunModel
 
 SPEEDS = (1.0, 10.0, 60.0, 600.0, 3600.0, math.inf)
@@ -19,8 +20,10 @@ SPEEDS = (1.0, 10.0, 60.0, 600.0, 3600.0, math.inf)
 FIRST_SPEED = 60.0
 _RECORDS_PER_READ = 2000
 _BYTES_PER_READ = 1 << 20
-_MAX_PAUSE = 10.0
-"""Seconds of recorded time to which a pause, or the time between stop and resume, is shortened."""
+_RECORDS_PER_SEEK = 20_000
+_ROUNDING = 1e-6
+_GRACE = 1.0
+"""Seconds after the end of an epoch within which `previous` goes to the one before it."""
 
 
 class ReplaySource:
@@ -33,10 +36,17 @@ class ReplaySource:
         self.folder = RunFolder(path)
         self.paused = False
         self._clock = clock
-        self._reader = JournalReader(self.folder.journal)
-        self._next: deque[Record] = deque()
+        self._timeline = Timeline(self.folder.journal)
         self._speed = FIRST_SPEED
         self._advanced_at = clock()
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._reader = JournalReader(self.folder.journal)
+        self._next: deque[Record] = deque()
+        self._time = ReplayTime()
+        self._target: float | None = None
+        """Playing time to go to."""
         self._played: float | None = None
         """Recorded time up to which the run was played; None before its first record."""
 
@@ -54,6 +64,40 @@ class ReplaySource:
     def position(self) -> float | None:
         """Return the recorded time (Unix s) that is shown."""
         return self._played
+
+    @property
+    def total(self) -> float:
+        """Return how long the run plays at its original speed (s)."""
+        return max(self._timeline.total, self._time.seconds)
+
+    @property
+    def played_seconds(self) -> float:
+        """Return how much of it was played (s)."""
+        if self._target is not None:
+            return self._target
+        if self._played is None or self._time.last is None:
+            return 0.0
+        return min(self.total, self._time.seconds + max(0.0, self._played - self._time.last))
+
+    def seek_stop(self, forward: bool) -> bool:
+        """Go to the next or the previous end of an epoch; see `seek`."""
+        here = self.played_seconds
+        if forward:
+            return self.seek(self._timeline.next_stop(here))
+        moving = not self.paused and self._speed != math.inf and self._target is None
+        return self.seek(self._timeline.previous_stop(here - (_GRACE * self._speed * moving)))
+
+    def seek(self, seconds: float) -> bool:
+        """Go to a playing time: `read` then yields all records up to it.
+
+        Return whether the replay went back: then it yields all records from the first one on.
+        """
+        target = max(0.0, min(self.total, seconds))
+        back = target < self._time.seconds
+        if back:
+            self._rewind()
+        self._target = target
+        return back
 
     def start(self) -> RunState:
         """Return an empty state: a replay starts at the beginning."""
@@ -85,24 +129,50 @@ class ReplaySource:
 
     def read(self) -> Iterator[Record]:
         """Yield the records that are due; raises OSError if they cannot be read."""
+        self._timeline.read(_BYTES_PER_READ)
         self._advance()
-        if self.paused:
-            return
-        for _ in range(_RECORDS_PER_READ):
-            if not self._next:
-                self._next.extend(self._reader.read(_BYTES_PER_READ))
-            if not self._next or not self._due(self._next[0]):
+        if self._target is not None:
+            yield from self._up_to(self._target)
+        elif not self.paused:
+            yield from self._while_due()
+
+    def _up_to(self, target: float) -> Iterator[Record]:
+        """Yield the records up to a playing time; those of a long journal in several calls."""
+        for _ in range(_RECORDS_PER_SEEK):
+            record = self._peek()
+            if record is None or self._time.after(record) > target + _ROUNDING:
+                if self._time.last is not None:
+                    self._played = self._time.last + max(0.0, target - self._time.seconds)
+                self._target = None
                 return
-            record = self._next.popleft()
-            self._played = max(self._played or record.time, record.time)
-            yield record
+            yield self._take(record)
+
+    def _while_due(self) -> Iterator[Record]:
+        for _ in range(_RECORDS_PER_READ):
+            record = self._peek()
+            if record is None or not self._due(record):
+                return
+            yield self._take(record)
+
+    def _peek(self) -> Record | None:
+        while not self._next:
+            self._next.extend(self._reader.read(_BYTES_PER_READ))
+            if self._reader.at_end:
+                break
+        return self._next[0] if self._next else None
+
+    def _take(self, record: Record) -> Record:
+        self._next.popleft()
+        self._time.advance(record)
+        self._played = max(self._played or record.time, record.time)
+        return record
 
     def _due(self, record: Record) -> bool:
         if self._played is None or self._speed == math.inf:
             return True
         resumed = isinstance(record.event, Resumed | RunResumed)
-        if resumed and record.time - self._played > _MAX_PAUSE:
-            self._played = record.time - _MAX_PAUSE
+        if resumed and record.time - self._played > MAX_PAUSE:
+            self._played = record.time - MAX_PAUSE
         return record.time <= self._played
 
     def _advance(self) -> None:
@@ -122,6 +192,19 @@ class ReplayModel(RunModel):
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         super().__init__(ReplaySource(path, clock), path)
+
+    def seek(self, seconds: float) -> None:
+        """Go to a playing time (s)."""
+        self._go(self.source.seek(seconds))
+
+    def seek_stop(self, forward: bool) -> None:
+        """Go to the next or the previous end of an epoch."""
+        self._go(self.source.seek_stop(forward))
+
+    def _go(self, back: bool) -> None:
+        if back:
+            self.state = self.source.start()
+        self.pump()
 
     @property
     def seconds_since_update(self) -> float:

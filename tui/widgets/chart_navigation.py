@@ -7,18 +7,21 @@ from textual.binding import Binding
 from tui.charts.viewport import Viewport
 from tui.widgets.chart import Chart
 
+_ZOOM, _PAN = Binding.Group("Zoom"), Binding.Group("Pan")
 NAVIGATION_BINDINGS = [
     Binding("shift+left", "cursor(-10)", "Cursor far left", show=False,
             tooltip="Move the cursor ten columns left"),
     Binding("shift+right", "cursor(10)", "Cursor far right", show=False,
             tooltip="Move the cursor ten columns right"),
-    Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", key_display="+", show=False,
+    Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", key_display="+", show=False, group=_ZOOM,
             tooltip="Show half of the visible range"),
-    Binding("minus", "zoom(2)", "Zoom out", key_display="-", show=False,
+    Binding("minus", "zoom(2)", "Zoom out", key_display="-", show=False, group=_ZOOM,
             tooltip="Show twice the visible range"),
     Binding("less_than_sign,comma", "pan(-0.25)", "Pan left", key_display="<", show=False,
+            group=_PAN,
             tooltip="Move the visible range left"),
     Binding("greater_than_sign,full_stop", "pan(0.25)", "Pan right", key_display=">", show=False,
+            group=_PAN,
             tooltip="Move the visible range right"),
     Binding("y", "y_range", "y range", show=False,
             tooltip="All values, or without early values and spikes that flatten the curves"),

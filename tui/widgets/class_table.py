@@ -21,6 +21,7 @@ from tui.text.class_metrics import (
     TITLES,
     ClassTableData,
 )
+from tui.text.elide import elided
 from tui.text.labels import sentence_case
 
 _WIDTHS = {SUPPORT: 10, PRECISION: 12, CHANGE: 9}
@@ -152,9 +153,8 @@ class ClassTable(ScrollView, can_focus=False):
 
 
 def _fitted(text: str, width: int, left: bool) -> str:
-    """Return a text padded or truncated to `width` cells, a gap on either side included."""
+    """Return a text padded or shortened to `width` cells, a gap on either side included."""
     available = max(0, width - 2)
-    if cell_len(text) > available:
-        text = set_cell_size(text, max(0, available - 1)) + "…"
+    text = elided(text, available)
     padding = " " * (available - cell_len(text))
     return set_cell_size(f" {text}{padding} " if left else f" {padding}{text} ", width)

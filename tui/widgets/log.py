@@ -19,6 +19,7 @@ class RunLog(Vertical):
         super().__init__(id=f"{id}-box", classes="log-box")
         self.border_title = "Log"
         self._whole = whole
+        self._state = RunState()
         self._written = 0
         self._day: str | None = None
         """Date of the last line; the first line of another day is preceded by its date."""
@@ -42,14 +43,10 @@ class RunLog(Vertical):
         return max(20, self.app.size.width - (6 if self._has_border else 3))
 
     def on_resize(self, event: Resize) -> None:
-        """Rewrite the lines in the new width on the next tick."""
-        self.call_after_refresh(
-            self._clear_if_resized
-        )  # the border has appeared or disappeared by then
-
-    def _clear_if_resized(self) -> None:
+        """Rewrite the lines in the new width."""
         if self._width != self._line_width:
             self._clear()
+            self.show(self._state)
 
     def _clear(self) -> None:
         self._log.clear()
@@ -58,8 +55,10 @@ class RunLog(Vertical):
 
     def show(self, state: RunState) -> None:
         """Append new lines."""
+        self._state = state
         dark = self.app.current_theme.dark
-        if dark != self._dark:  # written lines keep their colors
+        # Written lines keep their colors; a replay that goes back has fewer lines.
+        if dark != self._dark or state.log_count < self._written:
             self._dark = dark
             self._clear()
         new = state.log_count - self._written
@@ -75,9 +74,18 @@ class RunLog(Vertical):
             text = run_status.log_line(line.time, line.level, line.text, palette)
             if not (self._whole or self._has_border):  # one row: truncate instead of wrapping
                 text.truncate(self._width, overflow="ellipsis")
-            lines.append(text)
+            lines += self._wrapped(text)
         # In one call: each one scrolls, and the log of a long run has two thousand lines.
         self._log.write(Text("\n").join(lines), width=self._width)
+
+    def _wrapped(self, line: Text) -> list[Text]:
+        """Return a line in rows of the log's width; all but the first start below its text."""
+        indent = run_status.LOG_INDENT
+        if line.cell_len <= self._width or self._width < 3 * indent:
+            return [line]
+        rows = line[indent:].wrap(self.app.console, self._width - indent)
+        pad = Text(" " * indent)
+        return [pad + row if number else line[:indent] + row for number, row in enumerate(rows)]
 
     def move(self, lines: int) -> None:
         """Scroll by lines; at its end the log follows new lines again."""

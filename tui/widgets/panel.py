@@ -22,11 +22,7 @@ class Panel(Static):
             self._draw(*shown)
 
     def on_resize(self, event: Resize) -> None:
-        """Truncate the line to the new width, after the layout has updated the padding."""
-        self.call_after_refresh(self._draw_again)
-
-    def _draw_again(self) -> None:
-        # The current lines, which may have changed since the resize.
+        """Truncate the line to the new width."""
         if self._shown:
             self._draw(*self._shown)
 
