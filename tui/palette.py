@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 
 from tui.preferences.settings import DESCRIPTIONS, allowed_values
+from tui.widgets.footer import NAVIGATION
 from tui.widgets.host import host
 
 _KEY_CELLS = 8
@@ -56,19 +57,17 @@ class ActionProvider(Provider):
 
 
 def _place(active: ActiveBinding, app: App[Any]) -> tuple[bool, ...]:
-    """Return a sort key: the screen before the app, keys of its footer first, its exit last."""
-    binding = active.binding
-    return active.node is app, binding.key == "escape", not binding.show
+    """Return a sort key: the screen before the app, keys of its footer first; last the keys that
+    move the cursor, and the exit."""
+    key = active.binding.key
+    return active.node is app, key == "escape", key in NAVIGATION, not active.binding.show
 
 
 def palette_entries(app: App[Any], screen: Screen[Any]) -> Iterator[Entry]:
     """Yield the actions of the screen that the palette was opened on, those of its footer first,
     then actions of the app, then settings."""
     seen = {"command_palette"}
-    bindings = screen.active_bindings.values()
-    for active in sorted(
-        bindings, key=lambda active: (active.node is app, not active.binding.show)
-    ):
+    for active in sorted(screen.active_bindings.values(), key=partial(_place, app=app)):
         binding = active.binding
         action = binding.action.removeprefix("app.")
         if binding.tooltip and active.enabled and not binding.system and action not in seen:

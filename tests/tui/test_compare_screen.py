@@ -322,7 +322,7 @@ async def test_s_draws_the_best_accuracy_of_the_runs_by_the_values_that_differ(
         await press(pilot, "plus", "y", "0", "e")
         assert "Chart as SVG" not in str(pilot.app.screen.query("*").results())
         await press(pilot, "escape", "s")
-        assert chart_title(screen) == "Val top-1 (in %) over epochs"
+        assert chart_title(screen) == "Val top-1 over epochs"
 
 
 async def test_runs_without_differences_have_no_scatter_chart(tmp_path: Path) -> None:

@@ -207,14 +207,14 @@ def test_the_device_panel_with_a_gpu() -> None:
         "CPU 45% · RAM 41.0 of 128 GB",
         "process 9.30 GB",
     ]
-    assert devices.device_line(state.device).startswith(
+    assert " · ".join(devices.device_parts(state.device)).startswith(
         "64.1 of 139 GB · others 13.1 GB · GPU 97%  61 °C  612 W · CPU 45%"
     )
 
 
 def test_power_is_shown_without_a_limit_charted_and_exported() -> None:
     sample = ev.DeviceSample(device="cuda:0", power=1312.4)
-    assert devices.device_line(sample) == "1,312 W"
+    assert " · ".join(devices.device_parts(sample)) == "1,312 W"
     records = scripted.running().add(sample).records
     state = fold(records)
     (curve,) = chart(state, FIGURES["power"], ChartView()).curves

@@ -54,7 +54,7 @@ class ImagesTab(RunTab):
         #images-title { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #images-list, #images-frame { height: 1fr; border: round $foreground 30%; }
         #images-list, #images-frame { border-title-color: $foreground; }
-        #images-list { width: 2fr; min-width: 38; max-width: 60; }
+        #images-list { width: 2fr; min-width: 46; max-width: 60; }
         #images-list { background: $background; padding: 0; }
         #images-list { scrollbar-size: 1 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #images-frame { width: 3fr; border-subtitle-color: $foreground 60%; }

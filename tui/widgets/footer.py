@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.widgets._footer import FooterKey
 
-_NAVIGATION = {
+NAVIGATION = {
     *("up", "down", "left", "right", "home", "end", "pageup", "pagedown", "j", "k", "h", "l"),
     *("tab", "shift+tab", "shift+left", "shift+right", *"123456789"),
 }
@@ -160,7 +160,7 @@ class KeyFooter(Footer):
         if binding.show:
             is_first = binding.key == _EXIT or binding.action == "help"
             return _FIRST if is_first else _LAST if is_app else _SHOWN
-        if is_app or not binding.tooltip or binding.key in _NAVIGATION:
+        if is_app or not binding.tooltip or binding.key in NAVIGATION:
             return None
         is_screen = active.node is self.screen
         return _PAIR if binding.group else _SETTING if is_screen else _EXTRA
