@@ -106,9 +106,12 @@ class NewRunScreen(Screen[None]):
 
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
-        self._model_errors = {}
-        with suppress(ConfigError):  # the check of all values reports it
+        self._model_errors, self._value_error = {}, None
+        try:
             self._fields.show_defaults()
+        except ConfigError as error:
+            self._value_error = forms.FormError(forms.START, str(error))
+        self._show_start_message()
         self._update_forecast()
 
     @property
