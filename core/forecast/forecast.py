@@ -108,7 +108,12 @@ def step_bytes(config: Config, info: ModelInfo, classes: int) -> float | None:
 
 def duration(config: Config, data: DataSummary, throughput: ThroughputHistory) -> Duration:
     """Return the maximum duration of the phases at the throughput of an earlier run."""
+    return duration_for(config, data.images, throughput)
+
+
+def duration_for(config: Config, images: int, throughput: ThroughputHistory) -> Duration:
+    """Return the maximum duration of the phases for a number of images."""
     head, full = config.phases.head.epochs, config.phases.full.epochs
     first = throughput.head_first if head else 0.0
     per_image = first + max(0, head - 1) * throughput.head_next
-    return Duration(per_image * data.images, full * throughput.full * data.images)
+    return Duration(per_image * images, full * throughput.full * images)

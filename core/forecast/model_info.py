@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from core.common.cache_file import CacheFile
 from core.common.errors import os_error_text
@@ -79,7 +80,19 @@ async def _probe(name: str, image_size: int) -> ModelInfo:
     return ModelInfo(problem=f"the model could not be inspected: {reason}")
 
 
-def weights_cached(info: ModelInfo) -> bool:
+class WeightsSource(Protocol):
+    """Where pretrained weights are downloaded from."""
+
+    @property
+    def hub_id(self) -> str:
+        """Hugging Face Hub repository."""
+
+    @property
+    def url(self) -> str:
+        """URL of weights that are not on the Hub."""
+
+
+def weights_cached(info: WeightsSource) -> bool:
     """Return whether the pretrained weights are in the local cache."""
     if info.hub_id:
         from huggingface_hub import try_to_load_from_cache

@@ -23,7 +23,7 @@ def probe(name: str, image_size: int) -> ModelInfo:
     """Return the properties of a model for square images of `image_size` pixels; never raises."""
     try:
         check_name(name)
-        model = _on_meta(name)
+        model = on_meta(name)
         source = get_pretrained_cfg(name)
         return ModelInfo(
             parameters=count_parameters(model.parameters()),
@@ -38,7 +38,8 @@ def probe(name: str, image_size: int) -> ModelInfo:
         return ModelInfo(problem=f"model.name={printable(name)}: {reason_of(error)}")
 
 
-def _on_meta(name: str) -> nn.Module:
+def on_meta(name: str) -> nn.Module:
+    """Build a timm model with a classifier for one class, without values."""
     model: nn.Module
     try:
         with torch.device("meta"):

@@ -12,12 +12,21 @@ from core.config.load import load_config
 from core.config.schema import Config
 from core.forecast.device_memory import DeviceMemory
 from core.forecast.model_info import ModelInfo
+from core.forecast.model_list import ListedModel, ListedModels
 from tests.tui.kit import Starter
 
 # Textual's pilot sleeps in steps of this many seconds until the process is idle: with its own 0.02
 # tests of the app wait twice as long as they compute.
 _wait.SLEEP_GRANULARITY = 0.005
 _wait.SLEEP_IDLE = _wait.SLEEP_GRANULARITY / 20
+
+MODELS = ListedModels(
+    (
+        ListedModel("convnext_atto.d2_in1k", 3_373_601),
+        ListedModel("convnext_tiny.fb_in1k", 27_820_897),
+        ListedModel("convnext_tiny.in12k_ft_in1k", 27_820_897),
+    )
+)
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +53,12 @@ def same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("tui.widgets.forecast.model_info", facts)
     monkeypatch.setattr("tui.widgets.forecast.weights_cached", lambda facts: False)
+
+    async def models() -> ListedModels:
+        return MODELS
+
+    monkeypatch.setattr("core.forecast.model_list._probe", models)
+    monkeypatch.setattr("tui.dialogs.model.weights_cached", lambda model: "tiny" in model.name)
     monkeypatch.setattr("tui.screens.new_run._TYPING_PAUSE", 0.001)
     room = DeviceMemory("RAM", total=25_000_000_000, free=20_000_000_000)
     monkeypatch.setattr("tui.widgets.forecast.device_memory", lambda device: room)

@@ -58,7 +58,7 @@ def test_a_complete_forecast() -> None:
 
 
 def test_unknown_values_are_not_shown() -> None:
-    assert lines(Forecast())[0].startswith("data     enter a folder")
+    assert lines(Forecast())[0].startswith("data     no folder yet")
     assert forecast_summary(Forecast()) == ""
     waiting = Forecast(CONFIG)
     assert line(waiting, "model").endswith("reading …")
@@ -115,7 +115,7 @@ async def test_the_preview_follows_the_form(tmp_path: Path) -> None:
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("n")
         await until(pilot, lambda: "27.8 M parameters" in panel_text(pilot))
-        assert "enter a folder" in panel_text(pilot)
+        assert "no folder yet" in panel_text(pilot)
         field = app.screen.query_one("#data-root", Input)
         field.value = str(photos)
         await until(pilot, lambda: "50 images, 2 classes" in panel_text(pilot))
@@ -137,7 +137,7 @@ async def test_the_preview_follows_the_form(tmp_path: Path) -> None:
         field.value = str(tmp_path / "nowhere[/]")
         await until(pilot, lambda: "nowhere[/]" in panel_text(pilot).replace(" ", ""))
         field.value = ""
-        await until(pilot, lambda: "enter a folder" in panel_text(pilot))
+        await until(pilot, lambda: "no folder yet" in panel_text(pilot))
 
 
 async def test_an_unneeded_count_is_canceled(

@@ -6,6 +6,8 @@ from textual.app import App
 
 from tui.app import ConvNextApp
 from tui.dialogs.choice import ChoiceDialog
+from tui.dialogs.folder import FolderDialog
+from tui.dialogs.model import ModelDialog
 from tui.dialogs.text import TextDialog
 from tui.dialogs.value import ValueDialog
 from tui.screens.check import CheckScreen
@@ -25,6 +27,9 @@ from tui.tabs.evaluations import EvaluationsTab
 from tui.tabs.images import ImagesTab
 from tui.tabs.log import LogTab
 from tui.text.key_bindings import KeyRow, declared_keys
+from tui.widgets.folder_tree import FolderTree
+from tui.widgets.form_fields import FolderInput, ModelInput
+from tui.widgets.preset_select import PresetSelect
 
 KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Everywhere": (ConvNextApp,),
@@ -38,7 +43,9 @@ KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Run screen: evaluations": (EvaluationsTab,),
     "Replay of a run": (ReplayScreen,),
     "Comparison": (CompareScreen,),
-    "New run form": (NewRunScreen,),
+    "New run form": (NewRunScreen, FolderInput, ModelInput, PresetSelect),
+    "New run form: folders": (FolderTree, FolderDialog),
+    "New run form: models": (ModelDialog,),
     "Data check": (CheckScreen,),
     "Help": (HelpScreen,),
     "Dialogs": (ChoiceDialog, ValueDialog, TextDialog),

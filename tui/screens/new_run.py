@@ -12,17 +12,20 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, Footer, Input, Select, Static
+from textual.widgets import Button, Input, Select, Static
 
+from core.common.detached import run_detached
 from core.common.text import printable
 from core.config.load import ConfigError
 from core.config.presets import PresetError, check_preset_name, save_preset
 from core.config.schema import Config
 from core.data.sources import parse_location
+from core.forecast.model_list import ModelList
 from tui.dialogs.text import TextDialog
 from tui.viewmodel import new_run_form as forms
+from tui.widgets.footer import KeyFooter
 from tui.widgets.forecast import ForecastPanel
-from tui.widgets.form_fields import FormFields, key_of
+from tui.widgets.form_fields import FormFields, ListRequested, key_of
 from tui.widgets.host import host
 
 _TYPING_PAUSE = 0.3
@@ -45,7 +48,8 @@ class NewRunScreen(Screen[None]):
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "start", "Start", tooltip="Validate all fields and start the run (or Enter)"),
-        Binding("f2", "demo", "Run the demo", tooltip="Train on the built-in images"),
+        # Its key is on its button: the footer has no space for it in 80 columns.
+        Binding("f2", "demo", "Run the demo", show=False, tooltip="Train on the built-in images"),
         Binding("f4", "check", "Check",
                 tooltip="Check the images for damaged files, duplicates and split leaks"),
         Binding("f6", "save", "Save preset", tooltip="Save these settings as a preset"),
@@ -64,7 +68,12 @@ class NewRunScreen(Screen[None]):
         self._values_pause: Timer | None = None
         self._data_checks = 0
         self._base = base
-        self._fields = FormFields(base, id="form")
+        self._models = ModelList()
+        self._fields = FormFields(base, self._models, id="form")
+        self._value_error: forms.FormError | None = None
+        self._data_error = ""
+        self._model_errors: dict[str, str] = {}
+        """Known problems of model and weights, by config key."""
 
     def compose(self) -> ComposeResult:
         """Create the fields, the preview and the buttons."""
@@ -74,52 +83,74 @@ class NewRunScreen(Screen[None]):
             yield self._fields
             yield ForecastPanel(host(self).runs_dir, id="forecast")
         yield Static("", id="forecast-summary", markup=False)
-        yield Static("", id="start-message", markup=False)
-        with Horizontal(id="buttons"):
-            yield Button("Start", id="start", variant="primary", compact=True)
-            yield Button("Run the demo", id="demo", compact=True)
-            yield Button("Cancel", id="cancel", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        with Container(id="start-row"):
+            with Horizontal(id="buttons"):
+                yield Button("F5  Start", id="start", variant="primary", compact=True)
+                yield Button("F2  Run the demo", id="demo", compact=True)
+                yield Button("Esc  Cancel", id="cancel", compact=True)
+            yield Static("", id="start-message", markup=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Show the values of the first preset."""
+        """Show the values of the first preset, in the preview too."""
         self._show_preset()
+        config, _ = _described("default", {}, self._base)
+        self.query_one(ForecastPanel).update_forecast(config, "")
 
     @on(ForecastPanel.Updated)
     def _show_forecast_summary(self, event: ForecastPanel.Updated) -> None:
         self.query_one("#forecast-summary", Static).update(Content(event.summary))
+        self._model_errors = event.problems
         for key, problem in event.problems.items():
-            self._show_message(key, problem)
+            self._fields.show_message(key, problem)
+        self._show_start_message()
 
     @on(Select.Changed, "#preset")
     def _show_preset(self) -> None:
+        self._model_errors, self._value_error = {}, None
         try:
             self._fields.show_defaults()
         except ConfigError as error:
-            self._show_message(forms.START, str(error))
-            return
-        self._show_message(forms.START, "")
+            self._value_error = forms.FormError(forms.START, str(error))
+        self._show_start_message()
         self._update_forecast()
 
-    def _show_message(self, key: str, message: str) -> None:
-        """Show an error next to its field, or above the buttons if it belongs to none."""
-        if key == forms.START:
-            self.query_one("#start-message", Static).update(Content(message))
-        else:
-            self._fields.show_message(key, message)
+    @property
+    def _problems(self) -> dict[str, str]:
+        """Known reasons why a run cannot start, by config key."""
+        preset, typed = self._fields.preset, self._fields.typed
+        problems = {**self._model_errors, forms.DATA: self._data_error}
+        if not (
+            forms.has_folder(typed, self._base) or forms.is_demo_form(preset, typed, self._base)
+        ):
+            problems[forms.DATA] = forms.FOLDER_REQUIRED
+        if self._value_error:
+            problems[self._value_error.key] = str(self._value_error)
+        return problems
 
-    def _show_error(self, key: str, message: str) -> None:
+    def _show_start_message(self, failure: str = "") -> None:
+        """Show next to the buttons why a run cannot start, or why the last attempt failed."""
+        line = self.query_one("#start-message", Static)
+        line.set_class(bool(failure), "-error")
+        line.update(Content(failure or forms.start_message(self._problems)))
+
+    def _show_error(self, error: forms.FormError) -> None:
         """Show why the run cannot start, and focus the field to correct."""
-        self._show_message(key, message)
-        if key != forms.START:
-            self._fields.focus_field(key)
+        if error.key != forms.START:
+            self._fields.show_message(error.key, str(error))
+        self._fields.focus_field(error.key)
+        self._show_start_message()
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key = key_of(event.input)
-        self._show_message(key, "")
-        self._show_message(forms.START, "")
+        self._fields.show_message(key, "")
+        if self._value_error and self._value_error.key in (key, forms.START):
+            self._value_error = None
+        if key in (forms.MODEL, forms.WEIGHTS, forms.MORE):
+            self._model_errors = {}
         if key == forms.DATA:
+            self._data_error = ""
             self._data_checks += 1
             if self._data_pause:
                 self._data_pause.stop()
@@ -127,6 +158,26 @@ class NewRunScreen(Screen[None]):
         if self._values_pause:
             self._values_pause.stop()
         self._values_pause = self.set_timer(_TYPING_PAUSE, self._update_forecast)
+        self._show_start_message()
+
+    @on(ListRequested)
+    def _open_list(self, event: ListRequested) -> None:
+        """Open the list of values of a field."""
+        key, text = event.key, self._fields.typed[event.key]
+
+        def use(chosen: str | None) -> None:
+            if chosen is not None:
+                self._fields.set_text(key, chosen)
+
+        if key == forms.DATA:
+            from tui.dialogs.folder import FolderDialog
+
+            self.app.push_screen(FolderDialog(text, host(self).runs_dir), use)
+        else:
+            from tui.dialogs.model import ModelDialog
+
+            current = text.strip() or self._fields.default(key)
+            self.app.push_screen(ModelDialog(self._models, current), use)
 
     @work(exclusive=True, group="values")
     async def _update_forecast(self) -> None:
@@ -135,8 +186,10 @@ class NewRunScreen(Screen[None]):
         config, error = await asyncio.to_thread(_described, preset, typed, self._base)
         with suppress(NoMatches):  # the screen was unmounted meanwhile
             if (preset, typed) == (self._fields.preset, self._fields.typed):
-                if error:
-                    self._show_message(error.key, str(error))
+                self._value_error = error
+                if error and error.key != forms.START:
+                    self._fields.show_message(error.key, str(error))
+                self._show_start_message()
                 self.query_one(ForecastPanel).update_forecast(config, typed[forms.DATA].strip())
 
     @work
@@ -145,10 +198,12 @@ class NewRunScreen(Screen[None]):
         text, number = self._fields.typed[forms.DATA], self._data_checks
         if not text.strip():
             return
-        error = await asyncio.to_thread(forms.check_data, text)
+        error = await run_detached(forms.check_data, text)
         if number == self._data_checks:
             with suppress(NoMatches):  # the screen was unmounted meanwhile
                 message = error or "✓ class folders found"
+                self._data_error = error
+                self._show_start_message()
                 self._fields.show_message(forms.DATA, message, error=bool(error))
 
     @on(Input.Submitted)
@@ -174,8 +229,7 @@ class NewRunScreen(Screen[None]):
         if root:
             self.app.push_screen(CheckScreen(parse_location(root)))
         else:
-            problem = error or forms.FormError(forms.DATA, forms.FOLDER_REQUIRED)
-            self._show_message(problem.key, str(problem))
+            self._show_error(error or forms.FormError(forms.DATA, forms.FOLDER_REQUIRED))
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the preview; on a narrow terminal it is below the fields and scrolls with them."""
@@ -189,7 +243,7 @@ class NewRunScreen(Screen[None]):
         config, error = _described(preset, typed, self._base)
         if config is None:
             if error:
-                self._show_message(error.key, str(error))
+                self._show_error(error)
             return
         hint = (
             "A preset contains all settings except the data folder and the run name. "
@@ -209,7 +263,7 @@ class NewRunScreen(Screen[None]):
         try:
             file = await asyncio.to_thread(save_preset, name, config, comment)
         except PresetError as error:
-            self._show_message(forms.START, str(error))
+            self._show_start_message(str(error))
             return
         self.notify(f"Saved preset {printable(str(file))}", markup=False)
         self._fields.reload_presets()
@@ -223,18 +277,23 @@ class NewRunScreen(Screen[None]):
         try:
             config = forms.build(self._fields.preset, self._fields.typed, demo, self._base)
         except forms.FormError as error:
-            self._show_error(error.key, str(error))
+            if error.key != forms.DATA:
+                self._value_error = error
+            self._show_error(error)
             return
+        for key, problem in self._model_errors.items():
+            if not demo:
+                self._show_error(forms.FormError(key, problem))
+                return
         self._launch(config, demo)
 
     @work(exclusive=True, group="launch")
     async def _launch(self, config: Config, demo: bool) -> None:
-        error = ""
         if not demo:
-            error = await asyncio.to_thread(forms.check_data, config.data.root or "")
-        if error:
-            self._show_error(forms.DATA, error)
-            return
+            self._data_error = await run_detached(forms.check_data, config.data.root or "")
+            if self._data_error:
+                self._show_error(forms.FormError(forms.DATA, self._data_error))
+                return
         error = host(self).launch(config)
         if error:
-            self._show_message(forms.START, error)
+            self._show_start_message(error)

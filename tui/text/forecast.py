@@ -11,7 +11,7 @@ from core.common import format as fmt
 from core.common.text import printable
 from core.config.schema import Config
 from core.forecast.device_memory import DeviceMemory
-from core.forecast.forecast import DataSummary, duration, step_bytes
+from core.forecast.forecast import DataSummary, duration_for, step_bytes
 from core.forecast.model_info import ModelInfo, weights_problem
 from core.forecast.throughput_history import ThroughputHistory
 from tui.preferences.palettes import Palette
@@ -20,9 +20,11 @@ _LABEL = 9
 _LARGEST, _SMALLEST = 16, 8
 """Classes shown where there are many: the largest and the smallest."""
 _NAME_CELLS, _BAR_CELLS = 20, 30
+_SOME_IMAGES = 1000
+"""Images for which a duration is shown while there is no folder."""
 _WARNING, _DIM = "$text-warning", "$foreground 60%"
 WAITING = "reading …"
-NO_FOLDER = "enter a folder to preview its images, and the memory and time of training"
+NO_FOLDER = "no folder yet"
 UNUSABLE = "available once the invalid field is corrected"
 Line = tuple[str, str, str]
 """Label, text, style."""
@@ -58,17 +60,22 @@ def forecast_summary(forecast: Forecast) -> str:
     """Return the forecast as one line, for small terminals."""
     data, config, model_info = forecast.data, forecast.config, forecast.model_info
     parts = []
+    if config is not None and data is None and forecast.data_message == NO_FOLDER:
+        parts.append(NO_FOLDER)
     if data is not None:
         parts.append(_image_count(data))
         number = fmt.counted(len(data.problems), "problem")
         parts += [f"! {number} below"] if data.problems else []
+    if config is not None and model_info is None:
+        parts.append(f"{printable(config.model.name)}: {WAITING}")
     if config is not None and model_info is not None and not model_info.problem:
         parts.append(f"{fmt.parameters(model_info.parameters)} parameters")
+        needed = step_bytes(config, model_info, 1)
+        parts += [f"{fmt.size(needed)} memory"] if needed and data is None else []
         problem = weights_problem(config.model, model_info)
         parts += ["! no weights"] if problem else []
-    if config is not None and data is not None and forecast.throughput is not None:
-        time = duration(config, data, forecast.throughput)
-        parts.append(f"at most {fmt.duration(time.head + time.full)}")
+    if config is not None and forecast.throughput is not None:
+        parts.append(_time(config, data, forecast.throughput)[0])
     return " · ".join(parts)
 
 
@@ -77,7 +84,9 @@ def problems(forecast: Forecast) -> dict[str, str]:
     config, model_info = forecast.config, forecast.model_info
     if config is None or model_info is None:
         return {}
-    found = {"model.name": model_info.problem.partition(" ")[2], "model.weights": ""}
+    key, _, problem = model_info.problem.partition(" ")
+    # Another problem is one of the inspection, and no reason against training.
+    found = {"model.name": problem if key.startswith("model.name=") else ""}
     if not model_info.problem:
         key = "model.weights" if config.model.weights else "model.name"
         found[key] = weights_problem(config.model, model_info)
@@ -187,15 +196,24 @@ def _phase_lines(config: Config, forecast: Forecast) -> Iterator[Line]:
         steps = f"; {fmt.counted(number, 'step')} per epoch"
     yield "images", f"{config.data.image_size} x {config.data.image_size} pixels", ""
     yield "epochs", f"{limits}{steps}", ""
-    if data is None or not forecast.throughput_known:
+    if not forecast.throughput_known:
         return
     if throughput is None:
         yield "time", "unknown: no past run with this model and image size", _DIM
         return
-    time = duration(config, data, throughput)
-    parts = f"head {fmt.duration(time.head)}, full {fmt.duration(time.full)}"
+    total, parts = _time(config, data, throughput)
     run = f"from run {printable(throughput.run)} on {printable(throughput.device)}"
-    yield "time", f"at most {fmt.duration(time.head + time.full)} ({parts}), {run}", ""
+    yield "time", f"{total} ({parts}), {run}", ""
+
+
+def _time(
+    config: Config, data: DataSummary | None, throughput: ThroughputHistory
+) -> tuple[str, str]:
+    """Return the maximum duration and its parts; without data for a number of images."""
+    time = duration_for(config, _SOME_IMAGES if data is None else data.images, throughput)
+    given = f" for {fmt.count(_SOME_IMAGES)} images" if data is None else ""
+    total = f"at most {fmt.duration(time.head + time.full)}{given}"
+    return total, f"head {fmt.duration(time.head)}, full {fmt.duration(time.full)}"
 
 
 def _bars(data: DataSummary, width: int, palette: Palette) -> list[Content]:

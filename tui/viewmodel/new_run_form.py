@@ -21,17 +21,18 @@ class FormField:
     hint: str
 
 
-DATA = "data.root"
+DATA, MODEL, WEIGHTS = "data.root", "model.name", "model.weights"
+PRESET = "preset"
 MORE = "more"
 FOLDER_REQUIRED = "an image folder is required"
 START = "start"
 """Location of messages that belong to no field."""
 
 FIELDS = (
-    FormField(DATA, "Data folder", "with one subfolder per class"),
+    FormField(DATA, "Data folder", "one subfolder per class"),
     FormField("name", "Name", "display name of the run"),
-    FormField("model.name", "Model", "any ConvNeXt of timm"),
-    FormField("model.weights", "Weights", "a file instead of a download"),
+    FormField(MODEL, "Model", "any ConvNeXt of timm"),
+    FormField(WEIGHTS, "Weights", "a file instead of a download"),
     FormField("data.image_size", "Image size", "side length in pixels"),
     FormField("data.batch_size", "Batch size", "images per step"),
     FormField("phases.head.epochs", "Head epochs", "maximum; 0 skips the phase"),
@@ -71,10 +72,37 @@ def build(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None =
 
     With a `base` every empty field is as in that run, and the preset is ignored.
     """
-    data = typed.get(DATA, "").strip()
-    if not demo and not data and not (base and base.config.data.root):
+    needs_folder = not demo and not has_folder(typed, base)
+    try:
+        config = _described(preset, typed, demo, base)
+    except FormError as error:
+        if error.key == START or not needs_folder:
+            raise
+    if needs_folder:  # named first, as the first field
         raise FormError(DATA, FOLDER_REQUIRED)
-    return _described(preset, typed, demo, base)
+    return config
+
+
+def has_folder(typed: Mapping[str, str], base: Base | None) -> bool:
+    """Return whether a data folder is typed, or known from the run that is duplicated."""
+    return bool(typed.get(DATA, "").strip() or (base and base.config.data.root))
+
+
+def start_message(problems: Mapping[str, str]) -> str:
+    """Return why a run cannot start as one sentence, from error messages by config key.
+
+    The first field with a problem is named; empty if there is none.
+    """
+    if problems.get(START):
+        return f"Cannot start: {problems[START]}"
+    for field in FIELDS:
+        message = problems.get(field.key, "")
+        if message == FOLDER_REQUIRED:
+            return "Start needs a data folder"
+        if message:
+            between = " " if message.startswith("is ") else ": "
+            return f"Cannot start: {field.label}{between}{message}"
+    return ""
 
 
 def described(preset: str, typed: Mapping[str, str], base: Base | None = None) -> Config:

@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.message import Message
 from textual.widgets import Static
 
+from core.common.detached import run_detached
 from core.common.errors import DataError, os_error_text
 from core.common.text import printable
 from core.config.schema import Config
@@ -61,10 +62,6 @@ class ForecastPanel(VerticalScroll):
     def compose(self) -> ComposeResult:
         """Create one scrollable text."""
         yield self._text
-
-    def on_mount(self) -> None:
-        """Show the empty forecast."""
-        self._draw()
 
     def on_resize(self, event: Resize) -> None:
         """Wrap the text at the new width."""
@@ -120,7 +117,7 @@ class ForecastPanel(VerticalScroll):
     async def _inspect_data(self, root: str, val: float, test: float, canceled: Event) -> None:
         data: DataSummary | None = None
         try:
-            data = await asyncio.to_thread(
+            data = await run_detached(
                 summarize_data, parse_location(root), val, canceled.is_set, test
             )
             message = WAITING

@@ -1,0 +1,31 @@
+"""Describe timm's models in a list: name, parameters, and whether their weights are cached."""
+
+from textual.content import Content
+
+from core.common import format as fmt
+from core.common.text import printable
+from core.forecast.model_list import ListedModel
+
+_DIM = "$foreground 60%"
+_CACHED = "cached"
+_PARAMETERS = 9
+
+
+def model_line(model: ListedModel, cached: bool, width: int) -> Content:
+    """Return a model as one line of `width` cells; a name that does not fit ends in an ellipsis."""
+    name = printable(model.name)
+    room = max(8, width - _PARAMETERS - len(_CACHED) - 2)
+    if len(name) > room:
+        name = f"{name[: room - 1]}…"
+    size = fmt.parameters(model.parameters)
+    return Content.assemble(
+        f"{name:<{room}}",
+        (f"{size:>{_PARAMETERS}}  ", _DIM),
+        (f"{_CACHED if cached else '':<{len(_CACHED)}}", "$text-success"),
+    )
+
+
+def matching(models: tuple[ListedModel, ...], text: str) -> list[ListedModel]:
+    """Return the models whose name contains every word of a text."""
+    words = text.lower().split()
+    return [model for model in models if all(word in model.name.lower() for word in words)]
