@@ -6,7 +6,7 @@ from textual.app import App
 
 from tui.app import ConvNextApp
 from tui.dialogs.choice import ChoiceDialog
-from tui.dialogs.folder import FolderDialog
+from tui.dialogs.folder import FolderDialog, RecentFolders
 from tui.dialogs.model import ModelDialog
 from tui.dialogs.text import TextDialog
 from tui.dialogs.value import ValueDialog
@@ -44,7 +44,7 @@ KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Replay of a run": (ReplayScreen,),
     "Comparison": (CompareScreen,),
     "New run form": (NewRunScreen, FolderInput, ModelInput, PresetSelect),
-    "New run form: folders": (FolderTree, FolderDialog),
+    "New run form: folders": (FolderTree, RecentFolders, FolderDialog),
     "New run form: models": (ModelDialog,),
     "Data check": (CheckScreen,),
     "Help": (HelpScreen,),
