@@ -95,6 +95,7 @@ class _Chart:
         )
         labels = dict(self._axis.ticks)
         self._left = max(map(cell_len, labels.values()), default=0) + 1
+        self._has_names = width >= spec.names_from
         self._edge = self._edge_values() if width >= _WIDTH_WITH_VALUES else []
         right = max((cell_len(value.text) + 1 for value in self._edge), default=0)
         self._columns = max(1, width - self._left - right)
@@ -248,7 +249,8 @@ class _Chart:
             row = min(free, key=lambda row: abs(row - wanted), default=None)
             if row is not None:
                 taken.add(row)
-                text = f"{curve.name} {self._spec.text(value)}".strip()
+                name = curve.name if self._has_names else ""
+                text = f"{name} {self._spec.text(value)}".strip()
                 found.append(_EdgeValue(row, text, curve.color))
         for level in self._spec.levels:
             row = self._row_of_label(level, taken)

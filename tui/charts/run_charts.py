@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.analysis import curves
 from core.common import format as fmt
@@ -45,6 +46,7 @@ MARKER_SYMBOLS = {
     "lr": LR_SYMBOL,
 }
 _MAX_TICKS = 12
+_WIDTH_WITH_NAMES = 60
 _LEGEND_CELLS = 70
 """Length of the texts of several markers in a legend."""
 
@@ -68,6 +70,7 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
         nan_x=[axis(x) for x in curves.nonfinite_xs(state, figure)],
         text=figure.text,
         bad=palette.bad,
+        names_from=_WIDTH_WITH_NAMES,
         empty=_empty(state),
     )
 
@@ -98,10 +101,11 @@ def _curves(state: RunState, figure: Figure, view: ChartView, palette: Palette) 
         drawn.append(Curve(curves.smoothed(raw, view.smoothing), palette.train))
     if not val:
         return drawn
+    drawn = [replace(curve, name="train") if curve.labeled else curve for curve in drawn]
     both = raw and view.series == "both"
     shown = drawn if both or view.series == "train" else []
     if view.series != "train" or not raw:
-        shown.append(Curve(val, palette.val, "marked", leading=True))
+        shown.append(Curve(val, palette.val, "marked", leading=True, name="val"))
     return shown
 
 

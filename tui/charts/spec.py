@@ -116,6 +116,8 @@ class ChartSpec:
     """Where values are not finite, besides those in `curves`."""
     bad: Color = DARK.bad
     """Color of non-finite values."""
+    names_from: int = 0
+    """Width of the narrowest chart (cells) that has names of curves at its right edge."""
     empty: str = "no data yet"
     """Text of a chart without data."""
 
