@@ -10,15 +10,16 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Select, Static
 
-from core.forecast.model_list import ListedModels
+from core.forecast.model_list import ListedModel, ListedModels
 from tests.core.test_forecast import folder
 from tests.tui.disk import write_run
 from tests.tui.kit import Starter, make_app, screen_strips, text
 from tests.tui.scripted import Script
 from tui.app import ConvNextApp, Exit
 from tui.dialogs.folder import FolderDialog
-from tui.dialogs.model import ModelDialog
+from tui.dialogs.model import _WIDTH, ModelDialog
 from tui.screens.new_run import NewRunScreen
+from tui.text.model_list import model_line
 from tui.viewmodel import folders
 from tui.widgets.folder_tree import FolderTree
 from tui.widgets.preset_select import PresetSelect
@@ -295,7 +296,7 @@ async def test_a_model_is_chosen_from_the_list() -> None:
         await pilot.press("n")
         await pilot.pause()
         await pilot.click("#model-name-list")
-        await until(pilot, lambda: "27.8 M  cached" in shown(pilot))
+        await until(pilot, lambda: "27.8 M ✓" in shown(pilot))
         models = pilot.app.screen.query_one("#models", OptionList)
         assert models.highlighted == 2  # that of the preset
         assert "3.4 M" in shown(pilot)
@@ -306,10 +307,17 @@ async def test_a_model_is_chosen_from_the_list() -> None:
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(pilot.app.screen, ModelDialog))
         await pilot.press(*"atto d2")
-        await until(pilot, lambda: "1 of 3 models" in text(pilot, "#hint"))
+        await until(pilot, lambda: "1 of 3 pretrained models" in text(pilot, "#hint"))
         await pilot.click("#models", offset=(4, 0))
         await pilot.pause()
         assert field(pilot, "model-name").value == "convnext_atto.d2_in1k"
+
+
+def test_the_longest_names_of_timm_fit_into_the_list() -> None:
+    name = "convnext_large_mlp.clip_laion2b_soup_ft_in12k_in1k_384"
+    line = model_line(ListedModel(name, 200_130_000), True, _WIDTH).plain
+    assert line.split() == [name, "200.1", "M", "✓"]
+    assert len(line) <= _WIDTH
 
 
 async def test_any_model_name_can_be_typed() -> None:

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from core.forecast.model_info import weights_cached
 from core.forecast.model_list import ListedModel, ModelList
-from tui.text.model_list import matching, model_line
+from tui.text.model_list import CACHED, matching, model_line
 
 _READING = "Reading the models of timm … (takes some seconds the first time)"
 _WIDTH = 66
@@ -95,7 +95,7 @@ class ModelDialog(ModalScreen[str | None]):
         if names:
             self._list.highlighted = names.index(highlighted) if highlighted in names else 0
         if self._models:
-            hint = f"{len(names)} of {len(self._models)} models with pretrained weights, by size"
+            hint = f"{len(names)} of {len(self._models)} pretrained models by size; {CACHED} weights cached"
             none = "No match: Enter uses the typed name"
             self._line.update(Content(hint if names else none))
 

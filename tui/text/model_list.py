@@ -7,21 +7,22 @@ from core.common.text import printable
 from core.forecast.model_list import ListedModel
 
 _DIM = "$foreground 60%"
-_CACHED = "cached"
-_PARAMETERS = 9
+CACHED = "✓"
+"""Mark of a model whose weights are cached."""
+_PARAMETERS = 8
 
 
 def model_line(model: ListedModel, cached: bool, width: int) -> Content:
     """Return a model as one line of `width` cells; a name that does not fit ends in an ellipsis."""
     name = printable(model.name)
-    room = max(8, width - _PARAMETERS - len(_CACHED) - 2)
+    room = max(8, width - _PARAMETERS - len(CACHED) - 1)
     if len(name) > room:
         name = f"{name[: room - 1]}…"
     size = fmt.parameters(model.parameters)
     return Content.assemble(
         f"{name:<{room}}",
-        (f"{size:>{_PARAMETERS}}  ", _DIM),
-        (f"{_CACHED if cached else '':<{len(_CACHED)}}", "$text-success"),
+        (f"{size:>{_PARAMETERS}} ", _DIM),
+        (CACHED if cached else " ", "$text-success"),
     )
 
 
