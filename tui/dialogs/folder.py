@@ -132,4 +132,4 @@ class FolderDialog(ModalScreen[str | None]):
 def _recent_line(folder: RecentFolder) -> Content:
     missing = "" if folder.exists else "  not found"
     path = shortened_path(printable(folder.root), _WIDTH - len(missing))
-    return Content.assemble(path, (missing, "$text-warning"))
+    return Content(f"{path}{missing}")

@@ -33,8 +33,10 @@ class ModelDialog(ModalScreen[str | None]):
 
     CSS_PATH = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move('cursor_down')", "Next", tooltip="Next model"),
-        Binding("up", "move('cursor_up')", "Previous", tooltip="Previous model"),
+        Binding("down", "move('cursor_down')", "Next", priority=True,
+                tooltip="Next model"),
+        Binding("up", "move('cursor_up')", "Previous", priority=True,
+                tooltip="Previous model"),
         Binding("pagedown", "move('page_down')", "Page down", show=False,
                 tooltip="Next page of models"),
         Binding("pageup", "move('page_up')", "Page up", show=False,
@@ -95,7 +97,8 @@ class ModelDialog(ModalScreen[str | None]):
         if names:
             self._list.highlighted = names.index(highlighted) if highlighted in names else 0
         if self._models:
-            hint = f"{len(names)} of {len(self._models)} pretrained models by size; {CACHED} weights cached"
+            number = f"{len(names)} of {len(self._models)} pretrained models by size"
+            hint = f"{number}; {CACHED} weights cached"
             none = "No match: Enter uses the typed name"
             self._line.update(Content(hint if names else none))
 

@@ -6,7 +6,6 @@ from core.common import format as fmt
 from core.common.text import printable
 from core.forecast.model_list import ListedModel
 
-_DIM = "$foreground 60%"
 CACHED = "✓"
 """Mark of a model whose weights are cached."""
 _PARAMETERS = 8
@@ -19,11 +18,8 @@ def model_line(model: ListedModel, cached: bool, width: int) -> Content:
     if len(name) > room:
         name = f"{name[: room - 1]}…"
     size = fmt.parameters(model.parameters)
-    return Content.assemble(
-        f"{name:<{room}}",
-        (f"{size:>{_PARAMETERS}} ", _DIM),
-        (CACHED if cached else " ", "$text-success"),
-    )
+    # No colors: those of a highlighted line must stay readable in all themes.
+    return Content(f"{name:<{room}}{size:>{_PARAMETERS}} {CACHED if cached else ' '}")
 
 
 def matching(models: tuple[ListedModel, ...], text: str) -> list[ListedModel]:
