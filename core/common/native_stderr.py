@@ -3,7 +3,7 @@ descriptor 2."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -11,11 +11,23 @@ from typing import TextIO
 _STDERR = 2
 
 
-def redirect_native_stderr(path: Path) -> None:
-    """Append everything that is written to descriptor 2 to a file from now on; raise OSError."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    os.dup2(file, _STDERR)
+def redirect_descriptors(path: Path, descriptors: Iterable[int]) -> None:
+    """Append everything that is written to descriptors to a file from now on.
+
+    It is lost where the file can't be opened, as while the folder of a run is away.
+    """
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for number in descriptors:
+        os.dup2(file, number)
     os.close(file)
+
+
+def redirect_native_stderr(path: Path) -> None:
+    """Append everything that is written to descriptor 2 to a file from now on."""
+    redirect_descriptors(path, [_STDERR])
 
 
 @contextmanager

@@ -19,10 +19,12 @@ import psutil
 import pytest
 
 from core.events.commands import Stop
+from core.run.folder import RunFolder
 from tui.cli import open_app, start
 from tui.cli.main import main
 from tui.runtime import headless, launch, process_end, signal_handlers
 from tui.runtime.signal_handlers import StopSignals
+from tui.terminal import terminal
 from tui.terminal.job_signals import JobSignals
 from tui.terminal.terminal import detach_terminal
 
@@ -173,3 +175,25 @@ def test_a_signal_between_the_end_of_the_event_loop_and_that_of_the_app_is_no_er
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
     asyncio.run(install())
     signal.raise_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("journal", ["missing", "unreadable"])
+@pytest.mark.parametrize("hung_up", [True, False])
+def test_a_run_whose_folder_is_away_continues_without_the_app(
+    hung_up: bool, journal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "away")
+    if journal == "unreadable":
+        folder.journal.mkdir(parents=True)
+        folder.log.mkdir()
+    followed: list[object] = []
+    monkeypatch.setattr(headless, "follow", lambda *arguments: followed.append(arguments))
+    monkeypatch.setattr(headless, "_report", lambda *arguments, **options: None)
+    output = os.open(os.devnull, os.O_WRONLY)
+    monkeypatch.setattr(terminal, "_OUTPUTS", (output,))
+    engine: Any = MagicMock(alive=True, folder=folder, result=None)
+    signals: Any = SimpleNamespace(exit_code=None)
+    assert headless.finish_headless(engine, signals, hung_up) == 0
+    assert len(followed) == 1
+    assert os.write(output, b"lost") == 4
+    os.close(output)

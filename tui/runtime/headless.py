@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from core.common.native_stderr import native_stderr_to, redirect_native_stderr
@@ -66,8 +66,9 @@ def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = 
     with ExitStack() as opened:
         if engine.alive:
             if engine.folder is not None:
-                for record in replay(engine.folder.journal)[0]:
-                    state.apply(record)
+                with suppress(OSError):  # the folder is away: the run waits for it
+                    for record in replay(engine.folder.journal)[0]:
+                        state.apply(record)
                 if hung_up:
                     redirect_output(engine.folder.log)
                 else:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.common.native_stderr import redirect_descriptors
 from tui.terminal.sgr_optimizer import optimize_sgr
 
 _OUTPUTS = (1, 2)
@@ -137,10 +138,7 @@ def _write_at_once(terminal: int, data: bytes) -> None:
 
 def redirect_output(path: Path) -> None:
     """Append everything that is written to descriptors 1 and 2 to a file."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    for number in _OUTPUTS:
-        os.dup2(file, number)
-    os.close(file)
+    redirect_descriptors(path, _OUTPUTS)
 
 
 def detach_terminal() -> None:

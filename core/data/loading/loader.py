@@ -269,9 +269,11 @@ def _reason(error: Exception) -> str:
     # A worker may also die while a tensor is being transferred, which breaks the pipe.
     is_dead = "DataLoader worker" in text or isinstance(error, OSError | EOFError)
     if is_dead and not is_raised_there:
+        is_transfer = isinstance(error, OSError | EOFError)
+        how = "while sending images" if is_transfer else " ".join(str(error).split())
         return (
-            f"a data loader worker died ({' '.join(str(error).split()) or type(error).__name__}), "
-            "perhaps out of memory; resume the run, with fewer data.workers if it happens again"
+            f"a data loader worker died ({how}), perhaps out of memory; resume the run, with fewer "
+            "data.workers if it happens again"
         )
     return text if is_raised_there else f"{type(error).__name__}: {text}"
 

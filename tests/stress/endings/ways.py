@@ -91,7 +91,7 @@ WAYS = (
     *(Way(f"signal-{moment}", shown=_ALL, event=moment) for moment in LIFE),
     Way(
         "worker-error",
-        _failed(rf".*({_REASON}|Input/output error|StopIteration|exited unexpectedly).*"),
+        _failed(rf".*({_REASON}|Input/output error|StopIteration|exited unexpectedly).*|{_DIED}"),
         shown=_ALL,
         places=("worker",),
         exceptions=(
