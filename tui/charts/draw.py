@@ -110,7 +110,7 @@ class _Chart:
         self._draw_symbols()
         self._draw_cursor()
         self._draw_bands()
-        self._draw_clipped()
+        self._draw_labels_above()
         self._draw_levels()
         self._bottom.text(0, 0, "─" * self._columns)
         pad = " " * (self._left - 1)
@@ -176,27 +176,33 @@ class _Chart:
                 self._plot.text(column, row, CURSOR_SYMBOL)
 
     def _draw_bands(self) -> None:
+        for first, _, _ in self._band_columns():
+            if first > 0:
+                self._top.text(first, 0, PHASE_SYMBOL)
+                for row in range(self._rows):
+                    self._plot.text(first, row, PHASE_SYMBOL)
+
+    def _band_columns(self) -> Iterator[tuple[int, int, str]]:
+        """Yield first and last column and the name of each visible band."""
         bands = self._spec.bands
         for number, band in enumerate(bands):
             end = bands[number + 1].start if number + 1 < len(bands) else self._visible.end
             first = 0 if band.start <= self._visible.start else self._column(band.start)
             last = self._columns if end >= self._visible.end else self._column(end)
-            if last < 0 or first >= self._columns or band.start > self._visible.end:
-                continue
-            if first > 0:
-                self._top.text(first, 0, PHASE_SYMBOL)
-                for row in range(self._rows):
-                    self._plot.text(first, row, PHASE_SYMBOL)
-            room = last - max(first, 0) - 2
-            name = band.name if cell_len(band.name) <= room else band.name[: max(0, room)]
-            middle = max(first, 0) + 1 + (room - cell_len(name)) // 2
-            self._write_on_top(middle, name)
+            if last >= 0 and first < self._columns and band.start <= self._visible.end:
+                yield max(0, first), last, band.name
 
-    def _write_on_top(self, column: int, text: str, color: Color | None = None) -> bool:
-        if text and self._top.is_free(column, 0, cell_len(text)):
-            self._top.text(column, 0, text, color)
-            return True
-        return False
+    def _draw_band_names(self) -> None:
+        """Write the names where values above the range have left room, close to the middle."""
+        for first, last, name in self._band_columns():
+            room = last - first - 2
+            shown = name if cell_len(name) <= room else name[: max(0, room)]
+            size = cell_len(shown)
+            middle = first + 1 + (room - size) / 2
+            places = sorted(range(first + 1, last - size), key=lambda n: abs(n - middle))
+            column = next((n for n in places if self._has_gap(self._top, n, size)), None)
+            if shown and column is not None:
+                self._top.text(column, 0, shown)
 
     def _draw_levels(self) -> None:
         for level in self._spec.levels:
@@ -207,8 +213,9 @@ class _Chart:
                 first, last = self._column(start), self._column(end)
                 self._plot.text(first, row, LEVEL_SYMBOL * (last - first + 1), level.color)
 
-    def _draw_clipped(self) -> None:
-        """Mark what is above or below the plot with its largest value."""
+    def _draw_labels_above(self) -> None:
+        """Name what is above or below the plot, and the phases: the largest value comes first, the
+        names of the phases where it has left room, then the other values."""
         found = [
             (point, curve.color)
             for curve, parts in self._visible.curves
@@ -216,18 +223,23 @@ class _Chart:
             for point in _extremes_outside(part, self._axis)
         ]
         found.sort(key=lambda each: -abs(self._axis.position(each[0][1]) - self._rows / 2))
-        for (x, y), color in found[:_MAX_CLIPPED]:
-            above = self._axis.position(y) < 0
-            row, symbol = (self._top, _ABOVE) if above else (self._bottom, _BELOW)
-            text = f"{symbol}{self._spec.text(y)}"
+        for (x, y), color in found[:1]:
+            self._draw_clipped(x, y, color)
+        self._draw_band_names()
+        for (x, y), color in found[1:_MAX_CLIPPED]:
+            self._draw_clipped(x, y, color)
+
+    def _draw_clipped(self, x: float, y: float, color: Color) -> None:
+        """Name a value above or below the plot, or mark it with an arrow where there is no room."""
+        above = self._axis.position(y) < 0
+        row, symbol = (self._top, _ABOVE) if above else (self._bottom, _BELOW)
+        for text in (f"{symbol}{self._spec.text(y)}", symbol):
             size = cell_len(text)
             near = sorted(range(self._columns - size + 1), key=lambda n: abs(n - self._column(x)))
-            free = (n for n in near[:_NEAR] if self._has_gap(row, n, size))
-            column = next(free, None)
+            column = next((n for n in near[:_NEAR] if self._has_gap(row, n, size)), None)
             if column is not None:
                 row.text(column, 0, text, color)
-            else:
-                row.text(self._column(x), 0, symbol, color)
+                return
 
     def _has_gap(self, row: Canvas, column: int, size: int) -> bool:
         """Return whether a text would touch no other one of the row."""
