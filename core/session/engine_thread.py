@@ -17,9 +17,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError, os_error_text
-from core.common.location import location_name
 from core.common.text import printable
-from core.config.load import with_values
+from core.config.load import with_default_name
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import CommandFileWatcher
@@ -55,18 +54,6 @@ class EngineResult:
     exit_code: int
 
 
-def _with_default_name(config: Config) -> Config:
-    """Return the configuration with the name of its data folder if it has no name.
-
-    Only when a new run starts: a preset applies to any folder.
-    """
-    folder_name = location_name(config.data.root or "")
-    is_unnamed = config.name == Config.model_fields["name"].default
-    return (
-        with_values(config, {"name": folder_name[:200]}) if is_unnamed and folder_name else config
-    )
-
-
 class EngineThread:
     """One run in its own thread. The creator owns it, starts it and joins it.
 
@@ -88,7 +75,7 @@ class EngineThread:
         once the run has a folder. Raises SetupError for errors that are known without preparation.
         """
         preflight.check(config)
-        self.config = config if resumption else _with_default_name(config)
+        self.config = config if resumption else with_default_name(config)
         self.replayed = 0
         """Number of past records of a resumed run; subscribers get them first."""
         self._resumption = resumption
