@@ -94,7 +94,7 @@ class _Folds:
         for group in groups:
             self._sizes.update(group.counts)
         self._placed: dict[tuple[int, _Signature], list[int]] = defaultdict(list)
-        """Positions of the groups by fold and signature: those of equal ones are interchangeable."""
+        """Positions of the groups by fold and signature, as equal ones are interchangeable."""
         self._moves_left = _MAX_MOVES
 
     def assign(self, order: Sequence[int]) -> list[int]:

@@ -24,7 +24,13 @@ KINDS = (SEEDS, FOLDS, SWEEP)
 DEFINITION = "study.yaml"
 OUT_OF_FOLD = "out_of_fold.csv"
 FAILURES = "failures.jsonl"
-_FIELDS = {"name": str, "kind": str, "created": (int, float), "options": dict, "config": dict}
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "kind": str,
+    "created": (int, float),
+    "options": dict,
+    "config": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,7 @@ def test_a_recorded_configuration_with_an_unknown_key_names_it() -> None:
         (["data.folds=3", "data.fold=3"], "data.fold is 3, but data.folds is 3: expected 0 to 2"),
         (
             ["data.folds=3", "data.split=a.csv"],
-            "data.split already assigns .* leave data.folds out",
+            "data.split already .* leave data.folds out",
         ),
         (["data.split_seed=-1"], "data.split_seed is -1; expected a whole number .* or null"),
     ],

@@ -204,5 +204,5 @@ def test_a_class_with_fewer_images_than_folds_is_refused(test_fraction: float, l
 def test_folders_that_define_the_split_refuse_folds(tmp_path: Path) -> None:
     make_images(tmp_path / "train", classes=2, per_class=3)
     make_images(tmp_path / "val", classes=2, per_class=3)
-    with pytest.raises(DataError, match="split by its folders; .*data.folds don't apply"):
+    with pytest.raises(DataError, match=r"split by its folders; .*data\.folds don't apply"):
         plan_data(tmp_path, options(1, 3), use_cache=False)
