@@ -17,6 +17,9 @@ from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import preset_names, preset_text
 from core.config.schema import INCONSISTENT, Config
 
+NO_STUDY = "study=null"
+"""Override of a new run that is configured like a member of a study without being one."""
+
 
 class ConfigError(SetupError):
     """An invalid configuration; the message is one line that says what to do."""

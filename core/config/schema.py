@@ -353,7 +353,7 @@ class Config(_Section):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "run"
     """Display name of the run; if left at `run`, the name of the data folder is used."""
     study: Annotated[str, StringConstraints(min_length=1)] | None = None
-    """Id of the study that the run belongs to; null = none."""
+    """Id of the study that the run belongs to; null = none. The study sets it."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 1029
     """Seed of the split, the image order, augmentation and the new classifier head."""
     device: Device = "auto"

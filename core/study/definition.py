@@ -21,7 +21,6 @@ from core.run.folder import RunFolder, create_folder, run_folders
 SEEDS, FOLDS, SWEEP = "seeds", "folds", "sweep"
 KINDS = (SEEDS, FOLDS, SWEEP)
 
-DEFINITION = "study.yaml"
 OUT_OF_FOLD = "out_of_fold.csv"
 FAILURES = "failures.jsonl"
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -61,7 +60,7 @@ class Study:
     @property
     def definition(self) -> Path:
         """The definition as YAML."""
-        return self.path / DEFINITION
+        return self.path / files.STUDY
 
     @property
     def commands(self) -> Path:
@@ -115,9 +114,9 @@ def create_study(
 
 def load_study(path: Path) -> Study:
     """Return the study in a folder; raises SetupError."""
-    shown = printable(str(path / DEFINITION))
+    shown = printable(str(path / files.STUDY))
     try:
-        content = strict_yaml.load((path / DEFINITION).read_text("utf-8"))
+        content = strict_yaml.load((path / files.STUDY).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{shown} can't be read: {os_error_text(error)}") from None
     except strict_yaml.InvalidYaml as error:
@@ -135,7 +134,7 @@ def load_study(path: Path) -> Study:
 def is_study(path: Path) -> bool:
     """Return whether a folder is that of a study."""
     with suppress(OSError, ValueError):  # a name that is too long, or with a null character
-        return (path / DEFINITION).is_file()
+        return (path / files.STUDY).is_file()
     return False
 
 
