@@ -10,6 +10,7 @@ from core.common.codec import to_jsonable
 from core.common.text import printable
 from core.events.record import Record
 from core.study.members import Member
+from core.study.out_of_fold import read_figures
 from core.study.state import MemberState, StudyState
 from core.study.worker import StudyEnd
 from tui.runtime.reporters import redirect_to_devnull
@@ -106,7 +107,8 @@ class StudyJson:
         """Print the results of all members."""
         content = end.state.to_dict()
         results = {key: content[key] for key in ("status", "best_val_top1", "members")}
-        self._write(STUDY_ENDED, **results, problem=end.problem)
+        figures = read_figures(end.state.study)
+        self._write(STUDY_ENDED, **results, out_of_fold=figures, problem=end.problem)
 
     def _write(self, type_name: str, /, **values: Any) -> None:
         line = {"time": time.time(), "type": type_name, "study": self._study, **values}
