@@ -35,7 +35,7 @@ def seeds_options(config: Config, count: int, vary_split: bool) -> dict[str, Any
     if config.seed + count - 1 > MAX_SEED:
         raise SetupError(f"the seeds from {config.seed} on are not below 2**63: set a lower --seed")
     if vary_split and config.data.split_seed is not None:
-        raise SetupError("data.split_seed fixes the split: leave it out with --vary-split")
+        raise SetupError("data.split_seed fixes the split: omit it with --vary-split")
     return {"count": count, "vary_split": vary_split}
 
 
@@ -44,7 +44,7 @@ def folds_options(config: Config, count: int) -> dict[str, Any]:
     if not 2 <= count <= MAX_FOLDS:
         raise SetupError(f"--folds is {count}; expected 2 to {MAX_FOLDS:,}")
     if config.data.folds:
-        raise SetupError("--folds sets data.folds and data.fold: leave them out")
+        raise SetupError("--folds sets data.folds and data.fold: omit them")
     with_values(config, {"data.folds": count})  # reports keys that exclude it
     return {"count": count}
 

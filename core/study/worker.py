@@ -41,7 +41,7 @@ _POLL_SECONDS = 0.2
 
 
 class StudyObserver(Protocol):
-    """Is told in the worker's thread how a study goes on."""
+    """Receives the progress of a study, in the worker's thread."""
 
     def study_started(self, state: StudyState) -> None:
         """Take the state before the first member starts."""

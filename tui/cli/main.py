@@ -121,7 +121,8 @@ def cli(context: click.Context, /, **options: Any) -> None:
     if options["read_only"] and context.invoked_subcommand not in _READ_ONLY_COMMANDS:
         raise SetupError("--read-only applies to the app only: omit it with this subcommand")
     if context.invoked_subcommand is None:
-        from tui.cli.start import StartOptions, start
+        from tui.cli.start import start
+        from tui.cli.start_options import StartOptions
 
         sys.exit(start(StartOptions(**options)))
 

@@ -1,7 +1,6 @@
 """Start what `convnext-tui` without a subcommand asks for: the app, or a run without it."""
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ import click
 
 from core.common.errors import SetupError
 from core.distributed.torchrun_env import find_job
-from tui.cli.open_app import AppOptions, has_terminal, open_app, require_terminal
+from tui.cli.open_app import has_terminal, open_app, require_terminal
+from tui.cli.start_options import StartOptions
 from tui.cli.start_study import resumed_study, start_study, wants_new_study
 from tui.runtime.launch import count_ranks, run_ranks
 
@@ -22,43 +22,6 @@ if TYPE_CHECKING:
 _NOT_ON_RESUME = ("preset", "demo", "name", "seed", "seeds", "folds", "vary_split")
 _NEW_RUN_OPTIONS = ("data", *_NOT_ON_RESUME)
 _RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartOptions:
-    """The options of `convnext-tui`, as click has parsed them."""
-
-    preset: str | None
-    data: str | None
-    demo: bool
-    overrides: tuple[str, ...]
-    name: str | None
-    runs_dir: str
-    device: str | None
-    seed: int | None
-    seeds: int | None
-    folds: int | None
-    vary_split: bool
-    resume: str | None
-    accept_data_changes: bool
-    gpus: str | None
-    detach: bool
-    no_ui: bool
-    log_format: str
-    bandwidth: str
-    read_only: bool
-    theme: str | None
-    low_bandwidth: bool
-
-    @property
-    def app(self) -> AppOptions:
-        """The options of the app."""
-        bandwidth = "low" if self.low_bandwidth else self.bandwidth
-        return AppOptions(Path(self.runs_dir), bandwidth, self.theme, self.read_only)
-
-    def given(self, names: tuple[str, ...]) -> list[str]:
-        """Return those of the named options that were given."""
-        return [name for name in names if getattr(self, name) not in (None, False, ())]
 
 
 def start(options: StartOptions) -> int:

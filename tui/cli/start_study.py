@@ -14,7 +14,7 @@ from tui.cli.open_app import has_terminal, open_app
 if TYPE_CHECKING:
     from core.study.definition import Study
     from core.study.worker import StudyEnd
-    from tui.cli.start import StartOptions
+    from tui.cli.start_options import StartOptions
     from tui.runtime.study_headless import NewStudy
     from tui.widgets.host import Plan
 

@@ -1,4 +1,4 @@
-"""Print how a headless study goes on: a line per member's start and end, or every event as JSON."""
+"""Print a headless study: a line per start and end of a run, or the events of all runs as JSON."""
 
 import json
 import sys
