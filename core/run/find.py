@@ -31,10 +31,13 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
             "study lists its runs"
         )
     if found is None:
-        raise SetupError(
-            f"no run {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
-        )
+        raise SetupError(unknown_text(runs_dir, text))
     return found
+
+
+def unknown_text(runs_dir: Path, text: str) -> str:
+    """Return the message for a text that is neither the id nor the path of a run."""
+    return f"no run {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
 
 
 def _composed(text: str) -> str:

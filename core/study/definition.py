@@ -15,7 +15,7 @@ from core.common.nested import Tree
 from core.common.text import printable, quoted
 from core.config.schema import Config
 from core.run import files
-from core.run.find import find_by_id, short
+from core.run.find import find_by_id, unknown_text
 from core.run.folder import RunFolder, create_folder, run_folders
 
 SEEDS, FOLDS, SWEEP = "seeds", "folds", "sweep"
@@ -167,10 +167,7 @@ def find_run_or_study(runs_dir: Path, text: str) -> RunFolder | Study:
     folders = [*run_folders(runs_dir), *map(RunFolder, _study_paths(runs_dir))]
     found = find_by_id(folders, text)
     if found is None:
-        raise SetupError(
-            f"no run or study {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` "
-            "lists them"
-        )
+        raise SetupError(unknown_text(runs_dir, text))
     return load_study(found.path) if is_study(found.path) else found
 
 

@@ -53,7 +53,8 @@ def read_figures(study: Study) -> dict[str, Any] | None:
         content = json.loads(_figures_file(study).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    is_valid = isinstance(content, dict) and isinstance(content.get("images"), int)
+    return content if is_valid else None
 
 
 def compute_figures(file: Path) -> dict[str, Any]:

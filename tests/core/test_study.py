@@ -281,7 +281,7 @@ def test_a_study_is_found_like_a_run_and_is_none(config: Config, tmp_path: Path)
     assert find_run_or_study(tmp_path, str(study.path)) == study
     assert RunList(tmp_path).refresh() == []
     assert [m.status for m in read_state(study).members] == ["waiting"] * 3
-    with pytest.raises(SetupError, match="no run or study 'x'"):
+    with pytest.raises(SetupError, match="no run 'x' in"):
         find_run_or_study(tmp_path, "x")
 
 

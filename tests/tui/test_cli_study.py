@@ -18,7 +18,7 @@ from core.study import study
 from core.study.definition import Study, list_studies
 from core.study.state import read_state
 from tests.core.study_kit import run_folds
-from tests.tui.command import ENDLESS, SMALL, read_until, run, start
+from tests.tui.command import ENDLESS, SMALL, read_until, run, run_new, start
 
 FEW = [*SMALL, "--set", "phases.head.epochs=1", "--set", "phases.full.epochs=0"]
 
@@ -81,19 +81,19 @@ def test_an_endless_study_is_paused_resumed_and_stopped(photos: Path, tmp_path: 
     read_until(process, "EpochEnded")
     found = only_study(tmp_path)
     for action, reply in (("pause", "paused, at step"), ("resume", "resumed, at step")):
-        done = run("ctl", found.id, action, cwd=tmp_path)
+        done = run("ctl", found.id, action, "--wait", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert reply in done.stdout
     refused = run("ctl", found.id, "lr", "0.1", cwd=tmp_path)
     assert refused.returncode == 2
     assert "lr is for a run; a study takes pause, resume and stop" in refused.stderr
-    done = run("ctl", found.id, "stop", cwd=tmp_path)
+    done = run("ctl", found.id, "stop", "--wait", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == f"study {found.id} has stopped"
     output, _ = process.communicate()
     assert process.returncode == 0
     assert [m["status"] for m in lines(output)[-1]["members"]] == ["stopped", "waiting"]
-    again = run("ctl", found.id, "stop", cwd=tmp_path)
+    again = run("ctl", found.id, "stop", "--wait", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (
         3,
         f"study {found.id} is not in progress: no process runs it\n",
@@ -180,8 +180,9 @@ def test_a_study_needs_data_and_a_detached_one_reports_its_error(
     assert "20 folds needs at least 20" in done.stderr
 
 
+@pytest.mark.slow  # in a new process, as one that ends ends those that it started
 def test_a_detached_study_runs_in_the_background(photos: Path, tmp_path: Path) -> None:
-    done = run("--detach", "--data", str(photos), "--seeds", "2", *ENDLESS, cwd=tmp_path)
+    done = run_new("--detach", "--data", str(photos), "--seeds", "2", *ENDLESS, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     found = only_study(tmp_path)
     try:
@@ -189,7 +190,7 @@ def test_a_detached_study_runs_in_the_background(photos: Path, tmp_path: Path) -
             f"study {found.id} runs in the background; show it: convnext-tui show {found.id}\n"
         )
     finally:
-        stopped = run("ctl", found.id, "stop", cwd=tmp_path)
+        stopped = run("ctl", found.id, "stop", "--wait", cwd=tmp_path)
     assert stopped.stdout.splitlines()[-1] == f"study {found.id} has stopped"
 
 
