@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,16 @@ from core.events.types import EpochEnded
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
 from core.session.fit import fit
-from core.study.definition import create_study, find_run_or_study, list_studies, load_study
+from core.study import out_of_fold
+from core.study.definition import (
+    create_study,
+    find_run_or_study,
+    find_study,
+    list_studies,
+    load_study,
+)
 from core.study.members import planned_members, seeds_options
-from core.study.out_of_fold import compute_figures, read_figures
+from core.study.out_of_fold import compute_figures, read_figures, write_out_of_fold
 from core.study.state import StudyState, read_state
 from tests.core.engine_kit import load, same, small_config
 from tests.core.study_kit import Watcher, resume, run_folds, run_seeds
@@ -315,3 +323,68 @@ def test_damaged_records_of_failures_are_skipped(config: Config, tmp_path: Path)
     good = json.dumps({"member": 2, "reason": "no disk", "time": 0})
     study.failures.write_text(f"{{\n[]\n{good}\n{good[:20]}")
     assert [m.status for m in read_state(study).members] == ["waiting", "failed"]
+
+
+def test_only_a_study_is_found_as_one(folds: StudyState) -> None:
+    study = folds.study
+    assert find_study(study.runs_dir, study.id) == study
+    with pytest.raises(SetupError, match="few-fold-0 is a run, not a study"):
+        find_study(study.runs_dir, folder_of(folds, 1).id)
+
+
+def test_members_of_a_sweep_are_not_planned(config: Config, tmp_path: Path) -> None:
+    study = create_study(tmp_path, "sweep", config, {"count": 3})
+    with pytest.raises(SetupError, match="of kind sweep are not known in advance"):
+        planned_members(study)
+
+
+def test_a_folder_that_cannot_be_written_is_named(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match=r"file/runs: Not a directory; choose another --runs-dir"):
+        run_seeds(tmp_path / "file" / "runs", config, 2)
+    study = create_study(tmp_path, "seeds", config, seeds_options(config, 2, False))
+    study.lock.mkdir()
+    with pytest.raises(SetupError, match="can't be written: Is a directory"):
+        resume(study)
+
+
+HEADER = "path,label,fold,predicted,confidence,p_a,p_b\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEADER, "has no predictions"),
+        (HEADER + "x.jpg,a,0,,,,\n", "has no predictions"),
+        (HEADER + "x.jpg,c,0,a,1,1,0\n", "can't be read"),
+        ("", "can't be read"),
+    ],
+)
+def test_predictions_that_are_no_use_are_refused(
+    content: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "out_of_fold.csv").write_text(content)
+    with pytest.raises(SetupError, match=message):
+        compute_figures(tmp_path / "out_of_fold.csv")
+
+
+def test_an_image_that_cannot_be_read_has_no_prediction(tmp_path: Path) -> None:
+    rows = HEADER + "x.jpg,a,0,,,,\ny.jpg,b,0,b,0.75,0.25,0.75\n"
+    (tmp_path / "out_of_fold.csv").write_text(rows)
+    figures = compute_figures(tmp_path / "out_of_fold.csv")
+    assert (figures["images"], figures["unreadable"], figures["top1"]) == (1, 1, 1.0)
+
+
+def test_folds_of_changed_data_get_no_predictions(
+    folds: StudyState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = replace(folds.study, path=tmp_path)
+    twice = replace(folds, study=study, members=(folds.members[0], folds.members[0]))
+    with pytest.raises(SetupError, match="is validated in two folds"):
+        write_out_of_fold(twice)
+    classes = iter([("a", "b"), ("a", "c")])
+    row = ["x.jpg", "a", 0, "a", 1.0, 1.0, 0.0]
+    monkeypatch.setattr(out_of_fold, "_rows_of", lambda member: iter([(row, next(classes))]))
+    with pytest.raises(SetupError, match="the folds have different classes"):
+        write_out_of_fold(twice)
+    assert list(tmp_path.iterdir()) == []

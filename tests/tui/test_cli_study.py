@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from core.common.errors import SetupError
 from core.config.load import load_config
@@ -19,6 +21,7 @@ from core.study.definition import Study, list_studies
 from core.study.state import read_state
 from tests.core.study_kit import run_folds
 from tests.tui.command import ENDLESS, SMALL, read_until, run, run_new, start
+from tui.cli.main import cli
 
 FEW = [*SMALL, "--set", "phases.head.epochs=1", "--set", "phases.full.epochs=0"]
 
@@ -218,7 +221,7 @@ def test_show_prints_a_study(folds: Study) -> None:
     cwd = folds.runs_dir.parent
     text = run("show", folds.id, cwd=cwd).stdout
     assert text.startswith("birds  2 folds: 2 finished")
-    assert "out of fold     top-1 " in text
+    assert "out of fold     36 images, with 95% intervals\n  top-1  " in text
     content = json.loads(run("show", folds.id, "--json", cwd=cwd).stdout)
     assert [m["label"] for m in content["members"]] == ["fold 0", "fold 1"]
     assert content["out_of_fold"]["images"] == 36
@@ -269,3 +272,18 @@ def test_a_function_call_returns_a_table_of_the_runs(photos: Path, tmp_path: Pat
     for wrong in ({}, {"seeds": 2, "folds": 2}):
         with pytest.raises(SetupError, match="needs either seeds or folds"):
             study(values={"data.root": str(photos)}, runs_dir=tmp_path, **wrong)
+
+
+def test_torchrun_starts_no_study(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")
+    monkeypatch.setenv("RANK", "0")
+    result = CliRunner().invoke(cli, ["--data", str(photos), "--seeds", "2"])
+    assert str(result.exception) == (
+        "torchrun trains one run on several GPUs: start a study without it"
+    )
+
+
+def test_a_study_without_runs_is_not_compared(folds: Study, tmp_path: Path) -> None:
+    shutil.copytree(folds.path, tmp_path / folds.id)
+    result = CliRunner().invoke(cli, ["--runs-dir", str(tmp_path), "compare", folds.id])
+    assert str(result.exception) == f"study {folds.id} has no runs yet"
