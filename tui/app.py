@@ -249,7 +249,7 @@ class ConvNextApp(TerminalApp[Exit]):
     def open_form_like(self, path: Path, name: str) -> str:
         """Open the form with the configuration of a run; return an error message, empty on
         success."""
-        from core.config.load import load_config
+        from core.config.load import NO_STUDY, load_config
         from core.run.folder import RunFolder
         from tui.screens.new_run import NewRunScreen
         from tui.viewmodel.new_run_form import Base
@@ -257,7 +257,7 @@ class ConvNextApp(TerminalApp[Exit]):
         if self.read_only_reason:
             return self.read_only_reason
         try:
-            base = Base(name, load_config(RunFolder(path).config))
+            base = Base(name, load_config(RunFolder(path).config, [NO_STUDY]))
         except (OSError, ValueError) as error:
             return str(error)
         self.push_screen(NewRunScreen(base))

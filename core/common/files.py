@@ -105,3 +105,16 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
         return os.read(file, status.st_size)
     finally:
         os.close(file)
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """Return the folder and those above it that do not exist, the deepest first."""
+    # Not Path.exists: it raises without permission.
+    return [each for each in (path, *path.parents) if not os.path.exists(each)]  # noqa: PTH110
+
+
+def remove_empty_folders(folders: list[Path]) -> None:
+    """Remove those of the folders that are empty, in order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -10,12 +10,15 @@ from pydantic import ValidationError
 
 from core.common import strict_yaml as safe_yaml
 from core.common.errors import DataError, SetupError, reason_of
-from core.common.location import absolute_location, absolute_path
+from core.common.location import absolute_location, absolute_path, location_name
 from core.common.nested import Tree, flatten
 from core.common.text import printable, quoted
 from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import preset_names, preset_text
-from core.config.schema import Config
+from core.config.schema import INCONSISTENT, Config
+
+NO_STUDY = "study=null"
+"""Override of a new run that is configured like a member of a study without being one."""
 
 
 class ConfigError(SetupError):
@@ -73,6 +76,18 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     for key, value in values.items():
         _put(tree, key, value)
     return _validated(tree)
+
+
+def with_default_name(config: Config) -> Config:
+    """Return the configuration with the name of its data folder if it has no name.
+
+    Only for a new run or study: a preset applies to any folder.
+    """
+    folder_name = location_name(config.data.root or "")
+    is_unnamed = config.name == Config.model_fields["name"].default
+    return (
+        with_values(config, {"name": folder_name[:200]}) if is_unnamed and folder_name else config
+    )
 
 
 def changed_options(recorded: Mapping[str, Any]) -> list[str]:
@@ -197,7 +212,10 @@ def _validated(tree: Tree) -> Config:
 
 def _value_message(tree: Tree, error: ValidationError) -> str:
     known = all_keys()
-    location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
+    first = error.errors(include_url=False)[0]
+    if first["type"] == INCONSISTENT:
+        return printable(first["msg"])
+    location = [str(part) for part in first["loc"]]
     # A union adds the name of its branch to the end of the location.
     while location and ".".join(location) not in known:
         location.pop()

@@ -6,7 +6,7 @@ a run trains is a logged command on top of it.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,7 +15,9 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from core.common.color import is_color
 from core.config.devices import Device
@@ -25,6 +27,7 @@ from core.config.phases import FULL, HEAD, PHASES
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+MAX_SEED = 2**63 - 1
 
 
 def _validate_pattern(text: str) -> str:
@@ -70,6 +73,20 @@ ValueRange = Annotated[
 """Lowest and highest pixel value."""
 
 
+def _validate_folds(number: int) -> int:
+    if number != 0 and not 2 <= number <= MAX_FOLDS:
+        raise ValueError("not a number of folds")
+    return number
+
+
+MAX_FOLDS = 1000
+Folds = Annotated[
+    int, AfterValidator(_validate_folds), _described(f"0, or a whole number from 2 to {MAX_FOLDS}")
+]
+INCONSISTENT = "inconsistent_keys"
+"""Type of the validation error of keys that exclude each other; its message is a sentence."""
+
+
 def _optimizer(name: str) -> str:
     if name not in OPTIMIZERS:
         raise ValueError(f"no optimizer {name!r}")
@@ -84,6 +101,10 @@ OptimizerName = Annotated[
     str, AfterValidator(_optimizer), Field(json_schema_extra=_name_optimizers)
 ]
 """A name in the registry of optimizers, which may grow while the program runs."""
+
+
+def _inconsistent(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError(INCONSISTENT, "{sentence}", {"sentence": sentence})
 
 
 class _Section(BaseModel):
@@ -129,6 +150,15 @@ class DataConfig(_Section):
     split: str | None = None
     """A run's `split.csv`: its images keep their splits, all others are used for training; null =
     split by seed."""
+    split_seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    """Seed of the split, so that runs with different seeds have the same split; null = `seed`."""
+    folds: Folds = 0
+    """Number of folds of a cross-validation: each class is divided evenly into so many folds, of
+    which one is used for validation and the others for training; 0 = none. Near-duplicates stay in
+    one fold unless their class would be missing in another. Replaces `val_fraction`; the test
+    images of `test_fraction` are equal for all folds."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """The fold used for validation, from 0 to `folds` - 1."""
     background: Color = "white"
     """Color under transparent images."""
     value_range: Literal["auto"] | ValueRange = "auto"
@@ -157,11 +187,28 @@ class DataConfig(_Section):
     augment: AugmentConfig = AugmentConfig()
     """Augmentation of training images."""
 
+    @model_validator(mode="after")
+    def _check_folds(self) -> Self:
+        if self.fold >= max(1, self.folds):
+            expected = f"expected 0 to {self.folds - 1}" if self.folds else "set data.folds as well"
+            raise _inconsistent(
+                f"data.fold is {self.fold}, but data.folds is {self.folds}: {expected}"
+            )
+        if self.folds and self.split is not None:
+            raise _inconsistent(
+                "data.split already assigns every image to a split: leave data.folds out"
+            )
+        return self
+
     @property
     def step_images(self) -> int:
         """Return `batch_size` as a number; `auto` is resolved when a run starts."""
         assert self.batch_size != "auto", "the batch size has not been resolved yet"
         return self.batch_size
+
+    def seed_of_split(self, seed: int) -> int:
+        """Return the seed of the split of a run with this `seed`."""
+        return seed if self.split_seed is None else self.split_seed
 
 
 class ModelConfig(_Section):
@@ -305,7 +352,9 @@ class Config(_Section):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "run"
     """Display name of the run; if left at `run`, the name of the data folder is used."""
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1029
+    study: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """Id of the study that the run belongs to; null = none. The study sets it."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 1029
     """Seed of the split, the image order, augmentation and the new classifier head."""
     device: Device = "auto"
     """Training device; auto tries CUDA, then Apple's MPS, then the CPU."""

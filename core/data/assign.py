@@ -33,6 +33,9 @@ class SplitOptions:
     """Regular expression: images with equal matches in their paths stay in one split."""
     near_duplicates: str = "group"
     """`group`: in one split where the class shares allow it; `warn`: reported; `ignore`."""
+    folds: int = 0
+    """Number of folds, of which `fold` is val, instead of `val_fraction`; 0 = none."""
+    fold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ def split_images(
     DataError for a class with fewer images than splits.
     """
     sizes = Counter(image.label for image in images)
-    _check_class_sizes(sizes, 3 if options.test_fraction else 2)
+    needed = (3, "train, val and test") if options.test_fraction else (2, "train and val")
+    check_class_sizes(sizes, *needed)
     ordered = [sorted(group, key=lambda p: p.path) for group in groups or [[p] for p in images]]
-    split_of = _assign(ordered, _shares(sizes, options), options)
+    split_of = _assign(ordered, wanted_shares(sizes, options), options)
     assigned = [replace(image, split=split_of.get(image.path, "train")) for image in images]
     return sorted(assigned, key=lambda p: p.path)
 
@@ -78,7 +82,7 @@ def missed_shares(images: Iterable[ImageFile], options: SplitOptions) -> list[Mi
         sizes[label] += number
     found = [
         MissedShare(label, split, counts[label, split], number)
-        for label, numbers in sorted(_shares(sizes, options).items())
+        for label, numbers in sorted(wanted_shares(sizes, options).items())
         for split, number in zip(SPLITS, numbers, strict=True)
     ]
     return [
@@ -93,16 +97,24 @@ def held_out_count(count: int, fraction: float) -> int:
     return max(0, min(count - 1, max(1, round(count * fraction))))
 
 
-def split_counts(count: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Return the numbers of train, val and test images of a class of `count` without groups."""
-    test = min(held_out_count(count, test_fraction), max(0, count - 2)) if test_fraction else 0
-    val = min(held_out_count(count, val_fraction), max(0, count - test - 1))
+def split_counts(
+    count: int, val_fraction: float, test_fraction: float, folds: int = 0
+) -> tuple[int, int, int]:
+    """Return the numbers of train, val and test images of a class of `count` without groups; with
+    `folds` those of the smallest fold."""
+    kept = folds or 2
+    test = min(held_out_count(count, test_fraction), max(0, count - kept)) if test_fraction else 0
+    if folds:
+        val = (count - test) // folds
+    else:
+        val = min(held_out_count(count, val_fraction), max(0, count - test - 1))
     return count - test - val, val, test
 
 
-def _shares(sizes: Mapping[str, int], options: SplitOptions) -> _Shares:
+def wanted_shares(sizes: Mapping[str, int], options: SplitOptions) -> _Shares:
+    """Return the numbers of train, val and test images by class, from the sizes of the classes."""
     return {
-        label: split_counts(number, options.val_fraction, options.test_fraction)
+        label: split_counts(number, options.val_fraction, options.test_fraction, options.folds)
         for label, number in sizes.items()
     }
 
@@ -151,18 +163,18 @@ def _hold_out_in_order(
     if order[0] == "held out":
         # Val and test together first, then one of them out of both.
         wanted = {label: val + test for label, (_, val, test) in shares.items()}
-        held, _ = _hold_out(groups, wanted, seed, "val")
+        held, _ = hold_out_groups(groups, wanted, seed, "val")
         other = "val" if order[1] == "test" else "test"
         split_of = {p.path: other for group in held for p in group}
         rest, order = held, order[1:]
     for split in order:
         wanted = {label: numbers[SPLITS.index(split)] for label, numbers in shares.items()}
-        held, rest = _hold_out(rest, wanted, seed, split)
+        held, rest = hold_out_groups(rest, wanted, seed, split)
         split_of.update((p.path, split) for group in held for p in group)
     return split_of
 
 
-def _hold_out(
+def hold_out_groups(
     groups: list[list[ImageFile]], wanted: Mapping[str, int], seed: int, split: str
 ) -> tuple[list[list[ImageFile]], list[list[ImageFile]]]:
     """Return the groups that are held out for a split, and the others."""
@@ -191,8 +203,8 @@ def _error(groups: list[list[ImageFile]], split_of: Mapping[str, str], shares: _
     return error
 
 
-def _check_class_sizes(sizes: Counter[str], least: int) -> None:
-    splits = "train, val and test" if least == 3 else "train and val"
+def check_class_sizes(sizes: Mapping[str, int], least: int, splits: str) -> None:
+    """Raise DataError for a class with fewer images than there are splits."""
     for label, count in sizes.items():
         if count < least:
             raise DataError(

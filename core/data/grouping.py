@@ -9,6 +9,7 @@ from core.common.format import counted
 from core.common.text import printable, quoted
 from core.data.assign import MissedShare, SplitOptions, missed_shares, split_images
 from core.data.duplicates import DisjointSets, exact_duplicates
+from core.data.folds import refuse_missing, split_into_folds
 from core.data.scan import ImageFile
 
 Groups = Sequence[Sequence[ImageFile]]
@@ -21,10 +22,13 @@ def split_grouped(
 
     Copies and matches of `data.group` are never divided. The clusters of near-duplicates are not,
     either, if `options.near_duplicates` is `group`, except where that makes a class miss its share:
-    then the largest clusters of this class are divided. Raises DataError as `split_images` does.
+    then the largest clusters of this class are divided. Folds divide them only where a class would
+    be missing in a fold. Raises DataError as `split_images` and `split_into_folds` do.
     """
     copies = exact_duplicates(images)
     kept = clusters if options.near_duplicates == "group" else []
+    if options.folds:
+        return _split_into_folds(images, copies, kept, options)
     unavoidable: dict[tuple[str, str], int] | None = None
     while True:
         groups = grouped_images(images, [*copies, *kept], options.group)
@@ -40,6 +44,19 @@ def split_grouped(
         }
         smaller = _without_largest(kept, labels)
         if len(smaller) == len(kept):
+            return assigned
+        kept = smaller
+
+
+def _split_into_folds(
+    images: list[ImageFile], copies: Groups, kept: Groups, options: SplitOptions
+) -> list[ImageFile]:
+    while True:
+        groups = grouped_images(images, [*copies, *kept], options.group)
+        assigned, missing = split_into_folds(images, groups, options)
+        smaller = _without_largest(kept, set(missing))
+        if not missing or len(smaller) == len(kept):
+            refuse_missing(missing, options)
             return assigned
         kept = smaller
 

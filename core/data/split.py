@@ -129,10 +129,10 @@ def plan_split(
         shares = missed_shares(images, options)
         missed = missed_text(shares, options) if shares else ""
         groups = group_counts(images, options.group) if options.group else groups
-    elif options.group or options.test_fraction:
+    elif options.group or options.test_fraction or options.folds:
         raise DataError(
-            f"{printable(str(root))} is split by its folders; data.group and "
-            "data.test_fraction don't apply: remove them"
+            f"{printable(str(root))} is split by its folders; data.group, data.test_fraction and "
+            "data.folds don't apply: remove them"
         )
     ignored = options.near_duplicates == "ignore"
     leaks = split_leaks(images, exact_duplicates(images) if ignored else duplicates.chains)

@@ -60,6 +60,7 @@ def summarize_data(
     val_fraction: float,
     cancelled: Callable[[], bool] = lambda: False,
     test_fraction: float = 0.0,
+    folds: int = 0,
 ) -> DataSummary | None:
     """Count the images of a folder and of its splits, without opening them.
 
@@ -78,7 +79,9 @@ def summarize_data(
     else:
         (unsplit,) = counts.values()
         for name, count in unsplit.items():
-            train[name], val[name], test[name] = split_counts(count, val_fraction, test_fraction)
+            train[name], val[name], test[name] = split_counts(
+                count, val_fraction, test_fraction, folds
+            )
     summary = DataSummary(train, val, by_folders, test=test)
     summary.problems.extend(_problems(summary))
     return summary

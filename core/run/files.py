@@ -20,6 +20,9 @@ PREVIOUS_CHECKPOINT = "last-previous.pt"
 MANUAL_CHECKPOINTS = "manual-*.pt"
 """Glob pattern of manually saved checkpoints."""
 
+STUDY = "study.yaml"
+"""The definition of a study, whose folder is next to those of its runs."""
+
 RUN_LIST_CACHE = ".runs.json"
 TRASH = ".trash"
 

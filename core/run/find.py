@@ -12,6 +12,7 @@ from core.common.location import expand_user
 from core.common.text import printable, quoted
 from core.events.record import Record
 from core.events.types import CheckpointSaved, RunResumed, RunStarted
+from core.run.files import STUDY
 from core.run.folder import RunFolder, run_folders
 
 _SHOWN = 80
@@ -24,11 +25,19 @@ def find_run(runs_dir: Path, text: str) -> RunFolder:
         if given.journal.is_file():
             return given
     found = find_by_id(run_folders(runs_dir), text)
-    if found is None:
+    if found is None and any((path / STUDY).is_file() for path in (given.path, runs_dir / text)):
         raise SetupError(
-            f"no run {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
+            f"{short(text)} is a study, but a run is needed here; `convnext-tui show` with the "
+            "study lists its runs"
         )
+    if found is None:
+        raise SetupError(unknown_text(runs_dir, text))
     return found
+
+
+def unknown_text(runs_dir: Path, text: str) -> str:
+    """Return the message for a text that is neither the id nor the path of a run."""
+    return f"no run {short(text)} in {printable(str(runs_dir))}; `convnext-tui runs` lists them"
 
 
 def _composed(text: str) -> str:

@@ -91,6 +91,17 @@ def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:
     Two runs started in the same second with the same name get different folders. Letters that are
     not ASCII are left out where the file system or the locale does not support them.
     """
+    folder = RunFolder(create_folder(runs_dir, name, now))
+    try:
+        folder.checkpoints.mkdir()
+    except OSError:
+        folder.path.rmdir()
+        raise
+    return folder
+
+
+def create_folder(runs_dir: Path, name: str, now: float) -> Path:
+    """Create an empty folder of a run or study; see `create_run`."""
     runs_dir.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     try:
@@ -101,20 +112,14 @@ def create_run(runs_dir: Path, name: str, now: float) -> RunFolder:
         return _create(runs_dir, f"{stamp}-{slug(name)}")
 
 
-def _create(runs_dir: Path, stem: str) -> RunFolder:
+def _create(runs_dir: Path, stem: str) -> Path:
     for number in range(1, 1000):
         path = runs_dir / (stem if number == 1 else f"{stem}-{number}")
         try:
             path.mkdir()
         except FileExistsError:
             continue
-        folder = RunFolder(path)
-        try:
-            folder.checkpoints.mkdir()
-        except OSError:
-            path.rmdir()
-            raise
-        return folder
+        return path
     raise FileExistsError(f"{runs_dir / stem}: there are a thousand runs of this second already")
 
 

@@ -1,19 +1,28 @@
-"""Lock of a run folder: at most one engine trains a run."""
+"""Lock of a run folder: at most one engine trains a run; and of a study: one worker runs it."""
 
 import fcntl
 import json
 import os
 import socket
 import time
+from pathlib import Path
+from typing import Protocol
 
 from core.common.text import printable
-from core.run.folder import RunFolder
+
+
+class Lockable(Protocol):
+    """A folder with a lock file: that of a run or study."""
+
+    @property
+    def lock(self) -> Path:
+        """The file that is locked."""
 
 
 class RunLock:
     """Exclusive lock of a run while an engine trains it; the kernel releases it at exit."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: Lockable) -> None:
         """Take the lock. Raises BlockingIOError when another engine holds it, and other OSErrors
         if the file system has no locks."""
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
@@ -41,7 +50,7 @@ def _flock_patiently(file: int) -> None:
     return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def lock_owner(folder: RunFolder) -> str:
+def lock_owner(folder: Lockable) -> str:
     """Return a description of the process that holds the lock."""
     try:
         owner = json.loads(folder.lock.read_text())
@@ -50,7 +59,7 @@ def lock_owner(folder: RunFolder) -> str:
         return "another process"
 
 
-def is_locked(folder: RunFolder) -> bool:
+def is_locked(folder: Lockable) -> bool:
     """Return whether a running engine holds the lock."""
     try:
         file = os.open(folder.lock, os.O_RDONLY | os.O_CLOEXEC)

@@ -41,9 +41,15 @@ class RunSummary:
     notes_problem: str = ""
     """Why the notes file cannot be read."""
 
+    @property
+    def study(self) -> str:
+        """The id of the study that the run belongs to; empty without one."""
+        study = self.config.get("study", "null")
+        return "" if study == "null" else study
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; non-finite numbers become text."""
-        plain = asdict(self)
+        plain = {**asdict(self), "study": self.study or None}
         plain["val_losses"] = [_finite(value) for value in self.val_losses]
         for name in ("best_val_loss", "best_val_top1", "started", "seconds"):
             plain[name] = _finite(plain[name])

@@ -2,14 +2,13 @@
 
 import errno
 import logging
-import os
 import shutil
 import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError, os_error_text
-from core.common.location import location_name
+from core.common.files import missing_folders, remove_empty_folders
 from core.common.text import printable
-from core.config.load import with_values
+from core.config.load import with_default_name
 from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import CommandFileWatcher
@@ -55,18 +54,6 @@ class EngineResult:
     exit_code: int
 
 
-def _with_default_name(config: Config) -> Config:
-    """Return the configuration with the name of its data folder if it has no name.
-
-    Only when a new run starts: a preset applies to any folder.
-    """
-    folder_name = location_name(config.data.root or "")
-    is_unnamed = config.name == Config.model_fields["name"].default
-    return (
-        with_values(config, {"name": folder_name[:200]}) if is_unnamed and folder_name else config
-    )
-
-
 class EngineThread:
     """One run in its own thread. The creator owns it, starts it and joins it.
 
@@ -88,7 +75,7 @@ class EngineThread:
         once the run has a folder. Raises SetupError for errors that are known without preparation.
         """
         preflight.check(config)
-        self.config = config if resumption else _with_default_name(config)
+        self.config = config if resumption else with_default_name(config)
         self.replayed = 0
         """Number of past records of a resumed run; subscribers get them first."""
         self._resumption = resumption
@@ -158,11 +145,11 @@ class EngineThread:
                 self._end(RunEnded(outcome="failed", reason=_error_text(error)), EXIT_FAILED)
 
     def _work_in_folder(self) -> None:
-        missing = _missing_folders(self._runs_dir)
+        missing = missing_folders(self._runs_dir)
         try:
             folder, lock = self._take_folder()
         except OSError as error:
-            _remove_empty(missing)
+            remove_empty_folders(missing)
             self._refuse(self._disk_problem(error))
             return
         except SetupError as error:
@@ -287,19 +274,7 @@ class EngineThread:
         that were missing before are removed, too."""
         self.folder = None
         shutil.rmtree(folder.path, ignore_errors=True)
-        _remove_empty(missing)
-
-
-def _missing_folders(path: Path) -> list[Path]:
-    """Return the folder and those above it that do not exist, the deepest first."""
-    # Not Path.exists: it raises without permission.
-    return [each for each in (path, *path.parents) if not os.path.exists(each)]  # noqa: PTH110
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
+        remove_empty_folders(missing)
 
 
 def _is_disk_problem(error: OSError, folder: RunFolder) -> bool:

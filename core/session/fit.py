@@ -7,7 +7,7 @@ from queue import Empty
 from typing import Any
 
 from core.common.errors import SetupError
-from core.config.load import changed, load_config
+from core.config.load import NO_STUDY, changed, load_config
 from core.config.schema import Config
 from core.events.commands import Stop
 from core.events.types import Event
@@ -67,7 +67,7 @@ def fit(
     if isinstance(config, Config):
         resolved = changed(config, overrides, values)
     else:
-        resolved = load_config(config, overrides, values)
+        resolved = load_config(config, [NO_STUDY, *overrides], values)
     engine = EngineThread(resolved, Path(runs_dir))
     with restored_process_state():
         result = _watch(engine, on_event)

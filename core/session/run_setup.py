@@ -232,10 +232,12 @@ class RunSetup:
         if data.split is None:
             options = SplitOptions(
                 data.val_fraction,
-                self._config.seed,
+                data.seed_of_split(self._config.seed),
                 data.test_fraction,
                 data.group,
                 data.near_duplicates,
+                data.folds,
+                data.fold,
             )
             return plan_data(
                 root, options, progress, self._stop_requested, self._uses_cache, data.value_range

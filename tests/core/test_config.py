@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,28 @@ def test_a_recorded_configuration_lacking_newer_keys_gets_their_defaults() -> No
 def test_a_recorded_configuration_with_an_unknown_key_names_it() -> None:
     with pytest.raises(ConfigError, match=r"'sead'.*recorded configuration.*'seed'"):
         config_from_tree({"sead": 5})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.folds=1"], "data.folds is 1; expected 0, or a whole number from 2 to 1000"),
+        (["data.fold=2"], "data.fold is 2, but data.folds is 0: set data.folds as well"),
+        (["data.folds=3", "data.fold=3"], "data.fold is 3, but data.folds is 3: expected 0 to 2"),
+        (
+            ["data.folds=3", "data.split=a.csv"],
+            "data.split already .* leave data.folds out",
+        ),
+        (["data.split_seed=-1"], "data.split_seed is -1; expected a whole number .* or null"),
+    ],
+)
+def test_keys_of_folds_that_exclude_each_other_are_refused(
+    overrides: list[str], message: str
+) -> None:
+    assert re.fullmatch(message, refusal(*overrides))
+
+
+def test_the_seed_of_the_split_is_the_seed_unless_it_is_set() -> None:
+    config = load_config("default", ["seed=5"])
+    assert config.data.seed_of_split(config.seed) == 5
+    assert load_config("default", ["data.split_seed=7"]).data.seed_of_split(5) == 7

@@ -9,7 +9,7 @@ import click
 
 from core.common.errors import SetupError
 from core.common.format import counted
-from core.run.find import find_run
+from core.common.text import printable
 from tui.cli.options import runs_dir_option
 from tui.cli.outputs import write_output
 
@@ -47,6 +47,8 @@ def compare(
 ) -> None:
     """Compare two to eight runs. Shows results with the best run of each, and config differences.
 
+    In place of a RUN a study can be given: its runs are compared.
+
     \b
       convnext-tui compare 20261124-12 20261124-13
       convnext-tui compare RUN RUN --svg loss.svg --figure val_loss --x unfreeze
@@ -77,7 +79,7 @@ def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
     from core.analysis.compare import FEWEST, MOST
     from tui.viewmodel.comparison import Comparison
 
-    paths = list(dict.fromkeys(find_run(runs_dir, name).path for name in names))
+    paths = list(dict.fromkeys(path for name in names for path in _paths(runs_dir, name)))
     if not FEWEST <= len(paths) <= MOST:
         given = counted(len(paths), "different run")
         raise SetupError(f"compare takes {FEWEST} to {MOST} runs, but was given {given}")
@@ -86,3 +88,19 @@ def _read(runs_dir: Path, names: Sequence[str]) -> "tuple[ComparedRun, ...]":
     if comparison.error:
         click.echo(comparison.error, err=True)
     return compared
+
+
+def _paths(runs_dir: Path, name: str) -> list[Path]:
+    """Return the folder of a run, or those of the runs of a study; raises SetupError."""
+    from core.run.folder import RunFolder
+    from core.run.run_list import RunList
+    from core.study.definition import find_run_or_study
+    from core.study.members import study_runs
+
+    found = find_run_or_study(runs_dir, name)
+    if isinstance(found, RunFolder):
+        return [found.path]
+    rows = study_runs(found.id, RunList(found.runs_dir).refresh())
+    if not rows:
+        raise SetupError(f"study {printable(found.id)} has no runs yet")
+    return [Path(row.path) for row in rows]

@@ -58,7 +58,16 @@ _READ_ONLY_COMMANDS = (None, "attach", "serve")
 @click.option("--device", type=click.Choice(DEVICES), help="Device to train on.")
 @click.option("--seed", type=int, metavar="N", help="Seed of split, order and augmentation.")
 @click.option(
-    "--resume", metavar="RUN", help="Resume a run: its id, the beginning of its id, or its path."
+    "--seeds", type=int, metavar="N", help="Study: train with N seeds, one run after the other."
+)
+@click.option("--vary-split", is_flag=True, help="With --seeds, give each seed its own split, too.")
+@click.option(
+    "--folds", type=int, metavar="N", help="Study: cross-validation with N folds, a run for each."
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Resume a run or study: its id, the beginning of its id, or its path.",
 )
 @click.option(
     "--accept-data-changes",
@@ -112,7 +121,8 @@ def cli(context: click.Context, /, **options: Any) -> None:
     if options["read_only"] and context.invoked_subcommand not in _READ_ONLY_COMMANDS:
         raise SetupError("--read-only applies to the app only: omit it with this subcommand")
     if context.invoked_subcommand is None:
-        from tui.cli.start import StartOptions, start
+        from tui.cli.start import start
+        from tui.cli.start_options import StartOptions
 
         sys.exit(start(StartOptions(**options)))
 

@@ -60,6 +60,7 @@ def _started(row: RunSummary, now: float) -> str:
 _COLUMNS: dict[str, Callable[[RunSummary, float], str]] = {
     "run": lambda row, now: printable(row.id),
     "name": lambda row, now: printable(row.name),
+    "study": lambda row, now: printable(row.study),
     "status": lambda row, now: _status(row),
     "model": lambda row, now: printable(row.model),
     "phase": lambda row, now: printable(row.phase),
@@ -71,7 +72,7 @@ _COLUMNS: dict[str, Callable[[RunSummary, float], str]] = {
 }
 _NUMBERS = ("epochs", "best top-1", "time", "started")
 _GAP = 2
-_LEFT_OUT_FIRST = ("phase", "started", "model", "time", "epochs", "tags", "name")
+_LEFT_OUT_FIRST = ("phase", "started", "model", "time", "study", "epochs", "tags", "name")
 """Columns of a narrow terminal go in this order; the id of a run begins with its start."""
 
 

@@ -1,12 +1,17 @@
-"""The command `show`: print one run with its charts."""
+"""The command `show`: print one run with its charts, or the members of a study."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tui.cli.options import runs_dir_option
 from tui.cli.run_report import read_run
+from tui.cli.study_report import print_study_as
 from tui.preferences.settings import allowed_values
+
+if TYPE_CHECKING:
+    from core.study.definition import Study
 
 
 class _FigureKey(click.Choice):  # type: ignore[type-arg]
@@ -44,8 +49,13 @@ def show(
 ) -> None:
     """Print one run with its charts. Without RUN it prints the newest.
 
-    It works for runs in progress too and writes nothing.
+    In place of RUN a study can be given: prints its members with their results. It works for runs
+    and studies in progress too and writes nothing.
     """
+    study = _find_study(runs_dir, run)
+    if study is not None:
+        print_study_as(study, output)
+        return
     report = read_run(runs_dir, run)
     if output == "json":
         click.echo(report.to_json())
@@ -55,3 +65,11 @@ def show(
         from tui.cli.run_summary import print_run
 
         print_run(report, () if no_chart else (metrics or ("loss", "top1")), width)
+
+
+def _find_study(runs_dir: Path, name: str | None) -> "Study | None":
+    from core.run.folder import RunFolder
+    from core.study.definition import find_run_or_study
+
+    found = find_run_or_study(runs_dir, name) if name else None
+    return None if isinstance(found, RunFolder) else found

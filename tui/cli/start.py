@@ -1,7 +1,6 @@
 """Start what `convnext-tui` without a subcommand asks for: the app, or a run without it."""
 
 import sys
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,9 @@ import click
 
 from core.common.errors import SetupError
 from core.distributed.torchrun_env import find_job
-from tui.cli.open_app import AppOptions, has_terminal, open_app, require_terminal
+from tui.cli.open_app import has_terminal, open_app, require_terminal
+from tui.cli.start_options import StartOptions
+from tui.cli.start_study import resumed_study, start_study, wants_new_study
 from tui.runtime.launch import count_ranks, run_ranks
 
 if TYPE_CHECKING:
@@ -18,55 +19,26 @@ if TYPE_CHECKING:
     from core.session.resume import Resumption
     from tui.widgets.host import Plan
 
-_NOT_ON_RESUME = ("preset", "demo", "name", "seed")
+_NOT_ON_RESUME = ("preset", "demo", "name", "seed", "seeds", "folds", "vary_split")
 _NEW_RUN_OPTIONS = ("data", *_NOT_ON_RESUME)
 _RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartOptions:
-    """The options of `convnext-tui`, as click has parsed them."""
-
-    preset: str | None
-    data: str | None
-    demo: bool
-    overrides: tuple[str, ...]
-    name: str | None
-    runs_dir: str
-    device: str | None
-    seed: int | None
-    resume: str | None
-    accept_data_changes: bool
-    gpus: str | None
-    detach: bool
-    no_ui: bool
-    log_format: str
-    bandwidth: str
-    read_only: bool
-    theme: str | None
-    low_bandwidth: bool
-
-    @property
-    def app(self) -> AppOptions:
-        """The options of the app."""
-        bandwidth = "low" if self.low_bandwidth else self.bandwidth
-        return AppOptions(Path(self.runs_dir), bandwidth, self.theme, self.read_only)
-
-    def given(self, names: tuple[str, ...]) -> list[str]:
-        """Return those of the named options that were given."""
-        return [name for name in names if getattr(self, name) not in (None, False, ())]
 
 
 def start(options: StartOptions) -> int:
     """Open the app or train a run; returns the exit code, raises SetupError."""
     plan = _plan(options)
+    is_new_study, study = wants_new_study(options), resumed_study(options)
     if plan is not None and options.read_only:
         raise SetupError("--read-only starts no run: omit it, or the options of the run")
     job = find_job()
     if job.id and plan is not None:
+        if is_new_study or study is not None:
+            raise SetupError("torchrun trains one run on several GPUs: start a study without it")
         from tui.runtime.rank_main import run_as_rank
 
         return run_as_rank(job, plan, Path(options.runs_dir), options.log_format)
+    if plan is not None and (is_new_study or study is not None):
+        return start_study(options, plan, study)
     ranks = count_ranks(options.gpus, options.device) if options.gpus else 1
     if plan is None:
         _require_no_run(options, ranks)
@@ -92,7 +64,7 @@ def _plan(options: StartOptions) -> "Plan | None":
     """
     if options.resume is not None:
         for name in options.given(_NOT_ON_RESUME):
-            option = "config" if name == "preset" else name
+            option = "config" if name == "preset" else name.replace("_", "-")
             raise SetupError(f"--{option} is for a new run: omit it with --resume")
         return partial(_plan_resumption, options)
     if not options.given(_RUN_OPTIONS):
@@ -115,7 +87,7 @@ def _plan_resumption(options: StartOptions) -> "tuple[Config, Resumption]":
 
 
 def _plan_new_run(options: StartOptions) -> "tuple[Config, None]":
-    from core.config.load import load_config
+    from core.config.load import NO_STUDY, load_config
     from core.demo.config import demo_config
     from core.session import preflight
 
@@ -129,7 +101,7 @@ def _plan_new_run(options: StartOptions) -> "tuple[Config, None]":
     if options.demo:
         config = demo_config(options.overrides, values)
     else:
-        config = load_config(options.preset or "default", options.overrides, values)
+        config = load_config(options.preset or "default", [NO_STUDY, *options.overrides], values)
     preflight.check(config)
     return config, None
 

@@ -87,10 +87,10 @@ def newest_active_run(runs_dir: Path) -> RunFolder:
 
 
 def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, str]:
-    """Start a headless run in a separate session, without a terminal.
+    """Start a headless run or study in a separate session, without a terminal.
 
     Waits until training starts or fails, so that an error is reported here. Returns the exit code,
-    a message, and the run's id if it has started.
+    a message, and the id of the run that trains, if one has started.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "tui", *arguments, "--no-ui", "--log-format", "json"],
@@ -102,7 +102,7 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
         text=True,
     )
     assert process.stdout is not None
-    run_id = ""
+    run_id, study, reason = "", "", "the run's process ended before training started"
     for line in process.stdout:
         try:
             event = json.loads(line)
@@ -110,9 +110,18 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
             continue  # output of a library in a rank
         if event["type"] in ("RunStarted", "RunResumed"):
             run_id = event["run_id"]
+        if event["type"] == "StudyStarted":
+            study = event["study"]
+        if event["type"] == "ModelReady" and study:
+            show = own_command("show", RunFolder(runs_dir / study))
+            return 0, f"study {study} runs in the background; show it: {show}", run_id
         if event["type"] == "ModelReady":
             attach = own_command("attach", RunFolder(runs_dir / run_id))
             return 0, f"run {run_id} trains in the background; open it: {attach}", run_id
         if event["type"] == "RunEnded":
-            return process.wait(), f"error: {event['reason']}", ""
-    return process.wait() or 1, "error: the run's process ended before training started", ""
+            reason = event["reason"]
+            if not study:
+                return process.wait(), f"error: {reason}", ""
+        if event["type"] == "StudyEnded" and event["status"] == "finished":
+            return process.wait(), f"study {study} is finished", ""
+    return process.wait() or 1, f"error: {reason}", ""

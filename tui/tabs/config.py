@@ -81,7 +81,8 @@ class ConfigTab(RunTab):
 
     def action_copy(self) -> None:
         """Copy the changed keys as options for the command line."""
-        options = map(printable, changed_options(self._state.config))
+        config = {**self._state.config, "study": None}  # a run of the same kind is no member
+        options = map(printable, changed_options(config))
         text = " ".join(f"--set {shlex.quote(option)}" for option in options)
         if text:
             copy(self.app, text)

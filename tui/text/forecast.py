@@ -9,7 +9,7 @@ from textual.content import Content
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.config.schema import Config
+from core.config.schema import Config, DataConfig
 from core.forecast.device_memory import DeviceMemory
 from core.forecast.forecast import DataSummary, duration_for, step_bytes
 from core.forecast.model_info import ModelInfo, weights_problem
@@ -126,13 +126,19 @@ def _data_lines(data: DataSummary, config: Config | None) -> Iterator[Line]:
     if config is not None and config.data.split is not None:
         how = f"but overridden by {printable(config.data.split)}"
     elif not data.by_folders:
-        how = f"{fmt.percent(config.data.val_fraction, 0)} val per class, by seed" if config else ""
+        how = _how_split(config.data) if config else ""
         how += ", approximate: groups stay together" if config and config.data.group else ""
     test = sum(data.test.values())
     held_out = f", {fmt.count(test)} test" if test else ""
     yield "split", f"{fmt.count(train)} train, {fmt.count(val)} val{held_out}: {how}", ""
     for problem in data.problems:
         yield "!", printable(problem), _WARNING
+
+
+def _how_split(data: DataConfig) -> str:
+    if data.folds:
+        return f"fold {data.fold} of {data.folds} is val, by seed"
+    return f"{fmt.percent(data.val_fraction, 0)} val per class, by seed"
 
 
 def _model_lines(config: Config, forecast: Forecast, classes: int) -> Iterator[Line]:

@@ -2,13 +2,26 @@
 
 import shlex
 from pathlib import Path
+from typing import Protocol
 
 from core.common.text import printable
-from core.run.folder import DEFAULT_DIR, RunFolder
+from core.run.folder import DEFAULT_DIR
 
 
-def own_command(options: str, folder: RunFolder) -> str:
-    """Return `convnext-tui OPTIONS RUN`, which finds the run from the current directory."""
+class HasFolder(Protocol):
+    """A run or study."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+
+def own_command(options: str, folder: HasFolder) -> str:
+    """Return `convnext-tui OPTIONS RUN`, which finds run or study from the current directory."""
     runs_dir = folder.path.absolute().parent
     place = "" if runs_dir == Path(DEFAULT_DIR).absolute() else f" --runs-dir {_quoted(runs_dir)}"
     return f"convnext-tui {options} {_quoted(folder.id)}{place}"

@@ -99,8 +99,9 @@ class ForecastPanel(VerticalScroll):
 
     def _update_data(self, config: Config) -> None:
         root = config.data.root
-        fractions = config.data.val_fraction, config.data.test_fraction
-        if not self._is_new("data", (root, fractions)):
+        data = config.data
+        shares = data.val_fraction, data.test_fraction, data.folds
+        if not self._is_new("data", (root, shares)):
             return
         self._count_canceled.set()
         self._count_canceled = Event()
@@ -110,15 +111,17 @@ class ForecastPanel(VerticalScroll):
             message = "the built-in images, generated when the run starts"
         else:
             message = WAITING
-            self._inspect_data(root, *fractions, self._count_canceled)
+            self._inspect_data(root, *shares, self._count_canceled)
         self._show(replace(self._forecast, data=None, data_message=message))
 
     @work(exclusive=True, group="data")
-    async def _inspect_data(self, root: str, val: float, test: float, canceled: Event) -> None:
+    async def _inspect_data(
+        self, root: str, val: float, test: float, folds: int, canceled: Event
+    ) -> None:
         data: DataSummary | None = None
         try:
             data = await run_detached(
-                summarize_data, parse_location(root), val, canceled.is_set, test
+                summarize_data, parse_location(root), val, canceled.is_set, test, folds
             )
             message = WAITING
         except DataError as error:

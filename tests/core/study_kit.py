@@ -1,0 +1,60 @@
+"""Studies of small images, run in the thread of the test."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.config.schema import Config
+from core.events.record import Record
+from core.study.definition import FOLDS, SEEDS, Study
+from core.study.members import Member, folds_options, seeds_options
+from core.study.state import MemberState, StudyState
+from core.study.worker import StudyEnd, StudyWorker, run_new_study
+
+
+@dataclass
+class Watcher:
+    """Keeps what a worker tells, and may act on it."""
+
+    started: list[str] = field(default_factory=list)
+    ended: list[MemberState] = field(default_factory=list)
+    worker: StudyWorker | None = None
+
+    def study_started(self, state: StudyState) -> None:
+        pass
+
+    def member_started(self, member: Member, run_id: str, is_resumed: bool) -> None:
+        self.started.append(f"{'resumed ' if is_resumed else ''}{member.label}")
+
+    def record(self, record: Record) -> None:
+        pass
+
+    def member_ended(self, member: MemberState) -> None:
+        self.ended.append(member)
+
+
+def run_study(
+    runs_dir: Path, kind: str, config: Config, options: dict[str, Any], watcher: Watcher
+) -> StudyEnd:
+    def make(study: Study) -> StudyWorker:
+        watcher.worker = StudyWorker(study, watcher, is_new=True)
+        return watcher.worker
+
+    return run_new_study(runs_dir, kind, config, options, make)
+
+
+def run_seeds(
+    runs_dir: Path, config: Config, count: int, watcher: Watcher | None = None, vary: bool = False
+) -> StudyEnd:
+    options = seeds_options(config, count, vary)
+    return run_study(runs_dir, SEEDS, config, options, watcher or Watcher())
+
+
+def run_folds(
+    runs_dir: Path, config: Config, count: int, watcher: Watcher | None = None
+) -> StudyEnd:
+    return run_study(runs_dir, FOLDS, config, folds_options(config, count), watcher or Watcher())
+
+
+def resume(study: Study, watcher: Watcher | None = None) -> StudyEnd:
+    return StudyWorker(study, watcher or Watcher()).run()
