@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from core.common import format as fmt
+from core.common.errors import UserError
+
+
+class RangeTestFailed(UserError):
+    """A range test that failed while it trained; one sentence with the reason."""
+
 
 DIVERGED = 4.0
 """The loss diverges at this multiple of its minimum, above its value at the start."""
@@ -26,6 +32,11 @@ def rising_rates(low: float, high: float, steps: int) -> list[float]:
     """Return `steps` learning rates from `low` to `high`, each the same multiple of the last."""
     last = steps - 1
     return [low ** (1 - step / last) * high ** (step / last) for step in range(steps)]
+
+
+def rounded(rate: float) -> str:
+    """Return a learning rate with two significant digits: the test is no more precise."""
+    return f"{rate:.2g}"
 
 
 class RangeCurve:

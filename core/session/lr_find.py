@@ -4,12 +4,18 @@ Torch is imported in here, as for a run.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.analysis.lr_range import RangeCurve, Suggestion, rising_rates, suggest
+from core.analysis.lr_range import (
+    RangeCurve,
+    RangeTestFailed,
+    Suggestion,
+    rising_rates,
+    rounded,
+    suggest,
+)
 from core.common import format as fmt
 from core.common.cpu import uses_workers
 from core.common.errors import SetupError
@@ -19,8 +25,8 @@ from core.config.phases import HEAD
 from core.config.schema import Config
 from core.data.loading.forkserver import start_forkserver
 from core.events.commands import CommandQueue
-from core.events.emitter import Emitter
-from core.events.types import Event, Preparing
+from core.events.emitter import Emit, Emitter
+from core.events.types import Preparing
 from core.run.folder import RunFolder
 from core.session import preflight
 from core.session.process_state import restored_process_state
@@ -100,11 +106,6 @@ class LrRangeTest:
         }
 
 
-def rounded(rate: float) -> str:
-    """Return a learning rate with two significant digits: the test is no more precise."""
-    return f"{rate:.2g}"
-
-
 def tested_phase(config: Config, phase: str | None) -> str:
     """Return the phase to test, by default the first one; raises ConfigError if it is skipped."""
     planned = config.phases.left()
@@ -130,14 +131,14 @@ def find_lr(
     min_lr: float = 1e-6,
     max_lr: float = 10.0,
     start: RunFolder | None = None,
-    on_event: Callable[[Event], object] = lambda event: None,
+    on_event: Emit = lambda event: None,
 ) -> LrRangeTest:
     """Test a phase with `steps` learning rates from `min_lr` to `max_lr`.
 
     Phase head starts from a new classifier, phase full from the weights of the run `start`, or from
     a classifier that was trained for QUICK_HEAD_EPOCHS. Nothing is written except caches. The same
     configuration gives the same result on the same machine. Raises SetupError, and RangeTestFailed
-    (`core.training.lr_range_test`) if training fails.
+    if training fails.
     """
     phase = tested_phase(config, phase)
     if not min_lr < max_lr:
@@ -214,15 +215,15 @@ def _needed(config: Config, phase: str, trained: "TrainedRun | None") -> Config:
 def _test(
     engine: "Engine", phase: str, rates: list[float], trained: "TrainedRun | None"
 ) -> LrRangeTest:
-    from core.training.lr_range_test import RangeTestFailed, losses_at, restored_weights
+    from core.training.lr_range_test import losses_at, restored_weights
 
     curve = RangeCurve(rates)
     with restored_weights(engine.model):
         start = _start(engine, phase, trained)
         for loss in losses_at(engine, phase, rates):
-            goes_on = curve.add(loss)
+            continues = curve.add(loss)
             engine.emit(Preparing(stage=STAGE, done=len(curve.losses), total=len(rates)))
-            if not goes_on:
+            if not continues:
                 break
     if not curve.losses:
         raise RangeTestFailed(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from core.common.errors import UserError
+from core.analysis.lr_range import RangeTestFailed
 from core.common.seeds import derive_seed
 from core.config.phases import HEAD
 from core.data.loading.dataset import Batch, LoaderError
@@ -16,10 +16,6 @@ from core.training.engine import Engine
 from core.training.metrics import RunningMetrics
 from core.training.optimizers import step_if_finite
 from core.training.train_state import TrainState
-
-
-class RangeTestFailed(UserError):
-    """A range test that failed while it trained; one sentence with the reason."""
 
 
 @contextmanager
