@@ -23,7 +23,7 @@ DIVERGED = 4.0
 MIN_STEPS = 20
 _WINDOW = 1 / 20
 """Time constant of the smoothing, as a fraction of the steps: short, as smoothing delays."""
-_MIN_DESCENT, _MIN_DESCENT_ERRORS = 0.02, 3.0
+_MIN_DESCENT, _MIN_DESCENT_ERRORS = 0.02, 4.0
 """A descent is at least this fraction of the loss, and this many standard errors."""
 _TINY = 1e-12
 
@@ -126,8 +126,8 @@ def suggest(curve: RangeCurve) -> Suggestion:
             None, reason=f"the loss diverges after {steps}: choose a lower --min-lr than {low}"
         )
     lowest = curve.smoothed[curve.minimum]
-    start = fmean(curve.losses[: curve.window])
-    descent = start - lowest
+    start = fmean(curve.losses[: max(curve.window, curve.minimum // 3)])
+    descent = start - lowest if curve.minimum >= curve.window else 0.0
     if descent < max(_MIN_DESCENT * abs(start), _MIN_DESCENT_ERRORS * curve.error, _TINY):
         return Suggestion(
             None,

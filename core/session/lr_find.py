@@ -4,6 +4,7 @@ Torch is imported in here, as for a run.
 """
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,6 @@ class LrRangeTest:
 def tested_phase(config: Config, phase: str | None) -> str:
     """Return the phase to test, by default the first one; raises ConfigError if it is skipped."""
     planned = config.phases.left()
-    if not planned:
-        raise ConfigError(
-            "phases.head.epochs and phases.full.epochs are both 0: there is nothing to train"
-        )
     if phase is None:
         return planned[0]
     if phase not in planned:
@@ -140,6 +137,7 @@ def find_lr(
     configuration gives the same result on the same machine. Raises SetupError, and RangeTestFailed
     if training fails.
     """
+    preflight.check(config)
     phase = tested_phase(config, phase)
     if not min_lr < max_lr:
         low, high = fmt.rate(min_lr), fmt.rate(max_lr)
@@ -148,7 +146,6 @@ def find_lr(
         raise SetupError(
             "--from is for phase full: phase head starts from a new classifier, as in a run"
         )
-    preflight.check(config)
     emitter = Emitter()
     emitter.add_callback(on_event)
     emitter.close()  # there is no journal that would need past events
@@ -215,16 +212,17 @@ def _needed(config: Config, phase: str, trained: "TrainedRun | None") -> Config:
 def _test(
     engine: "Engine", phase: str, rates: list[float], trained: "TrainedRun | None"
 ) -> LrRangeTest:
-    from core.training.lr_range_test import losses_at, restored_weights
+    from core.data.loading.dataset import LoaderError
+    from core.training.lr_range_test import restored_weights
 
     curve = RangeCurve(rates)
-    with restored_weights(engine.model):
-        start = _start(engine, phase, trained)
-        for loss in losses_at(engine, phase, rates):
-            continues = curve.add(loss)
-            engine.emit(Preparing(stage=STAGE, done=len(curve.losses), total=len(rates)))
-            if not continues:
-                break
+    try:
+        with restored_weights(engine.model):
+            start = _start(engine, phase, trained)
+            _train(engine, phase, curve)
+    except LoaderError as error:
+        # The message of a run also says how to resume it.
+        raise RangeTestFailed(str(error).partition("; resume the run")[0]) from None
     if not curve.losses:
         raise RangeTestFailed(
             f"the loss is not finite in the first step, at learning rate {fmt.rate(rates[0])}: "
@@ -240,6 +238,19 @@ def _test(
         train_images=len(engine.phase_inputs[phase].train.dataset),
         seed=engine.config.seed,
     )
+
+
+def _train(engine: "Engine", phase: str, curve: RangeCurve) -> None:
+    """Train until the curve has all its losses, or ends early."""
+    from core.training.lr_range_test import losses_at
+
+    with closing(losses_at(engine, phase, curve.planned)) as losses:
+        for loss in losses:
+            continues = curve.add(loss)
+            done, total = len(curve.losses), len(curve.planned)
+            engine.emit(Preparing(stage=STAGE, done=done, total=total))
+            if not continues:
+                return
 
 
 def _start(engine: "Engine", phase: str, trained: "TrainedRun | None") -> str:

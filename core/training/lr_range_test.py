@@ -1,8 +1,8 @@
 """Learning rate range test of a phase: one training step at each of many learning rates."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from core.analysis.lr_range import RangeTestFailed
 from core.common.seeds import derive_seed
 from core.config.phases import HEAD
-from core.data.loading.dataset import Batch, LoaderError
+from core.data.loading.dataset import Batch
 from core.model.build import copy_weights, train_mode
 from core.training.engine import Engine
 from core.training.metrics import RunningMetrics
@@ -35,48 +35,41 @@ def restored_weights(model: nn.Module) -> Iterator[None]:
 def train_head(engine: Engine, epochs: int) -> None:
     """Train the classifier head for some epochs, without validation.
 
-    Raises RangeTestFailed.
+    Raises RangeTestFailed and LoaderError.
     """
     state = engine.new_state(HEAD)
     for epoch in range(1, epochs + 1):
         state.epoch, state.step, state.metrics = epoch, 0, RunningMetrics()
-        try:
-            end = engine.train_epoch(state)
-        except LoaderError as error:
-            raise RangeTestFailed(str(error)) from None
-        if end is not None:
-            reason = engine.failure or engine.commands.failure or engine.commands.stop_reason
-            raise RangeTestFailed(f"phase head: {reason}")
+        if engine.train_epoch(state) is not None:
+            raise _failed(engine)
 
 
-def losses_at(engine: Engine, phase: str, rates: Sequence[float]) -> Iterator[float]:
+def losses_at(engine: Engine, phase: str, rates: Sequence[float]) -> Generator[float, None, None]:
     """Train a phase, one step at each learning rate; yield the loss of each step.
 
     A loss whose gradient is not finite is NaN. Batches, augmentation and random draws are those of
-    a run's first epochs. Raises RangeTestFailed.
+    a run's first epochs. Raises RangeTestFailed and LoaderError.
     """
     state = engine.new_state(phase)
     left = list(reversed(rates))
     while left:
         before = len(left)
-        try:
-            for batch in _epoch(engine, state):
+        with closing(_epoch(engine, state)) as batches:
+            for batch in batches:
                 yield _step(engine, state, batch, left.pop())
                 if not left:
                     return
-        except LoaderError as error:
-            raise RangeTestFailed(str(error)) from None
         if len(left) == before:
             raise RangeTestFailed("no training image can be read")
         state.epoch, state.step = state.epoch + 1, 0
 
 
-def _epoch(engine: Engine, state: TrainState) -> Iterator[Batch]:
+def _epoch(engine: Engine, state: TrainState) -> Generator[Batch, None, None]:
     """Yield the batches of an epoch that have a readable image."""
     train_mode(engine.model, frozen=state.phase == HEAD)
     phase_input = engine.phase_inputs[state.phase]
     if engine.compute_missing_features(state) is not None:
-        raise RangeTestFailed(engine.failure)
+        raise _failed(engine)
     order = phase_input.order(state.phase, state.epoch)
     for batch in phase_input.train.epoch(state.phase, state.epoch, order):
         engine.unreadable.report(batch, phase_input.train)
@@ -92,9 +85,13 @@ def _step(engine: Engine, state: TrainState, batch: Batch, lr: float) -> float:
     seed = derive_seed(engine.config.seed, "step", state.phase, state.epoch) + state.step
     forwarded = engine.computer.gradient(state, batch, seed)
     if forwarded is None:
-        raise RangeTestFailed(engine.computer.failure)
+        raise _failed(engine)
     norm = nn.utils.clip_grad_norm_(state.parameters, engine.config.clip_grad_norm or math.inf)
     values = torch.stack([forwarded.loss, norm])
     step_if_finite(state.optimizer, values)
     loss, gradient = values.tolist()
     return loss if math.isfinite(gradient) else math.nan
+
+
+def _failed(engine: Engine) -> RangeTestFailed:
+    return RangeTestFailed(engine.failure or engine.computer.failure)
