@@ -8,7 +8,8 @@ steepest descent and a tenth of the rate at the minimum.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from itertools import pairwise
+from statistics import fmean, median
 
 from core.common import format as fmt
 from core.common.errors import UserError
@@ -23,8 +24,10 @@ DIVERGED = 4.0
 MIN_STEPS = 20
 _WINDOW = 1 / 20
 """Time constant of the smoothing, as a fraction of the steps: short, as smoothing delays."""
-_MIN_DESCENT, _MIN_DESCENT_ERRORS = 0.02, 4.0
+_MIN_DESCENT, _MIN_DESCENT_ERRORS = 0.02, 5.0
 """A descent is at least this fraction of the loss, and this many standard errors."""
+_MEDIAN_TO_DEVIATION = 1.4826
+"""Of a normal distribution: standard deviation over median absolute value."""
 _TINY = 1e-12
 
 
@@ -81,10 +84,11 @@ class RangeCurve:
 
     @property
     def error(self) -> float:
-        """Standard error of the average, from the scatter of the losses before its minimum."""
-        end = max(self.window, self.minimum + 1)
-        pairs = zip(self.losses[:end], self.smoothed[:end], strict=True)
-        return pstdev([loss - mean for loss, mean in pairs]) / math.sqrt(2 * self.window - 1)
+        """Standard error of the average, from the differences of successive losses: their median
+        is that of the noise, also where the loss rises at the end."""
+        changes = [abs(after - before) for before, after in pairwise(self.losses)]
+        deviation = median(changes) * _MEDIAN_TO_DEVIATION / math.sqrt(2)
+        return deviation / math.sqrt(2 * self.window - 1)
 
     @property
     def minimum(self) -> int:
@@ -135,6 +139,14 @@ def suggest(curve: RangeCurve) -> Suggestion:
             "more --steps show smaller effects",
         )
     steepest, tenth = curve.rates[curve.steepest], curve.rates[curve.minimum] / 10
+    if tenth < curve.planned[0]:
+        at = rounded(curve.rates[curve.minimum])
+        return Suggestion(
+            None,
+            steepest,
+            reason=f"the loss is lowest at {at}, close to the lowest learning rate of the test: "
+            "choose a lower --min-lr",
+        )
     if curve.end == "steps" and curve.smoothed[-1] < lowest + 0.1 * descent:
         return Suggestion(
             None,

@@ -141,7 +141,7 @@ def test_a_run_that_does_not_fit_is_refused(
         find_lr(small_config(photos, "model.name=test_vit"), "full", start=run)
     other = shutil.copytree(photos, tmp_path / "other")
     (other / "class_0").rename(other / "renamed")
-    with pytest.raises(SetupError, match="the classes of .*other differ from those of run"):
+    with pytest.raises(SetupError, match=r"the classes of .*other differ from those of run"):
         find_lr(small_config(other), "full", start=run)
 
 

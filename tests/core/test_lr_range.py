@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ def valley(noise: float = 0.0) -> list[float]:
 def test_rates_rise_by_one_factor_and_end_exactly() -> None:
     rates = rising_rates(1e-5, 0.1, 41)
     assert (rates[0], rates[-1]) == (1e-5, 0.1)
-    assert [b / a for a, b in zip(rates, rates[1:], strict=False)] == pytest.approx([10**0.1] * 40)
+    assert [b / a for a, b in pairwise(rates)] == pytest.approx([10**0.1] * 40)
 
 
 def test_the_average_has_no_bias_towards_zero() -> None:
@@ -64,11 +65,20 @@ def test_a_loss_that_is_not_finite_ends_the_test_and_is_not_part_of_it() -> None
         ([2 + step / 10 for step in range(100)], "does not fall clearly"),
         ([2 + random.Random(step).gauss(0, 0.3) for step in range(100)], "does not fall clearly"),
         ([2 - step / 100 for step in range(100)], "choose a higher --max-lr"),
-        ([2.0, 2.0, 2.0, 2.0, 2.0, 90.0, 9e5], "choose a lower --min-lr"),
+        ([2.0, 2.0, 2.0, 2.0, 2.0, 90.0, 9e5], "diverges after 6 steps: choose a lower --min-lr"),
+        ([2 - step / 10 if step < 10 else 1 + step / 50 for step in range(100)], "is lowest at"),
     ],
-    ids=["flat", "rising", "noise", "falling", "diverging"],
+    ids=["flat", "rising", "noise", "falling", "diverging", "early"],
 )
 def test_no_rate_is_suggested_without_a_minimum(losses: list[float], reason: str) -> None:
     found = suggest(curve(losses))
     assert found.rate is None
     assert reason in found.reason
+
+
+def test_noise_alone_hardly_ever_gives_a_suggestion() -> None:
+    def noise(seed: int) -> list[float]:
+        draw = random.Random(seed).gauss
+        return [2 + draw(0, 0.3) + (step / 80) ** 16 for step in range(100)]
+
+    assert sum(suggest(curve(noise(seed))).rate is not None for seed in range(300)) <= 3

@@ -51,7 +51,7 @@ def test_the_chart_marks_the_suggestion_and_names_its_option(photos: Path) -> No
     assert code == 0
     lines = output.splitlines()
     assert lines[0].startswith("training loss of phase head, ")
-    assert "ended early, as the loss diverged" in output
+    assert "ended early: the loss diverged" in output
     assert all(len(line) <= 80 for line in lines)
     assert " suggested" in output
     assert any(all(tick in line for tick in ("1e-6", "1e-4", "1e-2")) for line in lines)

@@ -11,26 +11,24 @@ if TYPE_CHECKING:
 
 _ENDS = {
     "steps": "",
-    "diverged": "; ended early, as the loss diverged",
-    "nonfinite": "; ended early, as the loss was no longer finite",
+    "diverged": "; ended early: the loss diverged",
+    "nonfinite": "; ended early: the loss was no longer finite",
 }
 _SIMILAR = 2.0
 
 
 def headline(test: "LrRangeTest") -> str:
-    """Return what was tested, from which weights, and how it ended."""
+    """Return what was tested."""
     rates = test.curve.rates
     steps = fmt.counted(len(rates), "step")
     low, high = fmt.rate(rates[0]), rounded(rates[-1])
-    return (
-        f"training loss of phase {test.phase}, {steps} at learning rates from {low} to {high}"
-        f"{_ENDS[test.curve.end]}"
-    )
+    return f"training loss of phase {test.phase}, {steps}, learning rate {low} to {high}"
 
 
 def verdict(test: "LrRangeTest") -> list[str]:
-    """Return the suggestion compared with the configured rate, and how to use it."""
-    lines = [f"starts from {printable(test.start)}"]
+    """Return how the test started and ended, the suggestion compared with the configured rate,
+    and how to use it."""
+    lines = [f"started from {printable(test.start)}{_ENDS[test.curve.end]}"]
     rate, reason = test.suggestion.rate, test.suggestion.reason
     if rate is None:
         lines.append(f"no suggestion: {reason}")
