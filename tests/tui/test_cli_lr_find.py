@@ -54,7 +54,7 @@ def test_the_chart_marks_the_suggestion_and_names_its_option(photos: Path) -> No
     assert "ended early: the loss diverged" in output
     assert all(len(line) <= 80 for line in lines)
     assert " suggested" in output
-    assert any(all(tick in line for tick in ("1e-6", "1e-4", "1e-2")) for line in lines)
+    assert any(all(tick in line for tick in ("1e-5", "1e-3", "1e-1")) for line in lines)
     rate = json.loads(printed(result(valley(0.05)), photos, "--json")[1])["suggested"]
     assert f"to use it: --set phases.head.lr={rate:.2g}" in lines
     assert f"★ suggested {rate:.2g}" in output
