@@ -71,7 +71,7 @@ class PreparedEngine:
 def prepare_engine(
     config: Config,
     plan: DataPlan,
-    folder: RunFolder,
+    folder: RunFolder | None,
     emitter: Emitter,
     command_queue: CommandQueue,
     *,
@@ -83,9 +83,10 @@ def prepare_engine(
 
     `emit` is the emitter's by default. With `start.content` the model gets the checkpoint's weights
     instead of those in the configuration. With several ranks each of them calls this, and only
-    rank 0 writes files. Raises ModelError or DeviceError.
+    rank 0 writes files; without a folder, none does. Raises ModelError or DeviceError.
     """
     emit = emit or emitter.emit
+    written = folder if group.is_main else None
     with group.shared_errors():
         if not group.is_main:
             require_images(plan)
@@ -103,21 +104,22 @@ def prepare_engine(
     workers = _choose_workers(config, datasets[0], tuned, emit)
     group.set_paired_sharding(uses_mixup(config.phases.full))
     with ExitStack() as opened:
-        loaders = make_loaders(datasets, tuned.batch_size, workers, device, group, folder.log)
+        log = folder.log if folder else None
+        loaders = make_loaders(datasets, tuned.batch_size, workers, device, group, log)
         for loader in loaders:
             opened.callback(loader.close)
         emit(Preparing(stage="starting the data loader workers"))
         for loader in loaders:
             loader.start()
-        history = History(folder.history if group.is_main else None, start.epochs)
+        history = History(written.history if written else None, start.epochs)
         checkpoints: FileCheckpointWriter | NullCheckpointWriter = NullCheckpointWriter()
         disk: DiskHealth | NullDiskHealth = NullDiskHealth()
-        if group.is_main:
+        if written:
             metadata = _checkpoint_metadata(config, plan, tuned, data_config)
             keep_manual = config.checkpoint.keep_manual
-            checkpoints = FileCheckpointWriter(folder.checkpoints, metadata, emit, keep_manual)
+            checkpoints = FileCheckpointWriter(written.checkpoints, metadata, emit, keep_manual)
             opened.callback(checkpoints.close)
-            disk = DiskHealth(folder.path, emitter, history, checkpoints.thread)
+            disk = DiskHealth(written.path, emitter, history, checkpoints.thread)
         with group.shared_errors():
             phase_inputs = make_phase_inputs(config, net, loaders, tuned.computes, emit)
         engine = Engine(
@@ -129,7 +131,7 @@ def prepare_engine(
             emit=emit,
             command_queue=command_queue,
             disk=disk,
-            samples=SampleSheetWriter(folder.path if group.is_main else None, net, emit),
+            samples=SampleSheetWriter(written.path if written else None, net, emit),
             fingerprint=plan.fingerprint,
             changes=start.changes,
             group=group,

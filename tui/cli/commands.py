@@ -30,6 +30,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "export": CommandEntry("tui.cli.export:export", "Export a run's model for other programs."),
     "export-logs": CommandEntry("tui.cli.export_logs:export_logs", "Export a run's metrics."),
     "keys": CommandEntry("tui.cli.keys:keys", "List the config keys with their defaults."),
+    "lr-find": CommandEntry("tui.cli.lr_find:lr_find", "Find a learning rate with a range test."),
     "predict": CommandEntry("tui.cli.predict:predict", "Predict the classes of images."),
     "runs": CommandEntry("tui.cli.runs:runs", "List runs, newest first."),
     "serve": CommandEntry("tui.cli.serve:serve", "Show the runs read-only in a browser."),

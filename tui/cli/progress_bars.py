@@ -25,10 +25,11 @@ class ProgressBar:
         if self._progress is not None:
             self._progress.advance(self._progress.task_ids[0], by)
 
-    def update(self, done: int, total: int) -> None:
-        """Set the finished and the total items."""
+    def update(self, done: int, total: int | None, label: str | None = None) -> None:
+        """Set the finished and the total items, None for an unknown total, and another label."""
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+            task = self._progress.task_ids[0]
+            self._progress.update(task, completed=done, total=total, description=label)
 
 
 @contextmanager
