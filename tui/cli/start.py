@@ -11,7 +11,7 @@ import click
 from core.common.errors import SetupError
 from core.distributed.torchrun_env import find_job
 from tui.cli.open_app import AppOptions, has_terminal, open_app, require_terminal
-from tui.runtime.launch import count_ranks, run_ranks
+from tui.runtime.launch import check_ranks, count_ranks, run_ranks
 
 if TYPE_CHECKING:
     from core.config.schema import Config
@@ -83,6 +83,18 @@ def start(options: StartOptions) -> int:
         config, resumption = plan()
         return run_headless(config, Path(options.runs_dir), options.log_format, resumption)
     return open_app(options.app, plan)
+
+
+def check_start(options: StartOptions) -> None:
+    """Raise SetupError unless the options start a run that can be trained without the app."""
+    plan = _plan(options)
+    if plan is None:
+        raise SetupError("there is nothing to train: give --data DIR, --demo or --resume RUN")
+    if options.read_only:
+        raise SetupError("--read-only starts no run: omit it, or the options of the run")
+    if options.gpus:
+        check_ranks(options.gpus)
+    plan()
 
 
 def _plan(options: StartOptions) -> "Plan | None":
