@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ class JobProcess:
         self._lock = lock
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
-        self._asked = threading.Event()
+        self._asked = False
 
     def run(self) -> None:
         """Run the command to its end; does nothing if the attempt is no longer wanted."""
@@ -104,13 +103,11 @@ class JobProcess:
         except OSError as error:
             place = error.filename or command[0]
             return "failed", f"{place}: {error.strerror}"
-        if self._asked.is_set():
+        if self._is_asked():
             self._ask()  # the signal arrived before the process existed
         code = self._wait()
         stopping = self._is_stopping()
-        return outcome_of_exit(
-            self._queue, job, code, self._asked.is_set() and not stopping, stopping
-        )
+        return outcome_of_exit(self._queue, job, code, self._is_asked() and not stopping, stopping)
 
     def _arguments(self, job: Job) -> list[str]:
         always = ["--runs-dir", str(self._queue.runs_dir), "--no-ui", "--log-format", "plain"]
@@ -125,7 +122,7 @@ class JobProcess:
             try:
                 return self._process.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:
-                if not self._asked.is_set() and self._is_stopping():
+                if not self._is_asked() and self._is_stopping():
                     self._ask()
 
     def _is_stopping(self) -> bool:
@@ -134,9 +131,12 @@ class JobProcess:
         except SetupError:  # the file of the queue is damaged
             return False
 
+    def _is_asked(self) -> bool:
+        return self._asked
+
     def _ask(self) -> None:
         """Ask the command to save a checkpoint and to exit."""
-        self._asked.set()
+        self._asked = True
         if self._process is not None and self._process.returncode is None:
             os.kill(self._process.pid, signal.SIGTERM)
 

@@ -2,11 +2,12 @@
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from core.common.errors import SetupError, os_error_text
 from core.common.locks import is_held, lock_patiently, open_lock
@@ -35,14 +36,15 @@ class Worker:
         self._slots = slots
         self._host = host or socket.gethostname()
         self._report = report
-        self._wake = threading.Event()
+        # Not an Event: setting one in a signal handler can wait for itself.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._asked = False
         self._problem = ""
 
     def ask_to_stop(self) -> None:
         """Stop this worker and its jobs; may be called from any thread or a signal handler."""
         self._asked = True
-        self._wake.set()
+        self._wake.put(None)
 
     def run(self, until_empty: bool = False) -> None:
         """Start jobs until the worker is stopped, with `until_empty` until none is left.
@@ -55,8 +57,8 @@ class Worker:
             while not self._is_stopping():
                 if self._step_safely() and until_empty and self._is_empty():
                     return
-                self._wake.wait(self._launcher.poll_seconds)
-                self._wake.clear()
+                with suppress(Empty):
+                    self._wake.get(timeout=self._launcher.poll_seconds)
             self._stop_jobs()
         finally:
             self._queue.change(lambda state: changes.unregister(state, self._host))
@@ -165,7 +167,7 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         try:
-            cluster_job = self._launcher.start(job, self._wake.set)
+            cluster_job = self._launcher.start(job, lambda: self._wake.put(None))
         except OSError as error:
             reason = f"its process cannot be started: {os_error_text(error)}"
             self._report(f"job {job.number}: {reason}")

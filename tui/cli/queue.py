@@ -42,10 +42,10 @@ def queue() -> None:
 
 
 @queue.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="OPTION...")
 @click.pass_context
 def add(context: click.Context, options: tuple[str, ...]) -> None:
-    """Add a run: OPTIONS are the options of `convnext-tui` that start it.
+    """Add a run, with the options of `convnext-tui` that start it.
 
     They are checked now. The job runs in the current directory.
     """

@@ -1,11 +1,13 @@
 """Print the jobs of a queue as a table."""
 
+import time
+
 from rich.table import Table
 from rich.text import Text
 
 from core.common.format import duration
 from core.common.text import printable
-from core.queue.state import Job, QueueState
+from core.queue.state import IN_LINE, Job, QueueState
 from tui.cli.console import open_console
 from tui.text.queue import command_text, queue_text
 
@@ -15,19 +17,20 @@ _COLUMNS = ("job", "state", "run", "time", "command")
 def print_jobs(state: QueueState) -> None:
     """Print a table of jobs, the reasons of failures, and a line about workers."""
     console = open_console()
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
     for title in _COLUMNS:
-        is_number = title in ("job", "time")
         table.add_column(
             title,
-            justify="right" if is_number else "left",
-            overflow="ellipsis" if title == "command" else "fold",
-            no_wrap=title != "run",
+            justify="right" if title in ("job", "time") else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+            ratio=1 if title == "command" else None,
         )
     for job in state.listed():
         table.add_row(*map(Text, _cells(job)))
         if job.reason:
-            table.add_row("", "", "", "", Text(printable(job.reason), style="red"))
+            reason = Text(printable(job.reason), overflow="fold", no_wrap=False)
+            table.add_row("", "", "", "", reason)
     if state.jobs:
         console.print(table)
     console.print(Text(queue_text(state)))
@@ -38,6 +41,7 @@ def _cells(job: Job) -> tuple[str, ...]:
 
 
 def _time(job: Job) -> str:
-    if job.started is None:
+    """Return how long the latest attempt of a job took, or has taken."""
+    if job.started is None or job.state in IN_LINE:
         return ""
-    return duration(job.ended - job.started) if job.ended is not None else ""
+    return duration((job.ended or time.time()) - job.started)
