@@ -71,6 +71,11 @@ def over(state: QueueState) -> list[int]:
     return [job.number for job in state.jobs if job.state in OVER]
 
 
+def pause(state: QueueState, paused: bool) -> QueueState:
+    """Start no more jobs, or start them again; running ones continue."""
+    return replace(state, paused=paused)
+
+
 def register(state: QueueState, worker: WorkerEntry) -> QueueState:
     """Add a worker; raises SetupError if its machine has one."""
     for other in state.workers:
@@ -165,7 +170,7 @@ def end(
         count += 1
         if count > MOST_INTERRUPTIONS:
             times = counted(count, "time")
-            result, reason = "failed", f"it was interrupted {times}, the last time: {reason}"
+            result, reason = "failed", f"interrupted {times}; the last time {reason}"
     ended = now if result in OVER else None
     return state.with_job(
         replace(

@@ -3,14 +3,16 @@
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from core.common.errors import reason_of
 from core.queue import changes
 from core.queue.state import Job, JobState, QueueState
 from core.queue.store import Queue
 from core.run.folder import RunFolder
-from core.run.snapshot import Snapshot
-from core.run.state import RunState
+
+if TYPE_CHECKING:
+    from core.run.state import RunState
 
 _EXIT_STOPPED = {130: "SIGINT", 143: "SIGTERM"}
 LOST = "its process ended unexpectedly"
@@ -74,14 +76,14 @@ def reaped(
 
 def _ended_by(code: int) -> str:
     if code in _EXIT_STOPPED:
-        return f"ended by {_EXIT_STOPPED[code]}"
+        return f"it was ended by {_EXIT_STOPPED[code]}"
     try:
-        return f"ended by {signal.Signals(-code).name}"
+        return f"it was ended by {signal.Signals(-code).name}"
     except ValueError:
-        return f"ended by signal {-code}"
+        return f"it was ended by signal {-code}"
 
 
-def _run_state(queue: Queue, job: Job) -> RunState | None:
+def _run_state(queue: Queue, job: Job) -> "RunState | None":
     """Return the state of a job's run; None for a study, or without a run."""
     id = queue.run_of(job.number)
     if not id:
@@ -89,6 +91,9 @@ def _run_state(queue: Queue, job: Job) -> RunState | None:
     folder = RunFolder(queue.runs_dir / id)
     if not folder.journal.is_file():
         return None
+    # Imported here: a process of a study, and a worker at its start, need none of it.
+    from core.run.snapshot import Snapshot
+
     reader, state = Snapshot(folder.journal, folder.snapshot).open()
     for record in reader.read():
         state.apply(record)

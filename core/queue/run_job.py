@@ -44,6 +44,7 @@ class JobProcess:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = False
+        self._output_start = 0
 
     def run(self) -> None:
         """Run the command to its end; does nothing if the attempt is no longer wanted."""
@@ -62,11 +63,11 @@ class JobProcess:
         if job is None:
             return
         with self._queue.job_log(job.number).open("ab") as log:
-            start = log.tell()
             result, reason = self._train(job, log)
         run = self._queue.run_of(job.number)
-        if not reason and result == "failed":
-            reason = last_error(self._queue.job_log(job.number), start)
+        if not reason and result == "failed" and self._process is not None:
+            error = last_error(self._queue.job_log(job.number), self._output_start)
+            reason = error or f"exit code {self._process.returncode}"
         self._queue.change(
             lambda state: changes.end(state, job.number, result, reason, run, time.time())
         )
@@ -89,6 +90,7 @@ class JobProcess:
         command = [*self._program, *self._arguments(job)]
         log.write(f"$ {shlex.join(command)}\n".encode("utf-8", "surrogateescape"))
         log.flush()
+        self._output_start = log.tell()
         try:
             self._process = subprocess.Popen(
                 command,
@@ -146,7 +148,7 @@ def last_error(log: Path, start: int) -> str:
     with log.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(start, end - (64 << 10)))
-        lines = file.read().decode("utf-8", "replace").splitlines()[1:]
+        lines = file.read().decode("utf-8", "replace").splitlines()
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     others = [line for line in lines if line.strip()]
     return reason_of(SetupError((errors or others or [""])[-1])) if errors or others else ""

@@ -40,6 +40,7 @@ class Worker:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._asked = False
         self._problem = ""
+        self._started: set[int] = set()
 
     def ask_to_stop(self) -> None:
         """Stop this worker and its jobs; may be called from any thread or a signal handler."""
@@ -119,8 +120,8 @@ class Worker:
         """Record jobs that have ended without a word, and fill the free slots."""
         state = self._queue.recorded()
         if any(self._is_lost(job) for job in state.jobs):
-            self._reap()
-            state = self._queue.recorded()
+            state = self._queue.change(lambda state: reaped(self._queue, state, self._is_alive))
+        self._report_ends(state)
         if state.paused or not state.in_line():
             return
         if changes.free_slots(state, self._host, self._slots):
@@ -137,13 +138,13 @@ class Worker:
             return is_held(self._queue.worker_lock(job.worker))
         return self._launcher.is_alive(job)
 
-    def _reap(self) -> None:
-        before = self._queue.recorded()
-        after = self._queue.change(lambda state: reaped(self._queue, state, self._is_alive))
-        for old in before.jobs:
-            new = next((job for job in after.jobs if job.number == old.number), old)
-            if old.state in AT_WORK and new.state not in AT_WORK:
-                self._report(f"job {new.number}: {new.state} {new.reason}".rstrip())
+    def _report_ends(self, state: QueueState) -> None:
+        """Report the jobs of this worker that are no longer at work."""
+        for job in state.jobs:
+            if job.number in self._started and job.state not in AT_WORK:
+                self._started.discard(job.number)
+                reason = f": {job.reason}" if job.reason else ""
+                self._report(f"job {job.number} {job.state}{reason}")
 
     def _claim(self) -> list[Job]:
         """Assign waiting jobs to free slots; returns those jobs."""
@@ -170,12 +171,13 @@ class Worker:
             cluster_job = self._launcher.start(job, lambda: self._wake.put(None))
         except OSError as error:
             reason = f"its process cannot be started: {os_error_text(error)}"
-            self._report(f"job {job.number}: {reason}")
+            self._report(f"job {job.number} failed: {reason}")
             self._queue.change(
                 lambda state: changes.end(state, job.number, "failed", reason, "", time.time())
             )
             return
-        self._report(f"job {job.number}: started{' in slot ' + job.slot if job.slot else ''}")
+        self._started.add(job.number)
+        self._report(f"job {job.number} started{' in slot ' + job.slot if job.slot else ''}")
         if cluster_job:
             self._queue.change(
                 lambda state: changes.submitted(state, job.number, job.attempt, cluster_job)
@@ -189,3 +191,4 @@ class Worker:
                 self._launcher.cancel(job)
                 self._queue.change(partial(changes.withdraw, number=job.number))
         self._launcher.wait()
+        self._report_ends(self._queue.recorded())

@@ -159,7 +159,7 @@ def resume(runs_dir: Path) -> None:
 
 def _set_paused(runs_dir: Path, paused: bool) -> None:
     jobs = _existing(runs_dir)
-    state = jobs.change(lambda state: replace(state, paused=paused))
+    state = jobs.change(lambda state: changes.pause(state, paused))
     click.echo(queue_text(jobs.without_dead(state)))
 
 

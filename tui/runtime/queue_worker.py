@@ -112,7 +112,7 @@ def start_worker(queue: Queue, options: WorkerOptions) -> str:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         state = queue.read()
-        if any(worker.pid == process.pid for worker in state.workers):
+        if any(worker.host == host for worker in state.workers):
             return f"{queue_text(state)}; log: {printable(str(log))}"
         if process.poll() is not None:
             break
