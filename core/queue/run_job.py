@@ -99,6 +99,8 @@ class JobProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Not in this process's group, which Slurm sends SIGUSR2 to.
+                process_group=0,
                 # The run holds the lock, too: it may outlive this process.
                 pass_fds=(self._lock,),
             )
