@@ -21,6 +21,7 @@ from core.common.files import remove_temporary_files, write_text_atomically
 from core.common.locks import is_held, lock_patiently, open_lock
 from core.common.text import printable, slug
 from core.queue.state import AT_WORK, Job, QueueState, WorkerEntry
+from core.run import files
 
 FOLDER = "queue"
 _SETTLED_NS = 1_000_000_000
@@ -100,8 +101,14 @@ class Queue:
         return replace(job, run=run)
 
     def is_alive(self, job: Job) -> bool:
-        """Return whether a process of a job lives."""
-        return is_held(self.job_lock(job.number))
+        """Return whether a process of a job lives.
+
+        Ranks that have lost the process that started them hold the lock of their run only.
+        """
+        if is_held(self.job_lock(job.number)):
+            return True
+        run = self.run_of(job.number)
+        return bool(run) and is_held(self.runs_dir / run / files.LOCK)
 
     def is_working(self, worker: WorkerEntry) -> bool:
         """Return whether a worker lives."""

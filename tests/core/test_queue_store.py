@@ -14,6 +14,7 @@ from core.queue.outcome import reaped
 from core.queue.state import QueueState
 from core.queue.store import Queue
 from core.run.folder import RunFolder
+from core.run.lock import RunLock
 from tests.core.run_kit import FINISHED, HEAD, STARTED, make_run, write
 
 
@@ -150,10 +151,18 @@ def lost(queue: Queue, folder: RunFolder) -> tuple[str, str]:
     number = add(queue).jobs[-1].number
     queue.job_run(number).write_text(folder.id)
     state = queue.change(lambda state: changes.claim(state, number, "a", "1", "running"))
-    state = changes.begin(state, number, 1, "a", 1.0) or state
+    state = queue.change(lambda state: changes.begin(state, number, 1, "a", 1.0) or state)
     job = reaped(queue, state).job(number)
-    assert job.run == folder.id
+    assert queue.run_of(number) == folder.id
     return job.state, job.reason
+
+
+def test_ranks_without_their_launcher_keep_the_job_running(queue: Queue) -> None:
+    folder = make_run(queue.runs_dir, STARTED)
+    lock = RunLock(folder)
+    assert lost(queue, folder) == ("running", "")
+    lock.release()
+    assert [job.state for job in queue.read().jobs] == ["interrupted"]
 
 
 def test_a_lost_process_is_judged_by_the_journal_of_its_run(queue: Queue) -> None:

@@ -7,8 +7,8 @@ themselves once and must be resumed. The workers are processes as `queue start` 
 for their names, which let two of them share this machine; they are killed with -9 at random moments
 and started again.
 
-Prints a verdict; exits with 1 if a job ran twice or not at all, was resumed without need, or has not
-finished.
+Prints a verdict; exits with 1 if a job ran twice or not at all, was resumed without need, or has
+not finished.
 """
 
 import argparse

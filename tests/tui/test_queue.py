@@ -75,6 +75,16 @@ def test_jobs_are_added_listed_moved_paused_and_removed(tmp_path: Path) -> None:
     assert [job["number"] for job in listed(tmp_path)["jobs"]] == [1]
 
 
+def test_changes_on_resume_are_kept_for_the_next_resumption(trained_copy: Path) -> None:
+    place = ["--runs-dir", str(trained_copy.parent)]
+    options = ["--resume", trained_copy.name, "--set", "phases.full.epochs=9", "--device", "cpu"]
+    added = run(*place, "queue", "add", *options, cwd=trained_copy.parent)
+    assert added.returncode == 0, added.stderr
+    (job,) = listed(trained_copy.parent, *place)["jobs"]
+    assert job["arguments"] == options
+    assert job["resume_arguments"] == options[2:]
+
+
 def test_the_queue_is_that_of_the_runs_directory(tmp_path: Path) -> None:
     for arguments in (["--runs-dir", "a", "queue", "add"], ["queue", "add", "--runs-dir", "a"]):
         assert run(*arguments, "--demo", cwd=tmp_path).returncode == 0

@@ -24,6 +24,8 @@ _NOT_STORED = (
 )
 _ON_RESUME = ("gpus", "accept_data_changes")
 """Options that a job needs again when its run is resumed."""
+_CHANGES = (*_ON_RESUME, "overrides", "device", "data")
+"""Those of a job that resumes a run."""
 
 
 @click.group()
@@ -55,7 +57,9 @@ def add(context: click.Context, options: tuple[str, ...]) -> None:
     check_start(StartOptions(**parsed.params))
     jobs = Queue(Path(parsed.params["runs_dir"]))
     given = _given(parsed, lambda name: name not in _NOT_STORED)
-    kept = _given(parsed, lambda name: name in _ON_RESUME)
+    # Changes that were requested on resume may not be in a checkpoint yet when it is interrupted.
+    is_resumed = parsed.params["resume"] is not None
+    kept = _given(parsed, lambda name: name in (_CHANGES if is_resumed else _ON_RESUME))
     folder = str(Path.cwd())
     state = jobs.change(lambda state: changes.add(state, given, folder, time.time(), kept))
     click.echo(f"job {state.jobs[-1].number} added; {queue_text(jobs.without_dead(state))}")
@@ -97,7 +101,7 @@ def _as_arguments(option: click.Option, value: object) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @runs_dir_option
 def list_jobs(as_json: bool, runs_dir: Path) -> None:
-    """List the jobs: those that have ended, those that run, and the waiting ones in order."""
+    """List the jobs: ended, running, waiting in order."""
     require_runs_dir(runs_dir)
     state = Queue(runs_dir).read()
     if as_json:
@@ -189,7 +193,10 @@ def start(
     foreground: bool,
     runs_dir: Path,
 ) -> None:
-    """Start a worker in the background; also after a restart of the machine."""
+    """Start a worker in the background.
+
+    After a restart of the machine it resumes the jobs that were running.
+    """
     from tui.runtime.queue_worker import WorkerOptions, check_worker, run_worker, start_worker
 
     options = WorkerOptions(slots, executor, slurm, until_empty)
