@@ -81,7 +81,7 @@ def test_changes_on_resume_are_kept_for_the_next_resumption(trained_copy: Path) 
     added = run(*place, "queue", "add", *options, cwd=trained_copy.parent)
     assert added.returncode == 0, added.stderr
     (job,) = listed(trained_copy.parent, *place)["jobs"]
-    assert job["arguments"] == options
+    assert job["arguments"] == [*options[2:], *options[:2]]
     assert job["resume_arguments"] == options[2:]
 
 
