@@ -9,7 +9,7 @@ import pytest
 
 from core.config.key_docs import all_keys
 from tests.readme_images import FOLDER, SCREENSHOTS, draw
-from tests.tools.write_docs import DOCS, GUIDE, ROOT, pages
+from tests.tools.write_docs import DOCS, GUIDE, ROOT, pages, subcommands
 from tests.tui import classes, scripted
 from tests.tui.bindings import all_bindings
 from tests.tui.disk import write_run
@@ -111,12 +111,9 @@ def test_every_subcommand_is_documented_and_no_other() -> None:
 
 
 def test_documented_options_exist() -> None:
-    context = click.Context(cli)
-    commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
     known = {
         option
-        for command in commands
-        if command
+        for command in (cli, *(command for _, command in subcommands()))
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts

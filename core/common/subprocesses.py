@@ -1,6 +1,5 @@
 """Subprocesses of this program: ranks, and tasks that need torch when the caller must not."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -26,6 +25,8 @@ async def run_module(*arguments: str, seconds: float | None = None) -> tuple[int
     Raises OSError, and TimeoutError after `seconds`. The process is killed on timeout or
     cancellation.
     """
+    import asyncio  # here, as most callers only need the environment
+
     # No subprocess of asyncio: one that is cancelled while it starts waits forever, and with it
     # the end of the event loop (python/cpython#125502). No pipes: whatever else holds their other
     # end would be waited for, too.

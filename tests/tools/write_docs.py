@@ -49,11 +49,23 @@ def config_keys_page() -> str:
 
 def command_line_page() -> str:
     """Return the page of commands, from their `--help`."""
-    names = sorted(cli.list_commands(click.Context(cli)))
     helps = [("convnext-tui", _printed("--help"))]
-    helps += [(name, _printed(name, "--help")) for name in names]
+    helps += [(" ".join(path), _printed(*path, "--help")) for path, _ in subcommands()]
     sections = [f"## {title}\n\n```\n{text}```\n" for title, text in helps]
     return "\n".join(["# Command line\n\nGenerated from `--help`.\n", *sections])
+
+
+def subcommands(
+    group: click.Group = cli, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield all subcommands by name, each with its words, those of a group after the group."""
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from subcommands(command, (*path, name))
 
 
 def run_files_table() -> str:

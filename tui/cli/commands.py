@@ -32,6 +32,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "keys": CommandEntry("tui.cli.keys:keys", "List the config keys with their defaults."),
     "lr-find": CommandEntry("tui.cli.lr_find:lr_find", "Find a learning rate with a range test."),
     "predict": CommandEntry("tui.cli.predict:predict", "Predict the classes of images."),
+    "queue": CommandEntry("tui.cli.queue:queue", "Queue runs that start one after the other."),
     "runs": CommandEntry("tui.cli.runs:runs", "List runs, newest first."),
     "serve": CommandEntry("tui.cli.serve:serve", "Show the runs read-only in a browser."),
     "settings": CommandEntry("tui.cli.settings:settings", "Show or change the app's settings."),

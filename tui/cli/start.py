@@ -12,7 +12,7 @@ from core.distributed.torchrun_env import find_job
 from tui.cli.open_app import has_terminal, open_app, require_terminal
 from tui.cli.start_options import StartOptions
 from tui.cli.start_study import resumed_study, start_study, wants_new_study
-from tui.runtime.launch import count_ranks, run_ranks
+from tui.runtime.launch import check_ranks, count_ranks, run_ranks
 
 if TYPE_CHECKING:
     from core.config.schema import Config
@@ -55,6 +55,22 @@ def start(options: StartOptions) -> int:
         config, resumption = plan()
         return run_headless(config, Path(options.runs_dir), options.log_format, resumption)
     return open_app(options.app, plan)
+
+
+def check_start(options: StartOptions) -> None:
+    """Raise SetupError unless the options start a run or study that can be trained without the
+    app."""
+    wants_new_study(options)
+    if resumed_study(options) is not None:
+        return
+    plan = _plan(options)
+    if plan is None:
+        raise SetupError("there is nothing to train: give --data DIR, --demo or --resume RUN")
+    if options.read_only:
+        raise SetupError("--read-only starts no run: omit it, or the options of the run")
+    if options.gpus:
+        check_ranks(options.gpus)
+    plan()
 
 
 def _plan(options: StartOptions) -> "Plan | None":

@@ -12,6 +12,8 @@ from core.config.schema import Config
 from core.distributed.torchrun_env import find_job
 from core.events.commands import Stop
 from core.events.journal import replay
+from core.queue.announce import announce_run
+from core.run.folder import RunFolder
 from core.run.state import RunState
 from core.session.engine_thread import EXIT_FAILED, EXIT_FINISHED, EXIT_RESTART, EngineThread
 from core.session.resume import Resumption
@@ -36,7 +38,7 @@ def _run(config: Config, runs_dir: Path, log_format: str, resumption: Resumption
         config,
         runs_dir,
         resumption=resumption,
-        on_folder=lambda folder: redirect_native_stderr(folder.log),
+        on_folder=_prepare_folder,
     )
     is_rank = bool(find_job().id)
     signals = StopSignals(
@@ -55,6 +57,11 @@ def _run(config: Config, runs_dir: Path, log_format: str, resumption: Resumption
     if signals.exit_code is None or result.exit_code in (EXIT_FAILED, EXIT_RESTART):
         return result.exit_code
     return signals.exit_code
+
+
+def _prepare_folder(folder: RunFolder) -> None:
+    redirect_native_stderr(folder.log)
+    announce_run(folder.id)
 
 
 def finish_headless(engine: EngineThread, signals: StopSignals, hung_up: bool = False) -> int:

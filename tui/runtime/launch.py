@@ -1,7 +1,6 @@
 """Start several ranks on this machine with torchrun."""
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from core.common.cpu import usable_cores
 from core.common.errors import SetupError
 from core.common.format import counted
+from core.common.gpus import visible_gpus
 from core.common.subprocesses import python_environment
 from core.common.text import quoted
 from core.distributed.torchrun_env import OWN_STORES, RESULT_VARIABLE
@@ -28,19 +28,24 @@ def count_ranks(text: str, device: str | None) -> int:
 
     With `device` cpu the ranks compute on the CPU.
     """
-    available = 0 if device == "cpu" else _gpus()
+    check_ranks(text)
+    available = 0 if device == "cpu" else len(visible_gpus())
     if text == "all":
         if not available:
             raise SetupError("--gpus all: this machine has no NVIDIA GPU")
         return available
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise SetupError(f"--gpus is {quoted(text)}; expected all, or a number from 1 to 1024")
     if device != "cpu" and int(text) > max(1, available):
         raise SetupError(
             f"--gpus {text}: this machine has {counted(available, 'NVIDIA GPU')}; "
             "add --device cpu to try it on the CPU"
         )
     return int(text)
+
+
+def check_ranks(text: str) -> None:
+    """Raise SetupError if `--gpus` is neither `all` nor a number, whatever this machine has."""
+    if text != "all" and (not text.isdecimal() or not 1 <= int(text) <= 1024):
+        raise SetupError(f"--gpus is {quoted(text)}; expected all, or a number from 1 to 1024")
 
 
 def rank_command(ranks: int, arguments: Sequence[str], folder: str) -> list[str]:
@@ -113,17 +118,3 @@ def _kill_tree(pid: int) -> None:
         for each in [process, *process.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
                 each.kill()
-
-
-def _gpus() -> int:
-    """Return how many NVIDIA GPUs this process may use, by NVML."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return int(pynvml.nvmlDeviceGetCount())
-    except pynvml.NVMLError:
-        return 0

@@ -1,0 +1,1 @@
+"""Queue: runs and studies that start one after the other, in the slots of background workers."""
