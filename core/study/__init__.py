@@ -1,0 +1,1 @@
+"""Studies: runs that belong together, and statistics over them."""
