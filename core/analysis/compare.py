@@ -51,6 +51,8 @@ class ComparedRun:
     """Time from the start to the last event, pauses included."""
     commands: tuple[str, ...]
     """Manual changes while it ran, as text."""
+    images: tuple[int, int] | None = None
+    """Images in train and val; None before they are read."""
 
     @property
     def id(self) -> str:
@@ -98,6 +100,7 @@ def compared_run(state: RunState, label: RunLabel, status: str) -> ComparedRun:
         unfreeze=full.start_x if full and full.started else None,
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
         commands=tuple(marker.text for marker in state.markers if marker.kind == "command"),
+        images=(state.data.train, state.data.val) if state.data else None,
     )
 
 
@@ -113,6 +116,9 @@ class ComparisonRow:
     """Whether a run has the best value by the goal; all False if all values are equal."""
     goal: str = ""
     """`highest` or `lowest`; empty if neither is better."""
+    unit: str = ""
+    unit_size: float = 1.0
+    """Size of the unit: 0.01 for percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,11 @@ class _Result:
     goal: str
     value: Callable[[ComparedRun], float | None]
     text: Callable[[float | None], str]
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """The unit of the values on an axis, and its size."""
+        return _UNITS.get(self.text, ("", 1.0))
 
 
 def _integer(value: float | None) -> str:
@@ -159,6 +170,11 @@ def _speed(run: ComparedRun) -> float | None:
     return run.epochs[-1].result.images_per_second if run.epochs else None
 
 
+_UNITS: dict[Callable[[float | None], str], tuple[str, float]] = {
+    fmt.percent: ("%", 0.01),
+    fmt.duration: ("min", 60.0),
+    fmt.speed: ("img/s", 1.0),
+}
 _RESULTS = (
     _Result("best_val_top1", "best val top-1", "highest", _at_best("val_top1"), fmt.percent),
     _Result("best_val_top5", "val top-5 at best epoch", "highest", _at_best("val_top5"),
@@ -182,7 +198,10 @@ def results(runs: Sequence[ComparedRun]) -> list[ComparisonRow]:
         values = tuple(result.value(run) for run in runs)
         texts = tuple(result.text(value) for value in values)
         winners = _winners(values, result.goal)
-        rows.append(ComparisonRow(result.key, result.label, values, texts, winners, result.goal))
+        row = ComparisonRow(
+            result.key, result.label, values, texts, winners, result.goal, *result.unit
+        )
+        rows.append(row)
     return rows
 
 

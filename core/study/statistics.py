@@ -1,8 +1,9 @@
 """Statistics over the runs of a study: mean, spread, intervals, and whether two groups differ.
 
 All intervals are two-sided 95% intervals of Student's t distribution. Two groups are compared by
-the differences of their pairs if the same seeds or folds were planned in both (a paired t-test),
-otherwise by their means (Welch's t-test).
+the differences of their pairs if all seeds or folds that were planned in one are in the other (a
+paired t-test), otherwise by their means (Welch's t-test). Which test it is does not depend on the
+results.
 
 Members that share training data are not independent: with k folds, two members share most of their
 training images. Their standard error is corrected as in the corrected resampled t-test of Nadeau
@@ -53,7 +54,9 @@ class MemberResult:
     key: str
     """The member's seed or fold, such as `seed 3`: members of two groups pair by it."""
     value: float | None
-    """None or a non-finite number is no result: the member failed or has not finished an epoch."""
+    """None or a non-finite number is no result."""
+    note: str = ""
+    """Why there is no result, such as `failed`."""
 
     @property
     def is_known(self) -> bool:
@@ -80,8 +83,12 @@ class Sample:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The keys of members without a result."""
-        return tuple(result.key for result in self.results if not result.is_known)
+        """The members without a result, and why: `seed 3 (failed)`."""
+        return tuple(
+            f"{result.key} ({result.note})" if result.note else result.key
+            for result in self.results
+            if not result.is_known
+        )
 
     @property
     def mean(self) -> float | None:
@@ -188,8 +195,9 @@ def summarize(sample: Sample) -> Summary:
 def compare(a: Sample, b: Sample) -> Difference:
     """Return the difference of two samples.
 
-    They are paired if both were planned with the same keys, each once; pairs that lack a result are
-    left out. If fewer than two are left, the means of all results are compared.
+    They are paired if all keys of one are in the other, each once. Members that are not in both,
+    and pairs that lack a result, are left out; if fewer than two are left, the means of all results
+    are compared.
     """
     return _with_interval(*_measured(a, b))
 
@@ -297,15 +305,13 @@ def _measured(a: Sample, b: Sample) -> tuple[Difference, _Estimate | None]:
 
 def _pairs(a: Sample, b: Sample) -> list[tuple[float, float]] | None:
     """Return the pairs of results; None if the samples do not pair, or in fewer than two."""
-    first, second = ({result.key: result.value for result in s.results} for s in (a, b))
+    first, second = ({result.key: result for result in sample.results} for sample in (a, b))
     each_once = len(first) == len(a.results) and len(second) == len(b.results)
-    if not each_once or first.keys() != second.keys():
+    if not each_once or not (first.keys() <= second.keys() or second.keys() <= first.keys()):
         return None
-    missing = {*a.missing, *b.missing}
-    keys = [key for key in first if key not in missing]
-    pairs = [
-        (x, y) for x, y in ((first[k], second[k]) for k in keys) if x is not None and y is not None
-    ]
+    both = [(first[key], second[key]) for key in first if key in second]
+    known = [(x.value, y.value) for x, y in both if x.is_known and y.is_known]
+    pairs = [(x, y) for x, y in known if x is not None and y is not None]
     return pairs if len(pairs) > 1 else None
 
 
