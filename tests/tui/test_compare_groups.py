@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
 
+from core.common.errors import SetupError
 from core.study.run_groups import read_splits
 from tests.tui.disk import write_run
 from tests.tui.scripted import finished
@@ -224,8 +225,17 @@ def test_invalid_groups_are_refused_in_a_sentence(
     two: Path, arguments: list[str], error: str
 ) -> None:
     done = CliRunner().invoke(cli, ["compare", *arguments, "--runs-dir", str(two)])
-    assert done.exit_code != 0
-    assert error in str(done.exception or done.output)
+    assert isinstance(done.exception, SetupError)
+    assert error in str(done.exception) and "\n" not in str(done.exception)
+
+
+def test_a_study_is_found_by_its_path_and_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    first, second = "20261124-120000-study-x", "20261124-130000-study-y"
+    runs = [seeds(tmp_path, study, BETTER[:2]) for study in (first, second)]
+    # Runs that are also in a study that was given count once.
+    for names in ((str(tmp_path / first), second), ("20261124-12", "20261124-13", runs[0][1])):
+        tree = compared(tmp_path, *names)
+        assert [group["runs"] for group in tree["groups"]] == runs
 
 
 def test_groups_without_finished_runs_and_odd_names(tmp_path: Path) -> None:
