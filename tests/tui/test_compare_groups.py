@@ -209,7 +209,7 @@ def test_several_groups_are_compared_with_the_best_and_corrected(tmp_path: Path)
     ("arguments", "error"),
     [
         (
-            ["20261124-a"],
+            ["20261124-a", "20261124-a-1"],
             "compare takes 2 to 8 groups of runs, but these runs are 1 group by study",
         ),
         (["20261124-a", "nothing"], "no run 'nothing'"),
@@ -227,6 +227,13 @@ def test_invalid_groups_are_refused_in_a_sentence(
     done = CliRunner().invoke(cli, ["compare", *arguments, "--runs-dir", str(two)])
     assert isinstance(done.exception, SetupError)
     assert error in str(done.exception) and "\n" not in str(done.exception)
+
+
+def test_the_runs_of_a_single_study_are_columns(two: Path) -> None:
+    assert len(compared(two, "20261124-a")["runs"]) == 5
+    seeds(two, "many", [0.9] * 9)
+    done = compare(two, "many")
+    assert "was given 9 different runs; more are compared in groups" in str(done.exception)
 
 
 def test_a_study_is_found_by_its_path_and_by_the_beginning_of_its_id(tmp_path: Path) -> None:
