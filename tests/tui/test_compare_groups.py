@@ -212,6 +212,7 @@ def test_several_groups_are_compared_with_the_best_and_corrected(tmp_path: Path)
             ["20261124-a", "20261124-a-1"],
             "compare takes 2 to 8 groups of runs, but these runs are 1 group by study",
         ),
+        (["20261124-a", "--group-by", "study"], "these runs are 1 group by study"),
         (["20261124-a", "nothing"], "no run 'nothing'"),
         (
             ["20261124-a", "20261124-b", "--group-by", "beauty"],
