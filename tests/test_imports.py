@@ -21,6 +21,9 @@ TORCH_FREE = [
     "core.session.engine_thread",
     "core.session.fit",
     "core.session.preflight",
+    "core.study.find_runs",
+    "core.study.run_groups_export",
+    "core.study.statistics",
     "core.training.device_monitor",
 ]
 """Modules without torch in packages that may import it."""

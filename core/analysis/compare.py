@@ -51,6 +51,8 @@ class ComparedRun:
     """Time from the start to the last event, pauses included."""
     commands: tuple[str, ...]
     """Manual changes while it ran, as text."""
+    images: tuple[int, int] | None = None
+    """Images in train and val; None before they are read."""
 
     @property
     def id(self) -> str:
@@ -98,6 +100,7 @@ def compared_run(state: RunState, label: RunLabel, status: str) -> ComparedRun:
         unfreeze=full.start_x if full and full.started else None,
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
         commands=tuple(marker.text for marker in state.markers if marker.kind == "command"),
+        images=(state.data.train, state.data.val) if state.data else None,
     )
 
 

@@ -41,8 +41,20 @@ def ascii_dots(bits: int) -> str:
     return _ASCII[bool(bits & 0x1B) + 2 * bool(bits & 0xE4)]
 
 
+def shade(bits: int) -> str:
+    """Return the character of a band where quarters of cells are drawn."""
+    return "░"
+
+
+def hatching(bits: int) -> str:
+    """Return the ASCII character of a band."""
+    return "/"
+
+
 GLYPHS = {"braille": braille, "blocks": quadrants, "ascii": ascii_dots}
 """How the dots of a cell become a character, by the name of the setting."""
+BAND_GLYPHS = {"braille": braille, "blocks": shade, "ascii": hatching}
+"""How the dots of a cell of a band become a character."""
 
 
 def glyphs_for(setting: str) -> str:
@@ -59,6 +71,8 @@ class Canvas:
         self.width, self.height = width, height
         self._dots: dict[tuple[int, int], int] = {}
         self._dot_colors: dict[tuple[int, int], Color] = {}
+        self._bands: dict[tuple[int, int], tuple[int, Color]] = {}
+        """Dots and color of bands, which are only seen in cells without other dots and texts."""
         self._texts: dict[tuple[int, int], tuple[str, Color | None]] = {}
 
     def dot(self, x: int, y: int, color: Color) -> None:
@@ -81,6 +95,30 @@ class Canvas:
         for column, (low, high) in sorted(columns_of(points, self.width * DOTS_ACROSS).items()):
             for row in rows_of(low, high, self.height * DOTS_DOWN):
                 self.dot(column, row, color)
+
+    def band(self, low: Iterable[Point], high: Iterable[Point], color: Color) -> None:
+        """Draw the area between two lines (in dots) below everything else: both edges in every
+        second column, and single dots between them. Curves are unbroken lines, so a band differs
+        from them without color. `high` has the higher values, so it is nearer to the top.
+
+        Cells of several bands take turns, so that all their colors are seen.
+        """
+        columns, rows = self.width * DOTS_ACROSS, self.height * DOTS_DOWN
+        upper, lower = columns_of(high, columns), columns_of(low, columns)
+        own: dict[tuple[int, int], int] = {}
+        for x in range(0, columns, 2):
+            if x not in upper or x not in lower:
+                continue
+            top, bottom = upper[x][0], lower[x][1]
+            inside = rows_of(top, bottom, rows)
+            for y in inside:
+                is_edge = (y == inside[0] and top >= 0) or (y == inside[-1] and bottom <= rows)
+                if is_edge or y % DOTS_DOWN == x // DOTS_ACROSS % 2 * 2:
+                    cell = y // DOTS_DOWN, x // DOTS_ACROSS
+                    own[cell] = own.get(cell, 0) | _BITS[y % DOTS_DOWN][x % DOTS_ACROSS]
+        for (row, column), bits in own.items():
+            if (row, column) not in self._bands or (row + column) % 2:
+                self._bands[row, column] = bits, color
 
     def points(self, points: Iterable[Point], color: Color) -> None:
         """Draw a single dot at each point."""
@@ -122,22 +160,22 @@ class Canvas:
 
     def rows(self, glyphs: str = "braille") -> list[Text]:
         """Return the rows as text; `glyphs` is one of GLYPHS."""
-        character_of = GLYPHS[glyphs]
-        return [self._row(row, character_of) for row in range(self.height)]
+        return [self._row(row, glyphs) for row in range(self.height)]
 
-    def _row(self, row: int, character_of: Callable[[int], str]) -> Text:
+    def _row(self, row: int, glyphs: str) -> Text:
         text = Text(no_wrap=True)
-        cells = (self._cell(row, column, character_of) for column in range(self.width))
+        cells = (self._cell(row, column, glyphs) for column in range(self.width))
         for color, run in groupby(cells, key=lambda cell: cell[1]):
             text.append("".join(character for character, _ in run), _style(color))
         return text
 
-    def _cell(
-        self, row: int, column: int, character_of: Callable[[int], str]
-    ) -> tuple[str, Color | None]:
+    def _cell(self, row: int, column: int, glyphs: str) -> tuple[str, Color | None]:
         cell = row, column
         if bits := self._dots.get(cell, 0):
-            return character_of(bits), self._dot_colors[cell]
+            return GLYPHS[glyphs](bits), self._dot_colors[cell]
+        if cell not in self._texts and cell in self._bands:
+            bits, color = self._bands[cell]
+            return BAND_GLYPHS[glyphs](bits), color
         return self._texts.get(cell, (" ", None))
 
 

@@ -86,6 +86,11 @@ class _Chart:
                     curve.is_background,
                 )
                 for curve, parts in visible.curves
+            ]
+            + [
+                Values([point for edges in parts for point in edges[side]])
+                for _, parts in visible.bands
+                for side in (0, 1)
             ],
             [level.y for level in spec.levels if math.isfinite(level.y)],
             self._rows,
@@ -105,6 +110,10 @@ class _Chart:
         self._bottom = Canvas(self._columns, 1)
 
     def drawing(self) -> Drawing:
+        """Return the chart."""
+        for band, edges in self._visible.bands:
+            for low, high in edges:
+                self._plot.band(self._on_canvas(low), self._on_canvas(high), band.color)
         for curve, parts in self._visible.curves:
             self._draw_curve(curve, parts)
         self._draw_symbols()

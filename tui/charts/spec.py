@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tui.charts.scale import is_log
@@ -53,6 +53,15 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class CurveBand:
+    """The area from the lowest to the highest of several curves, drawn below all curves."""
+
+    points: Sequence[tuple[float, float, float]]
+    """x, lowest and highest value; non-finite values interrupt it."""
+    color: Color = DARK.train
+
+
+@dataclass(frozen=True, slots=True)
 class PlotSymbol:
     """A symbol on the x axis, or with `y` on a curve."""
 
@@ -99,6 +108,7 @@ class ChartSpec:
     """Where several fall into a column of the x axis, the first one is drawn."""
     levels: Sequence[Level] = ()
     bands: Sequence[Band] = ()
+    curve_bands: Sequence[CurveBand] = ()
     start: float = 0.0
     end: float = 1.0
     """The visible range of the x axis, from `start`."""
@@ -131,11 +141,17 @@ class Visible:
     nan_x: list[float]
     start: float
     end: float
+    bands: list[tuple[CurveBand, list[tuple[list[Point], list[Point]]]]] = field(
+        default_factory=list
+    )
+    """Each band as pairs of its lower and upper edge."""
 
     @property
     def values(self) -> list[float]:
         """All visible values."""
-        return [y for _, parts in self.curves for part in parts for _, y in part]
+        return [y for _, parts in self.curves for part in parts for _, y in part] + [
+            y for _, parts in self.bands for edges in parts for edge in edges for _, y in edge
+        ]
 
     def shows(self, x: float) -> bool:
         """Return whether a position is visible."""
@@ -167,7 +183,22 @@ def visible_part(spec: ChartSpec) -> Visible:
         cut = _inside if curve.style == "cloud" else _clipped
         shown = [visible for part in parts if (visible := cut(part, start, end))]
         curves.append((curve, shown))
-    return Visible(curves, sorted(bad), start, end)
+    bands = [(band, _visible_edges(band, start, end)) for band in spec.curve_bands]
+    return Visible(curves, sorted(bad), start, end, bands)
+
+
+def _visible_edges(
+    band: CurveBand, start: float, end: float
+) -> list[tuple[list[Point], list[Point]]]:
+    parts: list[tuple[list[Point], list[Point]]] = [([], [])]
+    for x, low, high in band.points:
+        if all(map(math.isfinite, (x, low, high))):
+            parts[-1][0].append((x, low))
+            parts[-1][1].append((x, high))
+        else:
+            parts.append(([], []))
+    shown = [(_clipped(low, start, end), _clipped(high, start, end)) for low, high in parts if low]
+    return [(low, high) for low, high in shown if low]
 
 
 def spaced_ticks(ticks: Sequence[Tick], visible: Visible, columns: int) -> Iterator[Tick]:

@@ -29,6 +29,8 @@ class SvgCurve:
     points: Sequence[Point]
     boundary_x: float | None = None
     """x of a thin vertical line where phase full starts."""
+    band: Sequence[tuple[float, float, float]] = ()
+    """x, lowest and highest value of a light area around the curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def draw_svg(chart: SvgChart) -> str:
     _text(svg, (_LEFT, 24), chart.title, "font-weight:bold;font-size:15px")
     _text(svg, ((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 12), chart.x_label, anchor="middle")
     _grid(svg, chart, axes)
+    for curve in chart.curves:
+        _band(svg, curve, axes)
     for number, curve in enumerate(chart.curves):
         _curve(svg, curve, axes, _DASHES[number % len(_DASHES)])
     _legend(svg, chart.curves)
@@ -90,12 +94,16 @@ def _axes(chart: SvgChart) -> _Axes:
     points = [
         point
         for curve in chart.curves
-        for point in curve.points
+        for point in (*curve.points, *_edges(curve))
         if math.isfinite(point[0]) and math.isfinite(point[1])
     ]
     log = chart.log and any(y > 0 for _, y in points)
     ys = [math.log10(y) if log else y for _, y in points if y > 0 or not log]
     return _Axes(_range([x for x, _ in points], 0.0), _range(ys, 0.05), log)
+
+
+def _edges(curve: SvgCurve) -> list[Point]:
+    return [(x, y) for x, *ends in curve.band for y in ends]
 
 
 def _range(values: Sequence[float], margin: float) -> tuple[float, float]:
@@ -154,6 +162,14 @@ def _curve(svg: ET.Element, curve: SvgCurve, axes: _Axes, dashes: str) -> None:
     if last:
         style_of_letter = f"font-weight:bold;fill:{curve.color}"
         _text(svg, (last[0] + 3, last[1] - 5), curve.letter, style_of_letter)
+
+
+def _band(svg: ET.Element, curve: SvgCurve, axes: _Axes) -> None:
+    low = _parts([axes.position((x, low)) for x, low, _ in curve.band])
+    high = _parts([axes.position((x, high)) for x, _, high in curve.band])
+    for lower, upper in zip(low, high, strict=False):
+        outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*upper, *reversed(lower)))
+        ET.SubElement(svg, "polygon", {"points": outline, "fill": curve.color, "opacity": "0.15"})
 
 
 def _parts(points: Sequence[Point | None]) -> list[list[Point]]:

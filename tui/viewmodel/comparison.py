@@ -14,8 +14,8 @@ from tui.viewmodel.run_source import JournalSource, RunModel
 class Comparison:
     """Follow runs of this or other processes. Reading may take a moment: not for the event loop."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Sequence[Path], letters: Sequence[str] = LETTERS) -> None:
+        self._paths, self._letters = list(paths), letters
         self._colors = assign_colors([path.name for path in self._paths])
         self._models: list[RunModel] = []
         self._notes: list[CachedNotes | None] = [None] * len(self._paths)
@@ -51,5 +51,5 @@ class Comparison:
         path, model, notes = self._paths[number], self._models[number], self._notes[number]
         state: RunState = model.state
         name = (notes.content.name if notes else "") or state.name or path.name
-        label = RunLabel(path.name, name, LETTERS[number], self._colors[number])
+        label = RunLabel(path.name, name, self._letters[number], self._colors[number])
         return compared_run(state, label, model.status)
