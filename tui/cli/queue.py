@@ -51,7 +51,8 @@ def add(context: click.Context, options: tuple[str, ...]) -> None:
 
     They are checked now. The job runs in the current directory.
     """
-    from tui.cli.start import StartOptions, check_start
+    from tui.cli.start import check_start
+    from tui.cli.start_options import StartOptions
 
     parsed = _parse(context.find_root(), options)
     check_start(StartOptions(**parsed.params))

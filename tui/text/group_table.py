@@ -17,7 +17,7 @@ from core.study.run_groups import (
 )
 from tui.preferences.palettes import DARK, Color, Palette, rgb
 from tui.text.compare_table import WINNER
-from tui.text.elide import without_middle
+from tui.text.elide import elided
 from tui.text.study_statistics import (
     mean_std,
     method_text,
@@ -36,7 +36,7 @@ _LISTED = 4
 
 def group_heading(group: RunGroup, color: Color, cells: int = 32) -> Text:
     """Return the title of a group's column: its letter in its color, and its name."""
-    name = without_middle(printable(group.name), cells)
+    name = elided(printable(group.name), cells)
     return Text.assemble((f"{group.letter} ", f"bold {rgb(color)}"), name)
 
 
@@ -56,7 +56,7 @@ def group_rows(
     title = "config differences" if different else "no config differences"
     rows.append(("differences", [Text(title, "bold"), *(Text() for _ in groups), *rest]))
     for each in different:
-        values = [Text(f"  {without_middle(printable(', '.join(v)), cells)}") for v in each.values]
+        values = [Text(f"  {elided(printable(', '.join(v)), cells)}") for v in each.values]
         rows.append((f"config {each.key}", [Text(printable(each.key)), *values, *rest]))
     return rows
 

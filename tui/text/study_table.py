@@ -13,7 +13,7 @@ from core.common import format as fmt
 from core.common.text import printable
 from core.study.definition import FOLDS, SEEDS
 from core.study.state import MemberState, StudyState
-from tui.text.elide import without_middle
+from tui.text.elide import elided
 from tui.text.symbols import SYMBOLS
 
 _GAP, _FEWEST_CELLS = 2, 12
@@ -80,7 +80,7 @@ def _table(state: StudyState, width: int) -> Table:
     )
     # The id of a run begins with its start and ends with its seed or fold.
     room = max(_FEWEST_CELLS, width - others)
-    columns["run"] = [without_middle(text, room) for text in columns["run"]]
+    columns["run"] = [elided(text, room) for text in columns["run"]]
     table = Table(box=None, pad_edge=False)
     for title in _TITLES:
         justify: JustifyMethod = "right" if title in _NUMBERS else "left"
