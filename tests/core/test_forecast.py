@@ -200,3 +200,9 @@ def test_throughput_is_that_of_the_newest_similar_run(tmp_path: Path) -> None:
     assert time.full == 0
     both = load_config("default", ["device=cpu"])
     assert find_throughput(both, RunList(tmp_path)) is None, "no run has measured phase full"
+
+
+def test_folds_replace_the_fraction_for_validation(tmp_path: Path) -> None:
+    data = summarize_data(folder(tmp_path, cats=20, dogs=11), 0.5, folds=5)
+    assert data is not None
+    assert (data.train, data.val) == ({"cats": 16, "dogs": 9}, {"cats": 4, "dogs": 2})

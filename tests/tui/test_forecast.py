@@ -146,7 +146,9 @@ async def test_an_unneeded_count_is_canceled(
     """Leaving the form or entering another folder cancels a long count."""
     ended = []
 
-    def endless(root: Path, val: float, cancelled: Callable[[], bool], test: float) -> None:
+    def endless(
+        root: Path, val: float, cancelled: Callable[[], bool], test: float, folds: int
+    ) -> None:
         while not cancelled():
             pass
         ended.append(root.name)
