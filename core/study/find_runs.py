@@ -7,6 +7,7 @@ from pathlib import Path
 from core.common.errors import SetupError
 from core.run.find import find_run
 from core.run.run_list import RunList
+from core.study.definition import find_study
 from core.study.run_groups import STUDY
 
 
@@ -31,14 +32,23 @@ def find_runs(runs_dir: Path, names: Sequence[str]) -> FoundRuns:
     for name in names:
         try:
             paths.append(find_run(runs_dir, name).path)
-        except SetupError:
+        except SetupError as error:
             by_study = _runs_by_study(runs_dir) if by_study is None else by_study
             members = _of_study(by_study, name)
             if not members:
-                raise
+                raise _problem(runs_dir, name, error) from None
             has_study = True
             paths += members
     return FoundRuns(tuple(dict.fromkeys(paths)), has_study)
+
+
+def _problem(runs_dir: Path, name: str, error: SetupError) -> SetupError:
+    """Return the error for a study without runs, or else the given one."""
+    try:
+        study = find_study(runs_dir, name)
+    except SetupError:
+        return error
+    return SetupError(f"study {study.id} has no runs yet")
 
 
 def _runs_by_study(runs_dir: Path) -> dict[str, list[Path]]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ def test_an_endless_study_is_paused_resumed_and_stopped(photos: Path, tmp_path: 
     arguments = ["--no-ui", "--log-format", "json", "--data", str(photos), "--seeds", "2"]
     process = start(*arguments, *ENDLESS, cwd=tmp_path)
     read_until(process, "EpochEnded")
+    pool = ThreadPoolExecutor(1)
+    rest = pool.submit(process.communicate)  # a full pipe would keep the study from its end
     found = only_study(tmp_path)
     for action, reply in (("pause", "paused, at step"), ("resume", "resumed, at step")):
         done = run("ctl", found.id, action, "--wait", cwd=tmp_path)
@@ -93,7 +96,8 @@ def test_an_endless_study_is_paused_resumed_and_stopped(photos: Path, tmp_path: 
     done = run("ctl", found.id, "stop", "--wait", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == f"study {found.id} has stopped"
-    output, _ = process.communicate()
+    output, _ = rest.result()
+    pool.shutdown()
     assert process.returncode == 0
     assert [m["status"] for m in lines(output)[-1]["members"]] == ["stopped", "waiting"]
     again = run("ctl", found.id, "stop", "--wait", cwd=tmp_path)

@@ -60,10 +60,10 @@ def start(options: StartOptions) -> int:
 def check_start(options: StartOptions) -> None:
     """Raise SetupError unless the options start a run or study that can be trained without the
     app."""
+    plan = _plan(options)
     wants_new_study(options)
     if resumed_study(options) is not None:
         return
-    plan = _plan(options)
     if plan is None:
         raise SetupError("there is nothing to train: give --data DIR, --demo or --resume RUN")
     if options.read_only:
