@@ -24,11 +24,12 @@ _NAMES = {"overrides": "set"}
 
 def resumed_study(options: "StartOptions") -> "Study | None":
     """Return the study that `--resume` names, None for a run; raises SetupError."""
+    if options.resume is None:
+        return None
+    # Not before: the app's first frame would wait for the schema of the configuration.
     from core.run.folder import RunFolder
     from core.study.definition import find_run_or_study
 
-    if options.resume is None:
-        return None
     found = find_run_or_study(Path(options.runs_dir), options.resume)
     if isinstance(found, RunFolder):
         return None
