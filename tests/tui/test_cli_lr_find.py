@@ -150,8 +150,12 @@ def test_ctrl_c_ends_the_test_with_130_and_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tui.cli.main.end_within", lambda *arguments: None)
     monkeypatch.setattr(lr_range_test, "_step", interrupt)
-    with pytest.raises(SystemExit) as end:
-        main(["lr-find", "--data", str(photos), *SMALL])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["lr-find", "--data", str(photos), *SMALL])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.value.code == 130
     assert len(steps) == 10
     assert list(tmp_path.iterdir()) == []

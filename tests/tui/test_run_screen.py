@@ -283,9 +283,9 @@ async def test_a_click_on_a_chart_reads_all_curves_at_that_position() -> None:
         await settle(pilot)
         loss = pilot.app.screen.query_one("#loss", Chart)
         assert not pilot.app.screen.query_one("#readout").display
-        await pilot.click("#loss", offset=(loss.size.width // 2, 5))
+        await pilot.click("#loss", offset=(loss.columns // 2, 5))
         await settle(pilot)
-        assert text(pilot, "#readout").startswith("head epoch 6")
+        assert text(pilot, "#readout").startswith("head epoch 5")
         await press(pilot, "0")
         assert not pilot.app.screen.query_one("#readout").display
 

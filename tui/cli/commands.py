@@ -24,7 +24,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "cache": CommandEntry("tui.cli.cache:cache", "Show or clear the cache."),
     "check": CommandEntry("tui.cli.check:check", "Check a folder of images before training."),
     "compare": CommandEntry("tui.cli.compare:compare", "Compare two to eight runs."),
-    "ctl": CommandEntry("tui.cli.ctl:ctl", "Send a command to a run of another process."),
+    "ctl": CommandEntry("tui.cli.ctl:ctl", "Send a command to a run or study of another process."),
     "evaluate": CommandEntry("tui.cli.evaluate:evaluate", "Evaluate a run's model on images."),
     "explain": CommandEntry("tui.cli.explain:explain", "Explain predictions with Grad-CAM."),
     "export": CommandEntry("tui.cli.export:export", "Export a run's model for other programs."),

@@ -27,9 +27,9 @@ _RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
 def start(options: StartOptions) -> int:
     """Open the app or train a run; returns the exit code, raises SetupError."""
     plan = _plan(options)
-    is_new_study, study = wants_new_study(options), resumed_study(options)
     if plan is not None and options.read_only:
         raise SetupError("--read-only starts no run: omit it, or the options of the run")
+    is_new_study, study = wants_new_study(options), resumed_study(options)
     job = find_job()
     if job.id and plan is not None:
         if is_new_study or study is not None:
