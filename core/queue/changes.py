@@ -187,6 +187,16 @@ def end(
     )
 
 
+def end_attempt(
+    state: QueueState, attempt: Job, result: JobState, reason: str, run: str, now: float
+) -> QueueState:
+    """Record how an attempt has ended, by its own process; ignored once the job is another's."""
+    for job in state.jobs:
+        if job.number == attempt.number and job.attempt == attempt.attempt and job.begun:
+            return end(state, job.number, result, reason, run, now)
+    return state
+
+
 def reap(
     state: QueueState,
     is_alive: Callable[[Job], bool],

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from core.common.locks import lock_patiently, open_lock
@@ -22,6 +22,9 @@ class Launcher(Protocol):
     """State of a job until its process begins."""
     poll_seconds: float
     """Time between two looks at the queue."""
+
+    def busy_slots(self) -> Collection[str]:
+        """Return the slots of processes that have not exited yet, also after their job's end."""
 
     def prepare(self, job: Job) -> bool:
         """Return whether a job can be started; called during a change of the queue."""
@@ -54,6 +57,11 @@ class LocalLauncher:
         self._program = program
         self._locks: dict[int, int] = {}
         self._waiting: list[threading.Thread] = []
+        self._busy: set[str] = set()
+
+    def busy_slots(self) -> Collection[str]:
+        """Return the slots whose process has not exited: it still holds the lock of its job."""
+        return set(self._busy)
 
     def prepare(self, job: Job) -> bool:
         """Lock a job: the lock is inherited by its process, and free when that has ended."""
@@ -85,8 +93,10 @@ class LocalLauncher:
 
         def wait() -> None:
             process.wait()
+            self._busy.discard(job.slot)
             on_end()
 
+        self._busy.add(job.slot)
         thread = threading.Thread(target=wait, name=f"job-{job.number}", daemon=True)
         self._waiting = [each for each in self._waiting if each.is_alive()]
         self._waiting.append(thread)

@@ -69,7 +69,7 @@ class JobProcess:
             error = last_error(self._queue.job_log(job.number), self._output_start)
             reason = error or f"exit code {self._process.returncode}"
         self._queue.change(
-            lambda state: changes.end(state, job.number, result, reason, run, time.time())
+            lambda state: changes.end_attempt(state, job, result, reason, run, time.time())
         )
 
     def _begin(self) -> Job | None:

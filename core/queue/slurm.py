@@ -1,6 +1,6 @@
 """Start jobs on a Slurm cluster, through submitit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from core.common.errors import SetupError, reason_of
@@ -67,6 +67,10 @@ class SlurmLauncher:
     @property
     def _folder(self) -> str:
         return str(self._queue.folder / "slurm" / "%j")
+
+    def busy_slots(self) -> Collection[str]:
+        """Return no slots: the processes are on the cluster."""
+        return ()
 
     def prepare(self, job: Job) -> bool:
         """Return True: the process of a job takes its lock when it begins."""

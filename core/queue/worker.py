@@ -124,7 +124,7 @@ class Worker:
         self._report_ends(state)
         if state.paused or not state.in_line():
             return
-        if changes.free_slots(state, self._host, self._slots):
+        if self._free_slots(state):
             for job in self._claim():
                 self._start(job)
 
@@ -146,6 +146,11 @@ class Worker:
                 reason = f": {job.reason}" if job.reason else ""
                 self._report(f"job {job.number} {job.state}{reason}")
 
+    def _free_slots(self, state: QueueState) -> list[str]:
+        free = changes.free_slots(state, self._host, self._slots)
+        busy = self._launcher.busy_slots()
+        return [slot for slot in free if slot not in busy]
+
     def _claim(self) -> list[Job]:
         """Assign waiting jobs to free slots; returns those jobs."""
         claimed: list[Job] = []
@@ -154,7 +159,7 @@ class Worker:
             if state.paused:
                 return state
             for job in state.in_line():
-                free = changes.free_slots(state, self._host, self._slots)
+                free = self._free_slots(state)
                 if not free:
                     break
                 if self._launcher.prepare(job):

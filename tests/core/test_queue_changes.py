@@ -70,6 +70,19 @@ def test_an_attempt_begins_once_and_only_while_it_is_wanted() -> None:
     assert changes.begin(state, 9, 1, "a", 3.0) is None
 
 
+def test_a_process_ends_its_own_attempt_only() -> None:
+    state = changes.claim(three(), 1, "a", "1", "running")
+    state = changes.begin(state, 1, 1, "a", 2.0) or state
+    first = state.job(1)
+    ended = changes.end_attempt(state, first, "interrupted", "it ended", "", 3.0)
+    assert ended.job(1).state == "interrupted"
+    assert changes.end_attempt(ended, first, "finished", "", "", 4.0) == ended
+    second = changes.claim(ended, 1, "a", "1", "running")
+    assert changes.end_attempt(second, first, "finished", "", "", 4.0) == second
+    removed = changes.remove(ended, [1])
+    assert changes.end_attempt(removed, first, "finished", "", "", 4.0) == removed
+
+
 def test_a_job_whose_process_never_begins_is_not_taken_for_ever() -> None:
     state, taken = job(), 0
     while state.job(1).state != "failed":
