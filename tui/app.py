@@ -13,10 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.screen import Screen
 
+from tui.preferences.palettes import has_few_colors
 from tui.preferences.preferences import Preferences
 from tui.preferences.refresh_rates import BANDWIDTHS, RefreshRates
 from tui.preferences.settings import OWN_THEME
-from tui.preferences.themes import THEMES
+from tui.preferences.themes import themes_for
 from tui.screens.run_list import RunListScreen
 from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
@@ -141,7 +142,7 @@ class ConvNextApp(TerminalApp[Exit]):
         self._apply_motion()
 
     def _set_theme_before_first_frame(self) -> None:
-        for theme in THEMES:
+        for theme in themes_for(has_few_colors(self)):
             self.register_theme(theme)
         if self.preferences.has_given_theme or "TEXTUAL_THEME" not in os.environ:
             name = self.preferences.settings.theme

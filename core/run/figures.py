@@ -80,6 +80,11 @@ class Figure:
         return self.title if self.short is None else self.short
 
     @property
+    def y_max(self) -> float:
+        """The largest possible value, such as 1 for an accuracy."""
+        return self.limits[1] if self.limits else math.inf
+
+    @property
     def smoothable(self) -> bool:
         """Whether a moving average of the curve makes sense."""
         return not self.stepped
@@ -142,6 +147,7 @@ _TABLE = (
         key="top5",
         title="top-5 accuracy",
         text=fmt.percent,
+        limits=(0.0, 1.0),
         chart=False,
         buckets=0,
         val=_epoch("val_top5", "val top-5", "val/top5"),

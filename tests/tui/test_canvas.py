@@ -12,9 +12,9 @@ from rich.cells import cell_len
 
 from tui.charts.canvas import GLYPHS, Canvas, columns_of, rows_of
 from tui.charts.draw import Drawing, draw
-from tui.charts.spec import ChartSpec, Curve, visible_part
-from tui.charts.y_axis import Values, YAxis, fit_axis
-from tui.preferences.palettes import DARK
+from tui.charts.spec import Band, ChartSpec, Curve, visible_part
+from tui.charts.y_axis import Values, YAxis, fit_axis, separate_rows
+from tui.preferences.palettes import DARK, Color
 
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 RED = DARK.bad
@@ -207,6 +207,60 @@ def test_an_early_value_and_a_spike_are_named_at_the_edge() -> None:
     assert "↑77" in robust.split("\n")[0]
     whole = draw(ChartSpec([Curve(points)], end=10.0, full=True), 80, 20).text.plain
     assert "↑" not in whole
+
+
+def test_two_curves_of_different_colors_are_named_by_their_values() -> None:
+    def falling(start: float, color: Color) -> Curve:
+        points = [(0.0, start), *((n / 10, 1 + 1 / (1 + n)) for n in range(2, 101))]
+        return Curve(points, color)
+
+    curves = [falling(30.0, DARK.train), falling(40.0, DARK.val)]
+    bands = [Band(0.0, "head"), Band(4.0, "full")]
+    first_row = draw(ChartSpec(curves, bands=bands, end=10.0), 60, 14).text.plain.split("\n")[0]
+    assert {"↑30", "↑40", "head", "full"} <= set(first_row.replace("┊", " ").split())
+
+
+def test_values_at_the_edge_are_in_the_order_of_the_curves() -> None:
+    values = (0.9931, 0.9971, 0.9940, 0.2)
+    curves = [Curve([(0.0, 0.5), (1.0, value)]) for value in values]
+    lines = draw(ChartSpec(curves, text=lambda y: f"{y:.4f}"), 60, 9).text.plain.split("\n")
+    shown = [line.split()[-1] for line in lines if line.rstrip().endswith(tuple("0123456789"))]
+    assert shown[:4] == ["0.9971", "0.9940", "0.9931", "0.2000"]
+
+
+@given(
+    st.integers(1, 40).flatmap(
+        lambda rows: st.tuples(
+            st.just(rows), st.lists(st.floats(-1e9, 1e9), max_size=rows).map(sorted)
+        )
+    )
+)
+def test_separate_rows_keep_order_and_range(case: tuple[int, list[float]]) -> None:
+    rows, positions = case
+    found = separate_rows(positions, rows)
+    assert found == sorted(set(found))
+    assert len(found) == len(positions)
+    assert all(0 <= row < rows for row in found)
+    if len(positions) == 1:
+        assert found[0] == min(rows - 1, max(0, math.floor(positions[0])))
+
+
+@pytest.mark.parametrize("rows", range(3, 40))
+def test_no_label_is_above_the_largest_possible_value(rows: int) -> None:
+    curve = Curve([(float(n), 0.9 + n / 200) for n in range(20)])
+    drawn = draw(ChartSpec([curve], end=20.0, y_unit=0.01, y_max=1.0), 60, rows).text.plain
+    labels = [float(line.partition("┤")[0]) for line in drawn.split("\n") if "┤" in line]
+    assert labels
+    assert max(labels) <= 100
+
+
+@pytest.mark.parametrize("rows", range(8, 60))
+def test_tall_plots_have_at_least_three_ticks_in_most_cases(rows: int) -> None:
+    ranges = [(0.3 * n, 0.3 * n + 0.017 * n * n + 0.1) for n in range(40)]
+    ticks = [len(fit_axis([Values([(0, low), (1, high)])], [], rows).ticks) for low, high in ranges]
+    assert min(ticks) >= 2
+    assert max(ticks) <= 8
+    assert sorted(ticks)[len(ticks) // 4] >= 3
 
 
 @pytest.mark.parametrize("glyphs", sorted(GLYPHS))

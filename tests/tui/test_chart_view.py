@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.run.state import RunState, fold
 from tests.tui import scripted
 from tui.charts import view as chart_view
-from tui.charts.readout import readout
+from tui.charts.readout import broken_at_separators, readout
 from tui.charts.view import AXES, ChartView
 from tui.charts.viewport import Viewport
 
@@ -25,6 +25,15 @@ def test_the_readout_has_all_figures_at_the_cursor() -> None:
     assert "top-1 94.65% val 97.37%" in figures
     assert "lr 0.001" in figures
     assert "2,310 img/s" in figures
+
+
+def test_the_readout_is_broken_between_figures() -> None:
+    lines = readout(RUN, ChartView(cursor=4.0), 60)
+    broken = broken_at_separators(lines, 78)
+    assert " · ".join(broken) == " · ".join(lines)
+    assert len(broken) > 1
+    assert all(len(line) <= 78 for line in broken)
+    assert broken_at_separators(["a" * 90 + " · b"], 78) == ["a" * 90, "b"]
 
 
 def test_markers_are_described_under_the_cursor() -> None:

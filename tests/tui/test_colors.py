@@ -4,6 +4,7 @@ import pytest
 from rich.color import Color, ColorSystem
 
 from tui.preferences.palettes import palette_for, rgb
+from tui.preferences.themes import themes_for
 
 _YELLOW, _CYAN = 3, 6
 _WHITE, _GRAY = 15, 7
@@ -23,3 +24,17 @@ def test_on_white_no_color_becomes_cyan_or_yellow() -> None:
     palette = palette_for(dark=False, few=True)
     shown = {nearest(c) for c in (palette.train, palette.val, palette.best, palette.bad)}
     assert not shown & {_YELLOW, _CYAN, _GRAY, _WHITE}
+
+
+def test_failures_warnings_and_results_differ_on_black() -> None:
+    palette = palette_for(dark=True, few=True)
+    colors = (palette.train, palette.val, palette.best, palette.bad, palette.marker)
+    assert len({nearest(color) for color in colors}) == len(colors)
+    dark = themes_for(few=True)[0]
+    shown = [dark.primary, dark.success, dark.warning, dark.error, dark.panel, dark.background]
+    numbers = [Color.parse(str(name)).downgrade(ColorSystem.STANDARD).number for name in shown]
+    assert len(set(numbers)) == len(shown)
+
+
+def test_themes_keep_their_names_with_few_colors() -> None:
+    assert [t.name for t in themes_for(few=True)] == [t.name for t in themes_for(few=False)]

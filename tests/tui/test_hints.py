@@ -51,7 +51,7 @@ async def test_the_run_screen_hints_at_keys_that_apply() -> None:
         await settle(pilot)
         assert "space pauses training" in text(pilot, "#hint")
         await press(pilot, "2", "space")
-        assert text(pilot, "#hint").startswith("First steps  Esc returns")
+        assert text(pilot, "#hint").startswith("First steps  Esc lists")
     over = make_app(scripted.finished().source(live=False))
     async with over.run_test(size=(140, 45)) as pilot:
         await settle(pilot)

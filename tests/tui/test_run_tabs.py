@@ -4,7 +4,7 @@ from textual.widgets import RichLog
 
 from core.config.key_docs import all_keys, describe_key
 from core.events import types as ev
-from tests.tui import scripted
+from tests.tui import classes, scripted
 from tests.tui.kit import make_app, press, settle, text, toasts
 from tui.screens.run import RunScreen
 from tui.tabs.charts import ChartsTab
@@ -65,6 +65,20 @@ async def test_layouts_and_charts() -> None:
         assert shown(screen) == ["loss", "top1"]
         await press(pilot, "c")
         assert len(shown(screen)) == 1
+
+
+async def test_all_charts_are_those_with_values() -> None:
+    async with make_app(classes.animals().source()).run_test(size=USUAL) as pilot:
+        await settle(pilot)
+        await press(pilot, "g", "g")
+        screen = run_screen(pilot.app)
+        without_device = ["loss", "top1", "lr", "grad_norm", "images_per_second", "data_wait"]
+        assert shown(screen) == without_device
+        titles = {str(chart.id): str(chart.border_title) for chart in screen.query(Chart)}
+        for chart in screen.query(Chart):
+            if chart.display:
+                assert cell_len(titles[str(chart.id)]) <= chart.outer_size.width - 6
+        assert titles["top1"] == "Top-1 accuracy · epoch 2: val 90.00%"
 
 
 async def test_the_cursor_moves_by_arrows_vim_keys_and_markers() -> None:

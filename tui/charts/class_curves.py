@@ -36,6 +36,7 @@ def class_chart(
         end=run_end(state),
         ticks=thinned_ticks(epoch_ticks(state)),
         y_unit=0.01,
+        y_max=1.0,
         full=True,
         text=_percent,
         bad=palette.bad,

@@ -128,6 +128,7 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
         cursor=view.cursor,
         ticks=[Tick(x, axis_label(x, values)) for x in values],
         y_unit=figure.unit_size,
+        y_max=figure.y_max,
         scale=_scale(view),
         full=view.full,
         text=figure.text,

@@ -26,7 +26,7 @@ from tui.charts.spec import (
     spaced_ticks,
     visible_part,
 )
-from tui.charts.y_axis import Values, YAxis, fit_axis
+from tui.charts.y_axis import Values, YAxis, fit_axis, separate_rows
 from tui.preferences.palettes import Color, rgb
 
 _SMALLEST = (12, 3)
@@ -34,6 +34,8 @@ _HEIGHT_WITH_BANDS = 6
 _WIDTH_WITH_VALUES = 36
 _ABOVE, _BELOW = "↑", "↓"
 _MAX_CLIPPED = 12
+_CURVES_FIRST = 2
+"""Curves whose largest clipped value comes before the names of the phases."""
 _NEAR = 16
 """Cells around a clipped value among which its text finds a place."""
 
@@ -98,7 +100,7 @@ class _Chart:
             spec.y_unit,
             spec.full,
         )
-        labels = dict(self._axis.ticks)
+        labels = {row: text for row, text in self._axis.ticks if self._is_possible(row)}
         self._left = max(map(cell_len, labels.values()), default=0) + 1
         self._has_names = width >= spec.names_from
         self._edge = self._edge_values() if width >= _WIDTH_WITH_VALUES else []
@@ -223,8 +225,8 @@ class _Chart:
                 self._plot.text(first, row, LEVEL_SYMBOL * (last - first + 1), level.color)
 
     def _draw_labels_above(self) -> None:
-        """Name what is above or below the plot, and the phases: the largest value comes first, the
-        names of the phases where it has left room, then the other values."""
+        """Name what is above or below the plot, and the phases: the largest value of each of two
+        curves comes first, the names of the phases where they have left room, then other values."""
         found = [
             (point, curve.color)
             for curve, parts in self._visible.curves
@@ -232,10 +234,16 @@ class _Chart:
             for point in _extremes_outside(part, self._axis)
         ]
         found.sort(key=lambda each: -abs(self._axis.position(each[0][1]) - self._rows / 2))
-        for (x, y), color in found[:1]:
+        largest: dict[Color, Point] = {}
+        for point, color in found:
+            largest.setdefault(color, point)
+        first = [(point, color) for color, point in largest.items()][:_CURVES_FIRST]
+        others = [each for each in found if each not in first]
+        # From the left, so that none takes the place of the next.
+        for (x, y), color in sorted(first):
             self._draw_clipped(x, y, color)
         self._draw_band_names()
-        for (x, y), color in found[1:_MAX_CLIPPED]:
+        for (x, y), color in others[: _MAX_CLIPPED - len(first)]:
             self._draw_clipped(x, y, color)
 
     def _draw_clipped(self, x: float, y: float, color: Color) -> None:
@@ -255,29 +263,34 @@ class _Chart:
         first, last = max(0, column - 1), min(self._columns, column + size + 1)
         return row.is_free(first, 0, last - first)
 
+    def _is_possible(self, row: int) -> bool:
+        """Return whether a row is not above the largest possible value."""
+        return self._axis.value(row) <= self._spec.y_max * (1 + 1e-9)
+
     def _edge_values(self) -> list[_EdgeValue]:
-        """Return the last values of the labeled curves, one per row."""
-        taken: set[int] = set()
-        found = []
+        """Return the last values of the labeled curves, one per row, in the order of the values."""
+        labeled = []
         for curve, parts in reversed(self._visible.curves):
             if not parts or not curve.labeled:
                 continue
             x, value = parts[-1][-1]
             if curve.last is not None and x >= curve.points[-1][0]:
                 value = curve.last
-            wanted = min(self._rows - 1, max(0, math.floor(self._axis.position(value))))
-            free = (row for row in range(self._rows) if row not in taken)
-            row = min(free, key=lambda row: abs(row - wanted), default=None)
-            if row is not None:
-                taken.add(row)
-                name = curve.name if self._has_names else ""
-                text = f"{name} {self._spec.text(value)}".strip()
-                found.append(_EdgeValue(row, text, curve.color))
+            labeled.append((value, curve))
+        del labeled[self._rows :]
+        labeled.sort(key=lambda each: self._axis.position(each[0]))
+        rows = separate_rows([self._axis.position(value) for value, _ in labeled], self._rows)
+        found = []
+        for row, (value, curve) in zip(rows, labeled, strict=True):
+            name = curve.name if self._has_names else ""
+            text = f"{name} {self._spec.text(value)}".strip()
+            found.append(_EdgeValue(row, text, curve.color))
+        taken = set(rows)
         for level in self._spec.levels:
-            row = self._row_of_label(level, taken)
-            if row is not None:
-                taken.add(row)
-                found.append(_EdgeValue(row, level.text, level.color))
+            row_of_level = self._row_of_label(level, taken)
+            if row_of_level is not None:
+                taken.add(row_of_level)
+                found.append(_EdgeValue(row_of_level, level.text, level.color))
         return found
 
     def _row_of_label(self, level: Level, taken: set[int]) -> int | None:

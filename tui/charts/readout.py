@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from core.analysis.curves import Point, buckets, train_points, val_points
 from core.common import format as fmt
 from core.common.text import printable
@@ -14,6 +16,8 @@ from tui.charts.spec import BEST_SYMBOL
 from tui.charts.view import ChartView, visible_range
 from tui.charts.viewport import Window
 
+_SEPARATOR = " · "
+
 
 def readout(state: RunState, view: ChartView, columns: int) -> list[str]:
     """Return position and values at the cursor, and the markers within one of `columns` columns."""
@@ -23,7 +27,7 @@ def readout(state: RunState, view: ChartView, columns: int) -> list[str]:
     lines = [f"{position_text(state, x)} │ {values_text(state, x)}"]
     start, end = visible_range(state, view)
     markers = nearby_markers(state, x, (end - start) / max(1, columns))
-    return [*lines, " · ".join(markers)] if markers else lines
+    return [*lines, _SEPARATOR.join(markers)] if markers else lines
 
 
 def range_lines(state: RunState, figures: Sequence[Figure], view: ChartView) -> list[str]:
@@ -41,6 +45,23 @@ def range_lines(state: RunState, figures: Sequence[Figure], view: ChartView) -> 
         if texts:
             parts.append(f"{figure.title}: {' · '.join(texts)}")
     return [f"visible: {part}" for part in parts]
+
+
+def broken_at_separators(lines: Sequence[str], width: int) -> list[str]:
+    """Return lines of at most `width` cells, broken between their parts; a longer part is alone."""
+    broken: list[str] = []
+    for line in lines:
+        parts = line.split(_SEPARATOR)
+        current = parts[0]
+        for part in parts[1:]:
+            longer = f"{current}{_SEPARATOR}{part}"
+            if cell_len(longer) <= width:
+                current = longer
+            else:
+                broken.append(current)
+                current = part
+        broken.append(current)
+    return broken
 
 
 def _range_text(points: Sequence[Point], window: Window, figure: Figure) -> str:
@@ -71,7 +92,7 @@ def position_text(state: RunState, x: float) -> str:
         parts.append(f"{printable(phase.name)} epoch {epoch}{done}")
     parts.append(f"step {fmt.count(round(state.timeline.step_at(x)))}")
     parts.append(fmt.duration(state.timeline.seconds_at(x)))
-    return " · ".join(parts)
+    return _SEPARATOR.join(parts)
 
 
 def values_text(state: RunState, x: float) -> str:
@@ -86,7 +107,7 @@ def values_text(state: RunState, x: float) -> str:
         if values:
             name = figure.readout_name
             parts.append(" ".join([name, *values] if name else values))
-    return " · ".join(parts)
+    return _SEPARATOR.join(parts)
 
 
 def epoch_at(state: RunState, x: float) -> EpochPoint | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.analysis import curves
 from core.common import format as fmt
 from core.common.text import printable
-from core.run.figures import Figure
+from core.run.figures import Figure, charted_figures
 from core.run.state import RunState
 from core.run.state_parts import Marker
 from tui.charts.scale import axis_label, round_seconds, round_values
@@ -65,6 +65,7 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
         cursor=None if view.cursor is None else axis(view.cursor),
         ticks=ticks(state, view),
         y_unit=figure.unit_size,
+        y_max=figure.y_max,
         scale=figure.scale if view.scale == "auto" or figure.limits else view.scale,
         full=view.full,
         nan_x=[axis(x) for x in curves.nonfinite_xs(state, figure)],
@@ -73,6 +74,17 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
         names_from=_WIDTH_WITH_NAMES,
         empty=_empty(state),
     )
+
+
+def measured_figures(state: RunState) -> tuple[Figure, ...]:
+    """Return the figures with a chart that have values; all of them before the first values."""
+    figures = charted_figures()
+    measured = (
+        figure
+        for figure in figures
+        if curves.train_points(state, figure) or curves.val_points(state, figure)
+    )
+    return tuple(measured) or figures
 
 
 def _empty(state: RunState) -> str:
@@ -193,7 +205,12 @@ def thinned_ticks(ticks: list[Tick]) -> list[Tick]:
 
 
 def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
-    """Return the title of a chart: figure, unit, and the values of the last epoch."""
+    """Return the title of a chart: figure, notes, and the values of the last epoch."""
+    return titles(state, figure, view, log)[0]
+
+
+def titles(state: RunState, figure: Figure, view: ChartView, log: bool) -> list[str]:
+    """Return the title of a chart and shorter ones, for charts that it does not fit."""
     last = state.epochs[-1].result if state.epochs else None
     notes = ["log"] if log else []
     if view.series != "both" and figure.val:
@@ -202,9 +219,14 @@ def title(state: RunState, figure: Figure, view: ChartView, log: bool) -> str:
         notes.append(f"smoothed {view.smoothing:g}")
     name = figure.title + (f" ({', '.join(notes)})" if notes else "")
     if figure.train is None or figure.val is None or last is None:
-        return name + latest(state, figure)
+        return [name + latest(state, figure), name]
     train, val = (figure.text(value.read(last)) for value in (figure.train, figure.val))
-    return f"{name} · epoch {last.epoch}: train {train}, val {val}"
+    return [
+        f"{name} · epoch {last.epoch}: train {train}, val {val}",
+        f"{name} · epoch {last.epoch}: val {val}",
+        f"{name} · val {val}",
+        name,
+    ]
 
 
 def latest(state: RunState, figure: Figure) -> str:

@@ -116,6 +116,8 @@ class ChartSpec:
     ticks: Sequence[Tick] = ()
     y_unit: float = 1.0
     """Unit of the labels of the y axis: 0.01 for percent."""
+    y_max: float = math.inf
+    """The largest possible value; the y axis has no labels above."""
     scale: str = "linear"
     """`linear`, `log`, or `auto` for logarithmic over a wide range."""
     full: bool = False

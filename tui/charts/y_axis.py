@@ -41,6 +41,11 @@ class YAxis:
             y = min(_MOST, max(-_MOST, value))
         return min(_FAR, max(-_FAR, (self.high - y) / (self.high - self.low) * self.rows))
 
+    def value(self, row: int) -> float:
+        """Return the value at the center of a row, from the top."""
+        y = self.high - (row + 0.5) * (self.high - self.low) / self.rows
+        return _power(y) if self.log else y
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
@@ -166,7 +171,8 @@ def _not_empty(extent: Range) -> Range:
 
 def _linear_axis(low: float, high: float, rows: int, unit: float) -> YAxis:
     """Return the smallest range with round ticks every few rows, each at the center of its row."""
-    rows_per_tick = range(max(1, math.ceil(rows / 7)), max(2, rows // 2) + 1)
+    # At most seven ticks, and at least three where that leaves a choice of ranges.
+    rows_per_tick = range(max(1, math.ceil(rows / 7)), max(2, (rows + 1) // 3) + 1)
     power = math.floor(math.log10((high - low) / rows))
     steps = sorted(
         (factor * 10.0**exponent / count, count)
@@ -235,3 +241,14 @@ def _power(exponent: float) -> float:
 def _sparse(ticks: list[tuple[int, str]], rows: int) -> list[tuple[int, str]]:
     """Return at most about seven ticks, evenly."""
     return ticks[:: max(1, math.ceil(len(ticks) / 7))]
+
+
+def separate_rows(positions: Sequence[float], rows: int) -> list[int]:
+    """Return a row of its own, at or close to its position, for each of at most `rows` ascending
+    positions (in rows from the top, may be outside), in their order."""
+    found: list[int] = []
+    for number, position in enumerate(positions):
+        first = found[-1] + 1 if found else 0
+        last = rows - (len(positions) - number)
+        found.append(min(max(first, math.floor(min(rows, max(0, position)))), last))
+    return found

@@ -91,16 +91,41 @@ _FEW_ON_LIGHT = replace(
         (85, 85, 255),
     ),
 )
+# And on black, orange and green become brown and a dark cyan.
+_FEW_ON_DARK = replace(
+    DARK,
+    train=(85, 255, 255),
+    val=(255, 255, 85),
+    best=(85, 255, 85),
+    bad=(255, 85, 85),
+    marker=(255, 85, 255),
+    star=(255, 255, 85),
+    runs=(
+        (85, 255, 255),
+        (255, 255, 85),
+        (85, 255, 85),
+        (255, 85, 255),
+        (255, 255, 255),
+        (255, 85, 85),
+        (85, 85, 255),
+        (170, 170, 170),
+    ),
+)
 
 
 def palette_for(dark: bool, few: bool = False) -> Palette:
     """Return colors that contrast with a dark or light background; `few` if the terminal has only
     sixteen."""
     if dark:
-        return DARK
+        return _FEW_ON_DARK if few else DARK
     return _FEW_ON_LIGHT if few else LIGHT
 
 
 def palette_of(app: "App[Any]") -> Palette:
     """Return the colors for the theme and the terminal of an app."""
-    return palette_for(app.current_theme.dark, app.console.color_system == "standard")
+    return palette_for(app.current_theme.dark, has_few_colors(app))
+
+
+def has_few_colors(app: "App[Any]") -> bool:
+    """Return whether the terminal of an app has only sixteen colors."""
+    return app.console.color_system == "standard"

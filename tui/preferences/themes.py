@@ -1,5 +1,8 @@
 """The app's themes, in the colors of its charts."""
 
+from dataclasses import replace
+from typing import Any
+
 from textual.theme import Theme
 
 THEMES = (
@@ -34,3 +37,22 @@ THEMES = (
         variables={"footer-key-foreground": "#005a8c"},
     ),
 )
+
+_FEW_ON_DARK: dict[str, Any] = {
+    "primary": "#55ffff",
+    "success": "#55ff55",
+    "warning": "#ffff55",
+    "error": "#ff5555",
+    "accent": "#ffff55",
+    "foreground": "#ffffff",
+    "background": "#000000",
+    "surface": "#000000",
+    "panel": "#0000aa",
+}
+"""Colors that are far apart among sixteen: the terminal picks the nearest one, so orange and green
+would become brown and grey."""
+
+
+def themes_for(few: bool) -> tuple[Theme, ...]:
+    """Return the app's themes for a terminal with `few` (sixteen) or many colors."""
+    return tuple(replace(t, **_FEW_ON_DARK) if few and t.dark else t for t in THEMES)

@@ -77,7 +77,7 @@ _ROWS_FOR_HINT = 30
 _HINTS = (
     Hint("tab", f"1-{len(_TABS)}", "open the tabs"),
     Hint("pause", "space", "pauses training"),
-    Hint("back", "Esc", "returns to the run list; training continues"),
+    Hint("back", "Esc", "lists the runs and stops nothing"),
 )
 
 

@@ -15,7 +15,7 @@ from core.run.figures import FIGURES, Figure, charted_figures
 from core.run.state import RunState
 from tui.charts import run_charts
 from tui.charts import view as chart_view
-from tui.charts.readout import range_lines, readout
+from tui.charts.readout import broken_at_separators, range_lines, readout
 from tui.charts.spec import LegendItem, drawn_log
 from tui.charts.view import ChartView
 from tui.charts.viewport import Viewport
@@ -69,6 +69,8 @@ class ChartsTab(ChartNavigation, RunTab):
         """Position of the mouse on the x axis, 0 to 1."""
         self._state = RunState()
         self._drawn: tuple[object, ...] = ()
+        self._arranged: list[str] = []
+        """Keys of the figures whose charts are arranged."""
         self._layout = "pair"
         self._large = "loss"
         """Key of the figure in the large chart."""
@@ -137,7 +139,7 @@ class ChartsTab(ChartNavigation, RunTab):
 
     def _visible(self) -> tuple[Figure, ...]:
         if self._layout == "all":
-            figures = charted_figures()
+            figures = run_charts.measured_figures(self._state)
             return figures[:_FEW] if self.screen.has_class("-short") else figures
         if self._layout == "one" or self._fits_one:
             return (FIGURES[self._large],)
@@ -153,7 +155,7 @@ class ChartsTab(ChartNavigation, RunTab):
         """Show the charts of the layout; create those that are shown for the first time."""
         if not self.is_attached:
             return
-        visible = [figure.key for figure in self._visible()]
+        visible = self._arranged = [figure.key for figure in self._visible()]
         missing = {key: Chart(key) for key in visible if key not in self._charts}
         if missing:
             self._charts |= missing
@@ -171,6 +173,9 @@ class ChartsTab(ChartNavigation, RunTab):
         if not self.is_attached:
             return
         state, view = self._state, self._shown_view
+        if [figure.key for figure in self._visible()] != self._arranged:
+            self._arrange()  # which draws, too
+            return
         # After a resize, charts that are visible now may not be created yet.
         visible = tuple(figure for figure in self._visible() if figure.key in self._charts)
         dark = self.app.current_theme.dark
@@ -181,8 +186,9 @@ class ChartsTab(ChartNavigation, RunTab):
         palette = palette_of(self.app)
         for figure in visible:
             spec = run_charts.chart(state, figure, view, palette)
-            title = run_charts.title(state, figure, view, drawn_log(spec))
-            self._charts[figure.key].show(spec, title, self._legend(figure, len(visible)))
+            title, *shorter = run_charts.titles(state, figure, view, drawn_log(spec))
+            legend = self._legend(figure, len(visible))
+            self._charts[figure.key].show(spec, title, legend, shorter)
         self._show_readout()
 
     def _legend(self, figure: Figure, charts: int) -> list[LegendItem]:
@@ -212,7 +218,8 @@ class ChartsTab(ChartNavigation, RunTab):
         lines = readout(self._state, view, self.chart_columns)
         lines += range_lines(self._state, self._visible()[:_PAIR], view)
         self._readout.display = bool(lines)
-        self._readout.update(Content("\n".join(lines)))
+        width = self._readout.content_size.width or self.size.width - 2  # before it was shown
+        self._readout.update(Content("\n".join(broken_at_separators(lines, width))))
 
     @property
     def chart_columns(self) -> int:

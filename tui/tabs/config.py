@@ -28,7 +28,7 @@ _LONGEST_VALUE = 32
 """Width (cells) of the column of values at which a value is wrapped."""
 _NARROWEST = 30
 """Minimum width (cells) of the column of descriptions."""
-_EDGES = 5
+_EDGES = 7
 """Cells of border, padding and scroll bar."""
 
 

@@ -22,7 +22,7 @@ def device_title(state: RunState) -> str:
         return f"{len(state.devices)} ranks" + ("" if slowest is None else f" · {_SLOW} slowest")
     if sample is not None:
         return _joined(sample.device, sample.name)
-    return _joined(state.model.device, state.model.device_name) if state.model else "device"
+    return _joined(state.model.device, state.model.device_name) if state.model else "Device"
 
 
 def _joined(device: str, name: str) -> str:

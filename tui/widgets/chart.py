@@ -27,8 +27,8 @@ from tui.widgets.host import host
 
 _DRAG_CELLS = 3
 """Shorter drags are clicks."""
-_BORDER_CELLS = 4
-"""Cells of the lower border that its text leaves free."""
+_BORDER_CELLS = 6
+"""Cells of a border that its text leaves free."""
 
 
 def fitted_legend(items: Sequence[LegendItem], width: int) -> Content:
@@ -98,7 +98,8 @@ class Chart(Widget):
         self._drawn: tuple[ChartSpec | ScatterSpec, int, int, str] | None = None
         self._drawing = Drawing(Text())
         self._rows: list[Text] = []
-        self._titles = (Content(""), Content(""))
+        self._in_border = (Content(""), Content(""))
+        self._wordings: Sequence[str] = ()
         self._legend: Sequence[LegendItem] = ()
         self._drag_from: int | None = None
         self._has_dragged = False
@@ -109,17 +110,23 @@ class Chart(Widget):
         """Width of the x axis in cells, as last drawn."""
         return self._drawing.columns
 
-    def show(self, spec: ChartSpec | ScatterSpec, title: str, legend: Sequence[LegendItem]) -> None:
-        """Draw a chart. The caller limits how often."""
+    def show(
+        self,
+        spec: ChartSpec | ScatterSpec,
+        title: str,
+        legend: Sequence[LegendItem],
+        shorter_titles: Sequence[str] = (),
+    ) -> None:
+        """Draw a chart with the first of its titles that fits. The caller limits how often."""
         self._spec, self._legend = spec, legend
+        self._wordings = (title, *shorter_titles)
         before = self._rows
         self._draw()
-        # As Content: a plain string would be parsed as markup.
-        titles = (Content(sentence_case(title)), self._fitted_legend())
-        if any(not new.is_same(old) for new, old in zip(titles, self._titles, strict=True)):
-            self._titles = titles
+        in_border = (self._fitted_title(), self._fitted_legend())
+        if any(not new.is_same(old) for new, old in zip(in_border, self._in_border, strict=True)):
+            self._in_border = in_border
             # This repaints the whole widget.
-            self.border_title, self.border_subtitle = titles
+            self.border_title, self.border_subtitle = in_border
         elif len(before) != len(self._rows):
             self.refresh()
         else:
@@ -129,12 +136,20 @@ class Chart(Widget):
             if changed:
                 self.refresh(*changed)
 
+    def _fitted_title(self) -> Content:
+        width = self.outer_size.width - _BORDER_CELLS
+        # As Content: a plain string would be parsed as markup.
+        titles = [Content(sentence_case(wording)) for wording in self._wordings]
+        fitting = (title for title in titles if title.cell_length <= width)
+        return next(fitting, titles[-1] if titles else Content(""))
+
     def _fitted_legend(self) -> Content:
         return fitted_legend(self._legend, self.outer_size.width - _BORDER_CELLS)
 
     def on_resize(self) -> None:
-        """Fit the legend to the new width."""
-        self.border_subtitle = self._fitted_legend()
+        """Fit title and legend to the new width."""
+        self._in_border = (self._fitted_title(), self._fitted_legend())
+        self.border_title, self.border_subtitle = self._in_border
 
     def action_toggle_series(self, series: str) -> None:
         """Report a click on a series in the legend."""
