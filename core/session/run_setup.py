@@ -23,7 +23,14 @@ from core.config.schema import Config
 from core.data.assign import SplitOptions
 from core.data.loading.forkserver import start_forkserver
 from core.data.sources import parse_location
-from core.data.split import DataPlan, extended_ranges, plan_data, ranges_of
+from core.data.split import (
+    DataPlan,
+    Scan,
+    extended_ranges,
+    plan_data,
+    ranges_of,
+    scan_folder,
+)
 from core.data.value_range import AUTO, flat_problem, range_uses
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
@@ -85,14 +92,17 @@ class RunSetup:
         command_queue: CommandQueue,
         stop_requested: Callable[[], bool],
         on_journal_open: Callable[[RunFolder], None],
+        scan: Scan = scan_folder,
     ) -> None:
-        """`on_journal_open` is called once the journal is open."""
+        """`on_journal_open` is called once the journal is open; `scan` reads the images of a new
+        run."""
         self._config = config
         self._folder = folder
         self._emitter = emitter
         self._command_queue = command_queue
         self._stop_requested = stop_requested
         self._on_journal_open = on_journal_open
+        self._scan = scan
         self._job = find_job()
         self.group: ProcessGroup = SINGLE_PROCESS
         """The process group of this run, once the ranks have joined it."""
@@ -240,7 +250,13 @@ class RunSetup:
                 data.fold,
             )
             return plan_data(
-                root, options, progress, self._stop_requested, self._uses_cache, data.value_range
+                root,
+                options,
+                progress,
+                self._stop_requested,
+                self._uses_cache,
+                data.value_range,
+                self._scan,
             )
         if data.test_fraction or data.group:
             raise DataError(
