@@ -131,6 +131,10 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     return shown
 
 
+def _fitting(end: str, keys: Sequence[str]) -> int:
+    return sum(f".{key}".endswith(f".{end}") for key in keys)
+
+
 def _row(member: MemberState, swept: Mapping[str, str], objective: Objective) -> dict[str, str]:
     run, status = member.run, printable(member.status)
     values = member.member.values
