@@ -340,7 +340,8 @@ def test_a_sweep_of_head_keys_computes_features_once(
     scans: list[int] = []
     scan = split.scan_images
     monkeypatch.setattr(split, "scan_images", lambda *a: scans.append(1) or scan(*a))
-    seeded = with_values(config, {"seed": 77})  # no features of another test
+    # Another seed: no features of another test.
+    seeded = with_values(config, {"seed": 77, "phases.head.views": 1})
     number: dict[str, int] = {}
 
     class Counting(Watcher):
