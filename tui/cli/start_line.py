@@ -21,5 +21,5 @@ def parse_start(root: click.Context, options: Sequence[str]) -> click.Context:
     runs_dir = {"runs_dir": root.params["runs_dir"]}
     parsed = root.command.make_context("convnext-tui", given, default_map=runs_dir)
     if rest := [*parsed._protected_args, *parsed.args]:
-        raise SetupError(f"expected options that start a run, found {rest[0]!r}")
+        raise SetupError(f"expected options that start a run, but was given {rest[0]!r}")
     return parsed
