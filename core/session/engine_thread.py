@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError, os_error_text
@@ -20,6 +20,7 @@ from core.common.files import missing_folders, remove_empty_folders
 from core.common.text import printable
 from core.config.load import with_default_name
 from core.config.schema import Config
+from core.data.split import Scan, scan_folder
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import CommandFileWatcher
 from core.events.commands import Command, CommandQueue, Stop, applied, refuse_rest, refused
@@ -41,6 +42,7 @@ EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_RESTART = 75
 """A rank is missing: an elastic agent is to restart all ranks (EX_TEMPFAIL of sysexits.h)."""
 _OVER = "the run has ended"
+_POLL_SECONDS = 0.2
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -69,10 +71,12 @@ class EngineThread:
         resumption: Resumption | None = None,
         on_folder: Callable[[RunFolder], None] = lambda folder: None,
         on_start: Callable[[], object] = lambda: None,
+        scan: Scan = scan_folder,
     ) -> None:
         """Nothing happens before `start`. With a `resumption` that run is resumed instead of a new
         one started. In the engine thread `on_start` is called before anything else, and `on_folder`
-        once the run has a folder. Raises SetupError for errors that are known without preparation.
+        once the run has a folder; `scan` reads the images of a new run. Raises SetupError for
+        errors that are known without preparation.
         """
         preflight.check(config)
         self.config = config if resumption else with_default_name(config)
@@ -81,6 +85,7 @@ class EngineThread:
         self._resumption = resumption
         self._on_folder = on_folder
         self._on_start = on_start
+        self._scan = scan
         self.folder: RunFolder | None = None
         self.result: EngineResult | None = None
         self._runs_dir = runs_dir
@@ -107,6 +112,17 @@ class EngineThread:
         """Call `callback` with every event, in the thread that emits it; a command that it sends
         applies before the next step. Call this before `start` for all events."""
         self._emitter.add_callback(callback)
+
+    def records(self, queue: "SimpleQueue[Record]") -> Iterator[Record]:
+        """Yield the records of a queue that `subscribe` returned, until the run has ended."""
+        while True:
+            # Before the queue is read: an engine that ends in between leaves records in it.
+            alive = self.alive
+            try:
+                yield queue.get(timeout=_POLL_SECONDS if alive else 0)
+            except Empty:
+                if not alive:
+                    return
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
         """Stop filling this queue."""
@@ -201,6 +217,7 @@ class EngineThread:
             self._command_queue,
             stop_requested=lambda: self._stop is not None,
             on_journal_open=self._on_journal_open,
+            scan=self._scan,
         )
         try:
             prepared = self._prepare(setup, folder)

@@ -31,7 +31,9 @@ def print_study_as(study: Study, output: str | None) -> None:
 def _csv(state: StudyState) -> str:
     rows = [member.to_dict() for member in state.members]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    # A trial that was not asked for yet has no values.
+    columns = max(rows, key=len)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     # A journal from elsewhere may contain anything, and this may be printed on a terminal.
     writer.writerows(
