@@ -1,9 +1,14 @@
 """Finished runs of studies on the disk, with given results."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from core.config.schema import Config
 from core.events import types as ev
+from core.study.definition import SEEDS, Study, create_study
+from core.study.members import Member, member_config, planned_members
+from tests.core.evaluations import evaluated
 from tests.tui import scripted
 from tests.tui.disk import write_run
 
@@ -47,3 +52,65 @@ def seeds(
     for n, value in enumerate(top1):
         member(runs_dir, ids[n], value, first + n, study=study, **more)  # type: ignore[arg-type]
     return ids
+
+
+def planned(
+    runs_dir: Path,
+    kind: str = SEEDS,
+    top1: Sequence[float | None] = (0.91, 0.93, 0.92),
+    outcomes: Mapping[int, str] | None = None,
+    name: str = "flowers",
+    created: float = scripted.START,
+    classes: Sequence[str] = (),
+    **config: object,
+) -> Study:
+    """Write a study with its definition: a run for each result, None for a member that waits.
+
+    `outcomes` are those of runs that are not finished, by number from 1; empty for one that has no
+    end. With `classes` each run has an evaluation.
+    """
+    options: dict[str, object] = {"count": len(top1)}
+    if kind == SEEDS:
+        options["vary_split"] = False
+    base = Config(name=name, seed=100, **config)  # type: ignore[arg-type]
+    study = create_study(runs_dir, kind, base, options, created)
+    for each, value in zip(planned_members(study), top1, strict=True):
+        if value is not None:
+            outcome = (outcomes or {}).get(each.number, "finished")
+            write_member(study, each, value, outcome, created + 60 * each.number, classes)
+    return study
+
+
+def write_member(
+    study: Study,
+    each: Member,
+    top1: float,
+    outcome: str,
+    started: float,
+    classes: Sequence[str] = (),
+) -> Path:
+    """Write the run of a member."""
+    tree = member_config(study, each).model_dump()
+    script = scripted.Script(tree["name"])
+    script.time = started
+    script.records.clear()
+    script.add(ev.RunStarted(run_id="", name=tree["name"], config=tree), 0)
+    if classes:
+        script.add(ev.DataReady(root="photos", classes=list(classes), train=800, val=90))
+    else:
+        script.prepare()
+    script.phase("head")
+    for epoch in range(1, 7):
+        value = top1 - 0.3 * math.exp(-epoch) * (1 + each.number % 3) - 0.004 * (6 - epoch)
+        script.epoch("head", epoch, 1.2 - value, value)
+        if classes:
+            size = len(classes)
+            matrix = [[2 + 20 * (a == b) + (a + b + each.number) % 3 for b in range(size)]
+                      for a in range(size)]  # fmt: skip
+            script.add(evaluated(matrix, epoch=epoch))
+    if outcome:
+        reason = "no space left on the disk" if outcome == "failed" else ""
+        script.add(ev.RunEnded(outcome=outcome, reason=reason, best_val_top1=top1))
+    stamp = study.id[:15]
+    id = f"{stamp}-{study.name}-{each.label.replace(' ', '-')}".lower()
+    return write_run(study.runs_dir, id, script.records)

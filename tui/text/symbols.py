@@ -11,6 +11,7 @@ SYMBOLS = {
     "failed": "✗",
     "interrupted": "!",
     "unreadable": "?",
+    "waiting": "·",
 }
 
 
