@@ -6,7 +6,7 @@ This module is imported before the first frame, so it imports no events.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -142,6 +142,7 @@ _TABLE = (
         key="top5",
         title="top-5 accuracy",
         text=fmt.percent,
+        goal="max",
         chart=False,
         buckets=0,
         val=_epoch("val_top5", "val top-5", "val/top5"),
@@ -236,3 +237,25 @@ FIGURES = {figure.key: figure for figure in _TABLE}
 def charted_figures() -> tuple[Figure, ...]:
     """Return the figures that have a chart."""
     return tuple(figure for figure in FIGURES.values() if figure.chart)
+
+
+def epoch_values_with_goal() -> list[tuple[Figure, EpochValue]]:
+    """Return the values of an epoch that are better higher or lower, with their figures."""
+    return [
+        (figure, value)
+        for figure in FIGURES.values()
+        if figure.goal
+        for value in (figure.train, figure.val)
+        if value is not None
+    ]
+
+
+def best_values(epochs: Iterable["EpochEnded"]) -> dict[str, float]:
+    """Return the best value over these epochs of each figure that has a goal, by column."""
+    found: dict[str, float] = {}
+    results = list(epochs)
+    for figure, value in epoch_values_with_goal():
+        known = [number for each in results if math.isfinite(number := value.read(each))]
+        if known:
+            found[value.column] = (max if figure.goal == "max" else min)(known)
+    return found

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -25,15 +26,19 @@ class RunLock:
     def __init__(self, folder: Lockable) -> None:
         """Take the lock. Raises BlockingIOError when another engine holds it, and other OSErrors
         if the file system has no locks."""
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+        self._owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
         self._file = open_lock(folder.lock)
         try:
             lock_patiently(self._file)
-            os.ftruncate(self._file, 0)
-            os.write(self._file, json.dumps(owner).encode() + b"\n")
+            self.write({})
         except OSError:
             os.close(self._file)
             raise
+
+    def write(self, more: Mapping[str, object]) -> None:
+        """Replace the content of the lock file: its owner, and `more` about it; raises OSError."""
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, json.dumps({**self._owner, **more}).encode() + b"\n", 0)
 
     def release(self) -> None:
         """Release the lock."""

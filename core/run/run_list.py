@@ -49,7 +49,7 @@ class RunList:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
-        self._index = CacheFile(runs_dir / RUN_LIST_CACHE, dict[str, _CachedRow], form=3)
+        self._index = CacheFile(runs_dir / RUN_LIST_CACHE, dict[str, _CachedRow], form=4)
         self._cached: dict[str, _CachedRow] | None = None
         self._open: dict[str, _Open] = {}
         self._unsaved = 0

@@ -6,6 +6,7 @@ from typing import Any
 from core.common.nested import flatten_recorded
 from core.common.text import printable
 from core.events.journal import Skipped
+from core.run.figures import best_values
 from core.run.folder import RunFolder
 from core.run.state import OVER, RunState
 
@@ -29,6 +30,8 @@ class RunSummary:
     seconds: float | None
     """From the start to the last event, including pauses."""
     val_losses: list[float] = field(default_factory=list)
+    best_values: dict[str, float] = field(default_factory=dict)
+    """The best value over all epochs of each figure that has a goal, by column."""
     skipped_lines: int = 0
     error: str = ""
     """Why the run could not be read."""
@@ -78,6 +81,7 @@ def summarize(folder: RunFolder, state: RunState, skipped: Skipped, locked: bool
         started=state.started,
         seconds=state.elapsed(state.last_time) if state.last_time is not None else None,
         val_losses=[point.result.val_loss for point in state.epochs],
+        best_values=best_values(point.result for point in state.epochs),
         skipped_lines=skipped.count,
         config=flatten_recorded(state.config),
     )

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from core.common.errors import SetupError, os_error_text
@@ -41,6 +41,7 @@ EXIT_FINISHED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 EXIT_RESTART = 75
 """A rank is missing: an elastic agent is to restart all ranks (EX_TEMPFAIL of sysexits.h)."""
 _OVER = "the run has ended"
+_POLL_SECONDS = 0.2
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -107,6 +108,17 @@ class EngineThread:
         """Call `callback` with every event, in the thread that emits it; a command that it sends
         applies before the next step. Call this before `start` for all events."""
         self._emitter.add_callback(callback)
+
+    def records(self, queue: "SimpleQueue[Record]") -> Iterator[Record]:
+        """Yield the records of a queue that `subscribe` returned, until the run has ended."""
+        while True:
+            # Before the queue is read: an engine that ends in between leaves records in it.
+            alive = self.alive
+            try:
+                yield queue.get(timeout=_POLL_SECONDS if alive else 0)
+            except Empty:
+                if not alive:
+                    return
 
     def unsubscribe(self, queue: "SimpleQueue[Record]") -> None:
         """Stop filling this queue."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from core.common.errors import SetupError
@@ -16,8 +15,6 @@ from core.run.report import read_report
 from core.run.summary import RunSummary
 from core.session.engine_thread import EXIT_USAGE, EngineResult, EngineThread
 from core.session.process_state import restored_process_state
-
-_POLL_SECONDS = 0.2
 
 
 class TrainingFailed(RuntimeError):
@@ -84,11 +81,8 @@ def _watch(engine: EngineThread, on_event: Callable[[Event], object]) -> EngineR
     queue = engine.subscribe()
     engine.start()
     try:
-        while engine.alive or not queue.empty():
-            try:
-                on_event(queue.get(timeout=_POLL_SECONDS).event)
-            except Empty:
-                continue
+        for record in engine.records(queue):
+            on_event(record.event)
     except BaseException:
         engine.send(Stop(reason="interrupted"))
         engine.join()

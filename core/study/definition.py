@@ -23,6 +23,7 @@ KINDS = (SEEDS, FOLDS, SWEEP)
 
 OUT_OF_FOLD = "out_of_fold.csv"
 FAILURES = "failures.jsonl"
+TRIALS, SAMPLER, SWEEP_LOCK = "trials.jsonl", "optuna.jsonl", "sweep.lock"
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "kind": str,
@@ -86,6 +87,21 @@ class Study:
     def out_of_fold(self) -> Path:
         """Predictions of each image by the run that did not train on it; missing until the end."""
         return self.path / OUT_OF_FOLD
+
+    @property
+    def trials(self) -> Path:
+        """Trials of a sweep that were asked for, one per line."""
+        return self.path / TRIALS
+
+    @property
+    def sampler(self) -> Path:
+        """Optuna's journal of a sweep."""
+        return self.path / SAMPLER
+
+    @property
+    def sweep_lock(self) -> Path:
+        """Held for moments, while trials are asked for or their results are told."""
+        return self.path / SWEEP_LOCK
 
 
 def create_study(

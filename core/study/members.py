@@ -9,7 +9,9 @@ from core.common.nested import yaml_text
 from core.config.load import config_from_tree, with_values
 from core.config.schema import MAX_FOLDS, MAX_SEED, Config
 from core.run.summary import RunSummary
-from core.study.definition import FOLDS, SEEDS, Study
+from core.study.definition import SEEDS, SWEEP, Study
+from core.study.sweep.options import GRID, sweep_of
+from core.study.sweep.trials import read_trials
 
 MAX_SEEDS = 1000
 _MAX_NAME = 200
@@ -50,18 +52,21 @@ def folds_options(config: Config, count: int) -> dict[str, Any]:
 
 
 def planned_members(study: Study) -> list[Member]:
-    """Return the members of a study of seeds or folds, in order; raises SetupError."""
+    """Return the members of a study, in order; raises SetupError.
+
+    Trials of a sweep that were not asked for yet have no values, except those of a grid.
+    """
+    if study.kind == SWEEP:
+        return _trials(study)
     count = study.options.get("count")
     if not isinstance(count, int) or not 1 <= count <= max(MAX_SEEDS, MAX_FOLDS):
         raise SetupError(f"{study.definition}: options.count is missing or invalid")
     if study.kind == SEEDS:
         return _seeds(study, count)
-    if study.kind == FOLDS:
-        return [
-            Member(fold + 1, f"fold {fold}", {"data.folds": count, "data.fold": fold})
-            for fold in range(count)
-        ]
-    raise SetupError(f"the members of a study of kind {study.kind} are not known in advance")
+    return [
+        Member(fold + 1, f"fold {fold}", {"data.folds": count, "data.fold": fold})
+        for fold in range(count)
+    ]
 
 
 def _seeds(study: Study, count: int) -> list[Member]:
@@ -78,6 +83,21 @@ def _seeds(study: Study, count: int) -> list[Member]:
     ]
 
 
+def _trials(study: Study) -> list[Member]:
+    sweep = sweep_of(study)
+    asked = read_trials(study)[: sweep.trials]
+    members = [trial_member(trial.number, trial.values) for trial in asked]
+    for number in range(len(members) + 1, sweep.trials + 1):
+        values = sweep.grid_values(number) if sweep.sampler == GRID else {}
+        members.append(trial_member(number, values))
+    return members
+
+
+def trial_member(number: int, values: Mapping[str, Any]) -> Member:
+    """Return a trial of a sweep as a member."""
+    return Member(number, f"trial {number}", values)
+
+
 def base_config(study: Study) -> Config:
     """Return the configuration that the members of a study have in common; raises ConfigError."""
     return config_from_tree(study.config)
@@ -85,15 +105,21 @@ def base_config(study: Study) -> Config:
 
 def member_config(study: Study, member: Member) -> Config:
     """Return the configuration of a member's run; raises ConfigError."""
+    own = {"study": study.id, "name": _run_name(study, member)}
+    return with_values(base_config(study), {**member.values, **own})
+
+
+def _run_name(study: Study, member: Member) -> str:
     suffix = f" {member.label}"
-    name = study.name[: _MAX_NAME - len(suffix)] + suffix
-    return with_values(base_config(study), {**member.values, "study": study.id, "name": name})
+    return study.name[: _MAX_NAME - len(suffix)] + suffix
 
 
 def member_run(study: Study, member: Member, rows: Iterable[RunSummary]) -> RunSummary | None:
     """Return the run of a member out of the runs of a directory: a finished one, else the newest;
     None without any."""
-    wanted = {key: yaml_text(value) for key, value in member.values.items()}
+    # Two trials may have equal values, but each has its own name.
+    identity = {"name": _run_name(study, member)} if study.kind == SWEEP else member.values
+    wanted = {key: yaml_text(value) for key, value in identity.items()}
     fitting = [row for row in study_runs(study.id, rows) if row.config.items() >= wanted.items()]
     return max(fitting, key=lambda row: (row.status == "finished", row.id), default=None)
 

@@ -3,23 +3,27 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from core.common.nested import flatten_recorded
-from core.run.lock import is_locked
 from core.run.run_list import RunList
 from core.run.state import ACTIVE
 from core.run.summary import RunSummary
-from core.study.definition import Study
+from core.study.definition import SWEEP, Study
+from core.study.locks import is_worked_on
 from core.study.members import Member, member_run, planned_members
+from core.study.statistics import MemberResult, Sample, summarize
+from core.study.sweep.objective import DEFAULT, Objective, objective_of
+from core.study.sweep.options import sweep_of
 
 WAITING = "waiting"
 FINISHED, FAILED, STOPPED, INTERRUPTED, RUNNING = (
     *("finished", "failed", "stopped", "interrupted", "running"),
 )
+PRUNED = "pruned"
+"""Of a trial that the pruner has stopped; its reason begins with this word."""
 _MAX_FAILURES_BYTES = 16 << 20
 
 
@@ -30,8 +34,13 @@ class MemberState:
     member: Member
     run: RunSummary | None
     status: str
-    """That of its run; `waiting` without one, `failed` if the run could not start."""
+    """That of its run; `waiting` without one, `failed` if the run could not start, `pruned` if the
+    pruner has stopped it."""
     reason: str = ""
+    objective: float | None = None
+    """Best value so far of the figure by which a sweep is judged; None for other studies."""
+    is_trial: bool = False
+    """Whether it is a trial of a sweep."""
 
     @property
     def best_val_top1(self) -> float | None:
@@ -49,6 +58,7 @@ class MemberState:
             "reason": self.reason,
             "run": self.run.id if self.run else None,
             "epochs": sum(self.run.epochs.values()) if self.run else 0,
+            **({"objective": self.objective} if self.is_trial else {}),
             **{key: run.get(key) for key in ("best_val_top1", "best_val_loss", "seconds")},
         }
 
@@ -68,7 +78,7 @@ class StudyState:
         statuses = {member.status for member in self.members}
         if self.is_working or statuses.intersection(ACTIVE):
             return RUNNING
-        if statuses <= {FINISHED}:
+        if statuses <= {FINISHED, PRUNED}:
             return FINISHED
         return next((s for s in (FAILED, INTERRUPTED) if s in statuses), STOPPED)
 
@@ -80,14 +90,21 @@ class StudyState:
     def top1(self) -> tuple[float, float | None, int] | None:
         """Mean and standard deviation (of a sample) of the best val top-1 of the finished members,
         and their number; None without any."""
-        values = [
-            member.best_val_top1
+        results = tuple(
+            MemberResult(member.member.label, member.best_val_top1)
             for member in self.of_status(FINISHED)
-            if member.best_val_top1 is not None
-        ]
-        if not values:
-            return None
-        return fmean(values), stdev(values) if len(values) > 1 else None, len(values)
+        )
+        summary = summarize(Sample(self.study.name, results))
+        return None if summary.mean is None else (summary.mean, summary.std, summary.n)
+
+    @property
+    def best(self) -> MemberState | None:
+        """The finished trial with the best objective, the earliest of equal ones; None for other
+        studies."""
+        finished = [one for one in self.of_status(FINISHED) if one.objective is not None]
+        objective = study_objective(self.study)
+        sign = 1 if objective.maximize else -1
+        return max(finished, key=lambda one: sign * (one.objective or 0.0), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -104,6 +121,16 @@ class StudyState:
             "best_val_top1": dict(zip(("mean", "std", "members"), top1, strict=True))
             if top1
             else None,
+            **self._sweep_results(),
+        }
+
+    def _sweep_results(self) -> dict[str, Any]:
+        if self.study.kind != SWEEP:
+            return {}
+        objective, best = study_objective(self.study), self.best
+        return {
+            "objective": {"figure": objective.figure, "maximize": objective.maximize},
+            "best": best.to_dict() if best else None,
         }
 
 
@@ -113,14 +140,17 @@ def read_state(study: Study, rows: Iterable[RunSummary] | None = None) -> StudyS
     Raises SetupError for an invalid definition.
     """
     # Tested first: a worker that ends meanwhile has recorded what it did.
-    working = is_locked(study)
+    working = is_worked_on(study)
     known = list(RunList(study.runs_dir).refresh() if rows is None else rows)
     failures = _read_failures(study.failures)
-    members = tuple(
+    members = (
         _member_state(member, member_run(study, member, known), failures.get(member.number))
         for member in planned_members(study)
     )
-    return StudyState(study, members, working)
+    if study.kind == SWEEP:
+        figure = study_objective(study).figure
+        members = (_trial_state(member, figure) for member in members)
+    return StudyState(study, tuple(members), working)
 
 
 def record_failure(study: Study, member: Member, reason: str) -> None:
@@ -136,6 +166,18 @@ def _member_state(member: Member, run: RunSummary | None, failure: str | None) -
     if failure is not None:
         return MemberState(member, None, FAILED, failure)
     return MemberState(member, None, WAITING)
+
+
+def _trial_state(state: MemberState, figure: str) -> MemberState:
+    objective = state.run.best_values.get(figure) if state.run else None
+    is_pruned = state.status == STOPPED and state.reason.startswith(PRUNED)
+    status = PRUNED if is_pruned else state.status
+    return replace(state, status=status, objective=objective, is_trial=True)
+
+
+def study_objective(study: Study) -> Objective:
+    """Return the figure by which the members of a study are judged; raises SetupError."""
+    return sweep_of(study).objective if study.kind == SWEEP else objective_of(DEFAULT)
 
 
 def _read_failures(path: Path) -> dict[int, str]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty
 from typing import Any, Protocol
 
 from core.common.errors import SetupError, os_error_text
@@ -20,13 +19,15 @@ from core.events.command_file import CommandFileWatcher
 from core.events.commands import Command, Stop
 from core.events.record import Record
 from core.events.types import RunResumed, RunStarted
+from core.queue.announce import announce_run
 from core.run.folder import RunFolder
-from core.run.lock import RunLock, lock_owner
+from core.run.lock import lock_owner
 from core.run.run_list import RunList
-from core.run.state import ACTIVE
 from core.session.engine_thread import EXIT_USAGE, EngineThread, logging_to
 from core.session.resume import plan_resumption
 from core.study.definition import FOLDS, Study, create_study
+from core.study.locks import WorkerLock
+from core.study.member_source import MemberSource, member_source
 from core.study.members import Member, member_config
 from core.study.state import (
     FAILED,
@@ -36,8 +37,6 @@ from core.study.state import (
     read_state,
     record_failure,
 )
-
-_POLL_SECONDS = 0.2
 
 
 class StudyObserver(Protocol):
@@ -111,7 +110,7 @@ class StudyWorker:
         """
         study = self.study
         try:
-            lock = RunLock(study)
+            lock = WorkerLock(study)
         except BlockingIOError:
             raise SetupError(
                 f"study {printable(study.id)} is being run by {lock_owner(study)}; `convnext-tui "
@@ -123,9 +122,10 @@ class StudyWorker:
         with ExitStack() as opened:
             opened.callback(lock.release)
             opened.enter_context(logging_to(study.log))
+            announce_run(study.id)
             watcher = CommandFileWatcher(study.commands, self._receive, _log_invalid)
             opened.callback(watcher.close)
-            return self._work()
+            return self._work(lock)
 
     def stop(self, reason: str) -> None:
         """Stop the current member with a checkpoint, and start no other one. For signal handlers
@@ -143,16 +143,14 @@ class StudyWorker:
         if engine is not None and engine.folder is None:
             engine.send(command)
 
-    def _work(self) -> StudyEnd:
-        state = self._read()
-        self._observer.study_started(state)
-        for number in range(len(state.members)):
-            if self._stopping is not None:
+    def _work(self, lock: WorkerLock) -> StudyEnd:
+        source = member_source(self.study, self._read, lock)
+        self._observer.study_started(self._read())
+        while self._stopping is None:
+            current = source.next_member()
+            if current is None:
                 break
-            current = self._read().members[number]
-            if current.status == FINISHED or current.status in ACTIVE:
-                continue
-            self._run_member(current)
+            self._run_member(current, source)
         state = replace(self._read(), is_working=False)
         return StudyEnd(state, self._write_results(state))
 
@@ -166,9 +164,9 @@ class StudyWorker:
         )
         return replace(state, members=tuple(members))
 
-    def _run_member(self, current: MemberState) -> None:
+    def _run_member(self, current: MemberState, source: MemberSource) -> None:
         number = current.member.number
-        problem = self._train(current)
+        problem = self._train(current, source)
         if problem:
             self._problems[number] = problem
             if self._is_new and number == 1 and current.run is None:
@@ -176,20 +174,22 @@ class StudyWorker:
             logging.getLogger(__name__).error("%s: %s", current.member.label, problem)
             with suppress(OSError):  # a full disk: it is in the output
                 record_failure(self.study, current.member, problem)
+        source.member_ended()
         self._observer.member_ended(self._read().members[number - 1])
 
-    def _train(self, current: MemberState) -> str:
+    def _train(self, current: MemberState, source: MemberSource) -> str:
         """Train a member to its end; returns why it could not start, empty if it did."""
         try:
             engine = self._make_engine(current)
         except SetupError as error:
             return str(error)
+        source.watch(current, engine)
         self._engine = engine
         # A stop that arrived meanwhile has not reached the engine.
         if self._stopping is not None:
             engine.send(self._stopping)
         try:
-            for record in _new_records(engine):
+            for record in self._new_records(engine):
                 event = record.event
                 if isinstance(event, RunStarted | RunResumed):
                     folder = engine.folder
@@ -208,6 +208,15 @@ class StudyWorker:
         del engine
         _free_memory()
         return result.reason if result.exit_code == EXIT_USAGE else ""
+
+    @staticmethod
+    def _new_records(engine: EngineThread) -> Iterator[Record]:
+        """Start an engine and yield its records, without those of earlier processes."""
+        queue = engine.subscribe()
+        engine.start()
+        for number, record in enumerate(engine.records(queue)):
+            if number >= engine.replayed:
+                yield record
 
     def _make_engine(self, current: MemberState) -> EngineThread:
         resumption = None
@@ -261,25 +270,6 @@ def run_new_study(
         shutil.rmtree(study.path, ignore_errors=True)
         remove_empty_folders(missing)
         raise
-
-
-def _new_records(engine: EngineThread) -> Iterator[Record]:
-    """Start an engine and yield its records until it ends, without those of earlier processes."""
-    queue = engine.subscribe()
-    engine.start()
-    received = 0
-    while True:
-        # Before the queue is read: an engine that ends in between leaves its last records in it.
-        alive = engine.alive
-        try:
-            record = queue.get(timeout=_POLL_SECONDS if alive else 0)
-        except Empty:
-            if alive:
-                continue
-            return
-        received += 1
-        if received > engine.replayed:
-            yield record
 
 
 def _free_memory() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -19,7 +19,6 @@ from core.run.state import RunState
 from core.session.engine_thread import EngineResult, EngineThread
 
 LINE_SECONDS = 30.0
-_POLL_SECONDS = 0.25
 _STYLES = {"info": "", "good": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -155,15 +154,7 @@ def follow(
     """
     state = state or RunState()
     reporting, received = True, 0
-    while True:
-        # Before the queue is read: an engine that ends in between leaves its last records in it.
-        alive = engine.alive
-        try:
-            record = queue.get(timeout=_POLL_SECONDS if alive else 0)
-        except Empty:
-            if alive:
-                continue
-            break
+    for record in engine.records(queue):
         if record.seq <= state.seq:
             continue
         state.apply(record)

@@ -7,10 +7,10 @@ from core.common.text import printable
 from core.events.command_file import append_command
 from core.events.commands import Stop
 from core.run.folder import RunFolder
-from core.run.lock import is_locked
 from core.run.run_list import RunList
 from core.run.state import ACTIVE
 from core.study.definition import Study
+from core.study.locks import is_worked_on
 from core.study.members import study_runs
 from tui.runtime.remote_control import (
     APPLIED,
@@ -38,7 +38,7 @@ def send_to_study(study: Study, action: str, value: str | None, wait: bool) -> t
         )
     make_command(action, value)  # refuses a value
     runs = RunList(study.runs_dir)
-    if not is_locked(study) and not _running(study, runs):
+    if not is_worked_on(study) and not _running(study, runs):
         return NO_REPLY, f"study {printable(study.id)} is not in progress: no process runs it"
     if action == _STOP:
         append_command(study.commands, Stop())
@@ -46,7 +46,7 @@ def send_to_study(study: Study, action: str, value: str | None, wait: bool) -> t
     replies: dict[str, tuple[int, str]] = {}
     while True:
         # Tested before the runs are listed: a worker that has ended starts no other one.
-        is_working = is_locked(study)
+        is_working = is_worked_on(study)
         running = _running(study, runs)
         for folder in running:
             if folder.id not in replies:

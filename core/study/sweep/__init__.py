@@ -1,0 +1,1 @@
+"""Sweeps: studies whose trials search for the best values of config keys."""
