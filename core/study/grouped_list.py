@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.run.query import Query
 from core.run.summary import RunSummary
-from core.study.study_list import StudySummary
+
+if TYPE_CHECKING:
+    from core.study.study_summary import StudySummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class ListRow:
 
     run: RunSummary
     """The run; for a study its summary as if it were one."""
-    study: StudySummary | None = None
+    study: "StudySummary | None" = None
     """The study; None for a run."""
     is_open: bool = False
     """Whether the rows of the study's runs follow."""
@@ -40,7 +43,7 @@ class GroupedList:
 
 def grouped(
     runs: Sequence[RunSummary],
-    studies: Sequence[StudySummary],
+    studies: "Sequence[StudySummary]",
     query: Query,
     is_open: Callable[[str], bool],
 ) -> GroupedList:
@@ -74,6 +77,6 @@ def grouped(
     return GroupedList(tuple(rows), tuple(shown))
 
 
-def _label(run: RunSummary, study: StudySummary) -> str:
+def _label(run: RunSummary, study: "StudySummary") -> str:
     name = study.study.name if study.study else ""
     return run.name.removeprefix(f"{name} ") if name else run.name

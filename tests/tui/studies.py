@@ -6,8 +6,14 @@ from pathlib import Path
 
 from core.config.schema import Config
 from core.events import types as ev
-from core.study.definition import SEEDS, Study, create_study
-from core.study.members import Member, member_config, planned_members
+from core.events.journal import JournalWriter
+from core.events.record import Record
+from core.study.definition import SEEDS, SWEEP, Study, create_study
+from core.study.members import Member, member_config, planned_members, trial_member
+from core.study.sweep.objective import DEFAULT, objective_of
+from core.study.sweep.options import NO_PRUNER, TPE, Sweep, sweep_of
+from core.study.sweep.ranges import SweptKey, parse_range
+from core.study.sweep.trials import Trial, append_trial
 from tests.core.evaluations import evaluated
 from tests.tui import scripted
 from tests.tui.disk import write_run
@@ -114,3 +120,50 @@ def write_member(
     stamp = study.id[:15]
     id = f"{stamp}-{study.name}-{each.label.replace(' ', '-')}".lower()
     return write_run(study.runs_dir, id, script.records)
+
+
+def sweep(
+    runs_dir: Path,
+    trials: int = 20,
+    keys: Mapping[str, object] | None = None,
+    run: int | None = None,
+    created: float = scripted.START,
+    name: str = "search",
+    objective: str = DEFAULT,
+) -> Study:
+    """Write a sweep with the runs of its first trials, by default of all; the third one was pruned.
+
+    The objective is best for middle values of the first key.
+    """
+    config = Config(name=name, seed=100)
+    ranges = keys or {
+        "phases.head.lr": "1e-4..1e-1:log",
+        "phases.head.weight_decay": "0.0..0.3",
+        "model.name": "[convnext_atto, convnext_femto]",
+    }
+    parsed = {key: parse_range(key, given) for key, given in ranges.items()}
+    chosen = Sweep(parsed, trials, TPE, NO_PRUNER, objective_of(objective))
+    study = create_study(runs_dir, SWEEP, config, chosen.to_options(), created)
+    swept = sweep_of(study).keys
+    for number in range(1, (trials if run is None else run) + 1):
+        share = [((number * (7 + 4 * n)) % 23) / 22 for n in range(len(swept))]
+        values = {k: _value(s, x) for (k, s), x in zip(swept.items(), share, strict=True)}
+        append_trial(study, Trial(number, values))
+        top1 = 0.9 - (share[0] - 0.5) ** 2 - 0.05 * share[-1]
+        outcome = "stopped" if number == 3 else "finished"
+        path = write_member(study, trial_member(number, values), top1, "", created + 60 * number)
+        writer = JournalWriter(path / "events.jsonl")
+        reason = "pruned: worse than the median" if number == 3 else ""
+        end = ev.RunEnded(outcome=outcome, reason=reason, best_val_top1=top1)
+        writer.append(Record(10_000, created + 60 * number + 600, end))
+        writer.close()
+    return study
+
+
+def _value(swept: SweptKey, share: float) -> object:
+    if swept.choices:
+        return swept.choices[round(share * (len(swept.choices) - 1))]
+    if swept.is_log:
+        return float(swept.low * (swept.high / swept.low) ** share)
+    value = swept.low + (swept.high - swept.low) * share
+    return round(value) if swept.is_int else float(value)

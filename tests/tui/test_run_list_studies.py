@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, DataTable
+from tui.screens.compare_groups import CompareGroupsScreen
+from tui.screens.study import StudyScreen
 
 from core.run.lock import RunLock
 from core.run.notes import read_notes
 from core.study.definition import FOLDS
+from core.study.members import planned_members
 from tests.tui.disk import some_runs
 from tests.tui.kit import make_app, press, text, toasts
 from tests.tui.studies import planned, seeds, write_member
-from core.study.members import planned_members
 from tests.tui.test_run_list import reload, rows
 from tui.app import ConvNextApp, Exit
-from tui.screens.compare_groups import CompareGroupsScreen
 from tui.screens.run_list import RunListScreen
-from tui.screens.study import StudyScreen
 
 LARGE = (140, 45)
 

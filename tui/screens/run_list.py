@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from core.run.run_list import RunList
     from core.run.summary import RunSummary
     from core.study.grouped_list import GroupedList, ListRow
-    from core.study.study_list import StudyList, StudySummary
+    from core.study.study_list import StudyList
+    from core.study.study_summary import StudySummary
 
 _LOW = 16
 """Terminal height (rows) below which the details of the selected run are hidden."""
@@ -162,7 +163,6 @@ class RunListScreen(RunStudiesScreen):
     def _read(self) -> "tuple[list[RunSummary], list[StudySummary]]":
         if self._lists is None:
             # Imported in this thread: the import takes longer than a frame.
-            import tui.text.study_row  # noqa: F401
             from core.run.query import Query
             from core.run.run_list import RunList
             from core.study.study_list import StudyList
@@ -170,7 +170,10 @@ class RunListScreen(RunStudiesScreen):
             self._query = Query()
             self._lists = RunList(self.runs_dir), StudyList(self.runs_dir)
         runs = self._lists[0].refresh()
-        return runs, self._lists[1].refresh(runs)
+        studies = self._lists[1].refresh(runs)
+        if studies:
+            import tui.text.study_row  # noqa: F401
+        return runs, studies
 
     def _show_title(self) -> None:
         shown, total = len(self._grouped.runs), len(self._all)

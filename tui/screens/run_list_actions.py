@@ -19,7 +19,7 @@ from tui.widgets.host import host
 if TYPE_CHECKING:
     from core.run.summary import RunSummary
     from core.study.grouped_list import ListRow
-    from core.study.study_list import StudySummary
+    from core.study.study_summary import StudySummary
 
 
 FINISHED = "this run is finished; b in the run list duplicates it, with more epochs for example"

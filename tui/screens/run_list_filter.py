@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.run.query import Query, Sort
     from core.run.summary import RunSummary
     from core.study.grouped_list import GroupedList
-    from core.study.study_list import StudySummary
+    from core.study.study_summary import StudySummary
     from tui.widgets.filter_bar import FilterBar
 
 _FILTER_KEYS = {"to_list", "clear", "help", "command_palette"}

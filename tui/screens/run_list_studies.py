@@ -18,7 +18,7 @@ from tui.widgets.run_table import GroupedRunTable
 # As in tui.app, modules that read runs are imported on first use.
 if TYPE_CHECKING:
     from core.run.summary import RunSummary
-    from core.study.study_list import StudySummary
+    from core.study.study_summary import StudySummary
 
 
 class RunStudiesScreen(StudyControls, RunFilterScreen):
@@ -37,19 +37,21 @@ class RunStudiesScreen(StudyControls, RunFilterScreen):
         super().__init__(runs_dir)
         self._expanded: set[str] = set()
         """Studies whose runs are shown, without a filter."""
-        self._closed: set[str] = set()
+        self._collapsed: set[str] = set()
         """Studies whose runs are hidden although some of them match the filter."""
 
     def is_open(self, study: str) -> bool:
         """Return whether the runs of a study are shown: those that match a filter are at first."""
-        return study not in self._closed if self.is_filtering else study in self._expanded
+        return study not in self._collapsed if self.is_filtering else study in self._expanded
 
     def filter_changed(self) -> None:
         """Show all runs that match another filter."""
-        self._closed.clear()
+        self._collapsed.clear()
 
     def _set_open(self, study: str, is_open: bool) -> None:
-        changed, adds = (self._closed, not is_open) if self.is_filtering else (self._expanded, is_open)
+        changed, adds = (
+            (self._collapsed, not is_open) if self.is_filtering else (self._expanded, is_open)
+        )
         (changed.add if adds else changed.discard)(study)
         self.show_runs()
 

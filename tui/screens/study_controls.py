@@ -13,7 +13,7 @@ from core.common.text import printable
 from tui.widgets.host import host
 
 if TYPE_CHECKING:
-    from core.study.study_list import StudySummary
+    from core.study.study_summary import StudySummary
 
 
 class StudyControls(Screen[None]):
@@ -21,11 +21,9 @@ class StudyControls(Screen[None]):
 
     def can_resume_study(self, study: "StudySummary") -> bool:
         """Return whether a study is not in progress and has runs that are not finished."""
-        from core.study.state import FINISHED
-
-        if study.study is None or study.row.status in ("running", "paused", "preparing"):
+        if study.study is None or study.problem:
             return False
-        return any(member.status != FINISHED for member in study.members) or not study.members
+        return study.row.status not in ("finished", "running", "paused", "preparing")
 
     def resume_study(self, study: "StudySummary") -> None:
         """Resume the runs of a study in the background, and start those that wait."""

@@ -72,6 +72,8 @@ SORT_KEYS = {
 }
 """The sortable columns with their sort keys in a query."""
 STAR, BEST = "✦", "★"
+TOGGLE = "study"
+"""Key in the style of a study's marker: the id of the study that a click opens or closes."""
 LETTERS = "ABCDEFGH"
 """Letters of the runs selected for a comparison, one per run that can be compared."""
 _CURVE_CELLS = 12

@@ -9,8 +9,7 @@ from core.common.text import printable
 from core.study.definition import FOLDS, SEEDS
 from core.study.grouped_list import ListRow
 from core.study.state import FINISHED
-from core.study.statistics import Summary
-from core.study.study_list import StudySummary
+from core.study.study_summary import StudySummary
 from tui.preferences.palettes import DARK, Palette, rgb
 from tui.text import run_list as listing
 from tui.text.elide import elided
@@ -18,8 +17,6 @@ from tui.text.study_statistics import PERCENT, mean_std
 from tui.text.symbols import SYMBOLS
 
 CLOSED, OPEN = "▸", "▾"
-TOGGLE = "study"
-"""Key of the style of a marker, which has the id of the study that a click opens or closes."""
 _NOUNS = {SEEDS: ("seed", "seeds"), FOLDS: ("fold", "folds")}
 _INDENT = "  "
 _FEWEST_NAME_CELLS = 6
@@ -72,7 +69,7 @@ def _study_cells(
 ) -> dict[str, Text]:
     """Return the cells of all columns; the name in at most `name_cells`."""
     made = listing.all_cells(study.row, now, letter, palette=palette)
-    marker = Style(meta={TOGGLE: study.id})
+    marker = Style(meta={listing.TOGGLE: study.id})
     name = Text.assemble((f"{OPEN if is_open else CLOSED} ", marker))
     name.append(_name_and_kind(study, None if name_cells is None else name_cells - 2))
     top1 = Text(top1_text(study), justify="right")
@@ -133,10 +130,7 @@ def counts_text(study: StudySummary) -> str:
 
 def top1_text(study: StudySummary) -> str:
     """Return mean ± std of the best val top-1 of the finished members."""
-    if study.top1 is None:
-        return fmt.NONE
-    mean, std, number = study.top1
-    return mean_std(Summary(number, (), mean, std, None, None), PERCENT)
+    return mean_std(study.top1, PERCENT)
 
 
 def study_detail(study: StudySummary, now: float) -> str:
@@ -147,7 +141,7 @@ def study_detail(study: StudySummary, now: float) -> str:
     started = "" if row.started is None else f"created {fmt.when(row.started, now)}"
     finished = len([m for m in study.members if m.status == FINISHED])
     result = ""
-    if study.top1 is not None:
+    if study.top1.mean is not None:
         of = fmt.counted(finished, "finished run")
         result = f"best val top-1 {top1_text(study)} (mean ± std of {of})"
     best = study.best

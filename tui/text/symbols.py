@@ -12,6 +12,7 @@ SYMBOLS = {
     "interrupted": "!",
     "unreadable": "?",
     "waiting": "·",
+    "pruned": "◌",
 }
 
 

@@ -69,8 +69,6 @@ class GroupedRunTable(RunListTable):
         width: int,
     ) -> None:
         """Draw rows; `letter` returns that of an id in a comparison, `best` is the id of a run."""
-        from tui.text.study_row import row_cells, row_widths
-
         minute = int(now // 60)
         rows = {
             row.id: (row, letter(row.id), best if _shows(row, best) else "", minute, palette)
@@ -78,14 +76,14 @@ class GroupedRunTable(RunListTable):
         }
         # Only rows that have changed: there may be a thousand.
         changed = {id: row for id, row in rows.items() if row != self._shown.get(id)}
-        measured = {id: row_widths(row[0], now, row[2]) for id, row in changed.items()}
+        measured = {id: _measured(row, now) for id, row in changed.items()}
         self._row_widths = {id: measured.get(id) or self._row_widths[id] for id in rows}
         titles = listing.titles(sort)
         whole = listing.whole_widths(titles, self._row_widths.values())
         widths = self._widths = listing.fit_columns(whole, width)
 
         def cells(row: "_Row") -> list[Text]:
-            return row_cells(row[0], widths, now, row[1], row[2], palette)
+            return _cells(row, widths, now)
 
         shape = (tuple(widths.items()), tuple(titles.values()), tuple(rows))
         if shape != self._shape:
@@ -110,9 +108,7 @@ class GroupedRunTable(RunListTable):
 
     def on_click(self, event: Click) -> None:
         """Open or close the study whose marker was clicked; elsewhere, select the row."""
-        from tui.text.study_row import TOGGLE
-
-        study = event.style.meta.get(TOGGLE)
+        study = event.style.meta.get(listing.TOGGLE)
         if study is None:
             super().on_click(event)
             return
@@ -120,6 +116,29 @@ class GroupedRunTable(RunListTable):
         event.stop()
         self.move_cursor(row=event.style.meta.get("row", self.cursor_row))
         self.post_message(self.Toggled(study))
+
+
+def _is_grouped(row: "ListRow") -> bool:
+    return row.study is not None or bool(row.parent)
+
+
+def _cells(shown: "_Row", widths: dict[str, int], now: float) -> list[Text]:
+    row, letter, best, _, palette = shown
+    if not _is_grouped(row):
+        return listing.cells(row.run, widths, now, letter, row.id == best, palette)
+    from tui.text.study_row import row_cells
+
+    return row_cells(row, widths, now, letter, best, palette)
+
+
+def _measured(shown: "_Row", now: float) -> dict[str, int]:
+    """Return the widths of the cells of a row, not shortened."""
+    row, _, best, *_ = shown
+    if not _is_grouped(row):
+        return listing.row_widths(row.run, now, row.id == best)
+    from tui.text.study_row import row_widths
+
+    return row_widths(row, now, best)
 
 
 def _shows(row: "ListRow", best: str) -> bool:

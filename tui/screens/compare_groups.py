@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from tui.screens.compare import CompareScreen
+
+
+class CompareGroupsScreen(CompareScreen):
+    """x"""
