@@ -245,7 +245,7 @@ def test_columns_fit_and_only_get_more_with_the_width() -> None:
     }
     whole = listing.whole_widths(titles, [cells])
     before: set[str] = set()
-    for width in range(40, 251):
+    for width in range(40, 271):
         widths = listing.fit_columns(whole, width)
         assert sum(cells + 2 for cells in widths.values()) <= width - 2, width
         assert before <= widths.keys()

