@@ -73,6 +73,58 @@ class DataPlan:
         write_text_atomically(path, text.getvalue())
 
 
+@dataclass(frozen=True, slots=True)
+class ScannedFolder:
+    """The images of a data folder, before they are split."""
+
+    images: list[ImageFile]
+    damaged: list[DamagedImage]
+    duplicates: NearDuplicates
+    left_out: LeftOut
+
+
+Scan = Callable[
+    [Location, Callable[[int, int], None], Callable[[], bool], bool], ScannedFolder | None
+]
+
+
+def scan_folder(
+    root: Location,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+    use_cache: bool,
+) -> ScannedFolder | None:
+    """List and read all images of a data folder; the arguments are as for `plan_data`."""
+    left_out = LeftOut()
+    listed = list_images(root, left_out)
+    scanned = scan_images(root, listed, progress, cancelled, use_cache)
+    if scanned is None:
+        return None
+    images, damaged = scanned
+    return ScannedFolder(images, damaged, near_duplicates(images), left_out)
+
+
+class SharedScan:
+    """`scan_folder` that reads a folder once for several runs with the same images."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Location, ScannedFolder] | None = None
+
+    def __call__(
+        self,
+        root: Location,
+        progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+        use_cache: bool,
+    ) -> ScannedFolder | None:
+        """Return the images, from the last call if it was for the same folder."""
+        if self._last is not None and self._last[0] == root:
+            return self._last[1]
+        scanned = scan_folder(root, progress, cancelled, use_cache)
+        self._last = None if scanned is None else (root, scanned)
+        return scanned
+
+
 def plan_data(
     root: Location,
     options: SplitOptions,
@@ -80,6 +132,7 @@ def plan_data(
     cancelled: Callable[[], bool] = lambda: False,
     use_cache: bool = True,
     value_range: str | Sequence[float] = AUTO,
+    scan: Scan = scan_folder,
 ) -> DataPlan | None:
     """List, read and split all images of a data folder.
 
@@ -87,14 +140,12 @@ def plan_data(
     `cancelled` and `use_cache` are as for `scan_images`. Raises DataError with one line that names
     the path and the fix; returns None once `cancelled` is true.
     """
-    left_out = LeftOut()
-    listed = list_images(root, left_out)
-    scanned = scan_images(root, listed, progress, cancelled, use_cache)
+    scanned = scan(root, progress, cancelled, use_cache)
     if scanned is None:
         return None
-    images, damaged = scanned
-    plan = plan_split(root, images, damaged, near_duplicates(images), options)
-    return replace(plan, left_out=left_out, value_ranges=ranges_of(plan.all, value_range))
+    plan = plan_split(root, scanned.images, scanned.damaged, scanned.duplicates, options)
+    ranges = ranges_of(plan.all, value_range)
+    return replace(plan, left_out=scanned.left_out, value_ranges=ranges)
 
 
 def ranges_of(

@@ -20,6 +20,7 @@ from core.common.files import missing_folders, remove_empty_folders
 from core.common.text import printable
 from core.config.load import with_default_name
 from core.config.schema import Config
+from core.data.split import Scan, scan_folder
 from core.distributed.torchrun_env import find_job
 from core.events.command_file import CommandFileWatcher
 from core.events.commands import Command, CommandQueue, Stop, applied, refuse_rest, refused
@@ -70,10 +71,12 @@ class EngineThread:
         resumption: Resumption | None = None,
         on_folder: Callable[[RunFolder], None] = lambda folder: None,
         on_start: Callable[[], object] = lambda: None,
+        scan: Scan = scan_folder,
     ) -> None:
         """Nothing happens before `start`. With a `resumption` that run is resumed instead of a new
         one started. In the engine thread `on_start` is called before anything else, and `on_folder`
-        once the run has a folder. Raises SetupError for errors that are known without preparation.
+        once the run has a folder; `scan` reads the images of a new run. Raises SetupError for
+        errors that are known without preparation.
         """
         preflight.check(config)
         self.config = config if resumption else with_default_name(config)
@@ -82,6 +85,7 @@ class EngineThread:
         self._resumption = resumption
         self._on_folder = on_folder
         self._on_start = on_start
+        self._scan = scan
         self.folder: RunFolder | None = None
         self.result: EngineResult | None = None
         self._runs_dir = runs_dir
@@ -213,6 +217,7 @@ class EngineThread:
             self._command_queue,
             stop_requested=lambda: self._stop is not None,
             on_journal_open=self._on_journal_open,
+            scan=self._scan,
         )
         try:
             prepared = self._prepare(setup, folder)

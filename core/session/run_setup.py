@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.common import format as fmt
@@ -20,10 +19,9 @@ from core.common.openmp import limit_openmp_spinning
 from core.common.version import __version__
 from core.config.load import to_yaml
 from core.config.schema import Config
-from core.data.assign import SplitOptions
 from core.data.loading.forkserver import start_forkserver
 from core.data.sources import parse_location
-from core.data.split import DataPlan, extended_ranges, plan_data, ranges_of
+from core.data.split import DataPlan, Scan, extended_ranges, scan_folder
 from core.data.value_range import AUTO, flat_problem, range_uses
 from core.data.verify_split import Differences, verify_split
 from core.demo.config import draw_demo, is_demo
@@ -38,6 +36,7 @@ from core.events.types import Chosen, DataReady, Event, Preparing, RunStarted, W
 from core.run.folder import RunFolder
 from core.run.state import fold
 from core.session.resume import Resumption, refuse_finished
+from core.session.run_images import plan_images, uses_cache
 
 if TYPE_CHECKING:
     from core.training.setup import PreparedEngine
@@ -85,14 +84,17 @@ class RunSetup:
         command_queue: CommandQueue,
         stop_requested: Callable[[], bool],
         on_journal_open: Callable[[RunFolder], None],
+        scan: Scan = scan_folder,
     ) -> None:
-        """`on_journal_open` is called once the journal is open."""
+        """`on_journal_open` is called once the journal is open; `scan` reads the images of a new
+        run."""
         self._config = config
         self._folder = folder
         self._emitter = emitter
         self._command_queue = command_queue
         self._stop_requested = stop_requested
         self._on_journal_open = on_journal_open
+        self._scan = scan
         self._job = find_job()
         self.group: ProcessGroup = SINGLE_PROCESS
         """The process group of this run, once the ranks have joined it."""
@@ -227,48 +229,13 @@ class RunSetup:
 
     def _plan(self) -> DataPlan | None:
         """Return the images with their splits: by the folders, by seed, or as in an earlier run."""
-        data, progress = self._config.data, self._progress("scanning images")
-        root = parse_location(data.root or "")
-        if data.split is None:
-            options = SplitOptions(
-                data.val_fraction,
-                data.seed_of_split(self._config.seed),
-                data.test_fraction,
-                data.group,
-                data.near_duplicates,
-                data.folds,
-                data.fold,
-            )
-            return plan_data(
-                root, options, progress, self._stop_requested, self._uses_cache, data.value_range
-            )
-        if data.test_fraction or data.group:
-            raise DataError(
-                "data.split already assigns every image to a split: leave data.test_fraction and "
-                "data.group out"
-            )
-        checked = verify_split(
-            root,
-            Path(data.split),
-            progress,
+        return plan_images(
+            self._config,
+            self._progress("scanning images"),
             self._stop_requested,
-            self._uses_cache,
-            data.near_duplicates == "group",
-            read_all=True,
+            self._emitter.emit,
+            self._scan,
         )
-        if checked is None:
-            return None
-        plan, differences = checked
-        plan = replace(plan, value_ranges=ranges_of(plan.all, data.value_range))
-        if differences:
-            message = f"the images differ from those of data.split: {differences}"
-            self._emitter.emit(Warned(code="data", message=message))
-        return plan
-
-    @property
-    def _uses_cache(self) -> bool:
-        """Whether anything may be stored in the user's cache folder."""
-        return self._config.cache.max_gb > 0
 
     def _verify_data(
         self, resumption: Resumption, recorded: DataReady | None
@@ -288,7 +255,7 @@ class RunSetup:
             self._folder.split,
             self._progress("verifying the images"),
             self._stop_requested,
-            self._uses_cache,
+            uses_cache(self._config),
             self._config.data.near_duplicates == "group",
             # A run without ranges is from before names without the extension of an image were read.
             by_content=ranges is not None,

@@ -11,8 +11,9 @@ def members_csv(state: StudyState) -> str:
     """Return the members as CSV, a row each: varied keys, status and results."""
     rows = [member.to_dict() for member in state.members]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)),
-                            lineterminator="\n")  # fmt: skip
+    # A trial that was not asked for yet has no values.
+    columns = max(rows, key=len, default={})
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     # A journal from elsewhere may contain anything, and this may be printed on a terminal.
     writer.writerows(

@@ -12,9 +12,11 @@ from core.events.types import Event
 from core.run.folder import DEFAULT_DIR
 from core.session import preflight
 from core.session.process_state import restored_process_state
-from core.study.definition import FOLDS, SEEDS, Study
+from core.study.definition import FOLDS, SEEDS, SWEEP, Study
 from core.study.members import Member, folds_options, seeds_options
 from core.study.state import MemberState, StudyState
+from core.study.sweep.objective import DEFAULT
+from core.study.sweep.options import NO_PRUNER, TPE, sweep_options
 from core.study.worker import StudyWorker, run_new_study
 
 if TYPE_CHECKING:
@@ -29,15 +31,26 @@ def study(
     seeds: int | None = None,
     vary_split: bool = False,
     folds: int | None = None,
+    sweep: Mapping[str, object] | None = None,
+    trials: int | None = None,
+    sampler: str = TPE,
+    pruner: str = NO_PRUNER,
+    objective: str = DEFAULT,
     on_event: Callable[[Event], object] = lambda event: None,
 ) -> "pandas.DataFrame":
-    """Train several runs that differ in their seeds, or are the folds of a cross-validation.
+    """Train several runs that differ in their seeds, are the folds of a cross-validation, or search
+    for the best values of config keys.
 
-    Give either `seeds` or `folds`, the number of runs; with `vary_split` each seed has its own
-    split. The other arguments are those of `fit`. Returns a table with one row per run: `member`,
-    `label`, the varied config keys, `status`, `reason`, `run`, `epochs`, `best_val_top1`,
-    `best_val_loss`, `seconds` and `folder`; its `attrs["study"]` is the folder of the study, which
-    has `out_of_fold.csv` for folds. A run that fails has its status in the table.
+    Give `seeds` or `folds`, the number of runs, or `sweep`, the ranges of config keys such as
+    `{"phases.head.lr": "1e-4..1e-1:log"}` or a list of values. With `vary_split` each seed has its
+    own split. A sweep has `trials` runs, whose values the `sampler` chooses (`tpe`, `random` or
+    `grid`); the `pruner` (`none`, `median` or `halving`) stops bad ones early; the `objective` is
+    the figure that is searched for, such as `val_loss`. The other arguments are those of `fit`.
+
+    Returns a table with one row per run: `member`, `label`, the varied config keys, `status`,
+    `reason`, `run`, `epochs`, for sweeps `objective`, `best_val_top1`, `best_val_loss`, `seconds`
+    and `folder`; its `attrs["study"]` is the folder of the study, which has `out_of_fold.csv` for
+    folds. A run that fails has its status in the table.
 
     Raises SetupError if the study cannot start, leaving nothing behind, and after an interruption
     as `fit` does. Process state is restored as by `fit`.
@@ -51,9 +64,12 @@ def study(
         resolved = load_config(config, [NO_STUDY, *overrides], values)
     preflight.check(resolved)
     resolved = with_default_name(resolved)
-    if (seeds is None) == (folds is None):
-        raise SetupError("a study needs either seeds or folds")
-    if folds is not None:
+    if sum(each is not None for each in (seeds, folds, sweep)) != 1:
+        raise SetupError("a study needs either seeds, folds or sweep")
+    if sweep is not None:
+        kind = SWEEP
+        options = sweep_options(resolved, sweep, trials, sampler, pruner, objective)
+    elif folds is not None:
         kind, options = FOLDS, folds_options(resolved, folds)
     else:
         assert seeds is not None

@@ -15,6 +15,7 @@ from core.common.errors import SetupError, os_error_text
 from core.common.files import missing_folders, remove_empty_folders
 from core.common.text import printable
 from core.config.schema import Config
+from core.data.split import SharedScan
 from core.events.command_file import CommandFileWatcher
 from core.events.commands import Command, Stop
 from core.events.record import Record
@@ -98,8 +99,10 @@ class StudyWorker:
         self._on_folder = on_folder
         self._clock = clock
         self._runs = RunList(study.runs_dir)
+        self._scan = SharedScan()
         self._engine: EngineThread | None = None
         self._stopping: Stop | None = None
+        self._has_run = False
         self._problems: dict[int, str] = {}
         """Why members could not start or resume, by number."""
 
@@ -147,12 +150,21 @@ class StudyWorker:
         source = member_source(self.study, self._read, lock)
         self._observer.study_started(self._read())
         while self._stopping is None:
-            current = source.next_member()
+            current = self._next_member(source)
             if current is None:
                 break
             self._run_member(current, source)
         state = replace(self._read(), is_working=False)
         return StudyEnd(state, self._write_results(state))
+
+    def _next_member(self, source: MemberSource) -> MemberState | None:
+        try:
+            return source.next_member()
+        except (SetupError, OSError) as error:
+            if not self._is_new or self._has_run:
+                raise
+            reason = error if isinstance(error, SetupError) else os_error_text(error)
+            raise StudyNotStarted(str(reason)) from None
 
     def _read(self) -> StudyState:
         state = read_state(self.study, self._runs.refresh())
@@ -166,6 +178,7 @@ class StudyWorker:
 
     def _run_member(self, current: MemberState, source: MemberSource) -> None:
         number = current.member.number
+        self._has_run = True
         problem = self._train(current, source)
         if problem:
             self._problems[number] = problem
@@ -227,7 +240,12 @@ class StudyWorker:
             resumption = plan_resumption(folder, accept_data_changes=self._accept_data_changes)
             config = resumption.config
         return EngineThread(
-            config, self.study.runs_dir, self._clock, resumption, on_folder=self._on_folder
+            config,
+            self.study.runs_dir,
+            self._clock,
+            resumption,
+            on_folder=self._on_folder,
+            scan=self._scan,
         )
 
     def _write_results(self, state: StudyState) -> str:

@@ -1,14 +1,16 @@
 """Studies of small images, run in the thread of the test."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.config.schema import Config
 from core.events.record import Record
-from core.study.definition import FOLDS, SEEDS, Study
+from core.study.definition import FOLDS, SEEDS, SWEEP, Study
 from core.study.members import Member, folds_options, seeds_options
 from core.study.state import MemberState, StudyState
+from core.study.sweep.options import sweep_options
 from core.study.worker import StudyEnd, StudyWorker, run_new_study
 
 
@@ -54,6 +56,17 @@ def run_folds(
     runs_dir: Path, config: Config, count: int, watcher: Watcher | None = None
 ) -> StudyEnd:
     return run_study(runs_dir, FOLDS, config, folds_options(config, count), watcher or Watcher())
+
+
+def run_sweep(
+    runs_dir: Path,
+    config: Config,
+    ranges: Mapping[str, object],
+    watcher: Watcher | None = None,
+    **options: Any,
+) -> StudyEnd:
+    given = sweep_options(config, ranges, **options)
+    return run_study(runs_dir, SWEEP, config, given, watcher or Watcher())
 
 
 def resume(study: Study, watcher: Watcher | None = None) -> StudyEnd:

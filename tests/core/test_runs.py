@@ -169,6 +169,13 @@ def test_the_row_of_a_finished_run(tmp_path: Path) -> None:
         started=NOW + 1,
         seconds=4.0,
         val_losses=[0.5, 0.7],
+        best_values={
+            "train_loss": 0.5,
+            "val_loss": 0.5,
+            "train_top1": 0.5,
+            "val_top1": 0.75,
+            "val_top5": 1.0,
+        },
         config={"model.name": "convnext_atto"},
     )
 

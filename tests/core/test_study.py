@@ -332,9 +332,9 @@ def test_only_a_study_is_found_as_one(folds: StudyState) -> None:
         find_study(study.runs_dir, folder_of(folds, 1).id)
 
 
-def test_members_of_a_sweep_are_not_planned(config: Config, tmp_path: Path) -> None:
+def test_a_damaged_sweep_is_named(config: Config, tmp_path: Path) -> None:
     study = create_study(tmp_path, "sweep", config, {"count": 3})
-    with pytest.raises(SetupError, match="of kind sweep are not known in advance"):
+    with pytest.raises(SetupError, match=r"study\.yaml: options\.keys is missing or invalid"):
         planned_members(study)
 
 

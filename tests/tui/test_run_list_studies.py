@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, DataTable
-from tui.screens.compare_groups import CompareGroupsScreen
-from tui.screens.study import StudyScreen
 
 from core.run.lock import RunLock
 from core.run.notes import read_notes
@@ -17,7 +15,9 @@ from tests.tui.kit import make_app, press, text, toasts
 from tests.tui.studies import planned, seeds, write_member
 from tests.tui.test_run_list import reload, rows
 from tui.app import ConvNextApp, Exit
+from tui.screens.compare_groups import CompareGroupsScreen
 from tui.screens.run_list import RunListScreen
+from tui.screens.study import StudyScreen
 
 LARGE = (140, 45)
 

@@ -37,6 +37,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "serve": CommandEntry("tui.cli.serve:serve", "Show the runs read-only in a browser."),
     "settings": CommandEntry("tui.cli.settings:settings", "Show or change the app's settings."),
     "show": CommandEntry("tui.cli.show:show", "Print one run with its charts."),
+    "sweep": CommandEntry("tui.cli.sweep:sweep", "Search for the best values of config keys."),
     "trash": CommandEntry("tui.cli.trash:trash", "List, restore or delete trashed runs."),
 }
 

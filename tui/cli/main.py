@@ -65,6 +65,29 @@ _READ_ONLY_COMMANDS = (None, "attach", "serve")
     "--folds", type=int, metavar="N", help="Study: cross-validation with N folds, a run for each."
 )
 @click.option(
+    "--sweep",
+    multiple=True,
+    metavar="KEY=RANGE",
+    help="Study: search for the best value of a config key, such as phases.head.lr=1e-4..1e-1:log; "
+    "repeatable.",
+)
+@click.option("--trials", type=int, metavar="N", help="With --sweep, number of trials.")
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "random", "grid"]),
+    help="With --sweep, how values are chosen. [default: tpe]",
+)
+@click.option(
+    "--pruner",
+    type=click.Choice(["none", "median", "halving"]),
+    help="With --sweep, stop bad trials early. [default: none]",
+)
+@click.option(
+    "--objective",
+    metavar="FIGURE",
+    help="With --sweep, what the best trial is best at. [default: val_top1]",
+)
+@click.option(
     "--resume",
     metavar="RUN",
     help="Resume a run or study: its id, the beginning of its id, or its path.",

@@ -16,6 +16,7 @@ from core.queue.outcome import reaped
 from core.queue.state import QueueState
 from core.queue.store import Queue
 from tui.cli.options import require_runs_dir, runs_dir_option
+from tui.cli.start_line import parse_start
 from tui.text.queue import command_text, queue_text
 
 _NOT_STORED = (
@@ -47,14 +48,14 @@ def queue() -> None:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="OPTION...")
 @click.pass_context
 def add(context: click.Context, options: tuple[str, ...]) -> None:
-    """Add a run, with the options of `convnext-tui` that start it.
+    """Add a run, with the options of `convnext-tui` that start it, or `sweep SPEC.yaml`.
 
     They are checked now. The job runs in the current directory.
     """
     from tui.cli.start import check_start
     from tui.cli.start_options import StartOptions
 
-    parsed = _parse(context.find_root(), options)
+    parsed = parse_start(context.find_root(), options)
     check_start(StartOptions(**parsed.params))
     jobs = Queue(Path(parsed.params["runs_dir"]))
     given = _given(parsed, lambda name: name not in _NOT_STORED)
@@ -64,17 +65,6 @@ def add(context: click.Context, options: tuple[str, ...]) -> None:
     folder = str(Path.cwd())
     state = jobs.change(lambda state: changes.add(state, given, folder, time.time(), kept))
     click.echo(f"job {state.jobs[-1].number} added; {queue_text(jobs.without_dead(state))}")
-
-
-def _parse(root: click.Context, options: tuple[str, ...]) -> click.Context:
-    """Parse options of a job as the main command does; raises SetupError for a subcommand."""
-    runs_dir = {"runs_dir": root.params["runs_dir"]}
-    parsed = root.command.make_context("convnext-tui", list(options), default_map=runs_dir)
-    if rest := [*parsed._protected_args, *parsed.args]:
-        raise SetupError(
-            f"`queue add` takes the options that start a run, but was given {rest[0]!r}"
-        )
-    return parsed
 
 
 def _given(parsed: click.Context, wanted: Callable[[str], bool]) -> tuple[str, ...]:

@@ -11,7 +11,13 @@ from core.common.errors import SetupError
 from core.distributed.torchrun_env import find_job
 from tui.cli.open_app import has_terminal, open_app, require_terminal
 from tui.cli.start_options import StartOptions
-from tui.cli.start_study import resumed_study, start_study, wants_new_study
+from tui.cli.start_study import (
+    STUDY_OPTIONS,
+    check_new_study,
+    resumed_study,
+    start_study,
+    wants_new_study,
+)
 from tui.runtime.launch import check_ranks, count_ranks, run_ranks
 
 if TYPE_CHECKING:
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from core.session.resume import Resumption
     from tui.widgets.host import Plan
 
-_NOT_ON_RESUME = ("preset", "demo", "name", "seed", "seeds", "folds", "vary_split")
+_NOT_ON_RESUME = ("preset", "demo", "name", "seed", *STUDY_OPTIONS)
 _NEW_RUN_OPTIONS = ("data", *_NOT_ON_RESUME)
 _RUN_OPTIONS = (*_NEW_RUN_OPTIONS, "overrides", "device")
 
@@ -61,7 +67,7 @@ def check_start(options: StartOptions) -> None:
     """Raise SetupError unless the options start a run or study that can be trained without the
     app."""
     plan = _plan(options)
-    wants_new_study(options)
+    is_new_study = wants_new_study(options)
     if resumed_study(options) is not None:
         return
     if plan is None:
@@ -70,7 +76,10 @@ def check_start(options: StartOptions) -> None:
         raise SetupError("--read-only starts no run: omit it, or the options of the run")
     if options.gpus:
         check_ranks(options.gpus)
-    plan()
+    if is_new_study:
+        check_new_study(options, plan)
+    else:
+        plan()
 
 
 def _plan(options: StartOptions) -> "Plan | None":

@@ -21,6 +21,11 @@ class StartOptions:
     seeds: int | None
     folds: int | None
     vary_split: bool
+    sweep: tuple[str, ...]
+    trials: int | None
+    sampler: str | None
+    pruner: str | None
+    objective: str | None
     resume: str | None
     accept_data_changes: bool
     gpus: str | None
@@ -40,4 +45,9 @@ class StartOptions:
 
     def given(self, names: tuple[str, ...]) -> list[str]:
         """Return those of the named options that were given."""
-        return [name for name in names if getattr(self, name) not in (None, False, ())]
+        # Not by `in`: 0 equals False, but is given.
+        return [name for name in names if not _is_missing(getattr(self, name))]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is False or value == ()

@@ -1,4 +1,4 @@
-"""Start a study that `convnext-tui --seeds N` or `--folds N` asks for, or resume one."""
+"""Start a study that `--seeds N`, `--folds N` or `--sweep KEY=RANGE` asks for, or resume one."""
 
 import sys
 from pathlib import Path
@@ -12,12 +12,16 @@ from tui.cli.console import open_console
 from tui.cli.open_app import has_terminal, open_app
 
 if TYPE_CHECKING:
+    from core.config.schema import Config
     from core.study.definition import Study
     from core.study.worker import StudyEnd
     from tui.cli.start_options import StartOptions
     from tui.runtime.study_headless import NewStudy
     from tui.widgets.host import Plan
 
+_SWEEP_OPTIONS = ("trials", "sampler", "pruner", "objective")
+"""Options that `--sweep` needs."""
+STUDY_OPTIONS = ("seeds", "folds", "vary_split", "sweep", *_SWEEP_OPTIONS)
 _NOT_FOR_STUDIES = ("overrides", "device", "data")
 _NAMES = {"overrides": "set"}
 
@@ -44,11 +48,16 @@ def resumed_study(options: "StartOptions") -> "Study | None":
 def wants_new_study(options: "StartOptions") -> bool:
     """Return whether the options ask for a new study; raises SetupError for those that exclude
     each other."""
-    if options.seeds is not None and options.folds is not None:
-        raise SetupError("--seeds and --folds are two kinds of study: give one of them")
+    kinds = options.given(("seeds", "folds", "sweep"))
+    if len(kinds) > 1:
+        first, second, *_ = kinds
+        raise SetupError(f"--{first} and --{second} are two kinds of study: give one of them")
     if options.vary_split and options.seeds is None:
         raise SetupError("--vary-split is for --seeds N: give both")
-    return options.seeds is not None or options.folds is not None
+    if not options.sweep:
+        for name in options.given(_SWEEP_OPTIONS):
+            raise SetupError(f"--{name} is for --sweep KEY=RANGE: give both")
+    return bool(kinds)
 
 
 def start_study(options: "StartOptions", plan: "Plan", resumed: "Study | None") -> int:
@@ -80,19 +89,35 @@ def start_study(options: "StartOptions", plan: "Plan", resumed: "Study | None") 
     return code
 
 
+def check_new_study(options: "StartOptions", plan: "Plan") -> None:
+    """Raise SetupError unless the study of the options can be started."""
+    if options.gpus not in (None, "1"):
+        raise SetupError("--gpus trains one run on several GPUs: omit it with a study")
+    _new_study(options, plan)
+
+
 def _new_study(options: "StartOptions", plan: "Plan") -> "NewStudy":
     from core.config.load import with_default_name
-    from core.study.definition import FOLDS, SEEDS
+    from core.study.definition import FOLDS, SEEDS, SWEEP
     from core.study.members import folds_options, seeds_options
     from tui.runtime.study_headless import NewStudy
 
     config = with_default_name(plan()[0])
-    if options.seeds is not None:
+    if options.sweep:
+        kind, varied = SWEEP, _sweep_options(options, config)
+    elif options.seeds is not None:
         kind, varied = SEEDS, seeds_options(config, options.seeds, options.vary_split)
     else:
         assert options.folds is not None
         kind, varied = FOLDS, folds_options(config, options.folds)
     return NewStudy(Path(options.runs_dir), kind, config, varied)
+
+
+def _sweep_options(options: "StartOptions", config: "Config") -> dict[str, object]:
+    from core.study.sweep.options import parse_sweep, sweep_options
+
+    given = {name: getattr(options, name) for name in options.given(_SWEEP_OPTIONS)}
+    return sweep_options(config, dict(map(parse_sweep, options.sweep)), **given)
 
 
 def _start_in_background(options: "StartOptions") -> tuple[int, str, str]:

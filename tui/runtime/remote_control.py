@@ -124,4 +124,6 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
                 return process.wait(), f"error: {reason}", ""
         if event["type"] == "StudyEnded" and event["status"] == "finished":
             return process.wait(), f"study {study} is finished", study
+        if event["type"] == "StudyEnded" and event["status"] == "running":
+            return process.wait(), f"study {study} has no other run to start", study
     return process.wait() or 1, f"error: {reason}", ""

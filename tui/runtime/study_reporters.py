@@ -9,12 +9,14 @@ from core.common import format as fmt
 from core.common.codec import to_jsonable
 from core.common.text import printable
 from core.events.record import Record
+from core.study.definition import SWEEP
 from core.study.members import Member
 from core.study.out_of_fold import read_figures
-from core.study.state import MemberState, StudyState
+from core.study.state import MemberState, StudyState, study_objective
+from core.study.sweep.objective import DEFAULT, objective_of
 from core.study.worker import StudyEnd
 from tui.runtime.reporters import redirect_to_devnull
-from tui.text.study_table import member_result, study_kind
+from tui.text.study_table import member_result, study_kind, values_text
 
 STUDY_STARTED, MEMBER_STARTED, MEMBER_ENDED, STUDY_ENDED = (
     *("StudyStarted", "MemberStarted", "MemberEnded", "StudyEnded"),
@@ -47,10 +49,14 @@ class StudyLines:
     def __init__(self, out: TextIO) -> None:
         self._output = _Output(out)
         self._members = 0
+        self._is_sweep = False
+        self._objective = objective_of(DEFAULT)
 
     def study_started(self, state: StudyState) -> None:
         """Print the id of the study."""
         self._members = len(state.members)
+        self._is_sweep = state.study.kind == SWEEP
+        self._objective = study_objective(state.study)
         finished = len(state.of_status("finished"))
         done = f", {finished} already finished" if finished else ""
         self._write(f"study {printable(state.study.id)}: {study_kind(state)}{done}")
@@ -58,14 +64,16 @@ class StudyLines:
     def member_started(self, member: Member, run_id: str, is_resumed: bool) -> None:
         """Print the run of the member."""
         verb = "resumed" if is_resumed else "started"
-        self._write(f"{self._place(member)}: {verb}, run {printable(run_id)}")
+        # Of a sweep they are not known from the label.
+        values = f" with {values_text(member.values)}" if self._is_sweep else ""
+        self._write(f"{self._place(member)}: {verb}{values}, run {printable(run_id)}")
 
     def record(self, record: Record) -> None:
         """Print nothing: the run's journal has it."""
 
     def member_ended(self, member: MemberState) -> None:
         """Print the result of the member."""
-        self._write(f"{self._place(member.member)}: {member_result(member)}")
+        self._write(f"{self._place(member.member)}: {member_result(member, self._objective)}")
 
     def study_ended(self, end: StudyEnd) -> None:
         """Print nothing: the table of the study follows."""
@@ -106,7 +114,8 @@ class StudyJson:
     def study_ended(self, end: StudyEnd) -> None:
         """Print the results of all members."""
         content = end.state.to_dict()
-        results = {key: content[key] for key in ("status", "best_val_top1", "members")}
+        known = ("status", "best_val_top1", "objective", "best", "members")
+        results = {key: content[key] for key in known if key in content}
         figures = read_figures(end.state.study)
         self._write(STUDY_ENDED, **results, out_of_fold=figures, problem=end.problem)
 

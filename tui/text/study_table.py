@@ -1,6 +1,6 @@
 """A study as text: its members with their results, for standard output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,15 +10,17 @@ from rich.text import Text
 
 from core.analysis.evaluation_metrics import METRIC_NAMES
 from core.common import format as fmt
+from core.common.nested import yaml_text
 from core.common.text import printable
-from core.study.definition import FOLDS, SEEDS
-from core.study.state import MemberState, StudyState
+from core.study.definition import FOLDS, SEEDS, SWEEP
+from core.study.state import MemberState, StudyState, study_objective
+from core.study.sweep.objective import Objective
+from core.study.sweep.results import swept_keys
 from tui.text.elide import elided
 from tui.text.symbols import SYMBOLS
 
 _GAP, _FEWEST_CELLS = 2, 12
 _SHOWN_METRICS = ("top1", "macro_f1", "loss")
-_TITLES = ("member", "status", "run", "epochs", "best top-1", "best loss", "time")
 _NUMBERS = ("epochs", "best top-1", "best loss", "time")
 
 
@@ -47,6 +49,8 @@ def study_kind(state: StudyState) -> str:
 def result_lines(state: StudyState, figures: Mapping[str, Any] | None) -> list[str]:
     """Return mean and standard deviation of the best val top-1, and the out-of-fold figures."""
     lines = []
+    if state.study.kind == SWEEP:
+        return _best_trial(state)
     if state.top1 is not None:
         mean, std, number = state.top1
         spread = f" ± {fmt.percent(std)}" if std is not None else ""
@@ -59,49 +63,100 @@ def result_lines(state: StudyState, figures: Mapping[str, Any] | None) -> list[s
     return lines
 
 
-def member_result(member: MemberState) -> str:
+def _best_trial(state: StudyState) -> list[str]:
+    best, objective = state.best, study_objective(state.study)
+    if best is None:
+        return []
+    values = values_text(best.member.values)
+    return [f"{objective.label}  {objective.text(best.objective)} in {best.member.label}: {values}"]
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """Return config keys with their values, numbers rounded."""
+    return ", ".join(f"{key}={value_text(value)}" for key, value in values.items())
+
+
+def value_text(value: object) -> str:
+    """Return the value of a config key, a number rounded."""
+    return f"{value:.4g}" if isinstance(value, float) else printable(yaml_text(value))
+
+
+def member_result(member: MemberState, objective: Objective) -> str:
     """Return how a member has ended, in words."""
     text = printable(member.status)
     if member.status == "failed":
         return f"{text}: {printable(member.reason)}"
     if member.run is None:
         return text
-    best = f", best val top-1 {fmt.percent(member.best_val_top1)}"
+    value = member.objective if member.is_trial else member.best_val_top1
+    best = f", {objective.label} {objective.text(value)}"
     return f"{text}{best}, {fmt.duration(member.run.seconds)}"
 
 
 def _table(state: StudyState, width: int) -> Table:
-    rows = [_row(member) for member in state.members]
-    columns = dict(zip(_TITLES, map(list, zip(*rows, strict=True)), strict=True))
+    swept = short_keys(list(swept_keys(state.study)))
+    objective = study_objective(state.study)
+    rows = [_row(member, swept, objective) for member in state.members]
+    titles = list(rows[0])
+    columns = {title: [row[title] for row in rows] for title in titles}
     others = sum(
         max(map(cell_len, (title, *cells))) + _GAP
         for title, cells in columns.items()
         if title != "run"
     )
-    # The id of a run begins with its start and ends with its seed or fold.
+    # The id of a run begins with its start and ends with its seed, fold or trial.
     room = max(_FEWEST_CELLS, width - others)
     columns["run"] = [elided(text, room) for text in columns["run"]]
     table = Table(box=None, pad_edge=False)
-    for title in _TITLES:
-        justify: JustifyMethod = "right" if title in _NUMBERS else "left"
-        table.add_column(title, justify=justify, overflow="ellipsis", no_wrap=True)
+    for title in titles:
+        is_number = title in _NUMBERS or title == objective.label
+        is_swept = title in swept.values()
+        justify: JustifyMethod = "right" if is_number or is_swept else "left"
+        table.add_column(Text(title), justify=justify, overflow="ellipsis", no_wrap=True)
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*map(Text, cells))
     return table
 
 
-def _row(member: MemberState) -> list[str]:
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return config keys by name, each shortened to the parts at its end that no other one has."""
+    shown = {}
+    for key in keys:
+        parts = key.split(".")
+        ends = (".".join(parts[-count:]) for count in range(1, len(parts)))
+        unique = (
+            end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1
+        )
+        shown[key] = next(unique, key)
+    return shown
+
+
+def _fitting(end: str, keys: Sequence[str]) -> int:
+    return sum(f".{key}".endswith(f".{end}") for key in keys)
+
+
+def _row(member: MemberState, swept: Mapping[str, str], objective: Objective) -> dict[str, str]:
     run, status = member.run, printable(member.status)
-    return [
-        printable(member.member.label),
-        f"{SYMBOLS.get(status, '·')} {status}",
+    values = member.member.values
+    cells = {
+        "member": printable(member.member.label),
+        **{
+            title: value_text(values[key]) if key in values else fmt.NONE
+            for key, title in swept.items()
+        },
+        "status": f"{SYMBOLS.get(status, '·')} {status}",
         # Without a run it could not start; a run that failed says why itself: `show RUN`.
-        printable(run.id if run else member.reason),
-        str(sum(run.epochs.values())) if run else fmt.NONE,
-        fmt.percent(member.best_val_top1),
-        fmt.loss(run.best_val_loss if run else None),
-        fmt.duration(run.seconds if run else None),
-    ]
+        "run": printable(run.id if run else member.reason),
+        "epochs": str(sum(run.epochs.values())) if run else fmt.NONE,
+        "best top-1": fmt.percent(member.best_val_top1),
+        "best loss": fmt.loss(run.best_val_loss if run else None),
+        "time": fmt.duration(run.seconds if run else None),
+    }
+    if not member.is_trial:
+        return cells
+    judged = {"best top-1", "best loss"}
+    kept = {title: text for title, text in cells.items() if title not in judged}
+    return {**kept, objective.label: objective.text(member.objective)}
 
 
 def _metric(name: str, figures: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ SYMBOLS = {
     "finished": "✓",
     "stopped": "■",
     "failed": "✗",
+    "pruned": "⊘",
     "interrupted": "!",
     "unreadable": "?",
     "waiting": "·",

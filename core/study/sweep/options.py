@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import islice, product
 from math import prod
 from typing import Any
@@ -69,7 +70,8 @@ def sweep_options(
 ) -> dict[str, Any]:
     """Return the options of a sweep over ranges such as `{"phases.head.lr": "1e-4..1e-2:log"}`.
 
-    Without `trials` a grid is complete. Raises SetupError for anything that a trial would refuse.
+    Without `trials` a grid is complete. Raises SetupError for anything that a trial would refuse,
+    and without Optuna.
     """
     if not ranges:
         raise SetupError("a sweep varies at least one config key: --sweep KEY=RANGE")
@@ -79,6 +81,8 @@ def sweep_options(
     keys = {key: _checked(config, key, given) for key, given in ranges.items()}
     _check_ends(config, keys)
     number = _number_of_trials(keys, trials, sampler)
+    if find_spec("optuna") is None:
+        raise SetupError("a sweep needs optuna: pip install 'convnext-tui[sweep]'")
     return Sweep(keys, number, sampler, pruner, judged).to_options()
 
 

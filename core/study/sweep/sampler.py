@@ -30,7 +30,7 @@ class Sampler:
 
     def __init__(self, study: Study, sweep: Sweep, seed: int) -> None:
         """Open or create the journal. Raises SetupError without Optuna, and OSError."""
-        require_optuna()
+        _require_optuna()
         self._sweep = sweep
         self._seed = seed
         self._distributions = {key: _distribution(one) for key, one in sweep.keys.items()}
@@ -123,8 +123,7 @@ class Asked:
         return self._trial.should_prune()
 
 
-def require_optuna() -> None:
-    """Raise SetupError if Optuna is not installed."""
+def _require_optuna() -> None:
     try:
         import optuna
     except ImportError:
@@ -137,7 +136,7 @@ def require_optuna() -> None:
 
 def importances(sweep: Sweep, finished: Iterable[MemberState]) -> dict[str, float]:
     """Return the importance of each key for the objective, by PED-ANOVA."""
-    require_optuna()
+    _require_optuna()
     import optuna
 
     distributions = {key: _distribution(one) for key, one in sweep.keys.items()}
