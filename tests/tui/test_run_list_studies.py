@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Button, DataTable
 
 from core.run.lock import RunLock
@@ -14,7 +13,7 @@ from tests.tui.disk import some_runs
 from tests.tui.kit import make_app, press, text, toasts
 from tests.tui.studies import planned, seeds, write_member
 from tests.tui.test_run_list import reload, rows
-from tui.app import ConvNextApp, Exit
+from tui.app import ConvNextApp
 from tui.screens.compare_groups import CompareGroupsScreen
 from tui.screens.run_list import RunListScreen
 from tui.screens.study import StudyScreen
@@ -32,11 +31,11 @@ async def test_a_study_is_one_row_with_counts_mean_and_best_run(tmp_path: Path) 
         table = await reload(pilot)
         ((status, name, _, _, epochs, top1, best, *_),) = rows(table)
         assert (status, name) == ("✗ 2✓ 1✗ 1! 1·", "▸ flowers · 5 seeds")
-        assert (epochs, top1, best) == ("24", "91.3 ± 1.4%", "★ 92.28%")
+        assert (epochs, top1, best) == ("24", "91.8 ± 1.4%", "★ 92.78%")
         detail = text(pilot, "#detail")
         assert "study of 5 seeds" in detail
         assert "2 finished, 1 failed, 1 interrupted, 1 waiting" in detail
-        assert "(mean ± std of 2 finished runs), best run seed 101 92.28%" in detail
+        assert "(mean ± std of 2 finished runs), best run seed 101 92.78%" in detail
         assert "seed 103: no space left on the disk" in detail
 
 
@@ -138,7 +137,7 @@ async def test_studies_without_runs_with_failed_runs_and_invalid_ones_say_so(
         assert details["▸ b · 2 seeds"][0] == "✗ 2 failed"
         assert "seed 100: no space left on the disk" in details["▸ b · 2 seeds"][1]
         status, detail = details[f"▸ {damaged.id} · study"]
-        assert status == "? 2 finished" and "not valid YAML" in detail and "60.0" in detail
+        assert status == "? 2 finished" and "not valid YAML" in detail and "59.8" in detail
         status, detail = details["▸ 20260101-d · study"]
         assert "its folder with study.yaml is missing" in detail
         status, detail = details["▸ 20260101-e · study"]
@@ -263,6 +262,3 @@ async def test_an_empty_directory_of_an_empty_study_offers_no_new_run_button(
         table = await reload(pilot)
         assert table.display and not pilot.app.screen.query_one("#new", Button).is_on_screen
         assert isinstance(pilot.app.screen, RunListScreen)
-
-
-Pilots = Pilot[Exit]

@@ -15,21 +15,18 @@ from textual.widgets import DataTable, Static
 
 from core.common.text import printable
 from core.study.definition import SWEEP
-from core.study.state import MemberState
 from core.study.study_summary import StudySummary
 from tui.charts import compare as compare_chart
 from tui.charts.viewport import Viewport
 from tui.preferences.palettes import palette_of
-from tui.screens.study_keys import StudyKeys
+from tui.screens.study_members import StudyMembers
 from tui.screens.study_views import CURVES, IMPORTANCE, MATRIX, SCATTER, StudyViews, views_of
 from tui.text import member_table, study_screen
-from tui.text.member_table import BY_NUMBER, MemberColumn
 from tui.viewmodel.study import StudyContent, StudySource
 from tui.widgets.chart_navigation import NAVIGATION_BINDINGS, ChartNavigation
 from tui.widgets.confusion_map import ConfusionMap
 from tui.widgets.footer import KeyFooter
 from tui.widgets.host import host
-from tui.widgets.member_table import MemberTable
 from tui.widgets.size_classes import set_size_classes
 from tui.widgets.tab_bar import TabBar
 
@@ -38,7 +35,7 @@ _READ_SECONDS = 1.0
 _CHART_ACTIONS = {"cursor", "zoom", "pan", "y_range", "reset_view"}
 
 
-class StudyScreen(ChartNavigation, StudyKeys):
+class StudyScreen(ChartNavigation, StudyMembers):
     """Show the last read state of a study, which may be in progress in other processes."""
 
     CSS_PATH = "../study.tcss"
@@ -60,9 +57,6 @@ class StudyScreen(ChartNavigation, StudyKeys):
         Binding("l", "scale", "Scale", show=False,
                 tooltip="Scale of the y axis, or of the swept key: automatic, log or linear"),
         Binding("g", "layout", "Layout", tooltip="Chart and table, or one of them large"),
-        Binding("s", "sort", "Sort", show=False,
-                tooltip="Sort by the next column, or click a column header"),
-        Binding("S", "reverse", "Reverse order", show=False, tooltip="Reverse the sort order"),
         Binding("shift+up", "cell(-1, 0)", "Cell up", show=False,
                 tooltip="Select the previous class of the matrix"),
         Binding("shift+down", "cell(1, 0)", "Cell down", show=False,
@@ -83,8 +77,6 @@ class StudyScreen(ChartNavigation, StudyKeys):
         self._reading = self._read_again = False
         self._drawn: tuple[object, ...] = ()
         self._tabs: tuple[str, ...] = ()
-        self._sorting = BY_NUMBER
-        self._columns: list[MemberColumn] = []
         self._layout = 0
         self._ticks = 0
         self._hovered: float | None = None
@@ -96,7 +88,6 @@ class StudyScreen(ChartNavigation, StudyKeys):
         self._bar: TabBar | None = None
         self.views = StudyViews()
         self._readout = Static(id="readout", markup=False)
-        self._table = MemberTable()
         self._detail = Static(id="detail", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -106,7 +97,7 @@ class StudyScreen(ChartNavigation, StudyKeys):
         yield self._progress
         yield self.views
         yield self._readout
-        yield self._table
+        yield self.table
         yield self._detail
         yield KeyFooter()
 
@@ -185,11 +176,11 @@ class StudyScreen(ChartNavigation, StudyKeys):
         if content is None or not self.is_mounted:
             return
         palette = palette_of(self.app)
-        now = (content, palette, self._sorting, self.size)
+        now = (content, palette, self.sorting, self.size)
         if now != self._drawn:
             self._drawn = now
             self._show_lines(content)
-            self._show_table(content)
+            self.show_table(content)
             self.refresh_bindings()
         self.show_view()
         self._show_detail()
@@ -203,25 +194,6 @@ class StudyScreen(ChartNavigation, StudyKeys):
         progress = study_screen.progress_line(summary, figures)
         self._progress.display = bool(progress)
         self._progress.update(Content(progress))
-
-    def _show_table(self, content: StudyContent) -> None:
-        summary = content.summary
-        self._columns = columns = member_table.member_columns(summary)
-        members = member_table.sorted_members(summary.members, columns, self._sorting)
-        palette, best = palette_of(self.app), summary.best
-        self._table.show_rows(
-            member_table.member_titles(columns, self._sorting),
-            {
-                str(member.member.number): member_table.member_cells(member, columns, best, palette)
-                for member in members
-            },
-        )
-
-    def selected_member(self) -> MemberState | None:
-        """Return the member under the cursor."""
-        members = self.content.summary.members if self.content else ()
-        selected = self._table.selected
-        return next((m for m in members if str(m.member.number) == selected), None)
 
     def show_view(self) -> None:
         """Draw the view above the table."""
@@ -252,39 +224,6 @@ class StudyScreen(ChartNavigation, StudyKeys):
     def _highlighted(self) -> None:
         self.show_view()
         self._show_detail()
-
-    @on(DataTable.RowSelected)
-    def action_open(self) -> None:
-        """Open the run of the selected member."""
-        member = self.selected_member()
-        if member and member.run:
-            host(self).open_run(Path(member.run.path))
-        elif member:
-            self.notify(f"{printable(member.member.label)} has no run yet", markup=False)
-
-    @on(DataTable.HeaderSelected)
-    def _header_clicked(self, event: DataTable.HeaderSelected) -> None:
-        self._sort_by(event.column_key.value or "")
-
-    def action_sort(self) -> None:
-        """Sort by the next column."""
-        keys = [column.key for column in self._columns]
-        if keys:
-            number = keys.index(self._sorting[0]) if self._sorting[0] in keys else -1
-            self._sort_by(keys[(number + 1) % len(keys)])
-
-    def _sort_by(self, key: str) -> None:
-        column = next((each for each in self._columns if each.key == key), None)
-        if column is None:
-            return
-        same = key == self._sorting[0]
-        self._sorting = (key, not self._sorting[1] if same else column.largest_first)
-        self.show_content()
-
-    def action_reverse(self) -> None:
-        """Reverse the order of the rows."""
-        self._sorting = (self._sorting[0], not self._sorting[1])
-        self.show_content()
 
     def action_view(self, number: int) -> None:
         """Show a view."""

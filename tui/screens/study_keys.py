@@ -14,7 +14,6 @@ from tui.screens.study_controls import StudyControls
 from tui.widgets.host import host
 
 if TYPE_CHECKING:
-    from core.study.state import MemberState
     from core.study.study_summary import StudySummary
     from tui.screens.study_views import StudyViews
     from tui.viewmodel.study import StudyContent
@@ -26,8 +25,6 @@ class StudyKeys(StudyControls):
     """Base class for the study screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", tooltip="Open the run of the selected member",
-                priority=True),
         Binding("space", "pause", "Pause", tooltip="Pause the runs in progress"),
         Binding("space", "continue", "Resume", tooltip="Resume the paused runs"),
         Binding("x", "stop", "Stop",
@@ -44,10 +41,6 @@ class StudyKeys(StudyControls):
     @property
     def summary(self) -> "StudySummary | None":
         """The study as last read."""
-        raise NotImplementedError
-
-    def selected_member(self) -> "MemberState | None":
-        """Return the member under the cursor."""
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -13,7 +13,6 @@ SYMBOLS = {
     "interrupted": "!",
     "unreadable": "?",
     "waiting": "·",
-    "pruned": "◌",
 }
 
 

@@ -43,6 +43,14 @@ class MemberTable(RunListTable):
         """Scroll by a column to the left."""
         self._scroll_to_column(-1)
 
+    def action_scroll_home(self) -> None:
+        """Select the first row."""
+        self.move_cursor(row=0)
+
+    def action_scroll_end(self) -> None:
+        """Select the last row."""
+        self.move_cursor(row=self.row_count - 1)
+
     def _scroll_to_column(self, by: int) -> None:
         widths = [column.get_render_width(self) for column in self.ordered_columns]
         starts = [0]
