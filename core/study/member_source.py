@@ -5,8 +5,6 @@ from typing import Protocol
 
 from core.run.state import ACTIVE
 from core.session.engine_thread import EngineThread
-from core.study.definition import SWEEP, Study
-from core.study.locks import WorkerLock
 from core.study.state import FINISHED, MemberState, StudyState
 
 ReadState = Callable[[], StudyState]
@@ -47,13 +45,3 @@ class PlannedMembers:
 
     def member_ended(self) -> None:
         """Do nothing: the run has recorded its end."""
-
-
-def member_source(study: Study, read: ReadState, lock: WorkerLock) -> MemberSource:
-    """Return where the worker with this lock gets the members of a study from; raises
-    SetupError."""
-    if study.kind != SWEEP:
-        return PlannedMembers(read)
-    from core.study.sweep.source import Trials
-
-    return Trials(study, read, lock)

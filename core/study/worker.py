@@ -26,9 +26,9 @@ from core.run.lock import lock_owner
 from core.run.run_list import RunList
 from core.session.engine_thread import EXIT_USAGE, EngineThread, logging_to
 from core.session.resume import plan_resumption
-from core.study.definition import FOLDS, Study, create_study
+from core.study.definition import FOLDS, SWEEP, Study, create_study
 from core.study.locks import WorkerLock
-from core.study.member_source import MemberSource, member_source
+from core.study.member_source import MemberSource, PlannedMembers
 from core.study.members import Member, member_config
 from core.study.state import (
     FAILED,
@@ -147,15 +147,22 @@ class StudyWorker:
             engine.send(command)
 
     def _work(self, lock: WorkerLock) -> StudyEnd:
-        source = member_source(self.study, self._read, lock)
+        source = self._source(lock)
         self._observer.study_started(self._read())
         while self._stopping is None:
             current = self._next_member(source)
-            if current is None:
+            if current is None or self._stopping is not None:
                 break
             self._run_member(current, source)
         state = replace(self._read(), is_working=False)
         return StudyEnd(state, self._write_results(state))
+
+    def _source(self, lock: WorkerLock) -> MemberSource:
+        if self.study.kind != SWEEP:
+            return PlannedMembers(self._read)
+        from core.study.sweep.source import Trials  # imports what only sweeps need
+
+        return Trials(self.study, self._read, lock)
 
     def _next_member(self, source: MemberSource) -> MemberState | None:
         try:

@@ -1,17 +1,21 @@
 """Studies of small images, run in the thread of the test."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.config.schema import Config
 from core.events.record import Record
+from core.events.types import EpochEnded
 from core.study.definition import FOLDS, SEEDS, SWEEP, Study
 from core.study.members import Member, folds_options, seeds_options
 from core.study.state import MemberState, StudyState
 from core.study.sweep.options import sweep_options
 from core.study.worker import StudyEnd, StudyWorker, run_new_study
+
+LR: dict[str, object] = {"phases.head.lr": "1e-4..1e-1:log"}
+"""Ranges of a sweep over one key."""
 
 
 @dataclass
@@ -33,6 +37,20 @@ class Watcher:
 
     def member_ended(self, member: MemberState) -> None:
         self.ended.append(member)
+
+
+class Doing(Watcher):
+    """Does something at the end of the first epoch of a member."""
+
+    def __init__(self, label: str, action: Callable[["Doing"], object]) -> None:
+        super().__init__()
+        self._label, self._action, self._is_done = label, action, False
+
+    def record(self, record: Record) -> None:
+        is_there = isinstance(record.event, EpochEnded) and self.started[-1].endswith(self._label)
+        if is_there and not self._is_done:
+            self._is_done = True
+            self._action(self)
 
 
 def run_study(
@@ -71,3 +89,15 @@ def run_sweep(
 
 def resume(study: Study, watcher: Watcher | None = None) -> StudyEnd:
     return StudyWorker(study, watcher or Watcher()).run()
+
+
+def optuna_states(study: Study) -> dict[int, list[str]]:
+    """States of the sampler's trials by number of the trial."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(study.sampler)))
+    found: dict[int, list[str]] = {}
+    for trial in optuna.load_study(study_name="sweep", storage=storage).get_trials():
+        found.setdefault(trial.user_attrs["trial"], []).append(trial.state.name)
+    return found

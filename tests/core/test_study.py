@@ -1,7 +1,6 @@
 """Studies: their members equal runs made by hand, and survive failures, stops and kills."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from core.config.load import with_values
 from core.config.schema import Config
 from core.events.command_file import append_command
 from core.events.commands import Stop
-from core.events.record import Record
-from core.events.types import EpochEnded
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
 from core.session.fit import fit
@@ -33,7 +30,7 @@ from core.study.members import planned_members, seeds_options
 from core.study.out_of_fold import compute_figures, read_figures, write_out_of_fold
 from core.study.state import StudyState, read_state
 from tests.core.engine_kit import load, same, small_config
-from tests.core.study_kit import Watcher, resume, run_folds, run_seeds
+from tests.core.study_kit import Doing, Watcher, resume, run_folds, run_seeds
 
 FIGURES = ["phase", "epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5", "lr"]
 
@@ -66,20 +63,6 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     for name in ("best.pt", "best-head.pt"):
         weights = [load(run / "checkpoints" / name)["model"] for run in (one, other)]
         assert same(*weights)
-
-
-class Doing(Watcher):
-    """Does something at the end of the first epoch of a member."""
-
-    def __init__(self, label: str, action: Callable[["Doing"], object]) -> None:
-        super().__init__()
-        self._label, self._action, self._is_done = label, action, False
-
-    def record(self, record: Record) -> None:
-        is_there = isinstance(record.event, EpochEnded) and self.started[-1].endswith(self._label)
-        if is_there and not self._is_done:
-            self._is_done = True
-            self._action(self)
 
 
 def test_a_seed_of_a_study_equals_the_run_made_by_hand(config: Config, tmp_path: Path) -> None:
