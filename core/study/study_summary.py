@@ -92,7 +92,7 @@ class StudySummary:
 
 
 class StudyReader:
-    """Reads one study. Its summary is made anew only if the study has changed."""
+    """Reads one study. Its summary is computed again only if the study has changed."""
 
     def __init__(self, path: Path) -> None:
         """The folder may be missing, if runs name it as their study."""
