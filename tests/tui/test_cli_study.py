@@ -274,7 +274,7 @@ def test_a_function_call_returns_a_table_of_the_runs(photos: Path, tmp_path: Pat
     assert all((Path(folder) / "history.csv").exists() for folder in table["folder"])
     assert (Path(table.attrs["study"]) / "out_of_fold.csv").exists()
     for wrong in ({}, {"seeds": 2, "folds": 2}):
-        with pytest.raises(SetupError, match="needs either seeds or folds"):
+        with pytest.raises(SetupError, match="needs either seeds, folds or sweep"):
             study(values={"data.root": str(photos)}, runs_dir=tmp_path, **wrong)
 
 

@@ -246,3 +246,16 @@ def test_an_interrupted_study_in_the_queue_is_resumed(
     done = run(*resumed, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert [member.status for member in read_state(state.study).members] == ["finished"] * 2
+
+
+def test_a_sweep_stands_for_its_best_trials(sweep: Study, photos: Path, tmp_path: Path) -> None:
+    cwd = sweep.runs_dir.parent
+    state = read_state(sweep)
+    ranked = sorted(state.members, key=lambda one: one.objective or 0, reverse=True)
+    ids = [member.run.id for member in ranked if member.run]
+    alone = run("compare", sweep.id, "--json", cwd=cwd)
+    assert [row["id"] for row in json.loads(alone.stdout)["runs"]] == ids
+    assert alone.stderr == ""
+    both = run("compare", sweep.id, ids[2], "--json", cwd=cwd)
+    assert [row["id"] for row in json.loads(both.stdout)["runs"]] == [ids[0], ids[2]]
+    assert both.stderr == f"study {sweep.id}: the best trial of 3 trials\n"

@@ -60,7 +60,8 @@ def compare(
       convnext-tui compare RUN RUN --svg loss.svg --figure val_loss --x unfreeze
 
     Compare studies, or groups of any number of runs, by their mean and spread. Shows whether the
-    results support that one group is better than another. A single study is compared run by run.
+    results support that one group is better than another. A single study is compared run by run. A
+    sweep stands for its best trials.
 
     \b
       convnext-tui compare STUDY
@@ -75,6 +76,8 @@ def compare(
 
     view = compare_view(figure, axis)
     found = find_runs(runs_dir, runs)
+    if found.note:
+        click.echo(found.note, err=True)
     key = key or (STUDY if found.has_study and len(runs) > 1 else None)
     output = _groups(found.paths, key, view) if key else _runs(found.paths, view)
     for target, text in ((table, output.table), (curves, output.curves), (svg, output.svg)):
