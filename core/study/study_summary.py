@@ -1,5 +1,6 @@
 """Summary of a study: one row of the run list, read again only when the study has changed."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from core.study.members import Member
 from core.study.state import FINISHED, PRUNED, WAITING, MemberState, StudyState, read_state
 from core.study.statistics import Summary
 
+_STAMP = re.compile(r"^\d{8}-\d{6}-study-")
 _MISSING = "its folder with study.yaml is missing"
 _STATUSES = (FINISHED, PRUNED, "running", "paused", "preparing", "failed", "interrupted",
              "stopped", "unreadable", WAITING)  # fmt: skip
@@ -175,7 +177,7 @@ def _row(
     return RunSummary(
         id=path.name,
         path=str(path),
-        name=study.name if study else path.name,
+        name=study.name if study else _STAMP.sub("", path.name),
         status=WAITING if statuses == {WAITING} and not working else status,
         reason=problem or _reason(members),
         model=config.get("model.name", ""),

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from core.events.evaluation_parts import Confusion
 from core.events.types import Evaluated
-from core.study.out_of_fold import COLUMNS, PROBABILITY
-
-_LABEL, _PREDICTED = COLUMNS.index("label"), COLUMNS.index("predicted")
 
 
 def summed(events: Sequence[Evaluated]) -> Evaluated | None:
@@ -34,6 +31,9 @@ def summed(events: Sequence[Evaluated]) -> Evaluated | None:
 def out_of_fold_evaluation(file: Path) -> tuple[Evaluated, tuple[str, ...]] | None:
     """Return the evaluation of the predictions in an `out_of_fold.csv`, and the names of the
     classes; None if the file can't be read."""
+    from core.study.out_of_fold import COLUMNS, PROBABILITY  # it imports numpy
+
+    at_label, at_predicted = COLUMNS.index("label"), COLUMNS.index("predicted")
     confused: Counter[tuple[int, int]] = Counter()
     try:
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
@@ -41,8 +41,8 @@ def out_of_fold_evaluation(file: Path) -> tuple[Evaluated, tuple[str, ...]] | No
             names = tuple(n.removeprefix(PROBABILITY) for n in next(rows)[len(COLUMNS) :])
             numbers = {name: number for number, name in enumerate(names)}
             for row in rows:
-                if row[_PREDICTED]:
-                    confused[numbers[row[_LABEL]], numbers[row[_PREDICTED]]] += 1
+                if row[at_predicted]:
+                    confused[numbers[row[at_label]], numbers[row[at_predicted]]] += 1
     except (OSError, ValueError, KeyError, IndexError, StopIteration, csv.Error):
         return None
     size = len(names)

@@ -173,7 +173,7 @@ SCENES = (
     _studies("study-folds", "left", "enter", "2", query="animals-fold"),
     _studies("study-failed", "left", "enter", query="broken"),
     _studies("compare-studies", *["left", "space"], "down", *["left", "space"], "c",
-             query="status:finished seed"),
+             query="status:finished seed -damaged"),
     _replayed("replay", seconds=7),
     _run("patience", scripted.running, "p", "8"),
     _run("rate", scripted.running, "L", "9"),

@@ -136,7 +136,7 @@ async def test_studies_without_runs_with_failed_runs_and_invalid_ones_say_so(
         assert status == "· 2 waiting" and "2 waiting" in detail
         assert details["▸ b · 2 seeds"][0] == "✗ 2 failed"
         assert "seed 100: no space left on the disk" in details["▸ b · 2 seeds"][1]
-        status, detail = details[f"▸ {damaged.id} · study"]
+        status, detail = details["▸ c · study"]
         assert status == "? 2 finished" and "not valid YAML" in detail and "59.8" in detail
         status, detail = details["▸ 20260101-d · study"]
         assert "its folder with study.yaml is missing" in detail

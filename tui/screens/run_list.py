@@ -73,6 +73,8 @@ class RunListScreen(RunStudiesScreen):
         self._loading = False
         self._reload_requested = False
         self._loaded = False
+        self._is_warm = False
+        """Whether the screens that a study opens are imported."""
         self._drawn = False
         self._ticks = 0
         self._detail_text = ""
@@ -159,6 +161,9 @@ class RunListScreen(RunStudiesScreen):
         if self._reload_requested:
             self._reload_requested = False
             self.reload()
+        if self._studies and not self._is_warm:
+            self._is_warm = True
+            await asyncio.to_thread(_import_study_screens)
 
     def _read(self) -> "tuple[list[RunSummary], list[StudySummary]]":
         if self._lists is None:
@@ -336,3 +341,9 @@ class RunListScreen(RunStudiesScreen):
     def action_reload(self) -> None:
         """Read the directory again."""
         self.reload()
+
+
+def _import_study_screens() -> None:
+    """Import what takes longer than a frame, before a key needs it."""
+    import tui.screens.compare_groups
+    import tui.screens.study  # noqa: F401

@@ -93,7 +93,7 @@ def _study_cells(
 
 
 def _name_and_kind(study: StudySummary, cells: int | None) -> str:
-    name, kind = printable(study.row.name), kind_text(study)
+    name, kind = printable(study.row.name), kind_text(study).removeprefix("sweep, ")
     full = f"{name} · {kind}" if kind else name
     if cells is None or cell_len(full) <= cells:
         return full
@@ -102,7 +102,7 @@ def _name_and_kind(study: StudySummary, cells: int | None) -> str:
 
 
 def kind_text(study: StudySummary) -> str:
-    """Return the kind of a study in words: `5 seeds`, `sweep, 20 trials`; empty if unknown."""
+    """Return the kind of a study in words: `5 seeds`, `sweep, 20 trials`; `study` if unknown."""
     number = len(study.members)
     if not study.kind:
         return "study"

@@ -30,6 +30,8 @@ class GroupComparison:
 
     def read(self) -> tuple[ComparedRun, ...]:
         """Return all runs, and set the groups; the same objects if nothing has changed."""
+        import numpy  # noqa: F401  # not by the event loop, which draws means of curves
+
         rows = self._list.refresh()
         members = [self._members(path, rows) for path in self._paths]
         runs = [self._runs.read(own) for _, own in members]

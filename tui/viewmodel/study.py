@@ -10,7 +10,6 @@ from core.analysis.compare import ComparedRun
 from core.common.errors import SetupError
 from core.run.run_list import RunList
 from core.study.definition import FOLDS, SWEEP, Study
-from core.study.out_of_fold import read_figures
 from core.study.run_groups import GroupResult, group_results, named_groups, read_splits
 from core.study.study_summary import StudyReader, StudySummary
 from core.study.summed_evaluations import out_of_fold_evaluation, summed
@@ -82,6 +81,8 @@ class StudySource:
 
         Importances take a moment: they are computed when they are asked for first.
         """
+        import numpy  # noqa: F401  # not by the event loop, which draws means of curves
+
         self._with_importances |= with_importances
         summary = self._summary()
         members = [member for member in summary.members if member.run]
@@ -143,6 +144,8 @@ def _folds(summary: StudySummary, runs: Sequence[MemberRun]) -> FoldContent | No
     study: Study | None = summary.study
     if study is None or study.kind != FOLDS:
         return None
+    from core.study.out_of_fold import read_figures
+
     figures = read_figures(study)
     found = out_of_fold_evaluation(study.out_of_fold)
     if found is not None:
