@@ -18,10 +18,10 @@ from tui.preferences.preferences import Preferences
 from tui.preferences.refresh_rates import BANDWIDTHS, RefreshRates
 from tui.preferences.settings import OWN_THEME
 from tui.preferences.themes import themes_for
+from tui.screens.opening import OpensScreens
 from tui.screens.run_list import RunListScreen
 from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
-from tui.terminal.terminal_app import TerminalApp
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
 # take longer than everything else up to the first frame.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from core.session.resume import Resumption
     from tui.notifications import Notifier
     from tui.viewmodel.run_source import LaunchedRun, RunModel
-    from tui.widgets.host import Host, Plan
+    from tui.widgets.host import Host, Plan, StudyControl
 
 # With the default screen's own style sheet: Textual doesn't load the one that it names.
 _STYLE_SHEETS: list[str | PurePath] = ["app.tcss", "run_list.tcss"]
@@ -79,7 +79,7 @@ def _palette() -> "type[Provider]":
     return ActionProvider
 
 
-class ConvNextApp(TerminalApp[Exit]):
+class ConvNextApp(OpensScreens[Exit]):
     """Terminal app with the run list at the bottom of the screen stack, and run screens, forms and
     dialogs above it."""
 
@@ -115,12 +115,13 @@ class ConvNextApp(TerminalApp[Exit]):
         rates: RefreshRates = BANDWIDTHS["full"],
         clock: Callable[[], float] = time.time,
         read_only_reason: str = "",
+        study_control: "StudyControl | None" = None,
     ) -> None:
         """Create the app over a runs directory.
 
         At most one of three things is opened over the run list: `launched`, a run that already
         trains in this process, `plan`, a run to start as soon as the app is on the screen, or
-        `show`, the folder of an existing run. `read_only_reason` says why this app may change
+        `show`, the folder of a run or study. `read_only_reason` says why this app may change
         nothing; empty if it may.
         """
         super().__init__()
@@ -129,6 +130,7 @@ class ConvNextApp(TerminalApp[Exit]):
         self.rates = rates
         self.clock = clock
         self.read_only_reason = read_only_reason
+        self.study_control = study_control
         self.start_error = ""
         """Why the planned run could not start; the app has exited then."""
         self._start_run = start_run
@@ -168,7 +170,7 @@ class ConvNextApp(TerminalApp[Exit]):
         if self._own_run:
             self._show_run(self._own_run, self.push_screen)
         elif self._show_first:
-            self.open_run(self._show_first)
+            self._show_path(self._show_first)
         self.set_interval(self.rates.tick, self.tick)
         self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
@@ -239,6 +241,12 @@ class ConvNextApp(TerminalApp[Exit]):
             model = RunModel(JournalSource(path, self.read_only_reason), path)
         self._show_run(model, self.push_screen)
 
+    def _show_path(self, path: Path) -> None:
+        """Show a run or a study."""
+        from core.study.definition import is_study
+
+        (self.open_study if is_study(path) else self.open_run)(path)
+
     def open_form(self) -> None:
         """Open the form for a new run."""
         if self.refuse_change():
@@ -246,36 +254,6 @@ class ConvNextApp(TerminalApp[Exit]):
         from tui.screens.new_run import NewRunScreen
 
         self.push_screen(NewRunScreen())
-
-    def open_form_like(self, path: Path, name: str) -> str:
-        """Open the form with the configuration of a run; return an error message, empty on
-        success."""
-        from core.config.load import NO_STUDY, load_config
-        from core.run.folder import RunFolder
-        from tui.screens.new_run import NewRunScreen
-        from tui.viewmodel.new_run_form import Base
-
-        if self.read_only_reason:
-            return self.read_only_reason
-        try:
-            base = Base(name, load_config(RunFolder(path).config, [NO_STUDY]))
-        except (OSError, ValueError) as error:
-            return str(error)
-        self.push_screen(NewRunScreen(base))
-        return ""
-
-    def open_replay(self, path: Path) -> None:
-        """Replay a run."""
-        from tui.screens.replay import ReplayScreen
-        from tui.viewmodel.replay import ReplayModel
-
-        self.push_screen(ReplayScreen(ReplayModel(path, self.clock)))
-
-    def open_comparison(self, paths: list[Path]) -> None:
-        """Compare runs."""
-        from tui.screens.compare import CompareScreen
-
-        self.push_screen(CompareScreen(paths, self.runs_dir))
 
     async def begin(self, plan: "Plan") -> None:
         """Start the planned run and show it; exit with `start_error` if it cannot start."""

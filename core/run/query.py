@@ -93,7 +93,11 @@ class Query:
 
     def apply(self, runs: Iterable["RunSummary"]) -> list["RunSummary"]:
         """Return the runs to show, in order; runs without a value come last."""
-        kept = [run for run in runs if self.matches(run)]
+        return self.ordered(run for run in runs if self.matches(run))
+
+    def ordered(self, runs: Iterable["RunSummary"]) -> list["RunSummary"]:
+        """Return runs in order; those without a value come last."""
+        kept = list(runs)
         for sort in reversed(self.sort_orders):
             kept = _sorted(kept, sort)
         return kept

@@ -137,6 +137,18 @@ def group_runs(
     ]
 
 
+def named_groups(
+    groups: Sequence[tuple[str, str, Sequence[ComparedRun]]],
+    splits: Mapping[str, int] | None = None,
+) -> list[RunGroup]:
+    """Return groups of runs, each given by an id, which decides its color, a name, and its runs."""
+    colors = assign_colors([id for id, _, _ in groups])
+    return [
+        _group(LETTERS[number], name, color, runs, splits)
+        for number, ((_, name, runs), color) in enumerate(zip(groups, colors, strict=True))
+    ]
+
+
 def _group(
     letter: str,
     name: str,
@@ -217,7 +229,7 @@ def group_results(groups: Sequence[RunGroup]) -> list[GroupResult]:
     """Return every result of the comparison for the groups."""
     runs = [run for group in groups for run in group.runs]
     found = []
-    for row in results(runs):
+    for row in results(runs) if runs else ():
         values = dict(zip((run.id for run in runs), row.values, strict=True))
         samples = tuple(group.sample(values) for group in groups)
         ranking = (

@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from core.run.actions import (
     ActionError,
     change_notes,
     delete,
+    delete_study,
     restore,
     size_of,
     trash_dir,
@@ -70,6 +72,50 @@ def test_the_trash_holds_several_runs_of_one_id_last_deleted_first(tmp_path: Pat
     restore(second)
     with pytest.raises(ActionError, match="cannot be restored"):
         restore(first)
+
+
+def test_a_study_is_deleted_and_restored_with_its_runs(tmp_path: Path) -> None:
+    study = tmp_path / "20261124-120000-study-x"
+    study.mkdir()
+    (study / "study.yaml").write_text("name: x\n")
+    runs = [make_run(tmp_path, STARTED, HEAD, FINISHED).path]
+    runs.append(runs[0].with_name("20261124-130000-other"))
+    shutil.copytree(runs[0], runs[1])
+    before = rows_by_id(tmp_path)
+    trashed = delete_study(study, runs)
+    assert rows_by_id(tmp_path) == {} and not study.exists()
+    assert trashed_runs(tmp_path) == [trashed]
+    assert trashed.members == sorted(trashed.path / "runs" / run.name for run in runs)
+    runs[1].mkdir()
+    with pytest.raises(ActionError, match="20261124-130000-other cannot be restored"):
+        restore(trashed)
+    assert not runs[0].exists()  # nothing was moved
+    runs[1].rmdir()
+    assert restore(trashed).path == study
+    assert rows_by_id(tmp_path) == before
+    assert [path.name for path in study.iterdir()] == ["study.yaml"]
+
+
+def test_runs_of_a_study_without_a_folder_are_deleted_and_restored(tmp_path: Path) -> None:
+    run = make_run(tmp_path, STARTED).path
+    trashed = delete_study(tmp_path / "20261124-110000-study-gone", [run])
+    assert trashed_runs(tmp_path) == [trashed] and not run.exists()
+    restore(trashed)
+    assert run.exists() and trashed_runs(tmp_path) == []
+    assert not (tmp_path / "20261124-110000-study-gone").exists()
+
+
+def test_a_study_with_a_running_run_is_not_deleted(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, STARTED)
+    study = tmp_path / "study"
+    study.mkdir()
+    lock = RunLock(folder)
+    try:
+        with pytest.raises(ActionError, match="stop it first"):
+            delete_study(study, [folder.path])
+    finally:
+        lock.release()
+    assert study.exists() and folder.path.exists()
 
 
 def test_a_running_run_is_not_deleted(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from core.run.folder import RunFolder
 from core.run.notes import update_notes
 from core.run.saved_evaluations import save_evaluation
+from core.study.definition import FOLDS, SEEDS
 from tests.core.test_check import photo
 from tests.tui import classes, scripted
 from tests.tui.disk import some_runs, write_run
 from tests.tui.kit import NOWHERE, make_app
 from tests.tui.scripted import Script
+from tests.tui.studies import planned, sweep
 from tui.app import ConvNextApp
 
 Step = str | Callable[[ConvNextApp], object]
@@ -51,6 +53,27 @@ def _list(name: str, *steps: Step) -> Scene:
         return make_app(runs_dir=_RUNS)
 
     return Scene(name, make, steps)
+
+
+def _studies(name: str, *steps: Step, query: str = "") -> Scene:
+    """Return a list of studies of each kind, and of those with problems; `query` filters it."""
+
+    def make() -> ConvNextApp:
+        some_runs(_RUNS)
+        start = scripted.START
+        planned(_RUNS, SEEDS, (0.91, 0.93, 0.92, 0.925, 0.935), created=start)
+        planned(_RUNS, SEEDS, (0.90, 0.92, 0.913, 0.916, 0.925), created=start + 60, name="mixup")
+        planned(_RUNS, FOLDS, (0.88, 0.92, 0.9), created=start + 120, name="animals",
+                classes=classes.ANIMALS[:8])  # fmt: skip
+        planned(_RUNS, SEEDS, (None, None), created=start + 180, name="empty")
+        planned(_RUNS, SEEDS, (0.1, 0.2), {1: "failed", 2: "failed"}, created=start + 240,
+                name="broken")  # fmt: skip
+        damaged = planned(_RUNS, SEEDS, (0.8, None), created=start + 300, name="damaged")
+        damaged.definition.write_text("kind: [")
+        sweep(_RUNS, trials=20, run=15, created=start + 360)
+        return make_app(runs_dir=_RUNS)
+
+    return Scene(name, make, ("/", *query, "enter", *steps) if query else steps)
 
 
 def _none(name: str, *steps: Step) -> Scene:
@@ -143,6 +166,14 @@ SCENES = (
     _list("evaluation", _save_evaluation, "enter", "6"),
     _list("compare", "c"),
     _list("compare-table", "c", "g", "g"),
+    _studies("studies", *["down"] * 12, "o", "space", "down", "space"),
+    _studies("study-seeds", "left", "enter", query="flowers"),
+    _studies("study-sweep", "left", "enter", "2", "down", query="search"),
+    _studies("study-importance", "left", "enter", "4", query="search"),
+    _studies("study-folds", "left", "enter", "2", query="animals-fold"),
+    _studies("study-failed", "left", "enter", query="broken"),
+    _studies("compare-studies", *["left", "space"], "down", *["left", "space"], "c",
+             query="status:finished seed -damaged"),
     _replayed("replay", seconds=7),
     _run("patience", scripted.running, "p", "8"),
     _run("rate", scripted.running, "L", "9"),

@@ -226,7 +226,7 @@ async def test_space_goes_to_names_and_then_to_models(
 
 def test_a_very_long_name_leaves_space_for_the_models() -> None:
     titles = listing.titles(None)
-    cells = {**dict.fromkeys(titles, 10), "name": 120, "model": 36}
+    cells = {**dict.fromkeys(titles, 10), "name": 120, "model": 36, "best run": 0}
     whole = listing.whole_widths(titles, [cells])
     widths = [listing.fit_columns(whole, width) for width in (160, 180, 200, 220)]
     shown = [(each["name"], each["model"]) for each in widths]
@@ -245,7 +245,7 @@ def test_columns_fit_and_only_get_more_with_the_width() -> None:
     }
     whole = listing.whole_widths(titles, [cells])
     before: set[str] = set()
-    for width in range(40, 251):
+    for width in range(40, 271):
         widths = listing.fit_columns(whole, width)
         assert sum(cells + 2 for cells in widths.values()) <= width - 2, width
         assert before <= widths.keys()

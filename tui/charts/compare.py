@@ -42,6 +42,8 @@ class CompareView:
     window: Window | None = None
     """The visible range; None shows everything, also while the runs continue."""
     cursor: float | None = None
+    single: bool = False
+    """Whether groups of runs are drawn as the curves of their runs, not as mean and band."""
 
     @property
     def curve(self) -> ComparisonCurve:
@@ -115,13 +117,16 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
         if unfreeze is not None and view.alignment.key != "unfreeze":
             symbols.append(PlotSymbol(unfreeze, UNFREEZE_SYMBOL, color))
         visible = [p for p in points if start <= p[0] <= end and math.isfinite(p[1])]
-        symbols += _letters(run.letter, color, visible, (number + 1) / (len(runs) + 1))
+        symbols += letters(run.letter, color, visible, (number + 1) / (len(runs) + 1))
+    return replace(empty_chart(view, start, end, palette), curves=curves, symbols=symbols)
+
+
+def empty_chart(view: CompareView, start: float, end: float, palette: Palette) -> ChartSpec:
+    """Return the chart of a view without curves."""
     values = round_values(start, end, 8)
     figure = view.curve.figure
     bands = [Band(start, HEAD), Band(0.0, FULL)] if view.alignment.key == "unfreeze" else []
     return ChartSpec(
-        curves=curves,
-        symbols=symbols,
         bands=bands,
         start=start,
         end=end,
@@ -137,10 +142,10 @@ def chart(runs: Runs, view: CompareView, palette: Palette) -> ChartSpec:
     )
 
 
-def _letters(
+def letters(
     letter: str, color: Color, points: Sequence[tuple[float, float]], fraction: float
 ) -> list[PlotSymbol]:
-    """Return a run's letter at the start of its curve and at a fraction of it, which differs from
+    """Return a letter at the start of its curve and at a fraction of it, which differs from
     run to run, as curves may coincide."""
     if not points:
         return []

@@ -12,6 +12,7 @@ from tui.dialogs.text import TextDialog
 from tui.dialogs.value import ValueDialog
 from tui.screens.check import CheckScreen
 from tui.screens.compare import CompareScreen
+from tui.screens.compare_groups import CompareGroupsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.new_run import NewRunScreen
 from tui.screens.replay import ReplayScreen
@@ -20,6 +21,10 @@ from tui.screens.run_controls import RunControlsScreen
 from tui.screens.run_list import RunListScreen
 from tui.screens.run_list_actions import RunActionsScreen
 from tui.screens.run_list_filter import RunFilterScreen
+from tui.screens.run_list_studies import RunStudiesScreen
+from tui.screens.study import StudyScreen
+from tui.screens.study_keys import StudyKeys
+from tui.screens.study_members import StudyMembers
 from tui.tabs.charts import ChartsTab
 from tui.tabs.classes import ClassesTab
 from tui.tabs.config import ConfigTab
@@ -33,7 +38,7 @@ from tui.widgets.preset_select import PresetSelect
 
 KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Everywhere": (ConvNextApp,),
-    "List of runs": (RunListScreen, RunActionsScreen, RunFilterScreen),
+    "List of runs": (RunListScreen, RunActionsScreen, RunStudiesScreen, RunFilterScreen),
     "Run screen": (RunControlsScreen, RunScreen),
     "Run screen: charts": (ChartsTab,),
     "Run screen: classes": (ClassesTab,),
@@ -42,7 +47,9 @@ KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Run screen: log": (LogTab,),
     "Run screen: evaluations": (EvaluationsTab,),
     "Replay of a run": (ReplayScreen,),
+    "Study screen": (StudyScreen, StudyMembers, StudyKeys),
     "Comparison": (CompareScreen,),
+    "Comparison of studies": (CompareGroupsScreen,),
     "New run form": (NewRunScreen, FolderInput, ModelInput, PresetSelect),
     "New run form: folders": (FolderTree, RecentFolders, FolderDialog),
     "New run form: models": (ModelDialog,),

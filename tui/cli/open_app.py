@@ -57,7 +57,7 @@ def require_terminal() -> None:
 def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None = None) -> int:
     """Run the app until it is closed and its run has ended; returns the exit code.
 
-    `plan` loads a run to start at once, `show` is the folder of a run to open first.
+    `plan` loads a run to start at once, `show` is the folder of a run or study to open first.
     """
     from tui import app as ui
     from tui.preferences.preferences import load_preferences
@@ -99,6 +99,7 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
             rates=refresh_rates_for(options.bandwidth),
             preferences=preferences,
             read_only_reason=read_only.REASON if options.read_only else "",
+            study_control=None if options.read_only else BackgroundStudies(),
         )
         exit_value, failed = _run(app)
         trains = session.training
@@ -117,6 +118,22 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
     # Also after the app has failed: training is independent of it.
     code = finish_headless(engine, signals, hung_up=exit_value is ui.Exit.HUNG_UP)
     return code or int(failed and not trains)
+
+
+class BackgroundStudies:
+    """Commands to the processes of studies, imported on first use."""
+
+    def send(self, path: Path, action: str) -> tuple[bool, str]:
+        """Send a command to all running members of a study."""
+        from tui.runtime.study_control import StudyProcesses
+
+        return StudyProcesses().send(path, action)
+
+    def resume(self, path: Path) -> tuple[bool, str]:
+        """Run the members of a study that are not finished, in the background."""
+        from tui.runtime.study_control import StudyProcesses
+
+        return StudyProcesses().resume(path)
 
 
 def _with_imports(plan: "Plan") -> "tuple[Config, Resumption | None]":

@@ -70,16 +70,16 @@ def start_study(options: "StartOptions", plan: "Plan", resumed: "Study | None") 
     # An invalid configuration is reported here, not in a background process.
     study = resumed or _new_study(options, plan)
     if options.detach:
-        code, message = _start_in_background(options)
+        code, message, _ = _start_in_background(options)
         click.echo(message, err=code != 0)
         return code
     if not (options.no_ui or not has_terminal()):
         click.echo("starting the study in the background", err=True)
-        code, message = _start_in_background(options)
+        code, message, id = _start_in_background(options)
         if code:
             click.echo(message, err=True)
             return code
-        code = open_app(options.app)
+        code = open_app(options.app, show=Path(options.runs_dir) / id if id else None)
         click.echo(message)
         return code
     from tui.runtime.study_headless import run_headless_study
@@ -120,12 +120,11 @@ def _sweep_options(options: "StartOptions", config: "Config") -> dict[str, objec
     return sweep_options(config, dict(map(parse_sweep, options.sweep)), **given)
 
 
-def _start_in_background(options: "StartOptions") -> tuple[int, str]:
+def _start_in_background(options: "StartOptions") -> tuple[int, str, str]:
     from tui.runtime.remote_control import start_detached
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
-    code, message, _ = start_detached(arguments, Path(options.runs_dir))
-    return code, message
+    return start_detached(arguments, Path(options.runs_dir))
 
 
 def _report(end: "StudyEnd", quiet: bool) -> None:

@@ -90,7 +90,7 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
     """Start a headless run or study in a separate session, without a terminal.
 
     Waits until training starts or fails, so that an error is reported here. Returns the exit code,
-    a message, and the id of the run that trains, if one has started.
+    a message, and the id of the run or study that has started, if one has.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "tui", *arguments, "--no-ui", "--log-format", "json"],
@@ -114,7 +114,7 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
             study = event["study"]
         if event["type"] == "ModelReady" and study:
             show = own_command("show", RunFolder(runs_dir / study))
-            return 0, f"study {study} runs in the background; show it: {show}", run_id
+            return 0, f"study {study} runs in the background; show it: {show}", study
         if event["type"] == "ModelReady":
             attach = own_command("attach", RunFolder(runs_dir / run_id))
             return 0, f"run {run_id} trains in the background; open it: {attach}", run_id
@@ -123,7 +123,7 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
             if not study:
                 return process.wait(), f"error: {reason}", ""
         if event["type"] == "StudyEnded" and event["status"] == "finished":
-            return process.wait(), f"study {study} is finished", ""
+            return process.wait(), f"study {study} is finished", study
         if event["type"] == "StudyEnded" and event["status"] == "running":
-            return process.wait(), f"study {study} has no other run to start", ""
+            return process.wait(), f"study {study} has no other run to start", study
     return process.wait() or 1, f"error: {reason}", ""

@@ -1,6 +1,7 @@
 """Send a command to all running members of a study, and end its workers."""
 
 import time
+from pathlib import Path
 
 from core.common.errors import SetupError
 from core.common.text import printable
@@ -9,7 +10,7 @@ from core.events.commands import Stop
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
 from core.run.state import ACTIVE
-from core.study.definition import Study
+from core.study.definition import Study, load_study
 from core.study.locks import is_worked_on
 from core.study.members import study_runs
 from tui.runtime.remote_control import (
@@ -18,11 +19,30 @@ from tui.runtime.remote_control import (
     REPLY_SECONDS,
     make_command,
     send_command,
+    start_detached,
 )
 
 STUDY_ACTIONS = ("pause", "resume", "stop")
 _STOP = "stop"
 _POLL_SECONDS = 0.2
+
+
+class StudyProcesses:
+    """Commands of the app to the processes of a study; `tui.widgets.host.StudyControl`."""
+
+    def send(self, path: Path, action: str) -> tuple[bool, str]:
+        """Send a command to all running members; returns whether it was applied, and the replies.
+
+        Raises SetupError and OSError.
+        """
+        code, message = send_to_study(load_study(path), action, None, wait=False)
+        return code == APPLIED, message
+
+    def resume(self, path: Path) -> tuple[bool, str]:
+        """Run the members that are not finished, in the background; returns whether they run."""
+        arguments = ["--resume", path.name, "--runs-dir", str(path.parent)]
+        code, message, _ = start_detached(arguments, path.parent)
+        return code == APPLIED, message
 
 
 def send_to_study(study: Study, action: str, value: str | None, wait: bool) -> tuple[int, str]:

@@ -22,12 +22,13 @@ from tui.charts import compare as compare_chart
 from tui.charts import compare_files, compare_scatter
 from tui.charts.compare import CompareView
 from tui.charts.compare_scatter import ScatterView
-from tui.charts.spec import LegendItem, drawn_log
+from tui.charts.spec import ChartSpec, LegendItem, drawn_log
 from tui.charts.viewport import Viewport
 from tui.dialogs.choice import Choice, ChoiceDialog
 from tui.preferences.palettes import Palette, palette_of
 from tui.text.compare_table import heading, summary, table_rows, value_cells
 from tui.viewmodel.comparison import Comparison
+from tui.viewmodel.group_comparison import GroupComparison
 from tui.widgets.chart import Chart
 from tui.widgets.chart_navigation import NAVIGATION_BINDINGS, ChartNavigation
 from tui.widgets.footer import KeyFooter
@@ -76,7 +77,7 @@ class CompareScreen(ChartNavigation, Screen[None]):
         """The view of the scatter chart; None while curves are drawn."""
         self._hovered: float | None = None
         """Position of the mouse on the x axis, 0 to 1."""
-        self._comparison = Comparison(paths)
+        self._comparison: Comparison | GroupComparison = Comparison(paths)
         self._runs_dir = runs_dir
         self._runs: tuple[ComparedRun, ...] = ()
         self._reading = False
@@ -129,12 +130,17 @@ class CompareScreen(ChartNavigation, Screen[None]):
             self._runs = runs
             self._show()
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there is something to draw."""
+        return bool(self._runs)
+
     def _redraw(self) -> None:
         self._drawn = ()
         self._show()
 
     def _show(self) -> None:
-        if not (self.is_mounted and self._runs):
+        if not (self.is_mounted and self.has_content):
             return
         dark = self.app.current_theme.dark
         view = self._shown_view
@@ -146,15 +152,28 @@ class CompareScreen(ChartNavigation, Screen[None]):
         self._show_chart(view, palette)
         self._show_readout()
         if before[:3] != now[:3]:
-            self._head.update(Content(summary(self._runs)), layout=False)
-            error = self._comparison.error
-            self._notice.display = bool(error)
-            self._notice.update(Content(error))
-            cells = value_cells(self.size.width, len(self._runs))
-            titles = [
-                heading(run, compare_chart.run_color(run, palette), cells) for run in self._runs
-            ]
-            self._fill([Text(), *titles], palette)
+            self.show_head()
+            self._fill(self.table_titles(palette), palette)
+
+    def show_head(self) -> None:
+        """Show the lines above the chart."""
+        self._head.update(Content(summary(self._runs)), layout=False)
+        error = self._comparison.error
+        self._notice.display = bool(error)
+        self._notice.update(Content(error))
+
+    def table_titles(self, palette: Palette) -> dict[str, Text]:
+        """Return the titles of the table's columns by key."""
+        cells = value_cells(self.size.width, len(self._runs))
+        titles = {
+            run.letter: heading(run, compare_chart.run_color(run, palette), cells)
+            for run in self._runs
+        }
+        return {_LABEL: Text(), **titles}
+
+    def table_rows(self, palette: Palette) -> list[tuple[str, list[Text]]]:
+        """Return the rows of the table by key."""
+        return table_rows(self._runs, palette, value_cells(self.size.width, len(self._runs)))
 
     def _show_chart(self, view: CompareView, palette: Palette) -> None:
         runs, scatter = self._runs, self.scatter
@@ -163,10 +182,21 @@ class CompareScreen(ChartNavigation, Screen[None]):
             title = compare_scatter.scatter_title(runs, scatter)
             self._chart.show(points, title, compare_scatter.scatter_legend(runs, scatter))
             return
-        spec = compare_chart.chart(runs, view, palette)
+        spec = self.curves(view, palette)
         title = compare_chart.title(view, drawn_log(spec))
-        legend = [LegendItem("s scatter chart │"), *compare_chart.legend(runs, view)]
-        self._chart.show(spec, title, legend)
+        self._chart.show(spec, title, [LegendItem("s scatter chart │"), *self.legend(view)])
+
+    def curves(self, view: CompareView, palette: Palette) -> ChartSpec:
+        """Return the chart of the curves."""
+        return compare_chart.chart(self._runs, view, palette)
+
+    def legend(self, view: CompareView) -> list[LegendItem]:
+        """Return the legend of the curves."""
+        return compare_chart.legend(self._runs, view)
+
+    def readout(self, view: CompareView) -> str:
+        """Return the values of the curves at the cursor; empty without one."""
+        return compare_chart.readout(self._runs, view)
 
     @property
     def _shown_view(self) -> CompareView:
@@ -183,29 +213,27 @@ class CompareScreen(ChartNavigation, Screen[None]):
 
     def _show_readout(self) -> None:
         if self.scatter is None:
-            text = compare_chart.readout(self._runs, self._shown_view)
+            text = self.readout(self._shown_view)
         else:
             text = compare_scatter.scatter_readout(self._runs, self.scatter)
         self._readout.display = bool(text)
         self._readout.update(Content(text))
 
-    def _fill(self, titles: list[Text], palette: Palette) -> None:
-        limit = value_cells(self.size.width, len(self._runs))
-        table, rows = self._table, table_rows(self._runs, palette, limit)
+    def _fill(self, titles: dict[str, Text], palette: Palette) -> None:
+        table, rows = self._table, self.table_rows(palette)
         # With the palette: column titles can't be updated in place.
         shape = (
-            tuple(title.plain for title in titles),
+            tuple((key, title.plain) for key, title in titles.items()),
             tuple(key for key, _ in rows),
             palette,
-            limit,
+            self.size.width,
         )
-        columns = [_LABEL, *(run.letter for run in self._runs)]
         if shape == self._table_shape:
             for key, cells in rows:
-                table.put(key, dict(zip(columns, cells, strict=True)))
+                table.put(key, dict(zip(titles, cells, strict=True)))
             return
         self._table_shape = shape
-        table.fill(dict(zip(columns, titles, strict=True)), dict(rows))
+        table.fill(titles, dict(rows))
 
     def adjust(self, change: Callable[[Viewport], Viewport]) -> None:
         """Apply a change of the viewport and redraw."""
@@ -298,12 +326,15 @@ class CompareScreen(ChartNavigation, Screen[None]):
 
         self.app.push_screen(ChoiceDialog("Export", question, choices, "Cancel"), done)
 
+    def export(self, kind: str, folders: Sequence[Path], now: float) -> Path:
+        """Write an export; returns its path. Raises OSError."""
+        return compare_files.export(self._runs, self.view, kind, folders, now)
+
     @work
     async def _export(self, kind: str) -> None:
         folders = [self._runs_dir, Path.cwd()]
-        arguments = (self._runs, self.view, kind, folders, host(self).clock())
         try:
-            path = await asyncio.to_thread(compare_files.export, *arguments)
+            path = await asyncio.to_thread(self.export, kind, folders, host(self).clock())
         except OSError as error:
             where = printable(str(self._runs_dir))
             reason = printable(os_error_text(error))

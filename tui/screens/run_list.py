@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,26 +12,24 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Button, DataTable, Static
-from textual.widgets.data_table import CellDoesNotExist
 
 from core.common.errors import os_error_text
 from core.common.text import printable
-from tui.preferences.palettes import Palette, palette_of
-from tui.screens.run_list_filter import RunFilterScreen
+from tui.preferences.palettes import palette_of
+from tui.screens.run_list_studies import RunStudiesScreen
 from tui.text import run_list as listing
 from tui.widgets.first_line import FirstLine
 from tui.widgets.footer import KeyFooter
 from tui.widgets.hint import Hint, HintLine
 from tui.widgets.host import host
-from tui.widgets.table import RunListTable
+from tui.widgets.run_table import GroupedRunTable
 
 if TYPE_CHECKING:
     from core.run.run_list import RunList
     from core.run.summary import RunSummary
-
-    _Row = tuple[RunSummary, str, bool, int, Palette]
-    """A run, its letter, whether it is the best, the current minute, and the palette: everything
-    that its cells depend on."""
+    from core.study.grouped_list import GroupedList, ListRow
+    from core.study.study_list import StudyList
+    from core.study.study_summary import StudySummary
 
 _LOW = 16
 """Terminal height (rows) below which the details of the selected run are hidden."""
@@ -46,8 +43,15 @@ _HINTS = (
 _RELOAD_SECONDS = 2.0
 
 
-class RunListScreen(RunFilterScreen):
-    """List, refresh and open runs. The base classes filter runs and act on them."""
+class _NoRows:
+    """The list before the directory is read."""
+
+    rows: "tuple[ListRow, ...]" = ()
+    runs: "tuple[RunSummary, ...]" = ()
+
+
+class RunListScreen(RunStudiesScreen):
+    """List, refresh and open runs and studies. The base classes filter them and act on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", tooltip="Open the selected run", priority=True),
@@ -60,21 +64,17 @@ class RunListScreen(RunFilterScreen):
 
     def __init__(self, runs_dir: Path) -> None:
         super().__init__(runs_dir)
-        self._list: RunList | None = None
+        self._lists: tuple[RunList, StudyList] | None = None
         self._all: list[RunSummary] = []
-        self._runs: list[RunSummary] = []
-        """Runs that match the filter, in its order."""
+        self._studies: list[StudySummary] = []
+        self._grouped: GroupedList | _NoRows = _NoRows()
+        """Rows that match the filter, in its order."""
         self._best = ""
-        self._shape: tuple[object, ...] = ()
-        """Columns with their widths, titles and run ids in the table."""
-        self._rows: dict[str, _Row] = {}
-        self._row_widths: dict[str, dict[str, int]] = {}
-        """The widths of the cells of each run, not shortened."""
-        self._widths: dict[str, int] = {}
-        """The columns in the table with their widths."""
         self._loading = False
         self._reload_requested = False
         self._loaded = False
+        self._is_warm = False
+        """Whether the screens that a study opens are imported."""
         self._drawn = False
         self._ticks = 0
         self._detail_text = ""
@@ -83,7 +83,7 @@ class RunListScreen(RunFilterScreen):
         self._error = ""
         """Why the directory cannot be read, for the title."""
         # Held, not queried: the directory may be read while the screen is unmounted.
-        self._table = RunListTable(id="table", cursor_type="row")
+        self._table = GroupedRunTable()
         self._empty_text = Static(Content(listing.empty_text(runs_dir)), id="empty-text")
         self._new_button = Button("n  New run", id="new", variant="primary")
         self._focus_target: Widget | None = None
@@ -102,7 +102,7 @@ class RunListScreen(RunFilterScreen):
     @property
     def columns(self) -> list[str]:
         """The columns in the table: those that fit into the terminal."""
-        return list(self._widths)
+        return self._table.fitting
 
     def compose(self) -> ComposeResult:
         """Create the title and the footer; all else is mounted after the first read."""
@@ -125,7 +125,7 @@ class RunListScreen(RunFilterScreen):
 
     def tick(self, now: float, charts: bool) -> None:
         """Reload every few seconds while this screen is on top."""
-        if self._rows and next(iter(self._rows.values()))[-1] != palette_of(self.app):
+        if self._table.has_other_palette(palette_of(self.app)):
             self.show_runs()
         self._ticks += 1
         if self._ticks % host(self).rates.ticks_per(_RELOAD_SECONDS) == 0:
@@ -148,7 +148,7 @@ class RunListScreen(RunFilterScreen):
     async def _load(self) -> None:
         self._error = ""
         try:
-            self._all = await asyncio.to_thread(self._read)
+            self._all, self._studies = await asyncio.to_thread(self._read)
         except OSError as error:
             self._error = f" · cannot be read: {printable(os_error_text(error))}"
         finally:
@@ -161,19 +161,27 @@ class RunListScreen(RunFilterScreen):
         if self._reload_requested:
             self._reload_requested = False
             self.reload()
+        if self._studies and not self._is_warm:
+            self._is_warm = True
+            await asyncio.to_thread(_import_study_screens)
 
-    def _read(self) -> "list[RunSummary]":
-        if self._list is None:
+    def _read(self) -> "tuple[list[RunSummary], list[StudySummary]]":
+        if self._lists is None:
             # Imported in this thread: the import takes longer than a frame.
             from core.run.query import Query
             from core.run.run_list import RunList
+            from core.study.study_list import StudyList
 
             self._query = Query()
-            self._list = RunList(self.runs_dir)
-        return self._list.refresh()
+            self._lists = RunList(self.runs_dir), StudyList(self.runs_dir)
+        runs = self._lists[0].refresh()
+        studies = self._lists[1].refresh(runs)
+        if studies:
+            import tui.text.study_row  # noqa: F401
+        return runs, studies
 
     def _show_title(self) -> None:
-        shown, total = len(self._runs), len(self._all)
+        shown, total = len(self._grouped.runs), len(self._all)
         counted = f" · {shown} of {total}" if shown != total else ""
         read_only = " · read-only" if host(self).read_only_reason else ""
         text = self._title_text + counted + read_only + self._error
@@ -183,8 +191,8 @@ class RunListScreen(RunFilterScreen):
         """Draw the runs that match the filter."""
         if not (self.is_mounted and self._loaded):
             return
-        self._runs = self.filtered(self._all)
-        self._best = listing.best_run_id(self._runs)
+        self._grouped = self.grouped_rows(self._all, self._studies)
+        self._best = listing.best_run_id(self._grouped.runs)
         self._draw()
         self._show_title()
         self._show_empty()
@@ -192,8 +200,9 @@ class RunListScreen(RunFilterScreen):
         self._show_detail()
 
     def _show_hint(self) -> None:
-        has_space = 0 < len(self._runs) <= self.size.height - _OTHER_ROWS
-        self._hint.show(has_space, lambda action: action != "compare" or len(self._runs) > 1)
+        rows = len(self._grouped.rows)
+        has_space = 0 < rows <= self.size.height - _OTHER_ROWS
+        self._hint.show(has_space, lambda action: action != "compare" or rows > 1)
 
     def apply_preferences(self) -> None:
         """Apply changed settings."""
@@ -201,49 +210,28 @@ class RunListScreen(RunFilterScreen):
             self._show_hint()
 
     def _draw(self) -> None:
-        now = host(self).clock()
-        minute, palette = int(now // 60), palette_of(self.app)
-        rows = {
-            run.id: (run, self._letter(run.id), run.id == self._best, minute, palette)
-            for run in self._runs
-        }
-        # Only rows that have changed: there may be a thousand.
-        changed = {id: row for id, row in rows.items() if row != self._rows.get(id)}
-        measured = {id: listing.row_widths(r[0], now, r[2]) for id, r in changed.items()}
-        self._row_widths = {id: measured.get(id) or self._row_widths[id] for id in rows}
-        titles = listing.titles(self.sort)
-        whole = listing.whole_widths(titles, self._row_widths.values())
-        self._widths = listing.fit_columns(whole, self.size.width)
-        shape = (tuple(self._widths.items()), tuple(titles.values()), tuple(rows))
-        if shape != self._shape:
-            self._rebuild(titles, rows, now)
-        else:
-            for id, row in changed.items():
-                cells = _cells(row, self._widths, now)
-                self._table.put(id, dict(zip(self._widths, cells, strict=True)))
-        self._shape, self._rows = shape, rows
-
-    def _rebuild(self, titles: dict[str, str], rows: "dict[str, _Row]", now: float) -> None:
-        table, selected = self._table, self._selected_id()
-        table.fill(
-            {column: Text(titles[column]) for column in self._widths},
-            {id: _cells(row, self._widths, now) for id, row in rows.items()},
+        self._table.draw_rows(
+            self._grouped.rows,
+            self._letter,
+            self._best,
+            self.sort,
+            host(self).clock(),
+            palette_of(self.app),
+            self.size.width,
         )
-        if selected in rows:
-            table.move_cursor(row=list(rows).index(selected))
 
     def _show_empty(self) -> None:
-        none = not self._runs
+        none, empty = not self._grouped.rows, not (self._all or self._studies)
         self._table.display = not none
         self._empty.display = none
-        self._new_button.display = not self._all
+        self._new_button.display = empty
         # Textual would move the focus elsewhere when the focused widget is hidden.
-        target = self._new_button if none and not self._all else self._table
+        target = self._new_button if none and empty else self._table
         if target is not self._focus_target:
             self._focus_target = target
             if not self.typing:
                 self.set_focus(target)
-        if none and self._all:
+        if none and not empty:
             archived = sum(run.archived for run in self._all)
             self._empty_text.update(Content(listing.no_match_text(len(self._all), archived)))
         elif none:
@@ -252,42 +240,54 @@ class RunListScreen(RunFilterScreen):
     def _letter(self, id: str) -> str:
         return listing.LETTERS[self.marked.index(id)] if id in self.marked else ""
 
-    def _selected_id(self) -> str:
-        table = self._table
-        try:
-            return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value or ""
-        except CellDoesNotExist:
-            return ""
-
-    def selected_run(self) -> "RunSummary | None":
-        """Return the run under the cursor."""
-        id = self._selected_id()
-        return next((run for run in self._runs if run.id == id), None)
+    def selected_row(self) -> "ListRow | None":
+        """Return the row under the cursor."""
+        id = self._table.selected_id
+        return next((row for row in self._grouped.rows if row.id == id), None)
 
     def adjacent_run(self) -> "RunSummary | None":
-        """Return the run below the cursor; above it if there is none below."""
-        row = self._table.cursor_row
-        adjacent = self._runs[row + 1 : row + 2] or self._runs[max(0, row - 1) : row]
-        return adjacent[0] if adjacent else None
+        """Return the run or study below the cursor, that below its runs for a study; above it if
+        there is none below."""
+        row = self.selected_row()
+        rows = self._grouped.rows
+        if row is None:
+            return None
+        if row.study is not None:
+            rows = tuple(each for each in rows if each.parent != row.id)
+        number = rows.index(row)
+        adjacent = rows[number + 1 : number + 2] or rows[max(0, number - 1) : number]
+        return adjacent[0].run if adjacent else None
 
     def find_run(self, id: str) -> "RunSummary | None":
-        """Return a run of the directory by id."""
-        return next((run for run in self._all if run.id == id), None)
+        """Return a run of the directory by id, or a study as one."""
+        study = self.find_study(id)
+        return study.row if study else next((run for run in self._all if run.id == id), None)
+
+    def find_study(self, id: str) -> "StudySummary | None":
+        """Return a study of the directory by id."""
+        return next((study for study in self._studies if study.id == id), None)
 
     def _show_detail(self) -> None:
         self._update_footer()
-        run = self.selected_run()
+        row, now = self.selected_row(), host(self).clock()
         text = ""
-        if run:
-            text = listing.detail(
-                run, host(self).clock(), run.id == self._best, self.adjacent_run()
-            )
+        if row and row.study:
+            from tui.text.study_row import study_detail
+
+            text = study_detail(row.study, now)
+        elif row:
+            other = self.adjacent_run()
+            if other and self.find_study(other.id):
+                other = None
+            text = listing.detail(row.run, now, row.id == self._best, other)
         if text != self._detail_text:
             self._detail_text = text
             self._detail.update(Content(text))
 
     def _update_footer(self) -> None:
-        applicable = (self.hides_key("resume"), bool(self.marked))
+        row = self.selected_row()
+        kind = (bool(row and row.study), bool(row and row.is_open), bool(row and row.parent))
+        applicable = (self.hides_key("resume"), bool(self.marked), *kind)
         if applicable != self._applicable:
             self._applicable = applicable
             self.refresh_bindings()
@@ -299,11 +299,12 @@ class RunListScreen(RunFilterScreen):
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
         """Open the selected run."""
-        run = self.selected_run()
-        if run:
+        row = self.selected_row()
+        if row:
             self._hint.use("open")
-            host(self).open_run(Path(run.path))
-        elif not self._all:
+            show = host(self).open_study if row.study else host(self).open_run
+            show(Path(row.run.path))
+        elif not self._all and not self._studies:
             host(self).open_form()
 
     def action_new(self) -> None:
@@ -342,6 +343,7 @@ class RunListScreen(RunFilterScreen):
         self.reload()
 
 
-def _cells(row: "_Row", widths: dict[str, int], now: float) -> list[Text]:
-    run, letter, best, _, palette = row
-    return listing.cells(run, widths, now, letter, best, palette)
+def _import_study_screens() -> None:
+    """Import what takes longer than a frame, before a key needs it."""
+    import tui.screens.compare_groups
+    import tui.screens.study  # noqa: F401

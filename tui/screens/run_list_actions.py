@@ -18,6 +18,8 @@ from tui.widgets.host import host
 # As in tui.app, dialogs and modules that read runs are imported on first use.
 if TYPE_CHECKING:
     from core.run.summary import RunSummary
+    from core.study.grouped_list import ListRow
+    from core.study.study_summary import StudySummary
 
 
 FINISHED = "this run is finished; b in the run list duplicates it, with more epochs for example"
@@ -61,9 +63,14 @@ class RunActionsScreen(Screen[None]):
         """Ids of the runs to compare, in the order of their letters."""
         self._write_lock = asyncio.Lock()
 
-    def selected_run(self) -> "RunSummary | None":
-        """Return the selected run."""
+    def selected_row(self) -> "ListRow | None":
+        """Return the selected row."""
         raise NotImplementedError
+
+    def selected_run(self) -> "RunSummary | None":
+        """Return the selected run, or the selected study as one."""
+        row = self.selected_row()
+        return row.run if row else None
 
     def adjacent_run(self) -> "RunSummary | None":
         """Return the run below the selected one; above it if there is none below."""
@@ -71,6 +78,10 @@ class RunActionsScreen(Screen[None]):
 
     def find_run(self, id: str) -> "RunSummary | None":
         """Return a run of the directory by id."""
+        raise NotImplementedError
+
+    def find_study(self, id: str) -> "StudySummary | None":
+        """Return a study of the directory by id."""
         raise NotImplementedError
 
     def reload(self) -> None:
@@ -122,7 +133,7 @@ class RunActionsScreen(Screen[None]):
         elif len(self.marked) < len(LETTERS):
             self.marked.append(run.id)
         else:
-            self._warn(f"at most {len(LETTERS)} runs can be compared")
+            self._warn(f"at most {len(LETTERS)} runs or studies can be compared")
         self.show_runs()
 
     def action_compare(self) -> None:
@@ -133,9 +144,11 @@ class RunActionsScreen(Screen[None]):
             others = [selected, adjacent] if not marked or selected in marked else [selected]
             marked += [run for run in others if run is not None and run not in marked]
         if len(marked) < 2:
-            self._warn("a comparison needs at least two runs")
+            self._warn("a comparison needs at least two runs or studies")
             return
-        host(self).open_comparison([Path(run.path) for run in marked[: len(LETTERS)]])
+        compared = marked[: len(LETTERS)]
+        in_groups = any(self.find_study(run.id) for run in compared)
+        host(self).open_comparison([Path(run.path) for run in compared], in_groups)
 
     def action_duplicate(self) -> None:
         """Open the form for a new run with the configuration of the selected one."""

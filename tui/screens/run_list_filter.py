@@ -18,6 +18,8 @@ from tui.widgets.host import host
 if TYPE_CHECKING:
     from core.run.query import Query, Sort
     from core.run.summary import RunSummary
+    from core.study.grouped_list import GroupedList
+    from core.study.study_summary import StudySummary
     from tui.widgets.filter_bar import FilterBar
 
 _FILTER_KEYS = {"to_list", "clear", "help", "command_palette"}
@@ -40,6 +42,8 @@ class RunFilterScreen(RunActionsScreen):
     def __init__(self, runs_dir: Path) -> None:
         super().__init__(runs_dir)
         self._text = ""
+        self._terms = ""
+        """The last valid query without its sort order."""
         self._query: Query | None = None
         """The last valid query."""
         self._bar: FilterBar | None = None
@@ -65,9 +69,27 @@ class RunFilterScreen(RunActionsScreen):
         sorts = self._query.sort_orders if self._query else ()
         return sorts[0] if sorts else None
 
-    def filtered(self, runs: "list[RunSummary]") -> "list[RunSummary]":
-        """Return the runs that match the query, in its order."""
-        return self._query.apply(runs) if self._query else runs
+    def grouped_rows(
+        self, runs: "Sequence[RunSummary]", studies: "Sequence[StudySummary]"
+    ) -> "GroupedList":
+        """Return the runs and studies that match the query, in its order."""
+        from core.study.grouped_list import GroupedList, grouped
+
+        if self._query is None:  # the directory could not be read
+            return GroupedList()
+        return grouped(runs, studies, self._query, self.is_open)
+
+    @property
+    def is_filtering(self) -> bool:
+        """Whether a filter hides runs."""
+        return self._query is not None and bool(self._query.tests)
+
+    def is_open(self, study: str) -> bool:
+        """Return whether the runs of a study are shown."""
+        raise NotImplementedError
+
+    def filter_changed(self) -> None:
+        """React to another filter."""
 
     async def action_filter(self) -> None:
         """Focus the filter."""
@@ -154,12 +176,16 @@ class RunFilterScreen(RunActionsScreen):
     @work(exclusive=True, group="filter")
     async def _apply_query(self, text: str) -> None:
         """Apply a query; an invalid one shows an error and leaves the list unchanged."""
-        from core.run.query import QueryError, parse
+        from core.run.query import QueryError, parse, sorted_by
 
         error_text = ""
         try:
             # In a thread: the import of the config keys takes a moment.
             self._query = await asyncio.to_thread(parse, text, host(self).clock())
+            terms = sorted_by(text, None)
+            if terms != self._terms:
+                self._terms = terms
+                self.filter_changed()
         except QueryError as error:
             error_text = str(error)
         if self._bar:

@@ -21,14 +21,35 @@ if TYPE_CHECKING:  # the list is drawn before runs are read
 SELECTION = "mark"
 """The column of letters of runs selected for a comparison, and of stars."""
 _COLUMNS = (
-    *(SELECTION, "status", "name", "model", "phase", "epochs", "best top-1", "val loss", "time"),
-    *("started", "tags", "note"),
+    *(
+        SELECTION,
+        "status",
+        "name",
+        "model",
+        "phase",
+        "epochs",
+        "best top-1",
+        "best run",
+        "val loss",
+    ),
+    *("time", "started", "tags", "note"),
 )
 _ALWAYS = (SELECTION, "status", "name")
-_BY_IMPORTANCE = ("best top-1", "epochs", "val loss", "time", "started", "phase", "model")
+_BY_IMPORTANCE = (
+    "best top-1",
+    "epochs",
+    "best run",
+    "val loss",
+    "time",
+    "started",
+    "phase",
+    "model",
+)
 """As many of these columns as fit are shown, the first ones first."""
 _IF_SPACE_IS_LEFT = ("tags", "note")
-"""Columns that are shown, if they are not empty, where the others are not shortened."""
+"""Columns that are shown where the others are not shortened."""
+_IF_NOT_EMPTY = ("best run", *_IF_SPACE_IS_LEFT)
+"""Columns that are left out if they are empty."""
 _SHORTEST = {"name": 18, "model": 14, "val loss": 8, "tags": 10, "note": 16}
 """Columns that are shortened, to this width, before another one is left out."""
 _LONG_NAME = 48
@@ -51,6 +72,8 @@ SORT_KEYS = {
 }
 """The sortable columns with their sort keys in a query."""
 STAR, BEST = "✦", "★"
+TOGGLE = "study"
+"""Key in the style of a study's marker: the id of the study that a click opens or closes."""
 LETTERS = "ABCDEFGH"
 """Letters of the runs selected for a comparison, one per run that can be compared."""
 _CURVE_CELLS = 12
@@ -68,11 +91,12 @@ def fit_columns(whole: Mapping[str, int], width: int) -> dict[str, int]:
     free = width - _SCROLL_BAR - sum(cells + _GAP for cells in shown.values())
     for candidates in (_BY_IMPORTANCE, _IF_SPACE_IS_LEFT):
         for name in candidates:
+            if not whole[name]:
+                continue
             if least[name] + _GAP > free:
                 break
-            if whole[name]:
-                shown[name] = least[name]
-                free -= least[name] + _GAP
+            shown[name] = least[name]
+            free -= least[name] + _GAP
         for name, most in _WIDEN:
             if name in shown:
                 more = min(free, max(0, min(whole[name], most) - shown[name]))
@@ -89,14 +113,14 @@ def whole_widths(titles: Mapping[str, str], rows: Iterable[Mapping[str, int]]) -
             if cells > widths[name]:
                 widths[name] = cells
     return {
-        name: max(cells, cell_len(titles[name])) if cells or name not in _IF_SPACE_IS_LEFT else 0
+        name: max(cells, cell_len(titles[name])) if cells or name not in _IF_NOT_EMPTY else 0
         for name, cells in widths.items()
     }
 
 
 def row_widths(run: "RunSummary", now: float, best: bool = False) -> dict[str, int]:
     """Return the widths of the cells of a run, not shortened."""
-    return {name: cell.cell_len for name, cell in _cells(run, now, best=best).items()}
+    return {name: cell.cell_len for name, cell in all_cells(run, now, best=best).items()}
 
 
 def titles(sort: "Sort | None") -> dict[str, str]:
@@ -153,14 +177,14 @@ def cells(
 
     `letter` is the run's letter in a comparison, `best` whether it is the best of the runs shown.
     """
-    made = _cells(run, now, letter, best, palette, widths.get("val loss", _CURVE_CELLS))
+    made = all_cells(run, now, letter, best, palette, widths.get("val loss", _CURVE_CELLS))
     for column in _SHORTEST:
         if column in widths:
             made[column].truncate(widths[column], overflow="ellipsis")
     return [made[column] for column in widths]
 
 
-def _cells(
+def all_cells(
     run: "RunSummary",
     now: float,
     letter: str = "",
@@ -186,6 +210,7 @@ def _cells(
         "phase": phase,
         "epochs": Text(epochs(run), justify="right"),
         "best top-1": top1,
+        "best run": Text(),
         "val loss": Text(sparkline(run.val_losses, curve), rgb(palette.val)),
         "time": Text(fmt.duration(run.seconds), justify="right"),
         "started": Text(fmt.NONE if run.started is None else fmt.when(run.started, now)),
@@ -235,8 +260,8 @@ def detail(
     started = "" if run.started is None else f"started {fmt.when(run.started, now)}"
     parts = [run.model, f"phase {run.phase}" if run.phase else "", metrics, started]
     lines = [
-        _joined(name),
-        _joined(parts),
+        joined(name),
+        joined(parts),
         printable(run.path),
         printable(problem(run)),
         f"note: {printable(run.note)}" if run.note else "",
@@ -245,7 +270,8 @@ def detail(
     return "\n".join(line for line in lines if line)
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Return the parts that are not empty, safe to print."""
     return " · ".join(printable(part) for part in parts if part)
 
 

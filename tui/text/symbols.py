@@ -12,6 +12,7 @@ SYMBOLS = {
     "pruned": "⊘",
     "interrupted": "!",
     "unreadable": "?",
+    "waiting": "·",
 }
 
 

@@ -16,7 +16,7 @@ from textual.widgets._footer import FooterKey
 
 NAVIGATION = {
     *("up", "down", "left", "right", "home", "end", "pageup", "pagedown", "j", "k", "h", "l"),
-    *("tab", "shift+tab", "shift+left", "shift+right", *"123456789"),
+    *("tab", "shift+tab", "shift+left", "shift+right", "shift+up", "shift+down", *"123456789"),
 }
 """Keys that need no mention: they move the cursor, or the tab bar names them."""
 _EXIT = "escape"

@@ -27,6 +27,19 @@ class Plan(Protocol):
         """
 
 
+class StudyControl(Protocol):
+    """Commands to the processes of a study. Both wait for replies: not for the event loop.
+
+    They return whether the command was applied, and a message; they raise SetupError and OSError.
+    """
+
+    def send(self, path: Path, action: str) -> tuple[bool, str]:
+        """Send `pause`, `resume` or `stop` to all running members of the study in a folder."""
+
+    def resume(self, path: Path) -> tuple[bool, str]:
+        """Start a process in the background that runs the members that are not finished."""
+
+
 class Host(Protocol):
     """Services of the app. `tui.app.ConvNextApp` implements it."""
 
@@ -37,6 +50,8 @@ class Host(Protocol):
     runs_dir: Path
     read_only_reason: str
     """Why this app changes nothing; empty if it may."""
+    study_control: StudyControl | None
+    """None if this app can't control other processes."""
 
     def refuse_change(self) -> bool:
         """Return whether the app is read-only, after a notification that says so."""
@@ -59,8 +74,11 @@ class Host(Protocol):
     def open_replay(self, path: Path) -> None:
         """Replay a run."""
 
-    def open_comparison(self, paths: list[Path]) -> None:
-        """Compare runs."""
+    def open_study(self, path: Path) -> None:
+        """Show a study; its folder may be missing if it has runs."""
+
+    def open_comparison(self, paths: list[Path], in_groups: bool = False) -> None:
+        """Compare runs, or groups of runs if some of the paths are those of studies."""
 
     def open_form(self) -> None:
         """Open the form for a new run."""

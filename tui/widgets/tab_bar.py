@@ -23,7 +23,9 @@ class TabBar(Horizontal):
         super().__init__(id="tab-bar")
         self._labels = {
             name: Static(
-                Content(f" {number} {name.capitalize()} "), id=f"tab-{name}", classes="tab-label"
+                Content(f" {number} {name.replace('-', ' ').capitalize()} "),
+                id=f"tab-{name}",
+                classes="tab-label",
             )
             for number, name in enumerate(names, 1)
         }
