@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -21,6 +21,7 @@ from tui.screens.run_list import RunListScreen
 from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
 from tui.terminal.terminal_app import TerminalApp
+from tui.widgets.host import HasModel, HasPreferences, HasTick
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
 # take longer than everything else up to the first frame.
@@ -55,21 +56,6 @@ class StartRun(Protocol):
 
     def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "LaunchedRun":
         """Start a new run, or resume one; raises OSError or ValueError if it cannot start."""
-
-
-@runtime_checkable
-class _HasModel(Protocol):
-    model: "RunModel"
-
-
-@runtime_checkable
-class _HasTick(Protocol):
-    def tick(self, now: float, charts: bool) -> None: ...
-
-
-@runtime_checkable
-class _HasPreferences(Protocol):
-    def apply_preferences(self) -> None: ...
 
 
 def _palette() -> "type[Provider]":
@@ -110,6 +96,7 @@ class ConvNextApp(TerminalApp[Exit]):
         launched: "LaunchedRun | None" = None,
         plan: "Plan | None" = None,
         show: Path | None = None,
+        show_queue: bool = False,
         preferences: Preferences | None = None,
         rates: RefreshRates = BANDWIDTHS["full"],
         clock: Callable[[], float] = time.time,
@@ -117,10 +104,10 @@ class ConvNextApp(TerminalApp[Exit]):
     ) -> None:
         """Create the app over a runs directory.
 
-        At most one of three things is opened over the run list: `launched`, a run that already
-        trains in this process, `plan`, a run to start as soon as the app is on the screen, or
-        `show`, the folder of an existing run. `read_only_reason` says why this app may change
-        nothing; empty if it may.
+        At most one thing is opened over the run list: `launched`, a run that already trains in this
+        process, `plan`, a run to start as soon as the app is on the screen, `show`, the folder of
+        an existing run, or with `show_queue` the queue. `read_only_reason` says why this app may
+        change nothing; empty if it may.
         """
         super().__init__()
         self.runs_dir = runs_dir
@@ -133,6 +120,7 @@ class ConvNextApp(TerminalApp[Exit]):
         self._start_run = start_run
         self._plan = plan
         self._show_first = show
+        self._show_queue = show_queue
         self._own_run = _model_of(launched) if launched else None
         self._notifier: Notifier | None = None
         self._ticks = 0
@@ -168,6 +156,8 @@ class ConvNextApp(TerminalApp[Exit]):
             self._show_run(self._own_run, self.push_screen)
         elif self._show_first:
             self.open_run(self._show_first)
+        elif self._show_queue:
+            self.open_queue()
         self.set_interval(self.rates.tick, self.tick)
         self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
@@ -176,14 +166,14 @@ class ConvNextApp(TerminalApp[Exit]):
         self._ticks += 1
         charts = self._ticks % self.rates.ticks_per_chart == 0
         screens = list(self.screen_stack)
-        models = {id(s.model): s.model for s in screens if isinstance(s, _HasModel)}
+        models = {id(s.model): s.model for s in screens if isinstance(s, HasModel)}
         if self._own_run:
             models[id(self._own_run)] = self._own_run
         for model in models.values():
             model.pump()
         now = self.clock()
         for screen in screens:
-            if isinstance(screen, _HasTick):
+            if isinstance(screen, HasTick):
                 screen.tick(now, charts)
         if charts:
             self._notify_about(list(models.values()))
@@ -196,7 +186,7 @@ class ConvNextApp(TerminalApp[Exit]):
             self._notifier = Notifier(self.preferences)
             self.write_to_terminal(self._notifier.begin())
         shown = next(
-            (s.model for s in reversed(self.screen_stack) if isinstance(s, _HasModel)), None
+            (s.model for s in reversed(self.screen_stack) if isinstance(s, HasModel)), None
         )
         ended = self._notifier.new_milestones(models)
         title = self._notifier.update_title(shown or self._own_run)
@@ -213,7 +203,7 @@ class ConvNextApp(TerminalApp[Exit]):
         self.preferences.change(name, value)
         self._apply_motion()
         for screen in self.screen_stack:
-            if isinstance(screen, _HasPreferences):
+            if isinstance(screen, HasPreferences):
                 screen.apply_preferences()
 
     @property
@@ -237,6 +227,12 @@ class ConvNextApp(TerminalApp[Exit]):
         else:
             model = RunModel(JournalSource(path, self.read_only_reason), path)
         self._show_run(model, self.push_screen)
+
+    def open_queue(self, job: int = 0) -> None:
+        """Show the queue, with a job selected by its number."""
+        from tui.screens.queue import QueueScreen
+
+        self.push_screen(QueueScreen(self.runs_dir, job))
 
     def open_form(self) -> None:
         """Open the form for a new run."""

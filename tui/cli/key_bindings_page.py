@@ -13,7 +13,10 @@ from tui.dialogs.value import ValueDialog
 from tui.screens.check import CheckScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
+from tui.screens.job_log import JobLogScreen
 from tui.screens.new_run import NewRunScreen
+from tui.screens.queue import QueueScreen
+from tui.screens.queue_actions import QueueActionsScreen
 from tui.screens.replay import ReplayScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_controls import RunControlsScreen
@@ -43,6 +46,8 @@ KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Run screen: evaluations": (EvaluationsTab,),
     "Replay of a run": (ReplayScreen,),
     "Comparison": (CompareScreen,),
+    "Queue": (QueueScreen, QueueActionsScreen),
+    "Queue: output of a job": (JobLogScreen,),
     "New run form": (NewRunScreen, FolderInput, ModelInput, PresetSelect),
     "New run form: folders": (FolderTree, RecentFolders, FolderDialog),
     "New run form: models": (ModelDialog,),
