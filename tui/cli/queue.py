@@ -28,8 +28,9 @@ _CHANGES = (*_ON_RESUME, "overrides", "device", "data")
 """Those of a job that resumes a run."""
 
 
-@click.group()
-def queue() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def queue(context: click.Context) -> None:
     """Queue runs that start one after the other.
 
     \b
@@ -39,8 +40,17 @@ def queue() -> None:
       convnext-tui queue list
 
     A worker in the background starts one job per slot. It belongs to no terminal. A job that fails
-    is marked, and the next one starts; a job that is interrupted is resumed once.
+    is marked, and the next one starts; a job that is interrupted is resumed once. Without a
+    subcommand the app opens the queue.
     """
+    if context.invoked_subcommand is not None:
+        return
+    from tui.cli.open_app import app_options, has_terminal, open_app
+
+    if not has_terminal():
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+    context.exit(open_app(app_options(context), show_queue=True))
 
 
 @queue.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -223,7 +223,8 @@ class QueueScreen(QueueActionsScreen):
         now = host(self).clock()
         text = texts.detail(job, self.queue.job_log(job.number), now) if job else ""
         self._detail.update(Content(text))
-        state = (job.state if job else "", self.state.paused, bool(self.state.workers))
+        hidden = tuple(map(self.hides_key, ("open", "move", "remove", "start", "stop")))
+        state = (hidden, self.state.paused)
         if state != self._footer_state:
             self._footer_state = state
             self.refresh_bindings()

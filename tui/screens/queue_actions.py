@@ -1,6 +1,7 @@
 """Keys of the queue screen: move, remove and open jobs, pause the queue, start and stop workers."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ class QueueActionsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # The footer drops keys from the end of this list.
+        Binding(START_KEY, "start", "Start worker",
+                tooltip="Start a worker in the background, which runs the jobs"),
         Binding("shift+up,K", "move('up')", "Move up", key_display="K",
                 tooltip="Start the job before the one above it"),
         Binding("shift+down,J", "move('down')", "Move down", key_display="J",
@@ -49,8 +52,6 @@ class QueueActionsScreen(Screen[None]):
                 tooltip="Remove the job from the queue, or stop its run"),
         Binding(PAUSE_KEY, "pause", "Pause", tooltip="Start no more jobs; running ones continue"),
         Binding(PAUSE_KEY, "resume", "Resume", tooltip="Start jobs again"),
-        Binding(START_KEY, "start", "Start worker",
-                tooltip="Start a worker in the background, which runs the jobs"),
         Binding("x", "stop", "Stop workers",
                 tooltip="Stop all workers; running jobs save a checkpoint and wait"),
         Binding("n", "new", "New run", show=False,
@@ -96,8 +97,12 @@ class QueueActionsScreen(Screen[None]):
         job = self.selected_job()
         if name == "move":
             return job is None or job.state not in IN_LINE
-        if name in ("remove", "log", "open"):
+        if name in ("remove", "log"):
             return job is None
+        if name == "open":
+            return job is None or not job.run
+        if name == "start":
+            return any(worker.host == socket.gethostname() for worker in self.state.workers)
         if name == "stop":
             return not (self.state.workers or self._count_running())
         return False
@@ -239,8 +244,6 @@ class QueueActionsScreen(Screen[None]):
 
     def action_worker_log(self) -> None:
         """Show the output of the worker on this machine."""
-        import socket
-
         self._show_log(self.queue.worker_log(socket.gethostname()), "Worker: output")
 
     def _show_log(self, path: Path, title: str) -> None:

@@ -72,8 +72,10 @@ def _word(key: str, value: str) -> str:
         return f"preset {_folder_name(value)}"
     if name in ("seeds", "folds") and value.isdecimal():
         return fmt.counted(int(value), name.removesuffix("s"))
-    if name in ("seed", "gpus"):
-        return f"{name} {value}"
+    if name == "gpus":
+        return f"{value} GPUs" if value != "1" else "1 GPU"
+    if name == "seed":
+        return f"seed {value}"
     return f"{name}={value}" if value else name
 
 
