@@ -232,7 +232,8 @@ class ConvNextApp(TerminalApp[Exit]):
         """Show the queue, with a job selected by its number."""
         from tui.screens.queue import QueueScreen
 
-        self.push_screen(QueueScreen(self.runs_dir, job))
+        show = self.push_screen if isinstance(self.screen, RunListScreen) else self.switch_screen
+        show(QueueScreen(self.runs_dir, job))
 
     def open_form(self) -> None:
         """Open the form for a new run."""

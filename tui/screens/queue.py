@@ -83,7 +83,7 @@ class QueueScreen(QueueActionsScreen):
 
     def on_mount(self) -> None:
         """Read the queue."""
-        self._empty.display = self._detail.display = self._workers.display = False
+        self._empty.display = self._detail.display = False
         self.reload()
 
     def on_screen_resume(self) -> None:
@@ -137,7 +137,7 @@ class QueueScreen(QueueActionsScreen):
 
     def _show_title(self) -> None:
         parts = [
-            f"Queue of {printable(str(self._runs_dir))}",
+            f"convnext-tui · Queue of {printable(str(self._runs_dir))}",
             texts.summary(self.state),
             "read-only" if host(self).read_only_reason else "",
         ]
@@ -148,10 +148,9 @@ class QueueScreen(QueueActionsScreen):
         if not (self.is_mounted and self._loaded):
             return
         text = self.busy or self._error or texts.workers_text(self.state, START_KEY, PAUSE_KEY)
-        line = self.state.in_line() and not self.state.workers
-        attention = bool(self._error or self.state.paused or line) and not self.busy
+        is_idle = bool(self.state.in_line()) and not self.state.workers
+        attention = bool(self._error or self.state.paused or is_idle) and not self.busy
         self._workers.set_class(attention, "-attention")
-        self._workers.display = bool(self.state.jobs or self.busy or self._error or line)
         self._workers.update(Content(text))
 
     def _draw(self) -> None:
@@ -205,6 +204,12 @@ class QueueScreen(QueueActionsScreen):
         target = self._new_button if none and self._new_button.display else self._table
         if self.focused is not target:
             self.set_focus(target)
+
+    def select(self, job: int) -> None:
+        """Select a job by its number as soon as it is listed."""
+        self._selected = job
+        self._shape = ()
+        self.reload()
 
     def _selected_id(self) -> str:
         try:

@@ -22,6 +22,7 @@ _BY_IMPORTANCE = ("time", "slot", "started")
 _LEAST_STARTS, _LEAST_REASON = 24, 24
 """Cells of the texts of any length, below which another column is left out."""
 _GAP, _SCROLL_BAR = 2, 2
+_ADD_LINES = ("n   open the form for a new run; F7 there adds it to the queue",)
 _FLAGS = {
     "--demo": "demo",
     "--vary-split": "varied split",
@@ -219,7 +220,7 @@ def empty_text(runs_dir: Path, read_only: bool) -> str:
         "",
         "A queue starts runs and studies one after the other, in the background.",
         "",
-        *([] if read_only else ["n   open the form for a new run; F7 there adds it to the queue"]),
+        *([] if read_only else [*_ADD_LINES, ""]),
         "From the shell:  convnext-tui queue add --data photos/ --seed 1",
         "                 convnext-tui queue start",
     ]
