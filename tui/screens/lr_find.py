@@ -54,7 +54,7 @@ class LrFindScreen(ModalScreen[tuple[str, str] | None]):
         self._chart = Chart("lr-chart")
         self._text = Static("", id="lr-text", markup=False)
         self._use = Button("Enter  Use rate", id="use", variant="primary", compact=True)
-        self._other = Button("p  Other phase", id="other", compact=True)
+        self._other = Button("", id="other", compact=True)
 
     def compose(self) -> ComposeResult:
         """Create the chart above the result and the buttons."""
@@ -82,6 +82,8 @@ class LrFindScreen(ModalScreen[tuple[str, str] | None]):
         """Show the result of the phase, or start its test."""
         test = self._results.get(self._phase)
         self._chart.display = test is not None
+        others = [phase for phase in self._phases if phase != self._phase]
+        self._other.label = f"p  Phase {others[0]}" if others else ""
         self._use.display = self._suggested() is not None
         if test is None:
             self._show_progress("starting", 0, None)
