@@ -20,6 +20,7 @@ from core.config.load import to_yaml
 from core.config.schema import Config
 from core.session.lr_find import LrRangeTest
 
+PROGRAM = (sys.executable, "-m", "tui")
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 5.0
 """Time for a canceled test to end its workers."""
@@ -52,7 +53,7 @@ async def find_lr(config: Config, phase: str, on_progress: OnProgress) -> LrRang
 def _start(arguments: tuple[str, ...], *files: IO[bytes]) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "tui", "lr-find", *arguments],
+            [*PROGRAM, "lr-find", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=files[0],
             stderr=files[1],
@@ -64,18 +65,17 @@ def _start(arguments: tuple[str, ...], *files: IO[bytes]) -> "subprocess.Popen[b
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Interrupt the process if it still runs; kill it with its workers if that takes too long."""
-    if process.poll() is not None:
+    """Interrupt the process if it still runs; then kill its workers, and itself if it must be."""
+    if process.returncode is not None:
         return
     process.send_signal(signal.SIGINT)
 
     def wait() -> None:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     threading.Thread(target=wait, name="lr-find-end", daemon=True).start()
 
