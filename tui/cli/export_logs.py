@@ -1,5 +1,6 @@
 """The command `export-logs`: export a run's metrics for another program."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,7 @@ def export_logs(run: str | None, kind: str, out: str, runs_dir: Path) -> None:
             return
         folder, values = export(read_run(runs_dir, run), Path(out))
     click.echo(
-        f"{counted(values, 'value')} in {printable(str(folder))}; "
-        f"open with: tensorboard --logdir {printable(out)}"
+        f"{counted(values, 'value')} in {printable(str(folder))}; open with: {_command(Path(out))}"
     )
 
 
@@ -65,8 +65,11 @@ def _export_study(study: "Study", out: Path) -> str:
     folder = out / study.id
     reports = (read_run(study.runs_dir, run.path) for run in runs)
     count = sum(export(report, folder, varied)[1] for report in reports)
-    place = printable(str(folder))
     return (
-        f"{counted(len(runs), 'run')}, {counted(count, 'value')} in {place}; "
-        f"open with: tensorboard --logdir {place}"
+        f"{counted(len(runs), 'run')}, {counted(count, 'value')} in {printable(str(folder))}; "
+        f"open with: {_command(folder)}"
     )
+
+
+def _command(folder: Path) -> str:
+    return printable(f"tensorboard --logdir {shlex.quote(str(folder))}")

@@ -226,13 +226,18 @@ class QueueScreen(QueueActionsScreen):
     def _show_detail(self) -> None:
         job = self.selected_job()
         now = host(self).clock()
-        text = texts.detail(job, self.queue.job_log(job.number), now) if job else ""
+        text = texts.detail(job, self._short_log(job), now) if job else ""
         self._detail.update(Content(text))
         hidden = tuple(map(self.hides_key, ("open", "move", "remove", "start", "stop")))
         state = (hidden, self.state.paused)
         if state != self._footer_state:
             self._footer_state = state
             self.refresh_bindings()
+
+    def _short_log(self, job: Job) -> Path:
+        """Return the log of a job, from the current directory like the runs directory."""
+        log = self.queue.job_log(job.number)
+        return self._runs_dir / log.relative_to(self.queue.runs_dir)
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
