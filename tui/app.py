@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -22,6 +22,7 @@ from tui.screens.opening import OpensScreens
 from tui.screens.run_list import RunListScreen
 from tui.terminal.clipboard import copy_selection
 from tui.terminal.job_signals import JobSignals
+from tui.widgets.host import HasModel, HasPreferences, HasTick
 
 # All other screens, and modules that read runs, are imported on first use: together their imports
 # take longer than everything else up to the first frame.
@@ -56,21 +57,6 @@ class StartRun(Protocol):
 
     def __call__(self, config: "Config", resumption: "Resumption | None" = None) -> "LaunchedRun":
         """Start a new run, or resume one; raises OSError or ValueError if it cannot start."""
-
-
-@runtime_checkable
-class _HasModel(Protocol):
-    model: "RunModel"
-
-
-@runtime_checkable
-class _HasTick(Protocol):
-    def tick(self, now: float, charts: bool) -> None: ...
-
-
-@runtime_checkable
-class _HasPreferences(Protocol):
-    def apply_preferences(self) -> None: ...
 
 
 def _palette() -> "type[Provider]":
@@ -111,6 +97,7 @@ class ConvNextApp(OpensScreens[Exit]):
         launched: "LaunchedRun | None" = None,
         plan: "Plan | None" = None,
         show: Path | None = None,
+        show_queue: bool = False,
         preferences: Preferences | None = None,
         rates: RefreshRates = BANDWIDTHS["full"],
         clock: Callable[[], float] = time.time,
@@ -119,10 +106,10 @@ class ConvNextApp(OpensScreens[Exit]):
     ) -> None:
         """Create the app over a runs directory.
 
-        At most one of three things is opened over the run list: `launched`, a run that already
-        trains in this process, `plan`, a run to start as soon as the app is on the screen, or
-        `show`, the folder of a run or study. `read_only_reason` says why this app may change
-        nothing; empty if it may.
+        At most one thing is opened over the run list: `launched`, a run that already trains in this
+        process, `plan`, a run to start as soon as the app is on the screen, `show`, the folder of
+        a run or study, or with `show_queue` the queue. `read_only_reason` says why this app may
+        change nothing; empty if it may.
         """
         super().__init__()
         self.runs_dir = runs_dir
@@ -136,6 +123,7 @@ class ConvNextApp(OpensScreens[Exit]):
         self._start_run = start_run
         self._plan = plan
         self._show_first = show
+        self._show_queue = show_queue
         self._own_run = _model_of(launched) if launched else None
         self._notifier: Notifier | None = None
         self._ticks = 0
@@ -171,6 +159,8 @@ class ConvNextApp(OpensScreens[Exit]):
             self._show_run(self._own_run, self.push_screen)
         elif self._show_first:
             self._show_path(self._show_first)
+        elif self._show_queue:
+            self.open_queue()
         self.set_interval(self.rates.tick, self.tick)
         self.theme_changed_signal.subscribe(self, lambda theme: self._theme_changed(theme.name))
 
@@ -179,14 +169,14 @@ class ConvNextApp(OpensScreens[Exit]):
         self._ticks += 1
         charts = self._ticks % self.rates.ticks_per_chart == 0
         screens = list(self.screen_stack)
-        models = {id(s.model): s.model for s in screens if isinstance(s, _HasModel)}
+        models = {id(s.model): s.model for s in screens if isinstance(s, HasModel)}
         if self._own_run:
             models[id(self._own_run)] = self._own_run
         for model in models.values():
             model.pump()
         now = self.clock()
         for screen in screens:
-            if isinstance(screen, _HasTick):
+            if isinstance(screen, HasTick):
                 screen.tick(now, charts)
         if charts:
             self._notify_about(list(models.values()))
@@ -199,7 +189,7 @@ class ConvNextApp(OpensScreens[Exit]):
             self._notifier = Notifier(self.preferences)
             self.write_to_terminal(self._notifier.begin())
         shown = next(
-            (s.model for s in reversed(self.screen_stack) if isinstance(s, _HasModel)), None
+            (s.model for s in reversed(self.screen_stack) if isinstance(s, HasModel)), None
         )
         ended = self._notifier.new_milestones(models)
         title = self._notifier.update_title(shown or self._own_run)
@@ -216,7 +206,7 @@ class ConvNextApp(OpensScreens[Exit]):
         self.preferences.change(name, value)
         self._apply_motion()
         for screen in self.screen_stack:
-            if isinstance(screen, _HasPreferences):
+            if isinstance(screen, HasPreferences):
                 screen.apply_preferences()
 
     @property
@@ -246,6 +236,13 @@ class ConvNextApp(OpensScreens[Exit]):
         from core.study.definition import is_study
 
         (self.open_study if is_study(path) else self.open_run)(path)
+
+    def open_queue(self, job: int = 0) -> None:
+        """Show the queue, with a job selected by its number."""
+        from tui.screens.queue import QueueScreen
+
+        show = self.push_screen if isinstance(self.screen, RunListScreen) else self.switch_screen
+        show(QueueScreen(self.runs_dir, job))
 
     def open_form(self) -> None:
         """Open the form for a new run."""

@@ -74,6 +74,12 @@ def reaped(
     )
 
 
+def change(queue: Queue, edit: Callable[[QueueState], QueueState]) -> QueueState:
+    """Replace the state of a queue, in which jobs without a process are no longer running, by
+    `edit(state)`; raises SetupError."""
+    return queue.change(lambda state: edit(reaped(queue, state)))
+
+
 def _ended_by(code: int) -> str:
     if code in _EXIT_STOPPED:
         return f"it was ended by {_EXIT_STOPPED[code]}"

@@ -54,6 +54,15 @@ def lock_owner(folder: Lockable) -> str:
         return "another process"
 
 
+def is_locked_here(folder: Lockable) -> bool:
+    """Return whether a process of this machine holds the lock."""
+    try:
+        owner = json.loads(folder.lock.read_text())
+        return bool(owner["host"] == socket.gethostname()) and is_held(folder.lock)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def is_locked(folder: Lockable) -> bool:
     """Return whether a running engine holds the lock."""
     return is_held(folder.lock)

@@ -106,6 +106,24 @@ class LrRangeTest:
             "smoothed": self.curve.smoothed,
         }
 
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> "LrRangeTest":
+        """Return the result of which `to_dict` has returned the values."""
+        curve = RangeCurve(tree["lr"])
+        curve.losses, curve.smoothed, curve.end = tree["loss"], tree["smoothed"], tree["end"]
+        return cls(
+            phase=tree["phase"],
+            start=tree["start"],
+            configured=tree["configured"],
+            curve=curve,
+            suggestion=Suggestion(
+                tree["suggested"], tree["steepest"], tree["minimum_tenth"], tree["reason"]
+            ),
+            batch_size=tree["batch_size"],
+            train_images=tree["train_images"],
+            seed=tree["seed"],
+        )
+
 
 def tested_phase(config: Config, phase: str | None) -> str:
     """Return the phase to test, by default the first one; raises ConfigError if it is skipped."""

@@ -3,8 +3,12 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from core.queue import changes
+from core.queue.state import JobState, QueueState
+from core.queue.store import Queue
 from core.run.folder import RunFolder
 from core.run.notes import update_notes
 from core.run.saved_evaluations import save_evaluation
@@ -118,6 +122,34 @@ def _photos(name: str, *steps: Step) -> Scene:
     return Scene(name, make, steps)
 
 
+def _queue(name: str, *steps: Step) -> Scene:
+    """Return the queue with a job of each kind, without a worker."""
+
+    def make() -> ConvNextApp:
+        queue = Queue(_RUNS)
+        for options in (
+            ("--data", "photos/birds", "--config", "large", "--gpus", "2"),
+            ("--demo", "--set", "phases.head.lr=0.1"),
+            ("--data", "photos/birds", "--seeds", "5", "--name", "birds, [red] five seeds"),
+            ("--data", "photos/flowers", "--seed", "3", "--set", "data.batch_size=512"),
+            ("--resume", "20261124-120000-done"),
+        ):
+            queue.change(partial(changes.add, arguments=options, folder="/work", now=0.0))
+        no_space = "no space left on the disk: /data/runs/animals20"
+        for number, result, reason in ((1, "finished", ""), (2, "failed", no_space)):
+            start = scripted.START + 60.0 * number
+            queue.change(partial(_ended, number=number, result=result, reason=reason, now=start))
+        return make_app(runs_dir=_RUNS)
+
+    return Scene(name, make, ("w", *steps))
+
+
+def _ended(state: QueueState, number: int, result: JobState, reason: str, now: float) -> QueueState:
+    state = changes.claim(state, number, "node7", "1", "running")
+    state = changes.begin(state, number, 1, "node7", now) or state
+    return changes.end(state, number, result, reason, "", now + 42)
+
+
 def _save_evaluation(app: ConvNextApp) -> None:
     content = {
         "top1": 0.9538,
@@ -142,6 +174,8 @@ SCENES = (
     _none("list-empty"),
     _list("list", "down", "down", "space", "up", "space"),
     _list("list-filtered", "/", *"status:failed"),
+    _none("queue-empty", "w"),
+    _queue("queue", "down", "K"),
     _none("new-run", "n", "f5"),
     _photos("new-run-looked", "n", *"photos"),
     _photos("check", "n", *"photos", "f4"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Button, OptionList
+from textual.widgets import OptionList
 
 from core.common.errors import SetupError
 from core.config.load import load_config
@@ -247,20 +247,6 @@ async def test_an_action_can_be_run_from_the_palette() -> None:
         await pilot.press("enter", "enter")
         await settle(pilot)
     assert [type(command) for command in source.sent] == [commands.SaveCheckpoint]
-
-
-@pytest.mark.usefixtures("demo")
-async def test_starting_a_second_run_is_refused(starter: Starter) -> None:
-    app = make_app(scripted.running().source(), starter=starter)
-    async with app.run_test(size=SIZE) as pilot:
-        await press(pilot, "escape", "n", "f2")
-        await app.workers.wait_for_complete()
-        await settle(pilot)
-        assert isinstance(app.screen, NewRunScreen)
-        message = str(app.screen.query_one("#start-message").render())
-        assert message.startswith("run animals20 is already training")
-        assert starter.configs == []
-        assert app.screen.query_one("#start", Button)
 
 
 def test_the_app_imports_neither_torch_nor_pandas() -> None:

@@ -170,3 +170,34 @@ def test_json_of_a_real_test_in_a_process(photos: Path, tmp_path: Path) -> None:
     assert (content["phase"], content["key"]) == ("head", "phases.head.lr")
     assert len(content["lr"]) == len(content["loss"]) == 20
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_result_is_read_from_its_values() -> None:
+    test = result(valley(0.05))
+    values = json.loads(json.dumps(test.to_dict()))
+    assert LrRangeTest.from_dict(values).to_dict() == values
+
+
+def test_progress_is_printed_as_json_lines(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.events.types import Preparing, Progress
+
+    def find(config: object, phase: str | None, **options: Any) -> LrRangeTest:
+        options["on_event"](Preparing(stage="reading", done=3, total=0))
+        numbers = {"loss": 1.0, "top1": 0.5, "lr": 0.1, "seconds": 2.0}
+        position = {"phase": "head", "stage": "train", "epoch": 2, "step": 4, "steps": 9}
+        options["on_event"](Progress(**position, **numbers, global_step=4))  # type: ignore[arg-type]
+        return result(valley())
+
+    monkeypatch.setattr("core.session.lr_find.find_lr", find)
+    monkeypatch.setattr("tui.cli.main.end_within", lambda *arguments: None)
+    with pytest.raises(SystemExit) as end:
+        main(["lr-find", "--data", str(photos), "--json", "--progress"])
+    assert end.value.code == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line) for line in captured.err.splitlines()] == [
+        {"stage": "reading", "done": 3, "total": None},
+        {"stage": "training the classifier head, epoch 2", "done": 4, "total": 9},
+    ]
+    assert json.loads(captured.out)["phase"] == "head"

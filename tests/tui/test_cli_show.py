@@ -4,14 +4,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from core.analysis.scalars import scalars
 from core.events import types as ev
-from tests.tui import scripted
+from tests.tui import scripted, studies
 from tests.tui.command import environment, run
 from tests.tui.disk import ODD_NAME, write_run
+
+if TYPE_CHECKING:
+    from tensorboardX.proto.event_pb2 import Event
 
 DONE = "20261124-120000-done"
 
@@ -76,28 +80,62 @@ def test_an_unknown_run_is_an_error_of_one_line(tmp_path: Path, arguments: tuple
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_repeated_export_has_every_value_once(runs: Path) -> None:
-    # Read by the library's own record reader: TensorBoard itself is not needed for it.
+def exported(folder: Path) -> "list[Event]":
+    """Return the events of an export, by the library's own format: TensorBoard is not needed."""
     from tensorboardX.proto.event_pb2 import Event
 
-    for _ in range(2):
-        done = run("export-logs", DONE, "--to", "tensorboard", cwd=runs)
-        assert done.returncode == 0, done.stderr
-        assert "tensorboard --logdir tensorboard" in done.stdout
-    (file,) = (runs / "tensorboard" / DONE).iterdir()
+    (file,) = folder.iterdir()
     data, offset, found = file.read_bytes(), 0, []
     while offset < len(data):
         length = int.from_bytes(data[offset : offset + 8], "little")
         found.append(Event.FromString(data[offset + 12 : offset + 12 + length]))
         offset += 16 + length
+    return found
+
+
+def test_a_repeated_export_has_every_value_once(runs: Path) -> None:
+    for _ in range(2):
+        done = run("export-logs", DONE, "--to", "tensorboard", cwd=runs)
+        assert done.returncode == 0, done.stderr
+        assert "tensorboard --logdir tensorboard" in done.stdout
     losses = [
         (event.step, value.simple_value)
-        for event in found
+        for event in exported(runs / "tensorboard" / DONE)
         for value in event.summary.value
         if value.tag == "val/loss"
     ]
     assert len(losses) == 10
     assert losses[-1][1] == pytest.approx(0.0325)
+
+
+def test_a_study_is_exported_with_the_keys_that_vary(tmp_path: Path) -> None:
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+
+    from core.config.schema import Config
+    from core.study.definition import create_study
+
+    made = create_study(
+        tmp_path / "runs", "seeds", Config(seed=5), {"count": 3, "vary_split": False}, now=0.0
+    )
+    nothing = run("export-logs", made.id, "--to", "tensorboard", cwd=tmp_path)
+    assert nothing.returncode == 2
+    assert f"study {made.id} has no runs yet" in nothing.stderr
+    for seed in (5, 6):
+        id = f"20261124-12000{seed}-seed"
+        data = {**Config().data.model_dump(), "split_seed": 5}
+        studies.member(tmp_path / "runs", id, 0.9, seed, study=made.id, data=data)
+    done = run("export-logs", made.id, "--to", "tensorboard", "--out", "t b", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 runs, ")
+    assert f"open with: tensorboard --logdir 't b/{made.id}'" in done.stdout
+    found = []
+    for folder in sorted((tmp_path / "t b" / made.id).iterdir()):
+        values = (value for event in exported(folder) for value in event.summary.value)
+        start = next(v for v in values if v.tag == "_hparams_/session_start_info")
+        content = HParamsPluginData.FromString(start.metadata.plugin_data.content)
+        hparams = content.session_start_info.hparams
+        found.append({key: hparams[key].number_value for key in hparams})
+    assert found == [{"seed": 5}, {"seed": 6}]
 
 
 def test_two_exports_within_one_second_keep_the_values(

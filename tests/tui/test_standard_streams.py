@@ -48,6 +48,23 @@ def test_a_stream_that_is_closed_or_full_gives_no_traceback(
     assert done.stderr.startswith(error) and done.stderr.count("\n") == bool(error)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["runs"], ["keys"], ["queue", "list"], ["--help"], ["queue", "--help"]]
+)
+def test_a_closed_pipe_ends_a_command_as_sigpipe_would(arguments: list[str], folder: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tui", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize("kind", ["dumb", "unknown", ""])
 def test_a_terminal_without_a_cursor_is_refused(kind: str, folder: Path) -> None:
     terminal = OnTerminal([], folder, TERM=kind)

@@ -41,12 +41,16 @@ def chart(test: "LrRangeTest", palette: Palette = DARK) -> ChartSpec:
             x = math.log10(rate)
             symbols.append(PlotSymbol(x, symbol, color, y=_value_at(average, x)))
     return ChartSpec(
-        curves=[Curve(dots, palette.faint, "cloud", is_background=True), Curve(average)],
+        curves=[
+            Curve(dots, palette.faint, "cloud", is_background=True, labeled=False),
+            Curve(average, labeled=False),
+        ],
         symbols=symbols,
         bands=[] if found.rate is None else [Band(math.log10(found.rate), "suggested")],
         start=math.log10(rates[0]),
         end=max(math.log10(rates[-1]), math.log10(rates[0]) + 1e-9),
         ticks=_ticks(rates[0], rates[-1]),
+        full=True,  # the loss also where it diverges
         text=fmt.loss,
     )
 

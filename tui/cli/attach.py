@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from core.study.definition import find_run_or_study
-from tui.cli.open_app import AppOptions, open_app, require_terminal
+from tui.cli.open_app import app_options, open_app, require_terminal
 from tui.cli.options import runs_dir_option
 from tui.runtime.remote_control import newest_active_run
 
@@ -22,7 +22,4 @@ def attach(context: click.Context, run: str | None, runs_dir: Path) -> None:
     """
     folder = find_run_or_study(runs_dir, run) if run else newest_active_run(runs_dir)
     require_terminal()
-    group = context.find_root().params
-    bandwidth = "low" if group["low_bandwidth"] else group["bandwidth"]
-    options = AppOptions(runs_dir, bandwidth, group["theme"], group["read_only"])
-    sys.exit(open_app(options, show=folder.path))
+    sys.exit(open_app(app_options(context, runs_dir), show=folder.path))

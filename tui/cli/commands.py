@@ -1,8 +1,10 @@
 """List the subcommands. To add one, write it in a new file here and add its entry to COMMANDS."""
 
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -81,13 +83,48 @@ _STARTING = ("train", "fit", "start", "run", "new")
 """Commands of other programs that start a training."""
 
 
+class OutputClosed(Exception):
+    """The reader of the output has exited. Not an OSError: click exits with 1 for those."""
+
+
+@contextmanager
+def _closed_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich exits with 1
+            raise OutputClosed from None
+        raise
+
+
 class LazyGroup(click.Group):
-    """A click group whose subcommands are imported when they are called, not for `--help`."""
+    """A click group whose subcommands are imported when they are called, not for `--help`.
+
+    Raises OutputClosed from all of them.
+    """
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.table = CommandTable(COMMANDS)
         self.commands = self.table
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse the arguments, and print the help if they ask for it."""
+        with _closed_output():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _closed_output():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

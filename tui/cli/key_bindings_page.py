@@ -14,7 +14,12 @@ from tui.screens.check import CheckScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.compare_groups import CompareGroupsScreen
 from tui.screens.help import HelpScreen
+from tui.screens.job_log import JobLogScreen
+from tui.screens.lr_find import LrFindScreen
 from tui.screens.new_run import NewRunScreen
+from tui.screens.new_run_queue import QueueingFormScreen
+from tui.screens.queue import QueueScreen
+from tui.screens.queue_actions import QueueActionsScreen
 from tui.screens.replay import ReplayScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_controls import RunControlsScreen
@@ -50,9 +55,12 @@ KEY_SECTIONS: dict[str, tuple[type[object], ...]] = {
     "Study screen": (StudyScreen, StudyMembers, StudyKeys),
     "Comparison": (CompareScreen,),
     "Comparison of studies": (CompareGroupsScreen,),
-    "New run form": (NewRunScreen, FolderInput, ModelInput, PresetSelect),
+    "Queue": (QueueScreen, QueueActionsScreen),
+    "Queue: output of a job": (JobLogScreen,),
+    "New run form": (NewRunScreen, QueueingFormScreen, FolderInput, ModelInput, PresetSelect),
     "New run form: folders": (FolderTree, RecentFolders, FolderDialog),
     "New run form: models": (ModelDialog,),
+    "New run form: learning rate": (LrFindScreen,),
     "Data check": (CheckScreen,),
     "Help": (HelpScreen,),
     "Dialogs": (ChoiceDialog, ValueDialog, TextDialog),

@@ -77,6 +77,9 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.option("--device", type=click.Choice(DEVICES), help="Device to train on.")
 @click.option("--seed", type=int, metavar="N", help="Seed of split, order and augmentation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option(
+    "--progress", is_flag=True, help="Print the progress to standard error, a JSON object per line."
+)
 @click.option("--width", type=click.IntRange(40, 1000), metavar="N", help="Width in columns.")
 @runs_dir_option
 @click.pass_context
@@ -107,7 +110,7 @@ def lr_find(context: click.Context, /, **options: Any) -> None:
                 min_lr=options["min_lr"],
                 max_lr=options["max_lr"],
                 start=start,
-                on_event=lambda event: _show(event, bar),
+                on_event=lambda event: _show(event, bar, options["progress"]),
             )
     except RangeTestFailed as error:
         click.echo(f"error: {error}", err=True)
@@ -137,18 +140,30 @@ def _config(options: dict[str, Any]) -> "tuple[Config, RunFolder | None]":
     return load_config(preset, options["overrides"], values), start
 
 
-def _show(event: "Event", bar: "ProgressBar") -> None:
+def _show(event: "Event", bar: "ProgressBar", as_json: bool) -> None:
     """Show the progress of preparation and test; print warnings to standard error."""
     from core.events.describe import describe
+
+    if (progress := _progress(event)) is not None:
+        stage, done, total = progress
+        if as_json:
+            click.echo(json.dumps({"stage": stage, "done": done, "total": total}), err=True)
+        else:
+            bar.update(done, total, stage)
+    elif (message := describe(event)) is not None and message.level in ("warning", "error"):
+        click.echo(f"warning: {message.text}", err=True)
+
+
+def _progress(event: "Event") -> tuple[str, int, int | None] | None:
+    """Return the stage of an event with its finished and its total steps."""
     from core.events.types import Preparing, Progress
 
     if isinstance(event, Preparing):
-        bar.update(event.done, event.total or None, event.stage)
-    elif isinstance(event, Progress):
+        return event.stage, event.done, event.total or None
+    if isinstance(event, Progress):
         label = f"training the classifier head, epoch {event.epoch}"
-        bar.update(event.step, event.steps, label)
-    elif (message := describe(event)) is not None and message.level in ("warning", "error"):
-        click.echo(f"warning: {message.text}", err=True)
+        return label, event.step, event.steps
+    return None
 
 
 def _print(test: "LrRangeTest", width: int | None) -> None:

@@ -15,7 +15,7 @@ from core.common.errors import SetupError, os_error_text
 from core.common.text import printable
 from core.common.version import __version__
 from core.config.devices import DEVICES
-from tui.cli.commands import LazyGroup
+from tui.cli.commands import LazyGroup, OutputClosed
 from tui.cli.options import DEFAULT_RUNS_DIR
 from tui.runtime.process_end import MAX_SECONDS, end_within
 from tui.runtime.standard_streams import (
@@ -141,6 +141,7 @@ def cli(context: click.Context, /, **options: Any) -> None:
     Exit codes: 0 finished or stopped, 1 failed, 2 invalid arguments, configuration or data,
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    _refuse_several_ranks(context.invoked_subcommand)
     if options["read_only"] and context.invoked_subcommand not in _READ_ONLY_COMMANDS:
         raise SetupError("--read-only applies to the app only: omit it with this subcommand")
     if context.invoked_subcommand is None:
@@ -148,6 +149,25 @@ def cli(context: click.Context, /, **options: Any) -> None:
         from tui.cli.start_options import StartOptions
 
         sys.exit(start(StartOptions(**options)))
+
+
+def _refuse_several_ranks(subcommand: str | None) -> None:
+    """Raise SetupError for a subcommand under torchrun, which starts several of the process.
+
+    The other ranks exit without a message of their own.
+    """
+    if subcommand is None or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    from core.distributed.torchrun_env import find_job
+
+    job = find_job()
+    if job.size > 1 and not job.is_main:
+        sys.exit(_EXIT_USAGE)
+    if job.size > 1:
+        raise SetupError(
+            "torchrun trains one run on several GPUs: call "
+            f"`convnext-tui {printable(subcommand)}` without it"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -168,7 +188,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = _invoke(arguments)
         flush_output()
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputClosed):
         discard_output()
         return EXIT_BROKEN_PIPE
     except OSError as error:

@@ -32,6 +32,14 @@ class AppOptions:
     read_only: bool
 
 
+def app_options(context: click.Context, runs_dir: Path | None = None) -> AppOptions:
+    """Return the options of the app that were given before a subcommand."""
+    group = context.find_root().params
+    bandwidth = "low" if group["low_bandwidth"] else group["bandwidth"]
+    place = runs_dir or Path(group["runs_dir"])
+    return AppOptions(place, bandwidth, group["theme"], group["read_only"])
+
+
 def has_terminal() -> bool:
     """Return whether the app can be opened."""
     return not _terminal_problem()
@@ -54,10 +62,16 @@ def require_terminal() -> None:
         )
 
 
-def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None = None) -> int:
+def open_app(
+    options: AppOptions,
+    plan: "Plan | None" = None,
+    show: Path | None = None,
+    show_queue: bool = False,
+) -> int:
     """Run the app until it is closed and its run has ended; returns the exit code.
 
-    `plan` loads a run to start at once, `show` is the folder of a run or study to open first.
+    `plan` loads a run to start at once, `show` is the folder of a run or study to open first; with
+    `show_queue` the queue is opened.
     """
     from tui import app as ui
     from tui.preferences.preferences import load_preferences
@@ -96,6 +110,7 @@ def open_app(options: AppOptions, plan: "Plan | None" = None, show: Path | None 
             read_only.refuse_to_start if options.read_only else session.start_run,
             plan=partial(_with_imports, plan) if plan else None,
             show=show,
+            show_queue=show_queue,
             rates=refresh_rates_for(options.bandwidth),
             preferences=preferences,
             read_only_reason=read_only.REASON if options.read_only else "",

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from core.common.errors import SetupError
 from core.common.format import counted
 from core.queue import changes
-from core.queue.outcome import reaped
+from core.queue.outcome import change
 from core.queue.state import QueueState
 from core.queue.store import Queue
 from tui.cli.options import require_runs_dir, runs_dir_option
@@ -29,8 +29,9 @@ _CHANGES = (*_ON_RESUME, "overrides", "device", "data")
 """Those of a job that resumes a run."""
 
 
-@click.group()
-def queue() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def queue(context: click.Context) -> None:
     """Queue runs that start one after the other.
 
     \b
@@ -40,8 +41,17 @@ def queue() -> None:
       convnext-tui queue list
 
     A worker in the background starts one job per slot. It belongs to no terminal. A job that fails
-    is marked, and the next one starts; a job that is interrupted is resumed once.
+    is marked, and the next one starts; a job that is interrupted is resumed once. Without a
+    subcommand the app opens the queue.
     """
+    if context.invoked_subcommand is not None:
+        return
+    from tui.cli.open_app import app_options, has_terminal, open_app
+
+    if not has_terminal():
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+    context.exit(open_app(app_options(context), show_queue=True))
 
 
 @queue.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -112,7 +122,7 @@ def list_jobs(as_json: bool, runs_dir: Path) -> None:
 @runs_dir_option
 def move(job: int, place: str, runs_dir: Path) -> None:
     """Move a waiting job; N is its new position, 1 = next."""
-    state = _edit(_existing(runs_dir), lambda state: changes.move(state, job, place))
+    state = change(_existing(runs_dir), lambda state: changes.move(state, job, place))
     line = state.in_line()
     position = line.index(state.job(job)) + 1
     click.echo(f"job {job} is number {position} of {counted(len(line), 'waiting job')}")
@@ -133,7 +143,7 @@ def remove(jobs: tuple[int, ...], ended: bool, runs_dir: Path) -> None:
         return changes.remove(state, removed)
 
     store = _existing(runs_dir)
-    _edit(store, edit)
+    change(store, edit)
     store.remove_files(removed)
     click.echo(f"{counted(len(set(removed)), 'job')} removed")
 
@@ -206,11 +216,6 @@ def stop(runs_dir: Path) -> None:
     from tui.runtime.queue_worker import stop_workers
 
     click.echo(stop_workers(_existing(runs_dir)))
-
-
-def _edit(jobs: Queue, edit: Callable[[QueueState], QueueState]) -> QueueState:
-    """Change a queue in which jobs without a process are no longer running."""
-    return jobs.change(lambda state: edit(reaped(jobs, state)))
 
 
 def _existing(runs_dir: Path) -> Queue:

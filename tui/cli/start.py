@@ -47,6 +47,8 @@ def start(options: StartOptions) -> int:
         return start_study(options, plan, study)
     ranks = count_ranks(options.gpus, options.device) if options.gpus else 1
     if plan is None:
+        if job.size > 1:
+            raise SetupError("torchrun needs a run: give --data DIR, --demo or --resume RUN")
         _require_no_run(options, ranks)
         require_terminal()
         return open_app(options.app)

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +21,12 @@ _SUFFIX = ".convnext-tui"
 _OWN_FILES = f"events.out.tfevents.*{_SUFFIX}"
 
 
-def export(report: RunReport, out: Path) -> tuple[Path, int]:
+def export(
+    report: RunReport, out: Path, hyperparameters: Collection[str] | None = None
+) -> tuple[Path, int]:
     """Write a run's scalars into a subfolder of `out` with its id, replacing an earlier export.
 
+    `hyperparameters` are the config keys by which TensorBoard compares runs, by default all.
     Returns the subfolder and the number of values. Raises SetupError without tensorboardX, OSError.
     """
     writer = _writer()
@@ -33,7 +36,7 @@ def export(report: RunReport, out: Path) -> tuple[Path, int]:
     before = set(folder.glob(_OWN_FILES))
     # In a temporary folder: two exports within a second get the same file name.
     with TemporaryDirectory(prefix="convnext-tui-") as temporary:
-        _write(writer, report, series, temporary)
+        _write(writer, report, series, temporary, hyperparameters)
         new = {_copy(path, folder) for path in Path(temporary).iterdir()}
     # Deleted last: a TensorBoard that reads meanwhile finds the old file or both, and the new one,
     # by its purge step, replaces the old scalars.
@@ -77,12 +80,19 @@ def _hidden(module: str) -> Iterator[None]:
         del sys.modules[module]
 
 
-def _write(writer_class: Any, report: RunReport, series: ScalarSeries, folder: str) -> None:
+def _write(
+    writer_class: Any,
+    report: RunReport,
+    series: ScalarSeries,
+    folder: str,
+    hyperparameters: Collection[str] | None,
+) -> None:
     state = report.state
     with writer_class(folder, purge_step=0, filename_suffix=_SUFFIX) as writer:
         config = flatten(dict(state.config))
         writer.add_text("config", _as_table(config), 0, state.started)
-        _write_hparams(writer, config, report)
+        compared = config if hyperparameters is None else hyperparameters
+        _write_hparams(writer, {k: v for k, v in config.items() if k in compared}, report)
         for tag, values in sorted(series.items()):
             for scalar in values:
                 writer.add_scalar(tag, scalar.value, scalar.step, scalar.time)

@@ -105,7 +105,9 @@ def _training(app: App[Any]) -> list[Section]:
 
 def _leaving(app: App[Any]) -> list[Section]:
     from core.config.load import load_config
+    from tui.screens.queue_actions import QueueActionsScreen
     from tui.screens.run import RunScreen
+    from tui.screens.run_list_actions import RunActionsScreen
 
     minutes = load_config("default").checkpoint.every_minutes
     full, half, low = (BANDWIDTHS[name].tick for name in ("full", "half", "low"))
@@ -114,6 +116,8 @@ def _leaving(app: App[Any]) -> list[Section]:
         key_for(RunScreen, "Back", app),
         key_for(RunScreen, "Resume", app),
     )
+    queue = key_for(RunActionsScreen, "Queue", app)
+    start = key_for(QueueActionsScreen, "Start worker", app)
     return [
         Section(
             "Quitting",
@@ -129,6 +133,13 @@ def _leaving(app: App[Any]) -> list[Section]:
             "`convnext-tui --resume RUN`, resumes a stopped or interrupted run, in the middle of "
             "an epoch if necessary. On a CPU the result is bit-identical to that of an "
             "uninterrupted run.",
+        ),
+        Section(
+            "Queue",
+            f"`{queue}` in the run list opens the queue, whose runs start one after the other in "
+            "the background. `F7` in the form for a new run, or `convnext-tui queue add --data "
+            f"DIR`, adds a run; `{start}` in the queue or `convnext-tui queue start` starts a "
+            "worker. A run that fails does not stop the queue.",
         ),
         Section(
             "Remote runs, SSH",

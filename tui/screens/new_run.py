@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Input, Select, Static
 
@@ -22,6 +21,7 @@ from core.config.schema import Config
 from core.data.sources import parse_location
 from core.forecast.model_list import ModelList
 from tui.dialogs.text import TextDialog
+from tui.screens.new_run_queue import QueueingFormScreen
 from tui.viewmodel import new_run_form as forms
 from tui.widgets.footer import KeyFooter
 from tui.widgets.forecast import ForecastPanel
@@ -41,7 +41,7 @@ def _described(
         return None, error
 
 
-class NewRunScreen(Screen[None]):
+class NewRunScreen(QueueingFormScreen):
     """Ask for the configuration of a run, validate it while it is typed, and start the run."""
 
     CSS_PATH = "../new_run.tcss"
@@ -52,6 +52,8 @@ class NewRunScreen(Screen[None]):
         Binding("f2", "demo", "Run the demo", show=False, tooltip="Train on the built-in images"),
         Binding("f4", "check", "Check",
                 tooltip="Check the images for damaged files, duplicates and split leaks"),
+        Binding("f8", "find_lr", "Find LR",
+                tooltip="Find a learning rate with a range test of either phase"),
         Binding("f6", "save", "Save preset", tooltip="Save these settings as a preset"),
         # Priority over the focused field, which has nothing to scroll.
         Binding("pageup", "scroll(-1)", "Page up", show=False, priority=True,
@@ -87,6 +89,7 @@ class NewRunScreen(Screen[None]):
             with Horizontal(id="buttons"):
                 yield Button("F5  Start", id="start", variant="primary", compact=True)
                 yield Button("F2  Run the demo", id="demo", compact=True)
+                yield Button("F7  Add to queue", id="enqueue", compact=True)
                 yield Button("Esc  Cancel", id="cancel", compact=True)
             yield Static("", id="start-message", markup=False)
         yield KeyFooter()
@@ -210,13 +213,16 @@ class NewRunScreen(Screen[None]):
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         """Validate all fields and start the run."""
-        preset, typed = self._fields.preset, self._fields.typed
-        self._start(demo=forms.is_demo_form(preset, typed, self._base))
+        self.start_run(self.is_demo())
 
     @on(Button.Pressed, "#demo")
     def action_demo(self) -> None:
         """Train on the built-in images."""
-        self._start(demo=True)
+        self.start_run(demo=True)
+
+    @on(Button.Pressed, "#enqueue")
+    def _enqueue_pressed(self) -> None:
+        self.action_enqueue()
 
     async def action_check(self) -> None:
         """Check the images of the folder and show the report."""
@@ -273,27 +279,47 @@ class NewRunScreen(Screen[None]):
         """Return to the run list without a new run."""
         self.dismiss(None)
 
-    def _start(self, demo: bool) -> None:
+    def checked_config(self, demo: bool) -> Config | None:
+        """Return the configuration; None after showing why it is not valid."""
         try:
             config = forms.build(self._fields.preset, self._fields.typed, demo, self._base)
         except forms.FormError as error:
             if error.key != forms.DATA:
                 self._value_error = error
             self._show_error(error)
-            return
+            return None
         for key, problem in self._model_errors.items():
             if not demo:
                 self._show_error(forms.FormError(key, problem))
-                return
-        self._launch(config, demo)
+                return None
+        return config
+
+    async def data_is_valid(self, config: Config, demo: bool) -> bool:
+        """Return whether the data folder can be trained on, after showing why it cannot."""
+        if demo:
+            return True
+        self._data_error = await run_detached(forms.check_data, config.data.root or "")
+        if self._data_error:
+            self._show_error(forms.FormError(forms.DATA, self._data_error))
+        return not self._data_error
+
+    def show_failure(self, message: str) -> None:
+        """Show why the run was not started."""
+        self._show_start_message(message)
 
     @work(exclusive=True, group="launch")
-    async def _launch(self, config: Config, demo: bool) -> None:
-        if not demo:
-            self._data_error = await run_detached(forms.check_data, config.data.root or "")
-            if self._data_error:
-                self._show_error(forms.FormError(forms.DATA, self._data_error))
-                return
-        error = host(self).launch(config)
-        if error:
-            self._show_start_message(error)
+    async def action_find_lr(self) -> None:
+        """Find a learning rate, and enter it in the form if it is accepted."""
+        from tui.screens.lr_find import LrFindScreen
+
+        demo = self.is_demo()
+        config = self.checked_config(demo)
+        if config is None or not await self.data_is_valid(config, demo):
+            return
+        if host(self).refuse_change():
+            return
+        found = await self.app.push_screen_wait(LrFindScreen(config))
+        if found is not None:
+            key, rate = found
+            more = forms.with_override(self._fields.typed[forms.MORE], key, rate)
+            self._fields.set_text(forms.MORE, more)

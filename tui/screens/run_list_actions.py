@@ -41,6 +41,8 @@ class RunActionsScreen(Screen[None]):
         Binding("space", "mark", "Mark", tooltip="Mark or unmark for comparison"),
         Binding("c", "compare", "Compare",
                 tooltip="Compare the marked runs, or the selected one with the next"),
+        Binding("w", "queue", "Queue", show=False,
+                tooltip="Show the queue of runs: order, workers, failures"),
         Binding("v", "replay", "Replay", show=False, tooltip="Replay the training of the run"),
         Binding("asterisk", "star", "Star", show=False, key_display="*",
                 tooltip="Star or unstar the run"),
@@ -162,6 +164,10 @@ class RunActionsScreen(Screen[None]):
         run = self.selected_run()
         if run:
             host(self).open_replay(Path(run.path))
+
+    def action_queue(self) -> None:
+        """Open the queue."""
+        host(self).open_queue()
 
     def action_star(self) -> None:
         """Star or unstar the selected run."""

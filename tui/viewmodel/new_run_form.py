@@ -117,18 +117,33 @@ def is_demo_form(preset: str, typed: Mapping[str, str], base: Base | None) -> bo
 
 def _described(preset: str, typed: Mapping[str, str], demo: bool, base: Base | None) -> Config:
     data = typed.get(DATA, "").strip()
-    overrides = [*_typed(typed), *_more(typed.get(MORE, ""))]
+    changes = overrides(typed)
     try:
         if demo:
             from core.demo.config import demo_config  # importing it earlier would delay the form
 
-            return demo_config(overrides)
+            return demo_config(changes)
         values = {DATA: data} if data else {}
         if base:
-            return config_io.changed(base.config, overrides, values)
-        return config_io.load_config(preset, overrides, values)
+            return config_io.changed(base.config, changes, values)
+        return config_io.load_config(preset, changes, values)
     except config_io.ConfigError as error:
         raise _placed(str(error), typed) from None
+
+
+def overrides(typed: Mapping[str, str]) -> list[str]:
+    """Return all fields but the data folder as `KEY=VALUE` texts; raises FormError."""
+    return [*_typed(typed), *_more(typed.get(MORE, ""))]
+
+
+def with_override(more: str, key: str, value: str) -> str:
+    """Return the text of the field of other settings with another value for a key."""
+    try:
+        texts = shlex.split(more)
+    except ValueError:  # reported when the run is started
+        return f"{more} {key}={value}"
+    kept = [text for text in texts if text.partition("=")[0].strip() != key]
+    return " ".join([*map(shlex.quote, kept), f"{key}={value}"])
 
 
 def _typed(typed: Mapping[str, str]) -> list[str]:

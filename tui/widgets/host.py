@@ -5,7 +5,7 @@ They must not import `tui.app`, which imports them.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from textual.message_pump import MessagePump
 
@@ -15,6 +15,30 @@ from tui.preferences.refresh_rates import RefreshRates
 if TYPE_CHECKING:
     from core.config.schema import Config
     from core.session.resume import Resumption
+    from tui.viewmodel.run_source import RunModel
+
+
+@runtime_checkable
+class HasModel(Protocol):
+    """A screen over a run, whose new events the app reads at every tick."""
+
+    model: "RunModel"
+
+
+@runtime_checkable
+class HasTick(Protocol):
+    """A screen that is refreshed at every tick of the app."""
+
+    def tick(self, now: float, charts: bool) -> None:
+        """Refresh; with `charts` also those."""
+
+
+@runtime_checkable
+class HasPreferences(Protocol):
+    """A screen that depends on settings."""
+
+    def apply_preferences(self) -> None:
+        """Apply changed settings."""
 
 
 class Plan(Protocol):
@@ -53,6 +77,10 @@ class Host(Protocol):
     study_control: StudyControl | None
     """None if this app can't control other processes."""
 
+    @property
+    def training(self) -> bool:
+        """Whether a run is training in this process."""
+
     def refuse_change(self) -> bool:
         """Return whether the app is read-only, after a notification that says so."""
 
@@ -79,6 +107,9 @@ class Host(Protocol):
 
     def open_comparison(self, paths: list[Path], in_groups: bool = False) -> None:
         """Compare runs, or groups of runs if some of the paths are those of studies."""
+
+    def open_queue(self, job: int = 0) -> None:
+        """Show the queue, with a job selected by its number."""
 
     def open_form(self) -> None:
         """Open the form for a new run."""
