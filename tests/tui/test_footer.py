@@ -53,6 +53,14 @@ async def test_the_footer_follows_the_open_tab() -> None:
         assert "Layout" not in labels(pilot)
 
 
+async def test_an_empty_list_offers_no_keys_for_runs(tmp_path: Path) -> None:
+    async with make_app(runs_dir=tmp_path).run_test(size=(200, 50)) as pilot:
+        await reload(pilot)
+        shown = set(labels(pilot))
+        assert {"New run", "Queue", "Filter", "Help", "Quit"} <= shown
+        assert not shown & {"Open", "Mark", "Compare", "Replay", "Star", "Delete", "Rename"}
+
+
 async def test_groups_are_separated_and_keys_differ_without_colors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

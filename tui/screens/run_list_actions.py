@@ -28,6 +28,9 @@ FINISHED = "this run is finished; b in the run list duplicates it, with more epo
 _CHANGES = {"new", "resume", "star", "delete", "duplicate", "tags", "note", "rename", "archive",
             "restore"}  # fmt: skip
 """Actions that a read-only app refuses."""
+_ON_A_ROW = {"open", "mark", "compare", "replay", "star", "delete", "duplicate", "tags", "note",
+             "rename", "archive"}  # fmt: skip
+"""Actions on the selected row."""
 
 
 class RunActionsScreen(Screen[None]):
@@ -41,12 +44,12 @@ class RunActionsScreen(Screen[None]):
         Binding("space", "mark", "Mark", tooltip="Mark or unmark for comparison"),
         Binding("c", "compare", "Compare",
                 tooltip="Compare the marked runs, or the selected one with the next"),
-        Binding("w", "queue", "Queue", show=False,
-                tooltip="Show the queue of runs: order, workers, failures"),
         Binding("v", "replay", "Replay", show=False, tooltip="Replay the training of the run"),
         Binding("asterisk", "star", "Star", show=False, key_display="*",
                 tooltip="Star or unstar the run"),
         Binding("d,delete", "delete", "Delete", show=False, tooltip="Move the run to the trash"),
+        Binding("w", "queue", "Queue", show=False,
+                tooltip="Show the queue of runs: order, workers, failures"),
         Binding("b", "duplicate", "Duplicate run", show=False,
                 tooltip="Create a new run with the configuration of the selected one"),
         Binding("t", "tags", "Edit tags", show=False, tooltip="Edit the tags of the run"),
@@ -98,6 +101,8 @@ class RunActionsScreen(Screen[None]):
         """Return whether the footer leaves out a key: it would only show why it has no effect."""
         if action in _CHANGES and host(self).read_only_reason:
             return True
+        if action in _ON_A_ROW:
+            return self.selected_row() is None
         return action == "resume" and not self._can_resume()
 
     def _can_resume(self) -> bool:
