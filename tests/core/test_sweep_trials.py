@@ -207,7 +207,8 @@ def test_importance_needs_two_results(config: Config, tmp_path: Path) -> None:
     study = create_study(tmp_path, SWEEP, config, sweep_options(config, LR, trials=3))
     one = MemberState(trial_member(1, {"phases.head.lr": 0.01}), None, "finished", objective=0.5)
     other = replace(one, member=trial_member(2, {"phases.head.lr": 0.02}))
-    for members in ((), (one,), (one, other)):
+    outside = replace(other, member=trial_member(2, {"phases.head.lr": 5.0}), objective=0.7)
+    for members in ((), (one,), (one, other), (one, outside)):
         assert key_importances(study, StudyState(study, members, False)) == {}
 
 
