@@ -173,6 +173,15 @@ def test_a_stopped_trial_is_resumed_by_one_of_two_workers(config: Config, tmp_pa
         assert each.next_member() is None
 
 
+@pytest.mark.parametrize("line", ["{}", "not json", '{"trial": 7, "values": {}}', "[]"])
+def test_a_damaged_file_of_trials_is_named(line: str, config: Config, tmp_path: Path) -> None:
+    study = create_study(tmp_path, SWEEP, config, sweep_options(config, LR, trials=2))
+    study.trials.write_text(f"{line}\n")
+    with pytest.raises(SetupError, match=r"trials\.jsonl: line 1 is damaged"):
+        resume(study)
+    assert not is_worked_on(study)
+
+
 def test_a_sweep_of_head_keys_computes_features_once(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
