@@ -10,6 +10,7 @@ runs/queue/jobs/N.log       output of job N
 """
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,6 +51,8 @@ class Queue:
         """Return the state as recorded, with processes that may have ended."""
         try:
             status = self._file.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+                raise ValueError("it is not a file")
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             if self._cached is not None and self._cached[0] == stamp:
                 return self._cached[1]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from core.common.errors import SetupError
 from core.queue import changes
@@ -12,8 +13,14 @@ from core.queue.state import WorkerEntry
 from core.queue.store import Queue
 from tests.core.queue_kit import add, states, wait_until
 from tests.tui.command import run
+from tests.tui.kit import Starter
+from tui.app import ConvNextApp
+from tui.cli.main import cli
+from tui.cli.open_app import AppOptions
 from tui.runtime import queue_worker
 from tui.runtime.queue_worker import WorkerOptions, start_worker, stop_workers
+from tui.screens.queue import QueueScreen
+from tui.screens.run_list import RunListScreen
 
 
 def listed(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -111,6 +118,33 @@ def test_invalid_input_is_one_sentence(arguments: list[str], said: str, tmp_path
     assert result.returncode == 2
     assert said in result.stderr
     assert result.stderr.count("error: ") + result.stderr.count("Error: ") == 1
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_without_a_subcommand_the_app_opens_the_queue(
+    on_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[Path, bool]] = []
+
+    def open_app(options: AppOptions, show_queue: bool) -> int:
+        opened.append((options.runs_dir, show_queue))
+        return 0
+
+    monkeypatch.setattr("tui.cli.open_app.has_terminal", lambda: on_terminal)
+    monkeypatch.setattr("tui.cli.open_app.open_app", open_app)
+    done = CliRunner().invoke(cli, ["--runs-dir", "mine", "queue"])
+    assert done.exit_code == (0 if on_terminal else 2)
+    assert opened == ([(Path("mine"), True)] if on_terminal else [])
+    assert ("Usage: " in done.stderr) != on_terminal
+
+
+async def test_the_queue_is_opened_over_the_run_list(tmp_path: Path) -> None:
+    app = ConvNextApp(tmp_path / "runs", Starter(), show_queue=True)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, QueueScreen)
+        await pilot.press("escape")
+        assert isinstance(app.screen, RunListScreen)
 
 
 def test_failed_jobs_are_listed_with_their_reason_until_they_are_removed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The queue screen: jobs are listed, moved, removed and opened; nothing waits for the queue."""
 
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -260,11 +261,16 @@ async def test_an_empty_queue_says_how_to_add_a_job(queue: Queue) -> None:
     assert not queue.runs_dir.exists()
 
 
-@pytest.mark.parametrize("content", ["{", '{"version": 99}', '{"version": 1, "jobs": [1]}', None])
+@pytest.mark.parametrize(
+    "content", ["{", '{"version": 99}', '{"version": 1, "jobs": [1]}', "a pipe", None]
+)
 async def test_a_damaged_queue_is_a_sentence(queue: Queue, content: str | None) -> None:
     queue.folder.parent.mkdir()
     if content is None:
         queue.folder.write_text("a file in its place")
+    elif content == "a pipe":
+        queue.folder.mkdir()
+        os.mkfifo(queue.folder / "queue.json")
     else:
         queue.folder.mkdir()
         (queue.folder / "queue.json").write_text(content)

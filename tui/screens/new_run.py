@@ -52,7 +52,7 @@ class NewRunScreen(QueueingFormScreen):
         Binding("f2", "demo", "Run the demo", show=False, tooltip="Train on the built-in images"),
         Binding("f4", "check", "Check",
                 tooltip="Check the images for damaged files, duplicates and split leaks"),
-        Binding("f8", "find_lr", "Find LR",
+        Binding("f8", "find_lr", "Find LR", show=False,
                 tooltip="Find a learning rate with a range test of either phase"),
         Binding("f6", "save", "Save preset", tooltip="Save these settings as a preset"),
         # Priority over the focused field, which has nothing to scroll.
