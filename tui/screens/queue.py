@@ -245,17 +245,16 @@ class QueueScreen(QueueActionsScreen):
 
     @on(DataTable.RowSelected)
     def action_open(self) -> None:
-        """Open the run of the selected job."""
+        """Open the run or study of the selected job."""
         job = self.selected_job()
         if job is None:
             if not self._jobs and not self._error:
                 self.action_new()
         elif not job.run:
             self._warn(f"job {job.number} is {job.state} and has no run yet; l shows its output")
-        elif is_study(self.queue.runs_dir / job.run):
-            self._warn(f"job {job.number} trains a study: the run list has its runs")
         else:
-            host(self).open_run(self.queue.runs_dir / job.run)
+            path = self.queue.runs_dir / job.run
+            (host(self).open_study if is_study(path) else host(self).open_run)(path)
 
     @on(Button.Pressed, "#new")
     def _new_pressed(self) -> None:
