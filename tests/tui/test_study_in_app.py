@@ -19,6 +19,9 @@ from tui.runtime import remote_control
 from tui.runtime.study_control import StudyProcesses
 from tui.screens.study import StudyScreen
 
+PIPES: list[io.StringIO] = []
+"""Standard output of the processes."""
+
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
@@ -39,11 +42,14 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
 def background(monkeypatch: pytest.MonkeyPatch, *events: dict[str, str]) -> list[list[str]]:
     """Let a process in the background write these events; returns the commands."""
     started: list[list[str]] = []
+    pipes = PIPES
+    pipes.clear()
 
     def popen(command: list[str], **options: Any) -> Any:
         started.append(command)
         lines = "".join(json.dumps(event) + "\n" for event in events)
-        return SimpleNamespace(stdout=io.StringIO(lines), wait=lambda: 0)
+        pipes.append(io.StringIO(lines))
+        return SimpleNamespace(stdout=pipes[-1], wait=lambda: 0)
 
     monkeypatch.setattr(remote_control.subprocess, "Popen", popen)
     return started
@@ -103,6 +109,8 @@ def test_the_app_resumes_and_controls_studies_in_other_processes(
     )
     applied, message = open_app.BackgroundStudies().resume(study.path)
     assert applied and study.id in message
+    # While the app is open nobody reads it: a full pipe would stop the study.
+    assert [pipe.closed for pipe in PIPES] == [True]
     (command,) = started
     assert command[3:] == [
         *("--resume", study.id, "--runs-dir", str(tmp_path)),
