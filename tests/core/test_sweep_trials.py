@@ -145,6 +145,43 @@ def test_two_workers_claim_different_trials(config: Config, tmp_path: Path) -> N
     assert not is_worked_on(study)
 
 
+def test_a_stopped_trial_is_resumed_by_one_of_two_workers(config: Config, tmp_path: Path) -> None:
+    study = create_study(tmp_path, SWEEP, config, sweep_options(config, LR, trials=2))
+    statuses = {1: "waiting"}
+
+    def read() -> StudyState:
+        state = read_state(study)
+        members = (
+            replace(one, status=statuses.get(one.member.number, one.status))
+            for one in state.members
+        )
+        return replace(state, members=tuple(members))
+
+    first, other = (source.Trials(study, read, WorkerLock(study)) for _ in range(2))
+    for each in (first, other):
+        each.next_member()  # trials 1 and 2
+    statuses.update({1: "stopped", 2: "stopped"})
+    later = [source.Trials(study, read, WorkerLock(study)) for _ in range(2)]
+    for each in (first, other):
+        each.member_ended()
+        assert each.next_member() is None  # stopped while these workers run
+    taken = [each.next_member() for each in later]
+    assert [one.member.number for one in taken if one] == [1, 2]
+    statuses.update({1: "finished", 2: "running"})
+    for each in later:
+        each.member_ended()
+        assert each.next_member() is None
+
+
+@pytest.mark.parametrize("line", ["{}", "not json", '{"trial": 7, "values": {}}', "[]"])
+def test_a_damaged_file_of_trials_is_named(line: str, config: Config, tmp_path: Path) -> None:
+    study = create_study(tmp_path, SWEEP, config, sweep_options(config, LR, trials=2))
+    study.trials.write_text(f"{line}\n")
+    with pytest.raises(SetupError, match=r"trials\.jsonl: line 1 is damaged"):
+        resume(study)
+    assert not is_worked_on(study)
+
+
 def test_a_sweep_of_head_keys_computes_features_once(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +216,8 @@ def test_importance_needs_two_results(config: Config, tmp_path: Path) -> None:
     study = create_study(tmp_path, SWEEP, config, sweep_options(config, LR, trials=3))
     one = MemberState(trial_member(1, {"phases.head.lr": 0.01}), None, "finished", objective=0.5)
     other = replace(one, member=trial_member(2, {"phases.head.lr": 0.02}))
-    for members in ((), (one,), (one, other)):
+    outside = replace(other, member=trial_member(2, {"phases.head.lr": 5.0}), objective=0.7)
+    for members in ((), (one,), (one, other), (one, outside)):
         assert key_importances(study, StudyState(study, members, False)) == {}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from core.common.errors import SetupError
 from core.config.load import load_config
@@ -21,6 +22,7 @@ from core.study.sweep.options import sweep_options
 from tests.core.study_kit import Watcher, run_sweep
 from tests.tui.command import SMALL, read_until, run, start
 from tui.cli.main import cli
+from tui.text.study_table import print_study, short_keys
 
 FEW = [*SMALL, "--set", "phases.head.epochs=1", "--set", "phases.full.epochs=0"]
 OVERRIDES = [text for text in FEW if text != "--set"]
@@ -93,11 +95,17 @@ def test_trials_are_printed_as_json(photos: Path, tmp_path: Path) -> None:
 
 def test_a_sweep_is_shown_as_table_json_and_csv(sweep: Study) -> None:
     cwd, state = sweep.runs_dir.parent, read_state(sweep)
-    text = run("show", sweep.id, cwd=cwd, COLUMNS="120").stdout
+    text = run("show", sweep.id, cwd=cwd).stdout
     assert "3 trials: 3 finished" in text
     heading = next(line for line in text.splitlines() if line.startswith("member"))
     assert heading.split()[:3] == ["member", "lr", "status"]
     assert heading.endswith("best val top-1")
+    console = Console(file=io.StringIO(), width=50)
+    print_study(console, state, None)
+    narrow = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in narrow
+    assert narrow.splitlines()[2].split()[:3] == ["member", "lr", "status"]
+    assert narrow.splitlines()[2].endswith("best val top-1")
     tree = json.loads(run("show", sweep.id, "--json", cwd=cwd).stdout)
     assert [row["objective"] for row in tree["members"]] == [m.objective for m in state.members]
     assert tree["best"]["label"] == state.best.member.label if state.best else False
@@ -259,3 +267,13 @@ def test_a_sweep_stands_for_its_best_trials(sweep: Study, photos: Path, tmp_path
     both = run("compare", sweep.id, ids[2], "--json", cwd=cwd)
     assert [row["id"] for row in json.loads(both.stdout)["runs"]] == [ids[0], ids[2]]
     assert both.stderr == f"study {sweep.id}: the best trial of 3 trials\n"
+
+
+def test_names_of_keys_are_short_but_unique() -> None:
+    keys = ["phases.head.lr", "phases.full.lr", "phases.head.epochs", "seed"]
+    assert list(short_keys(keys, ("epochs", "seed")).values()) == [
+        "head.lr",
+        "full.lr",
+        "head.epochs",
+        "seed",
+    ]

@@ -21,6 +21,9 @@ from tui.text.symbols import SYMBOLS
 
 _GAP, _FEWEST_CELLS = 2, 12
 _SHOWN_METRICS = ("top1", "macro_f1", "loss")
+_TITLES = ("member", "status", "run", "epochs", "best top-1", "best loss", "time")
+_LEFT_OUT = ("time", "run", "epochs")
+"""Columns of a sweep that are left out, in this order, where all are too wide."""
 _NUMBERS = ("epochs", "best top-1", "best loss", "time")
 
 
@@ -94,21 +97,21 @@ def member_result(member: MemberState, objective: Objective) -> str:
 
 
 def _table(state: StudyState, width: int) -> Table:
-    swept = short_keys(list(swept_keys(state.study)))
     objective = study_objective(state.study)
+    swept = short_keys(list(swept_keys(state.study)), (*_TITLES, objective.label))
     rows = [_row(member, swept, objective) for member in state.members]
-    titles = list(rows[0])
-    columns = {title: [row[title] for row in rows] for title in titles}
-    others = sum(
-        max(map(cell_len, (title, *cells))) + _GAP
-        for title, cells in columns.items()
-        if title != "run"
-    )
-    # The id of a run begins with its start and ends with its seed, fold or trial.
-    room = max(_FEWEST_CELLS, width - others)
-    columns["run"] = [elided(text, room) for text in columns["run"]]
+    columns = {title: [row[title] for row in rows] for title in rows[0]}
+    widths = {t: max(map(cell_len, (t, *cells))) + _GAP for t, cells in columns.items()}
+    widths["run"] = _FEWEST_CELLS + _GAP
+    for title in _LEFT_OUT if swept else ():
+        if sum(widths.values()) > width:
+            del columns[title], widths[title]
+    if "run" in columns:
+        # The id of a run begins with its start and ends with its seed, fold or trial.
+        room = max(_FEWEST_CELLS, width - sum(widths.values()) + widths["run"])
+        columns["run"] = [elided(text, room) for text in columns["run"]]
     table = Table(box=None, pad_edge=False)
-    for title in titles:
+    for title in columns:
         is_number = title in _NUMBERS or title == objective.label
         is_swept = title in swept.values()
         justify: JustifyMethod = "right" if is_number or is_swept else "left"
@@ -118,15 +121,14 @@ def _table(state: StudyState, width: int) -> Table:
     return table
 
 
-def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """Return config keys by name, each shortened to the parts at its end that no other one has."""
+def short_keys(keys: Sequence[str], taken: Sequence[str] = ()) -> dict[str, str]:
+    """Return config keys by name, each shortened to the parts at its end that no other one has;
+    none is one of the names in `taken`."""
     shown = {}
     for key in keys:
         parts = key.split(".")
         ends = (".".join(parts[-count:]) for count in range(1, len(parts)))
-        unique = (
-            end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1
-        )
+        unique = (end for end in ends if _fitting(end, keys) == 1 and end not in taken)
         shown[key] = next(unique, key)
     return shown
 

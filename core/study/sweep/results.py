@@ -34,7 +34,8 @@ def key_importances(study: Study, state: StudyState | None = None) -> dict[str, 
     """Return the share of each swept key in the variation of the objective, by PED-ANOVA of Optuna
     (Watanabe et al., 2023); the most important key first.
 
-    Empty with fewer than two finished trials, if their results are equal, and without Optuna.
+    Empty with fewer than two finished trials, if their results are equal, without Optuna, and for
+    values outside their ranges, as in an edited file.
     `state` is that of the study, if it is known already. Raises SetupError.
     """
     if study.kind != SWEEP or find_spec("optuna") is None:
@@ -48,4 +49,7 @@ def key_importances(study: Study, state: StudyState | None = None) -> dict[str, 
         return {}
     from core.study.sweep.sampler import importances
 
-    return importances(sweep_of(study), finished)
+    try:
+        return importances(sweep_of(study), finished)
+    except (ValueError, RuntimeError):  # values of an edited file, outside their ranges
+        return {}

@@ -93,19 +93,16 @@ class Trials:
         return self._sampler
 
     def _unfinished(self, state: StudyState, asked: int, claimed: set[int]) -> MemberState | None:
-        before = self._retried
-        if before is None:
-            before = self._retried = {
-                one.member.number
-                for one in state.members
-                if one.status == STOPPED or (one.status == FAILED and one.run is None)
-            }
+        if self._retried is None:
+            self._retried = {one.member.number for one in state.members if _may_be_retried(one)}
         for one in state.members[:asked]:
             number = one.member.number
             if number in claimed:
                 continue
-            if one.status in (WAITING, INTERRUPTED) or number in before:
-                before.discard(number)
+            if _may_be_retried(one) and number in self._retried:
+                self._retried.discard(number)
+                return one
+            if one.status in (WAITING, INTERRUPTED):
                 return one
         return None
 
@@ -132,3 +129,8 @@ class Trials:
             return ""
         shown = f"{objective.epoch_label} {objective.text(value)}"
         return f"{PRUNED} after epoch {epoch.epoch} of phase {epoch.phase}: {shown}"
+
+
+def _may_be_retried(member: MemberState) -> bool:
+    """Return whether a trial was stopped, or could not start."""
+    return member.status == STOPPED or (member.status == FAILED and member.run is None)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.common.errors import SetupError
+from core.common.text import printable
 from core.study.definition import Study
 
 _MAX_BYTES = 64 << 20
@@ -26,7 +28,10 @@ class Trial:
 
 
 def read_trials(study: Study) -> list[Trial]:
-    """Return the trials in order; a line that is incomplete after a crash is left out."""
+    """Return the trials in order, without a last line that is incomplete after a crash.
+
+    Raises SetupError for a damaged file.
+    """
     try:
         with study.trials.open("rb") as file:
             lines = file.read(_MAX_BYTES).splitlines(keepends=True)
@@ -34,9 +39,12 @@ def read_trials(study: Study) -> list[Trial]:
         return []
     found: list[Trial] = []
     for line in lines:
+        if not line.endswith(b"\n"):
+            break
         trial = _parsed(line)
         if trial is None or trial.number != len(found) + 1:
-            break
+            shown = printable(str(study.trials))
+            raise SetupError(f"{shown}: line {len(found) + 1} is damaged; expected a trial")
         found.append(trial)
     return found
 
@@ -71,8 +79,6 @@ def drop_incomplete_line(path: Path) -> None:
 
 
 def _parsed(line: bytes) -> Trial | None:
-    if not line.endswith(b"\n"):
-        return None
     try:
         content = json.loads(line)
         values = content["values"]
