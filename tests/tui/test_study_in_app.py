@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from core.run.actions import delete_study
 from core.run.lock import RunLock
 from tests.tui.kit import make_app, settle
 from tests.tui.studies import planned
@@ -127,3 +128,15 @@ def test_the_app_resumes_and_controls_studies_in_other_processes(
     finally:
         lock.release()
     assert not applied and "between two runs" in message
+
+
+def test_the_command_trash_lists_and_restores_a_study(tmp_path: Path) -> None:
+    study = planned(tmp_path)
+    runs = sorted(path for path in tmp_path.iterdir() if path != study.path)
+    delete_study(study.path, runs)
+    arguments = ["--runs-dir", str(tmp_path)]
+    listed = CliRunner().invoke(cli, ["trash", *arguments])
+    assert study.id in listed.output and "1 trashed run in" in listed.output
+    done = CliRunner().invoke(cli, ["trash", study.id[:20], *arguments])
+    assert (done.exit_code, done.output) == (0, f"{study.id} restored\n")
+    assert study.definition.exists() and all(run.is_dir() for run in runs)
