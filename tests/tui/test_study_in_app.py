@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from core.run.actions import delete_study
 from core.run.lock import RunLock
 from tests.tui.kit import make_app, settle
 from tests.tui.studies import planned
@@ -18,6 +19,9 @@ from tui.cli.main import cli
 from tui.runtime import remote_control
 from tui.runtime.study_control import StudyProcesses
 from tui.screens.study import StudyScreen
+
+PIPES: list[io.StringIO] = []
+"""Standard output of the processes."""
 
 
 @pytest.fixture
@@ -39,11 +43,14 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
 def background(monkeypatch: pytest.MonkeyPatch, *events: dict[str, str]) -> list[list[str]]:
     """Let a process in the background write these events; returns the commands."""
     started: list[list[str]] = []
+    pipes = PIPES
+    pipes.clear()
 
     def popen(command: list[str], **options: Any) -> Any:
         started.append(command)
         lines = "".join(json.dumps(event) + "\n" for event in events)
-        return SimpleNamespace(stdout=io.StringIO(lines), wait=lambda: 0)
+        pipes.append(io.StringIO(lines))
+        return SimpleNamespace(stdout=pipes[-1], wait=lambda: 0)
 
     monkeypatch.setattr(remote_control.subprocess, "Popen", popen)
     return started
@@ -103,6 +110,8 @@ def test_the_app_resumes_and_controls_studies_in_other_processes(
     )
     applied, message = open_app.BackgroundStudies().resume(study.path)
     assert applied and study.id in message
+    # While the app is open nobody reads it: a full pipe would stop the study.
+    assert [pipe.closed for pipe in PIPES] == [True]
     (command,) = started
     assert command[3:] == [
         *("--resume", study.id, "--runs-dir", str(tmp_path)),
@@ -119,3 +128,15 @@ def test_the_app_resumes_and_controls_studies_in_other_processes(
     finally:
         lock.release()
     assert not applied and "between two runs" in message
+
+
+def test_the_command_trash_lists_and_restores_a_study(tmp_path: Path) -> None:
+    study = planned(tmp_path)
+    runs = sorted(path for path in tmp_path.iterdir() if path != study.path)
+    delete_study(study.path, runs)
+    arguments = ["--runs-dir", str(tmp_path)]
+    listed = CliRunner().invoke(cli, ["trash", *arguments])
+    assert study.id in listed.output and "1 trashed run in" in listed.output
+    done = CliRunner().invoke(cli, ["trash", study.id[:20], *arguments])
+    assert (done.exit_code, done.output) == (0, f"{study.id} restored\n")
+    assert study.definition.exists() and all(run.is_dir() for run in runs)

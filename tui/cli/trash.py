@@ -19,7 +19,7 @@ from tui.cli.options import require_runs_dir, runs_dir_option
 @runs_dir_option
 def trash(run: str | None, empty: bool, runs_dir: Path) -> None:
     """List, restore or delete trashed runs. With RUN (an id, or the beginning of one) it restores
-    that run.
+    that run, or a study together with its runs.
     """
     require_runs_dir(runs_dir)
     try:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from core.common.errors import SetupError
@@ -102,8 +102,16 @@ def start_detached(arguments: Sequence[str], runs_dir: Path) -> tuple[int, str, 
         text=True,
     )
     assert process.stdout is not None
+    # Closed on return: a pipe that nobody reads fills up, and the process would wait for ever.
+    with process.stdout:
+        return _wait_for_training(process, process.stdout, runs_dir)
+
+
+def _wait_for_training(
+    process: "subprocess.Popen[str]", lines: Iterable[str], runs_dir: Path
+) -> tuple[int, str, str]:
     run_id, study, reason = "", "", "the run's process ended before training started"
-    for line in process.stdout:
+    for line in lines:
         try:
             event = json.loads(line)
         except ValueError:
