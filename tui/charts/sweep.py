@@ -11,8 +11,18 @@ from core.study.sweep.objective import Objective
 from core.study.sweep.ranges import SweptKey
 from tui.charts.scale import axis_label, round_values
 from tui.charts.scatter import Emphasis, ScatterAxis, ScatterPoint, ScatterSpec, fit_axes
-from tui.charts.spec import BEST_SYMBOL, VAL_SYMBOL, ChartSpec, Curve, PlotSymbol, Point, Tick
+from tui.charts.spec import (
+    BEST_SYMBOL,
+    VAL_SYMBOL,
+    ChartSpec,
+    Curve,
+    LegendItem,
+    PlotSymbol,
+    Point,
+    Tick,
+)
 from tui.preferences.palettes import Color, Palette
+from tui.text.symbols import SYMBOLS
 
 _PERCENT = 0.01
 _ANY_SIZE = (80, 24)
@@ -47,13 +57,13 @@ def key_scatter(
     selected: int,
 ) -> ScatterSpec:
     """Return the objective of each trial by the value of a key. `best` and `selected` are numbers
-    of trials; trials that are not finished are in another color."""
+    of trials; trials that are not finished are in another color, with their symbol."""
     key = view.key(keys)
     points = [
         ScatterPoint(
             _position(key, member),
             member.objective if member.objective is not None else math.nan,
-            _label(member.member.number, best, selected),
+            _label(member, best, selected),
             _color(member, palette, best, selected),
             _emphasis(member.member.number, best, selected),
         )
@@ -107,9 +117,24 @@ def _key_title(key: SweptKey, log: bool) -> str:
     return f"{name} (log)" if log else name
 
 
-def _label(number: int, best: int, selected: int) -> str:
-    star = BEST_SYMBOL if number == best else ""
-    return f"{number}{star}" if number in (best, selected) else ""
+def _label(member: MemberState, best: int, selected: int) -> str:
+    number = member.member.number
+    shown = str(number) if number in (best, selected) else ""
+    if number == best:
+        return shown + BEST_SYMBOL
+    return shown + (SYMBOLS.get(member.status, "") if member.status != FINISHED else "")
+
+
+def scatter_legend(members: Sequence[MemberState], own: str) -> list[LegendItem]:
+    """Return the legend of a scatter chart: `own`, the best trial, and the symbols of trials that
+    are drawn without being finished."""
+    drawn = dict.fromkeys(
+        member.status
+        for member in members
+        if member.run is not None and member.objective is not None and member.status != FINISHED
+    )
+    statuses = [LegendItem(f"{SYMBOLS.get(name, '')} {name}".strip()) for name in drawn]
+    return [LegendItem(own), LegendItem(f"{BEST_SYMBOL} best"), *statuses]
 
 
 def _color(member: MemberState, palette: Palette, best: int, selected: int) -> Color:

@@ -14,7 +14,7 @@ from tui.charts import compare as compare_chart
 from tui.charts.compare import CompareView
 from tui.charts.group_compare import runs_chart, study_readout
 from tui.charts.spec import ChartSpec, LegendItem, drawn_log
-from tui.charts.sweep import KeyView, best_so_far_chart, key_scatter
+from tui.charts.sweep import KeyView, best_so_far_chart, key_scatter, scatter_legend
 from tui.preferences.palettes import Palette
 from tui.text import class_metrics
 from tui.text.study_screen import figure_lines, importance_bars
@@ -130,7 +130,7 @@ class StudyViews(Container):
         key = self.key.key(keys)
         title = f"{sweep.objective.label} by {key.key}"
         shown = f"key {self.key.index % len(keys) + 1} of {len(keys)}"
-        self._chart.show(spec, title, [LegendItem(f"a next key │ {shown}"), LegendItem("★ best")])
+        self._chart.show(spec, title, scatter_legend(members, f"a next key │ {shown}"))
 
     def _show_matrix(self, content: StudyContent) -> None:
         folds = content.folds
