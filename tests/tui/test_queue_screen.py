@@ -20,6 +20,7 @@ from tests.tui import scripted
 from tests.tui.disk import write_run
 from tests.tui.form_kit import shown, until
 from tests.tui.kit import make_app, press, settle, text, toasts
+from tests.tui.studies import planned
 from tui.app import ConvNextApp, Exit
 from tui.dialogs.choice import ChoiceDialog
 from tui.runtime.read_only import REASON
@@ -27,6 +28,7 @@ from tui.screens.new_run import NewRunScreen
 from tui.screens.queue import QueueScreen
 from tui.screens.run import RunScreen
 from tui.screens.run_list import RunListScreen
+from tui.screens.study import StudyScreen
 from tui.text.queue_jobs import job_text
 
 RUN = "20261124-120000-done"
@@ -157,6 +159,17 @@ async def test_the_run_of_a_job_is_opened(queue: Queue) -> None:
         assert "job 1 is waiting and has no run yet" in toasts(pilot)
         await press(pilot, "down", "enter")
         assert isinstance(pilot.app.screen, RunScreen)
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, QueueScreen)
+
+
+async def test_the_study_of_a_job_is_opened(queue: Queue) -> None:
+    study = planned(queue.runs_dir, name="a", top1=(0.9, None))
+    queue_kit.add(queue, "a")
+    end(queue, 1, "finished", run=study.id)
+    async with opened(queue) as pilot:
+        await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, StudyScreen)
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, QueueScreen)
 

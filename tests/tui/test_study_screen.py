@@ -128,6 +128,8 @@ async def test_a_sweep_shows_scatter_best_so_far_and_importance(tmp_path: Path) 
         assert str(chart(pilot).border_title) == "Best val top-1 by phases.head.lr"
         assert "phases.head.lr (log)" in drawn(pilot) and "★" in drawn(pilot)
         assert "key 1 of 3" in str(chart(pilot).border_subtitle)
+        assert str(chart(pilot).border_subtitle).endswith("★ best  ⊘ pruned")
+        assert drawn(pilot).count("⊘") == 1
         await press(pilot, "l", "l")
         assert "(log)" not in drawn(pilot)
         await press(pilot, "a", "a")
@@ -141,6 +143,14 @@ async def test_a_sweep_shows_scatter_best_so_far_and_importance(tmp_path: Path) 
         assert bars.splitlines()[0].startswith("phases.head.lr ") and "━" in bars
         await press(pilot, "1")
         assert chart(pilot).display
+
+
+async def test_a_small_screen_has_room_for_the_scatter_chart(tmp_path: Path) -> None:
+    study = sweep(tmp_path, trials=40, run=40)
+    async with make_app(runs_dir=tmp_path).run_test(size=(80, 24)) as pilot:
+        await opened(pilot, study.path)
+        await press(pilot, "2")
+        assert "┤" in drawn(pilot) and "phases.head.lr (log)" in drawn(pilot)
 
 
 async def test_another_objective_has_a_column_and_its_own_best_trial(tmp_path: Path) -> None:
