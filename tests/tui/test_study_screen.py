@@ -222,6 +222,16 @@ async def test_a_hundred_members_and_twenty_keys_are_usable(
     async with make_app(runs_dir=tmp_path).run_test(size=size) as pilot:
         await opened(pilot, study.path)
         assert len(titles(pilot)) == 26 and "head.lr" in titles(pilot)
+        assert text(pilot, "#result").endswith(", 16 more keys")
+        assert text(pilot, "#detail").endswith(" · 16 more keys")
+        await press(pilot, "4")
+        await settled(pilot)
+        await settled(pilot)
+        box = pilot.app.screen.query_one("#importance", Static)
+        bars = str(box.render()).splitlines()
+        assert len(bars) <= box.content_size.height
+        shown = len(bars) - bars[-1].endswith("more keys")
+        assert shown == 20 or bars[-1] == f"and {20 - shown} more keys"
         table = pilot.app.screen.query_one(DataTable)
         await press(pilot, "right", "right")
         assert table.scroll_offset.x > 0

@@ -110,8 +110,8 @@ class StudyViews(Container):
                 f"Importance of the keys for {sweep.objective.label}"
             )
             self._importance.border_subtitle = Content("share in the variation of the objective")
-            width = self._importance.content_size.width
-            bars = importance_bars(sweep.importances, width, palette)
+            size = self._importance.content_size
+            bars = importance_bars(sweep.importances, size.width, size.height or 1, palette)
             self._importance.update(bars if sweep.is_complete else Content("computing …"))
             return
         if self.view == BEST:

@@ -22,6 +22,8 @@ from tui.text.run_list import BEST, status_color
 from tui.text.symbols import SYMBOLS
 
 _VALUE_CELLS = 24
+_FEW_VALUES = 4
+"""Values of keys in a sentence."""
 MEMBER = "member"
 Sorting = tuple[str, bool]
 """Key of a column, and whether its largest value comes first."""
@@ -216,5 +218,12 @@ def member_detail(member: MemberState | None, study: StudySummary) -> str:
     values = flatten_recorded(dict(member.member.values))
     shown = [f"{key} {value_text(value)}" for key, value in values.items()]
     if shown and shown_keys(study):
-        lines.append(printable(" · ".join(shown)))
+        lines.append(printable(first_of(shown, " · ")))
     return "\n".join(lines)
+
+
+def first_of(values: Sequence[str], separator: str) -> str:
+    """Return a few values of keys as text, and the number of the others, which are in the table."""
+    shown = separator.join(values[:_FEW_VALUES])
+    left = len(values) - _FEW_VALUES
+    return f"{shown}{separator}{fmt.counted(left, 'more key')}" if left > 0 else shown

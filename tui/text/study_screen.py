@@ -16,7 +16,7 @@ from core.study.state import FINISHED, PRUNED, study_objective
 from core.study.study_summary import StudySummary
 from tui.preferences.palettes import Palette, rgb
 from tui.text.elide import elided
-from tui.text.member_table import short_keys
+from tui.text.member_table import first_of, short_keys
 from tui.text.study_row import counts_text, kind_text
 from tui.text.study_statistics import PERCENT, mean_interval, mean_std
 from tui.text.symbols import SYMBOLS
@@ -63,7 +63,7 @@ def _sweep_line(study: StudySummary) -> str:
         return f"no finished trials yet · {progress}"
     values = best.member.values
     names = short_keys(list(values))
-    shown = ", ".join(f"{names[key]} {_short(value)}" for key, value in values.items())
+    shown = first_of([f"{names[key]} {_short(value)}" for key, value in values.items()], ", ")
     value = objective.text(best.objective)
     return f"{objective.label} {value} in {best.member.label} · {progress} · {printable(shown)}"
 
@@ -109,8 +109,11 @@ def _metric(name: str, figures: Mapping[str, Any]) -> str:
         return f"{short} {fmt.NONE}"
 
 
-def importance_bars(importances: Mapping[str, float], width: int, palette: Palette) -> Text:
-    """Return a bar for each key, the longest for the one that matters most."""
+def importance_bars(
+    importances: Mapping[str, float], width: int, rows: int, palette: Palette
+) -> Text:
+    """Return a bar for each key, the longest for the one that matters most; of keys that don't fit
+    into `rows` lines the number."""
     if not importances:
         return Text(
             "Importances need at least two finished trials with different results.", justify="left"
@@ -120,10 +123,13 @@ def importance_bars(importances: Mapping[str, float], width: int, palette: Palet
     room = max(4, width - cells - 8)
     most = max(importances.values()) or 1.0
     lines = []
-    for key, share in importances.items():
+    number = len(importances) if len(importances) <= rows else max(1, rows - 1)
+    for key, share in list(importances.items())[:number]:
         bar = _BAR * max(1 if share > 0 else 0, round(room * share / most))
         name = names[key] + " " * (cells - cell_len(names[key]))
         lines.append(
             Text.assemble(f"{name} {fmt.percent(share, 0):>4} ", (bar, rgb(palette.train)))
         )
+    if number < len(importances):
+        lines.append(Text(f"and {fmt.counted(len(importances) - number, 'more key')}"))
     return Text("\n", no_wrap=True).join(lines)
