@@ -242,6 +242,7 @@ def test_the_last_record_is_reported_if_the_engine_ends_while_the_queue_is_read(
     class Engine:
         replayed = 0
         asked = 0
+        records = EngineThread.records
 
         @property
         def alive(self) -> bool:
