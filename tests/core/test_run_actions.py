@@ -141,3 +141,12 @@ def test_the_size_of_a_folder_counts_all_files(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     assert size_of(tmp_path) - (tmp_path / "link").lstat().st_size == 15
     assert size_of(tmp_path / "gone") == 0
+
+
+def test_a_study_that_cannot_be_moved_stays(tmp_path: Path) -> None:
+    study = tmp_path / "20261124-120000-study-x"
+    study.mkdir()
+    trash_dir(tmp_path).write_text("a file in the way")
+    with pytest.raises(ActionError, match="File exists"):
+        delete_study(study, [])
+    assert study.is_dir()

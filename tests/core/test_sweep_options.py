@@ -233,3 +233,21 @@ def test_a_wrong_file_is_named(content: str | None, problem: str, tmp_path: Path
         spec_arguments(path)
     assert str(raised.value).startswith(str(path))
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"keys": {"phases.head.lr": "2..1"}}, "2..1' is empty"),
+        ({"objective": "nothing"}, "study.yaml: unknown objective|study.yaml: .*nothing"),
+        ({"sampler": "grid"}, "study.yaml: options.keys has a range without a grid"),
+    ],
+)
+def test_an_edited_definition_is_refused(
+    changed: dict[str, Any], said: str, photos: Path, tmp_path: Path
+) -> None:
+    config = small_config(photos)
+    options = sweep_options(config, {"phases.head.lr": "1e-4..1e-1:log"}, trials=3)
+    study = create_study(tmp_path, SWEEP, config, {**options, **changed})
+    with pytest.raises(SetupError, match=said):
+        sweep_of(study)

@@ -1,5 +1,6 @@
 """Trials of sweeps: stopped, failed, pruned, claimed by one worker each, with shared caches."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,12 @@ def test_a_sweep_as_a_function_returns_a_table(photos: Path, tmp_path: Path) -> 
         assert value == history["val_loss"].min()
     with pytest.raises(SetupError, match="either seeds, folds or sweep"):
         run_as_function(config, runs_dir=tmp_path, seeds=2, sweep=LR)
+
+
+def test_without_optuna_nothing_is_created(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(SetupError, match=r"pip install 'convnext-tui\[sweep\]'"):
+        run_sweep(tmp_path / "runs", small_config(photos), LR, trials=2)
+    assert not (tmp_path / "runs").exists()

@@ -189,3 +189,11 @@ def _lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def test_a_program_that_cannot_be_started_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lr_find_process, "PROGRAM", ("/nothere/python",))
+    with pytest.raises(SetupError, match="the test cannot be started: No such file"):
+        await lr_find_process.find_lr(load_config(), "head", lambda *each: None)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
+from core.common.errors import SetupError
 from core.common.locks import lock_patiently, open_lock
 from core.queue import changes
 from core.queue.state import WorkerEntry
@@ -30,6 +32,7 @@ from tui.screens.run import RunScreen
 from tui.screens.run_list import RunListScreen
 from tui.screens.study import StudyScreen
 from tui.text.queue_jobs import job_text
+from tui.viewmodel import queue_changes
 
 RUN = "20261124-120000-done"
 
@@ -370,3 +373,21 @@ async def test_a_thousand_jobs_are_listed_and_only_changed_cells_are_redrawn(
 def test_a_job_is_described_in_words(arguments: tuple[str, ...], said: str) -> None:
     job = queue_kit.Job(number=1, arguments=arguments, folder="/")
     assert job_text(job).startswith(said)
+
+
+def test_a_log_that_is_no_file_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    with pytest.raises(SetupError, match="log is not a file"):
+        queue_changes.read_log(tmp_path / "log")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="Not a directory"):
+        queue_changes.read_log(tmp_path / "file" / "log")
+    assert queue_changes.read_log(tmp_path / "none") == []
+
+
+async def test_a_command_that_cannot_be_started_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nothere/python")
+    with pytest.raises(SetupError, match="No such file"):
+        await queue_changes.run_command(tmp_path, "queue", "start")
