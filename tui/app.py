@@ -132,7 +132,7 @@ class ConvNextApp(OpensScreens[Exit]):
         self._apply_motion()
 
     def _set_theme_before_first_frame(self) -> None:
-        for theme in themes_for(has_few_colors(self)):
+        for theme in themes_for(has_few_colors(self), self.no_color):
             self.register_theme(theme)
         if self.preferences.has_given_theme or "TEXTUAL_THEME" not in os.environ:
             name = self.preferences.settings.theme

@@ -38,3 +38,10 @@ def test_failures_warnings_and_results_differ_on_black() -> None:
 
 def test_themes_keep_their_names_with_few_colors() -> None:
     assert [t.name for t in themes_for(few=True)] == [t.name for t in themes_for(few=False)]
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_without_colors_failures_are_as_visible_as_results(dark: bool) -> None:
+    palette = palette_for(dark, gray=True)
+    assert palette.bad == palette.best == palette.val != palette.train
+    assert all((part > 200) == dark for part in palette.bad)

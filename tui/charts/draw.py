@@ -228,23 +228,23 @@ class _Chart:
         """Name what is above or below the plot, and the phases: the largest value of each of two
         curves comes first, the names of the phases where they have left room, then other values."""
         found = [
-            (point, curve.color)
-            for curve, parts in self._visible.curves
+            (point, number)
+            for number, (_, parts) in enumerate(self._visible.curves)
             for part in parts
             for point in _extremes_outside(part, self._axis)
         ]
         found.sort(key=lambda each: -abs(self._axis.position(each[0][1]) - self._rows / 2))
-        largest: dict[Color, Point] = {}
-        for point, color in found:
-            largest.setdefault(color, point)
-        first = [(point, color) for color, point in largest.items()][:_CURVES_FIRST]
+        largest: dict[int, Point] = {}
+        for point, number in found:
+            largest.setdefault(number, point)
+        first = [(point, number) for number, point in largest.items()][:_CURVES_FIRST]
         others = [each for each in found if each not in first]
         # From the left, so that none takes the place of the next.
-        for (x, y), color in sorted(first):
-            self._draw_clipped(x, y, color)
+        for point, number in sorted(first):
+            self._draw_clipped(*point, self._visible.curves[number][0].color)
         self._draw_band_names()
-        for (x, y), color in others[: _MAX_CLIPPED - len(first)]:
-            self._draw_clipped(x, y, color)
+        for point, number in others[: _MAX_CLIPPED - len(first)]:
+            self._draw_clipped(*point, self._visible.curves[number][0].color)
 
     def _draw_clipped(self, x: float, y: float, color: Color) -> None:
         """Name a value above or below the plot, or mark it with an arrow where there is no room."""

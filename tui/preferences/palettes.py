@@ -113,9 +113,29 @@ _FEW_ON_DARK = replace(
 )
 
 
-def palette_for(dark: bool, few: bool = False) -> Palette:
+def _gray(palette: Palette, strong: int, weak: int) -> Palette:
+    color, other = (strong, strong, strong), (weak, weak, weak)
+    return replace(
+        palette,
+        train=other,
+        val=color,
+        best=color,
+        bad=color,
+        marker=color,
+        star=color,
+        runs=(color, other) * (len(palette.runs) // 2),
+    )
+
+
+# Without colors all are grays of their brightness, and failures would be the darkest ones.
+_GRAY_ON_DARK, _GRAY_ON_LIGHT = _gray(DARK, 230, 165), _gray(LIGHT, 30, 105)
+
+
+def palette_for(dark: bool, few: bool = False, gray: bool = False) -> Palette:
     """Return colors that contrast with a dark or light background; `few` if the terminal has only
-    sixteen."""
+    sixteen, `gray` if it is to show none."""
+    if gray:
+        return _GRAY_ON_DARK if dark else _GRAY_ON_LIGHT
     if dark:
         return _FEW_ON_DARK if few else DARK
     return _FEW_ON_LIGHT if few else LIGHT
@@ -123,7 +143,7 @@ def palette_for(dark: bool, few: bool = False) -> Palette:
 
 def palette_of(app: "App[Any]") -> Palette:
     """Return the colors for the theme and the terminal of an app."""
-    return palette_for(app.current_theme.dark, has_few_colors(app))
+    return palette_for(app.current_theme.dark, has_few_colors(app), app.no_color)
 
 
 def has_few_colors(app: "App[Any]") -> bool:

@@ -53,6 +53,12 @@ _FEW_ON_DARK: dict[str, Any] = {
 would become brown and grey."""
 
 
-def themes_for(few: bool) -> tuple[Theme, ...]:
-    """Return the app's themes for a terminal with `few` (sixteen) or many colors."""
+def themes_for(few: bool, gray: bool = False) -> tuple[Theme, ...]:
+    """Return the app's themes for a terminal with `few` (sixteen) or many colors, or with `gray`
+    for one that is to show none."""
+    if gray:  # failures would be dark ones
+        return tuple(
+            replace(t, success=t.foreground, warning=t.foreground, error=t.foreground)
+            for t in THEMES
+        )
     return tuple(replace(t, **_FEW_ON_DARK) if few and t.dark else t for t in THEMES)
