@@ -1,5 +1,7 @@
 """The classes tab: all keys, sizes and kinds of runs."""
 
+from collections.abc import Callable
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -37,6 +39,23 @@ def visible_parts(pilot: Pilot[None]) -> set[str]:
 def border_texts(pilot: Pilot[None], selector: str) -> tuple[str, str]:
     widget = pilot.app.query_one(selector)
     return str(widget.border_title), str(widget.border_subtitle)
+
+
+async def test_parts_fill_their_space_also_if_the_layout_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def at_once(tab: ClassesTab, draw: Callable[[], object]) -> None:
+        draw()
+
+    async with app(classes.animals()).run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        monkeypatch.setattr(ClassesTab, "call_after_refresh", at_once)
+        await pilot.resize_terminal(*WIDE)
+        await pilot.pause()
+        await pilot.pause()
+        pairs = pilot.app.query_one("#classes-pairs")
+        assert len(lines(pilot, "#classes-pairs")) == pairs.content_size.height > 3
+        assert "100%" in lines(pilot, "#classes-calibration")[0]
 
 
 async def test_a_large_terminal_shows_all_parts() -> None:

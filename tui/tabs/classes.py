@@ -31,6 +31,7 @@ from tui.widgets import reliability
 from tui.widgets.chart import Chart
 from tui.widgets.class_table import ClassTable
 from tui.widgets.confusion_map import ConfusionMap
+from tui.widgets.fitted_text import FittedText
 
 _VIEWS = ("all", "table", "confusion", "calibration")
 _SIZE_FOR_ALL = (110, 22)
@@ -117,8 +118,8 @@ class ClassesTab(RunTab):
         self._empty = Static(id="classes-empty", markup=False)
         self._table, self._map = ClassTable("classes-table"), ConfusionMap("classes-map")
         self._cell = Static(id="classes-cell", markup=False)
-        self._pairs = Static(id="classes-pairs", markup=False, classes="box")
-        self._calibration = Static(id="classes-calibration", markup=False, classes="box")
+        self._pairs = FittedText(id="classes-pairs", markup=False, classes="box")
+        self._calibration = FittedText(id="classes-calibration", markup=False, classes="box")
         self._table_box = Vertical(self._table, id="classes-table-box", classes="box")
         self._map_box = Vertical(self._map, self._cell, id="classes-confusion", classes="box")
         self._curves = Chart("classes-curves")
@@ -241,6 +242,10 @@ class ClassesTab(RunTab):
         palette = palette_of(self.app)
         bars = reliability.draw(evaluation.reliability, size.width, size.height, palette)
         self._calibration.update(bars)
+
+    @on(FittedText.Resized)
+    def _lower_resized(self) -> None:
+        self._draw_lower()
 
     def _draw_curves(self, evaluation: ClassificationReport) -> None:
         if not self._curves.display:
