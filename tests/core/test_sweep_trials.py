@@ -26,8 +26,17 @@ from core.study.sweep.results import (
     best_so_far,
     key_importances,
 )
+from core.study.worker import StudyNotStarted
 from tests.core.engine_kit import small_config
-from tests.core.study_kit import LR, Doing, Watcher, optuna_states, resume, run_sweep
+from tests.core.study_kit import (
+    LR,
+    Doing,
+    Watcher,
+    optuna_states,
+    resume,
+    run_study,
+    run_sweep,
+)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +252,11 @@ def test_a_sweep_as_a_function_returns_a_table(photos: Path, tmp_path: Path) -> 
 def test_without_optuna_nothing_is_created(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config = small_config(photos)
+    options = sweep_options(config, LR, trials=2)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(SetupError, match=r"pip install 'convnext-tui\[sweep\]'"):
-        run_sweep(tmp_path / "runs", small_config(photos), LR, trials=2)
+        run_sweep(tmp_path / "runs", config, LR, trials=2)
+    with pytest.raises(StudyNotStarted, match=r"pip install 'convnext-tui\[sweep\]'"):
+        run_study(tmp_path / "runs", SWEEP, config, options, Watcher())
     assert not (tmp_path / "runs").exists()
