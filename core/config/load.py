@@ -13,9 +13,10 @@ from core.common.errors import DataError, SetupError, reason_of
 from core.common.location import absolute_location, absolute_path, location_name
 from core.common.nested import Tree, flatten
 from core.common.text import printable, quoted
+from core.config.fields import INCONSISTENT
 from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import preset_names, preset_text
-from core.config.schema import INCONSISTENT, Config
+from core.config.schema import Config
 
 NO_STUDY = "study=null"
 """Override of a new run that is configured like a member of a study without being one."""

@@ -14,7 +14,7 @@ from PIL import Image
 from core.common.errors import DataError
 from core.common.format import counted
 from core.common.left_out import LeftOut
-from core.config.schema import DataConfig
+from core.config.data_section import DataConfig
 from core.data.assign import SplitOptions
 from core.data.balance import class_warnings, classes_have
 from core.data.duplicates import (

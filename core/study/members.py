@@ -6,8 +6,9 @@ from typing import Any
 
 from core.common.errors import SetupError
 from core.common.nested import yaml_text
+from core.config.fields import MAX_FOLDS, MAX_SEED
 from core.config.load import config_from_tree, with_values
-from core.config.schema import MAX_FOLDS, MAX_SEED, Config
+from core.config.schema import Config
 from core.run.summary import RunSummary
 from core.study.definition import SEEDS, SWEEP, Study
 from core.study.sweep.options import GRID, sweep_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from core.common import format as fmt
-from core.config.schema import PhaseConfig
+from core.config.phases_section import PhaseConfig
 from core.events.types import EpochEnded, PhaseEnded, PhaseStarted, Progress, RunEnded, Warned
 from core.model.build import count_parameters
 from core.training.metrics import PassResult

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from core.config.schema import PhaseConfig
+from core.config.phases_section import PhaseConfig
 
 
 def lr_factor(step: int, begin: float, end: int, has_warmup: bool, is_cosine: bool) -> float:

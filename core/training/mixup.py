@@ -9,7 +9,7 @@ from timm.data import Mixup
 from torch import Tensor
 
 from core.common.seeds import derive_seed
-from core.config.schema import FullConfig
+from core.config.phases_section import FullConfig
 
 Normalize = Callable[[Tensor], Tensor]
 

@@ -10,7 +10,7 @@ from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn, optim
 
 from core.config.optimizers import OPTIMIZERS
-from core.config.schema import FullConfig, PhaseConfig
+from core.config.phases_section import FullConfig, PhaseConfig
 
 _FUSED_ON = ("cpu", "cuda")
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from core.config.schema import PhaseConfig
+from core.config.phases_section import PhaseConfig
 from core.model.build import copy_weights
 from core.model.ema import ModelEma
 from core.run.early_stopping import EarlyStopping

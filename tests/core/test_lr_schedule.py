@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from core.common.errors import SetupError
 from core.config.load import with_values
-from core.config.schema import Config, PhaseConfig
+from core.config.phases_section import PhaseConfig
+from core.config.schema import Config
 from core.events import commands as cmd
 from core.events import types as ev
 from core.events.record import Record

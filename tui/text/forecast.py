@@ -9,7 +9,8 @@ from textual.content import Content
 
 from core.common import format as fmt
 from core.common.text import printable
-from core.config.schema import Config, DataConfig
+from core.config.data_section import DataConfig
+from core.config.schema import Config
 from core.forecast.device_memory import DeviceMemory
 from core.forecast.forecast import DataSummary, duration_for, step_bytes
 from core.forecast.model_info import ModelInfo, weights_problem

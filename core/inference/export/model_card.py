@@ -17,7 +17,7 @@ from core.common.format import counted
 from core.common.location import location_name
 from core.common.text import printable
 from core.config.phases import HEAD, PHASES
-from core.config.schema import PhaseConfig
+from core.config.phases_section import PhaseConfig
 from core.events.types import Evaluated
 from core.inference.export.preprocessing import preprocessing_code, preprocessing_text
 from core.inference.export.target import ExportTarget
