@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from core.config.data_section import DataConfig
-from core.config.devices import Device
+from core.config.devices import Device, Precision
 from core.config.fields import MAX_SEED, NotNegative, Positive, Section
 from core.config.phases_section import PhasesConfig
 
@@ -24,6 +24,14 @@ class ModelConfig(Section):
     """Download timm's pretrained weights on first use (stored in the Hugging Face cache)."""
     weights: str | None = None
     """A local `.safetensors`, `.pth` or `.pt` file; takes precedence over `pretrained`."""
+    drop_path: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
+    """Stochastic depth (timm's `drop_path_rate`): probability that phase full skips the last block
+    for an image; it rises linearly from 0 in the first block. The frozen backbone skips none."""
+    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.0
+    """Dropout (timm's `drop_rate`) in phase full, in a ConvNeXt before the classifier."""
+    grad_checkpointing: bool = False
+    """Recompute activations in the backward pass instead of keeping them: phase full needs much
+    less memory, and about a third more time."""
 
 
 class CheckpointConfig(Section):
@@ -54,9 +62,10 @@ class Config(Section):
     """Seed of the split, the image order, augmentation and the new classifier head."""
     device: Device = "auto"
     """Training device; auto tries CUDA, then Apple's MPS, then the CPU."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Autocast type; auto = bf16 on CUDA devices that support it, on CPUs where it measures clearly
-    faster in a phase, fp32 elsewhere."""
+    precision: Precision = "auto"
+    """Autocast type; auto = bf16 on CUDA devices that support it, fp16 on older ones, bf16 on CPUs
+    where it measures clearly faster in a phase, fp32 elsewhere. With fp16 the loss is scaled by
+    `torch.amp.GradScaler`; a step whose gradient overflows is left out and the scale is halved."""
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Memory layout of weights and images; auto = whichever measures faster in a phase."""
     deterministic: bool = False

@@ -79,7 +79,7 @@ def run_metadata(run: "TrainedRun") -> Mapping[str, Any]:
 
 def prediction_metadata(predictor: "Predictor") -> Mapping[str, Any]:
     """Return the run's metadata and the precision, which also affects the probabilities."""
-    precision = "bf16" if predictor.compute.bf16 else "fp32"
+    precision = predictor.compute.precision
     return {**run_metadata(predictor.run), "precision": precision}
 
 

@@ -84,8 +84,8 @@ class Predictor:
         precision: str = "fp32",
         threads: int | None = None,
     ) -> None:
-        """`device` is `auto`, `cpu`, `cuda` or `mps`; `precision` is `fp32`, `bf16` or `auto`
-        (bf16 on CUDA devices that support it). `threads` is the number of threads that read
+        """`device` is `auto`, `cpu`, `cuda` or `mps`; `precision` is `fp32`, `bf16`, `fp16` or
+        `auto` (bf16 or fp16 on CUDA devices). `threads` is the number of threads that read
         images, by default one per CPU core. Raises DeviceError if the device is not available."""
         self.run = run
         self.compute = _compute(run, device, precision)

@@ -55,7 +55,9 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "init"))
         try:
-            model = timm.create_model(config.name, pretrained=pretrained, num_classes=classes)
+            model = timm.create_model(
+                config.name, pretrained=pretrained, num_classes=classes, **_regularization(config)
+            )
         except Exception as error:  # anything from a lost connection to a wrong pretrained tag
             raise _creation_error(config, pretrained, error) from error
     if not trainable_head(model):
@@ -66,6 +68,13 @@ def build_model(config: ModelConfig, classes: int, seed: int) -> tuple[nn.Module
         return model, load_weights(model, Path(config.weights))
     source = "timm's pretrained weights" if pretrained else "random weights"
     return model, WeightsReport(source)
+
+
+def _regularization(config: ModelConfig) -> dict[str, float]:
+    """Return timm's arguments for dropout; those that are off are left out, because some models
+    don't know them."""
+    rates = {"drop_rate": config.dropout, "drop_path_rate": config.drop_path}
+    return {name: rate for name, rate in rates.items() if rate}
 
 
 def load_weights(model: nn.Module, file: Path) -> WeightsReport:
@@ -123,6 +132,17 @@ def unfreeze(model: nn.Module) -> list[nn.Parameter]:
     """Unfreeze all parameters and return them."""
     model.requires_grad_(True)
     return list(model.parameters())
+
+
+def set_grad_checkpointing(model: nn.Module, enabled: bool) -> None:
+    """Recompute activations in the backward pass, or keep them.
+
+    Raises ModelError if the model can't do it.
+    """
+    try:
+        model.set_grad_checkpointing(enabled)  # type: ignore[operator]
+    except (AttributeError, AssertionError):
+        raise ModelError("model.grad_checkpointing: this model doesn't support it") from None
 
 
 def train_mode(model: nn.Module, frozen: bool) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from core.common.errors import SetupError
 from core.config.schema import Config
 
+_AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 class DeviceError(SetupError):
     """A requested device that is not available."""
@@ -21,14 +23,15 @@ class Compute:
 
     device: torch.device
     name: str
-    bf16: bool
+    precision: str
+    """`fp32`, or the autocast type: `bf16` or `fp16`."""
     channels_last: bool
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the autocast context of the forward pass."""
-        if not self.bf16:
+        if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.device.type, dtype=_AUTOCAST_TYPES[self.precision])
 
     def place_model(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in its memory format."""
@@ -57,8 +60,7 @@ class Compute:
             torch.mps.manual_seed(number)
 
     def __str__(self) -> str:
-        precision = "bf16" if self.bf16 else "fp32"
-        return f"{precision}, {'channels_last' if self.channels_last else 'contiguous'}"
+        return f"{self.precision}, {'channels_last' if self.channels_last else 'contiguous'}"
 
 
 def compute_options(config: Config) -> list[Compute]:
@@ -70,25 +72,26 @@ def compute_options(config: Config) -> list[Compute]:
     device = torch.device(_device_type(config.device))
     cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if cuda else device.type
-    precisions = {"fp32": [False], "bf16": [True], "auto": _auto_precisions(device)}
+    precisions = _auto_precisions(device) if config.precision == "auto" else [config.precision]
     memory_formats = {
         "contiguous": [False],
         "channels_last": [True],
         "auto": _auto_memory_formats(device),
     }
     options = [
-        Compute(device, name, bf16, channels_last)
-        for bf16 in precisions[config.precision]
+        Compute(device, name, precision, channels_last)
+        for precision in precisions
         for channels_last in memory_formats[config.memory_format]
     ]
     # A choice by measured time may differ the next time.
     return options[:1] if config.deterministic else options
 
 
-def _auto_precisions(device: torch.device) -> list[bool]:
+def _auto_precisions(device: torch.device) -> list[str]:
     if device.type == "cuda":
-        return [torch.cuda.is_bf16_supported()]
-    return [False, True] if device.type == "cpu" else [False]
+        # GPUs before Ampere emulate bf16, slower than fp32; they compute fp16 in tensor cores.
+        return ["bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"]
+    return ["fp32", "bf16"] if device.type == "cpu" else ["fp32"]
 
 
 def _auto_memory_formats(device: torch.device) -> list[bool]:

@@ -115,7 +115,7 @@ class BatchComputer:
         try:
             with self._group.explained_errors():
                 return micro_batches.backward(
-                    net, self._input, batch, state.micro_batch_size, seed, weight
+                    net, self._input, batch, state.micro_batch_size, seed, weight, state.scaler
                 )
         except torch.cuda.OutOfMemoryError:
             if self._group.size > 1 and not self._probing_left:

@@ -5,7 +5,6 @@ With several ranks, each runs this code with its shard of every batch. The ranks
 follow a synchronization, with nothing between that could fail on one rank only.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,6 @@ from core.training.command_handler import CommandHandler, PhaseEnd
 from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
 from core.training.micro_batches import ForwardResult
-from core.training.optimizers import step_if_finite
 from core.training.phase_input import PhaseInput
 from core.training.phase_start import state_at_start
 from core.training.sample_sheet import SampleSheetWriter
@@ -248,18 +246,17 @@ class Engine:
 
     def _update_weights(self, state: TrainState, forwarded: ForwardResult | None) -> None:
         """Clip the gradient, take the optimizer step and add its results to the step log."""
-        clip = self.config.clip_grad_norm or math.inf
-        norm = nn.utils.clip_grad_norm_(state.parameters, clip)
+        norm = state.clip_gradient(self.config.clip_grad_norm)
         if forwarded is not None and self.group.size == 1:
-            values = torch.stack([forwarded.loss, norm])
+            values = state.step_values(forwarded.loss, norm)
             self.step_log.add(state.step + 1, forwarded, values)
         else:
             loss, *hits = self.group.all_reduce_sum(
                 micro_batches.local_step_sums(forwarded, self.group.size, norm.device)
             )
-            values = torch.stack([loss, norm, *hits])
+            values = torch.cat([state.step_values(loss, norm), torch.stack(hits)])
             self.step_log.add_global(state.step + 1, self.group.step_images, values)
-        step_if_finite(state.optimizer, values[:2])
+        state.take_step(values[:2])
         if state.ema:
             state.ema.update(state.phase_step + 1)
 

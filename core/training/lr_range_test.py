@@ -14,7 +14,6 @@ from core.data.loading.dataset import Batch
 from core.model.build import copy_weights, train_mode
 from core.training.engine import Engine
 from core.training.metrics import RunningMetrics
-from core.training.optimizers import step_if_finite
 from core.training.train_state import TrainState
 
 
@@ -86,9 +85,9 @@ def _step(engine: Engine, state: TrainState, batch: Batch, lr: float) -> float:
     forwarded = engine.computer.gradient(state, batch, seed)
     if forwarded is None:
         raise _failed(engine)
-    norm = nn.utils.clip_grad_norm_(state.parameters, engine.config.clip_grad_norm or math.inf)
+    norm = state.clip_gradient(engine.config.clip_grad_norm)
     values = torch.stack([forwarded.loss, norm])
-    step_if_finite(state.optimizer, values)
+    state.take_step(values)
     loss, gradient = values.tolist()
     return loss if math.isfinite(gradient) else math.nan
 

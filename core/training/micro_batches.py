@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from core.data.loading.dataset import Batch
 from core.model.device import Compute
 from core.training.features.frozen_backbone import FrozenBackbone
+from core.training.loss_scaler import LossScaler
 from core.training.metrics import count_hits
 from core.training.phase_input import PhaseInput
 
@@ -36,10 +37,12 @@ def backward(
     size: int,
     seed: int,
     weight: float = 1.0,
+    scaler: LossScaler | None = None,
 ) -> ForwardResult:
     """Accumulate the gradient of a batch's mean loss times `weight`, in micro-batches of `size`.
 
-    Mixup and CutMix depend on `seed` and apply to the whole batch before it is divided. If `net` is
+    Mixup, CutMix and dropout depend on `seed` and the images; mixing applies to the whole batch
+    before it is divided. With a `scaler` the gradient is that of the scaled loss. If `net` is
     in DistributedDataParallel, gradients are reduced with the last micro-batch. Raises
     torch.cuda.OutOfMemoryError if a micro-batch doesn't fit in memory.
     """
@@ -48,15 +51,23 @@ def backward(
     images, targets = batch.images, labels
     if phase_input.mixer is not None:
         images, targets = phase_input.mixer(phase_input.compute.place_images(images), labels, seed)
+
+    def step(
+        inputs: Tensor, wanted: Tensor, indices: Tensor, share: float
+    ) -> tuple[Tensor, Tensor]:
+        phase_input.dropout.set(seed, indices, phase_input.compute.device)
+        return _backward_micro_batch(net, phase_input, inputs, wanted, share, scaler)
+
     if count <= size:
-        loss, logits = _backward_micro_batch(net, phase_input, images, targets, weight)
+        loss, logits = step(images, targets, batch.indices, weight)
         return ForwardResult(loss, logits, labels)
     losses, outputs = [], []
-    micro_batches = list(zip(torch.split(images, size), torch.split(targets, size), strict=True))
-    for number, (inputs, wanted) in enumerate(micro_batches, 1):
+    divided = (torch.split(values, size) for values in (images, targets, batch.indices))
+    micro_batches = list(zip(*divided, strict=True))
+    for number, (inputs, wanted, indices) in enumerate(micro_batches, 1):
         share = weight * wanted.shape[0] / count
         with _no_sync(net, number < len(micro_batches)):
-            loss, logits = _backward_micro_batch(net, phase_input, inputs, wanted, share)
+            loss, logits = step(inputs, wanted, indices, share)
         losses.append(loss)
         outputs.append(logits)
     return ForwardResult(torch.stack(losses).sum(), torch.cat(outputs), labels)
@@ -108,7 +119,12 @@ def _no_sync(net: Net, enabled: bool) -> AbstractContextManager[object]:
 
 
 def _backward_micro_batch(
-    net: Net, phase_input: PhaseInput, images: Tensor, targets: Tensor, weight: float
+    net: Net,
+    phase_input: PhaseInput,
+    images: Tensor,
+    targets: Tensor,
+    weight: float,
+    scaler: LossScaler | None,
 ) -> tuple[Tensor, Tensor]:
     statistics = _fixed_statistics(net) if images.shape[0] == 1 else nullcontext()
     with statistics, phase_input.compute.autocast():
@@ -116,7 +132,7 @@ def _backward_micro_batch(
     loss = phase_input.loss(output, targets)
     if weight != 1:
         loss = loss * weight
-    loss.backward()  # type: ignore[no-untyped-call]
+    (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
     return loss.detach(), output.detach()
 
 

@@ -1,13 +1,14 @@
 """Input of a training phase: the network as it is called, its loss and its batches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
 from core.data.loading.dataset import Batch, ImageDataset
 from core.model.device import Compute
+from core.model.keyed_dropout import DropoutKeys
 from core.model.normalize import NormalizedModel
 from core.training.losses import TrainingLoss
 from core.training.mixup import BatchMixer
@@ -45,5 +46,7 @@ class PhaseInput:
     loss: TrainingLoss
     image_net: NormalizedModel
     """The network from images to logits, not compiled."""
+    dropout: DropoutKeys = field(default_factory=DropoutKeys)
+    """Keys of the network's dropout, set before each forward pass."""
     mixer: BatchMixer | None = None
     """Mixup and CutMix of the training batches."""

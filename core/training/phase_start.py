@@ -2,11 +2,18 @@
 
 from torch import nn
 
-from core.config.phases import HEAD
+from core.config.phases import FULL, HEAD
 from core.config.schema import Config
-from core.model.build import copy_frozen, copy_weights, freeze_backbone, unfreeze
+from core.model.build import (
+    copy_frozen,
+    copy_weights,
+    freeze_backbone,
+    set_grad_checkpointing,
+    unfreeze,
+)
 from core.model.ema import make_ema
 from core.run.early_stopping import EarlyStopping
+from core.training.loss_scaler import make_loss_scaler
 from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
 from core.training.optimizers import build_optimizer
@@ -30,6 +37,8 @@ def state_at_start(
     """
     phase_config = config.phases.get(phase)
     parameters = (freeze_backbone if phase == HEAD else unfreeze)(model)
+    if config.model.grad_checkpointing:
+        set_grad_checkpointing(model, phase == FULL)
     optimizer = build_optimizer(phase_config, parameters, model)
     phase_input.compute.place_model(model)
     stopping = phase_config.early_stopping
@@ -48,6 +57,7 @@ def state_at_start(
         micro_batch_size=config.data.micro_batch_size or config.data.step_images,
         best=best,
         fingerprint=fingerprint,
+        scaler=make_loss_scaler(phase_input.compute),
         ema=make_ema(config, phase, phase_input.image_net),
         frozen=copy_frozen(model) if phase == HEAD else {},
         start_weights=copy_weights(model) if config.nonfinite == "rollback" else {},

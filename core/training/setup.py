@@ -23,8 +23,15 @@ from core.distributed.torchrun_env import find_job
 from core.events.commands import CommandQueue
 from core.events.emitter import Emit, Emitter
 from core.events.types import Chosen, ModelReady, Preparing, RunEnded, Warned
-from core.model.build import WeightsReport, build_model, count_parameters, model_data_config
+from core.model.build import (
+    WeightsReport,
+    build_model,
+    count_parameters,
+    model_data_config,
+    set_grad_checkpointing,
+)
 from core.model.device import Compute, compute_options, set_deterministic
+from core.model.keyed_dropout import use_keyed_dropout
 from core.model.normalize import NormalizedModel
 from core.run.folder import RunFolder
 from core.run.history_csv import History
@@ -97,6 +104,9 @@ def prepare_engine(
         data_config = model_data_config(model)
         net = NormalizedModel(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
         net.to(device)
+        dropout = use_keyed_dropout(model)
+        if config.model.grad_checkpointing:
+            set_grad_checkpointing(model, False)
     saved_tuning = start.content.get("choices") if start.content else None
     tuned = _autotune(config, net, plan, saved_tuning, group, emit)
     config = with_values(config, {"data.batch_size": tuned.batch_size})
@@ -121,7 +131,7 @@ def prepare_engine(
             opened.callback(checkpoints.close)
             disk = DiskHealth(written.path, emitter, history, checkpoints.thread)
         with group.shared_errors():
-            phase_inputs = make_phase_inputs(config, net, loaders, tuned.computes, emit)
+            phase_inputs = make_phase_inputs(config, net, loaders, tuned.computes, dropout, emit)
         engine = Engine(
             config=config,
             model=model,
@@ -225,7 +235,7 @@ def _model_ready(
         weights=str(weights),
         device=str(compute.device),
         device_name=compute.name,
-        precision="bf16" if compute.bf16 else "fp32",
+        precision=compute.precision,
         memory_format="channels_last" if compute.channels_last else "contiguous",
         image_size=config.data.image_size,
     )

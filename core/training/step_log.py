@@ -10,6 +10,7 @@ from torch import Tensor
 from core.config.schema import Config
 from core.events.emitter import Emit
 from core.training import event_factory
+from core.training.loss_scaler import OVERFLOW
 from core.training.metrics import MAX_PENDING_LOGITS
 from core.training.micro_batches import ForwardResult
 from core.training.phase_input import PhaseInput
@@ -42,7 +43,8 @@ class StepLog:
         return self._pending_logits > MAX_PENDING_LOGITS
 
     def add(self, number: int, forwarded: ForwardResult, values: Tensor) -> None:
-        """Add a step by its loss and gradient norm (2,); it was taken if both are finite."""
+        """Add a step by its loss and gradient norm (2,); it was taken if both are finite and the
+        norm isn't OVERFLOW."""
         self._pending.append(_Step(number, values, forwarded, len(forwarded.labels)))
         self._pending_logits += forwarded.logits.numel()
 
@@ -57,7 +59,7 @@ class StepLog:
             return
         pending, self._pending, self._pending_logits = self._pending, [], 0
         for step, (loss, norm, *hits) in zip(pending, _values(pending), strict=True):
-            meter.add_loss(loss, norm)
+            meter.add_loss(loss, math.nan if norm == OVERFLOW else norm)
             if math.isfinite(loss) and math.isfinite(norm):
                 state.nonfinite_steps = 0
                 if step.forwarded is not None:

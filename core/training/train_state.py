@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -12,8 +13,10 @@ from core.config.phases_section import PhaseConfig
 from core.model.build import copy_weights
 from core.model.ema import ModelEma
 from core.run.early_stopping import EarlyStopping
+from core.training.loss_scaler import LossScaler
 from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
+from core.training.optimizers import step_if_finite
 
 MAX_ROLLBACKS = 3
 """Rollbacks of a phase before it fails: by then lower learning rates haven't helped."""
@@ -78,6 +81,8 @@ class TrainState:
     """Hash of the data: content, classes and split."""
     ema: ModelEma | None = None
     """Moving average of the weights, if enabled."""
+    scaler: LossScaler | None = None
+    """Loss scaling of fp16."""
     nonfinite_steps: int = 0
     """Consecutive steps with a non-finite loss or gradient."""
     rollbacks: int = 0
@@ -109,6 +114,25 @@ class TrainState:
     def set_lr(self, lr: float) -> None:
         """Change the learning rate from the next step on; the schedule continues from it."""
         self.schedule.set_lr(lr, self.phase_step)
+
+    def clip_gradient(self, max_norm: float | None) -> Tensor:
+        """Unscale the gradient, clip its norm, and return the norm () before clipping, on the
+        device; None only returns it."""
+        if self.scaler:
+            self.scaler.unscale(self.optimizer)
+        return nn.utils.clip_grad_norm_(self.parameters, max_norm or math.inf)
+
+    def step_values(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """Return loss and gradient norm (2,) of a step; the norm is OVERFLOW if the scaled gradient
+        overflowed."""
+        return torch.stack([loss, self.scaler.marked_norm(loss, norm) if self.scaler else norm])
+
+    def take_step(self, values: Tensor) -> None:
+        """Take the optimizer step if loss and gradient norm, `values` (2,), are finite."""
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+        else:
+            step_if_finite(self.optimizer, values)
 
     def advance(self) -> None:
         """Advance to the next step."""
@@ -155,6 +179,7 @@ class TrainState:
                 **{key: getattr(self, name) for name, key in _CHECKPOINT_KEYS.items()},
                 "optimizer": _copied(self.optimizer.state_dict()),
                 "scheduler": _copied(self.schedule.state_dict()),
+                "scaler": self.scaler.state_dict() if self.scaler else None,
                 "averaged": self.ema.copy_weights() if self.ema else None,
                 "stopping": asdict(self.stopping),
                 "metrics": self.metrics.sums,
@@ -173,6 +198,8 @@ class TrainState:
         self.schedule.load_state_dict(saved["scheduler"])
         if self.ema:
             self.ema.load(saved["averaged"])
+        if self.scaler and saved.get("scaler"):  # absent if the run began in another precision
+            self.scaler.load_state_dict(saved["scaler"])
         self.stopping = EarlyStopping(**saved["stopping"])
         self.metrics.sums = saved["metrics"]
         self.phase_best = Best(**saved["phase_best"]) if saved["phase_best"] else None

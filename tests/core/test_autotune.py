@@ -41,7 +41,7 @@ class Clock:
         self, net: NormalizedModel, ways: list[Compute], side: int, training: bool
     ) -> dict[Compute, float]:
         self.calls += 1
-        return {way: 0.001 if way.bf16 and not training else 0.002 for way in ways}
+        return {way: 0.001 if way.precision == "bf16" and not training else 0.002 for way in ways}
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def test_each_phase_gets_its_fastest_precision_and_memory_format(
     photos: Path, clock: Clock
 ) -> None:
     found, emitted = tune(small_config(photos, *AUTO))
-    assert found.computes["head"].bf16
-    assert not found.computes["full"].bf16
+    assert found.computes["head"].precision == "bf16"
+    assert found.computes["full"].precision == "fp32"
     assert found.batch_size == 8
     texts = [f"{e.what}: {e.value} ({e.reason})" for e in emitted if isinstance(e, ev.Chosen)]
     assert texts[0].startswith(
@@ -119,6 +119,18 @@ def test_a_resumed_run_keeps_its_tuned_values(photos: Path, clock: Clock) -> Non
     assert (found.computes, found.batch_size) == (began.computes, 23)
 
 
+def test_checkpoints_of_early_versions_name_the_precision_by_a_flag(
+    photos: Path, clock: Clock
+) -> None:
+    began, _ = tune(small_config(photos, *AUTO))
+    clock.calls = 0
+    saved = began.to_dict()
+    for compute in saved["computes"].values():
+        compute["bf16"] = compute.pop("precision") == "bf16"
+    found, _ = tune(small_config(photos, *AUTO), saved)
+    assert (found.computes, clock.calls) == (began.computes, 0)
+
+
 def test_without_a_gpu_the_automatic_batch_size_is_the_default(
     photos: Path, tmp_path: Path
 ) -> None:
@@ -134,7 +146,10 @@ def test_without_a_gpu_the_automatic_batch_size_is_the_default(
 def test_mixed_precision_training_reaches_the_results_of_fp32(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quickest = {"head": Compute(CPU, "cpu", True, True), "full": Compute(CPU, "cpu", False, True)}
+    quickest = {
+        "head": Compute(CPU, "cpu", "bf16", True),
+        "full": Compute(CPU, "cpu", "fp32", True),
+    }
 
     def trial(
         net: NormalizedModel, ways: list[Compute], side: int, training: bool

@@ -14,8 +14,8 @@ from core.model.normalize import NormalizedModel
 from core.training.autotune.benchmark import fastest, largest_batch_that_fits, seconds_per_image
 
 CPU = torch.device("cpu")
-PLAIN, LAST = Compute(CPU, "cpu", False, False), Compute(CPU, "cpu", False, True)
-HALF = Compute(CPU, "cpu", True, False)
+PLAIN, LAST = Compute(CPU, "cpu", "fp32", False), Compute(CPU, "cpu", "fp32", True)
+HALF = Compute(CPU, "cpu", "bf16", False)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_benchmark_uses_fewer_images_if_memory_is_short(memory: int, seconds: 
             raise torch.cuda.OutOfMemoryError
         return 1.0
 
-    gpu = Compute(torch.device("meta"), "a GPU", True, True)
+    gpu = Compute(torch.device("meta"), "a GPU", "bf16", True)
     net = NormalizedModel(torch.nn.Conv2d(3, 2, 1), (0.5,) * 3, (0.25,) * 3)
     assert seconds_per_image(net, [gpu], 32, True, timer=short_memory) == {gpu: seconds}
 

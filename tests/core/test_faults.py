@@ -107,9 +107,11 @@ class LimitedMemory:
 
     def __init__(self, images: int) -> None:
         self.images = images
+        self.installed = False
 
     def __call__(self, event: ev.Event, engine: object, send: object) -> None:
-        if isinstance(event, ev.PhaseStarted) and event.phase == "head":
+        if isinstance(event, ev.PhaseStarted) and not self.installed:
+            self.installed = True
             run_engine(engine).model.register_forward_pre_hook(self._check)
 
     def _check(self, module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from core.common.errors import SetupError
 from core.common.text import printable
-from core.config.devices import DEVICES
+from core.config.devices import DEVICES, PRECISIONS
 
 DEFAULT_RUNS_DIR = "runs"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,10 +51,10 @@ def predictor_options(command: F) -> F:
         ),
         click.option(
             "--precision",
-            type=click.Choice(["fp32", "bf16", "auto"]),
+            type=click.Choice(PRECISIONS),
             default="fp32",
             show_default=True,
-            help="Number format; auto is bf16 on CUDA devices that support it.",
+            help="Number format; auto is bf16 or fp16 on CUDA devices.",
         ),
         click.option(
             "--device",

@@ -39,7 +39,7 @@ _MIN_STATE_VALUES = 2
 class BenchmarkResult:
     """Fastest precision and memory format of a phase."""
 
-    bf16: bool
+    precision: str
     channels_last: bool
     seconds: float
     """Seconds per image in the network."""
@@ -61,7 +61,7 @@ class AutotuneResult:
         computes = {
             phase: {
                 "device": compute.device.type,
-                "bf16": compute.bf16,
+                "precision": compute.precision,
                 "channels_last": compute.channels_last,
             }
             for phase, compute in self.computes.items()
@@ -90,7 +90,7 @@ def autotune(
             found = _benchmark(config, net, options, phase, emit)
             seconds = found.seconds if is_timed else seconds
         if is_open:
-            computes[phase] = _matching(options, found.bf16, found.channels_last) or options[0]
+            computes[phase] = _matching(options, found.precision, found.channels_last) or options[0]
             what, value = f"precision and memory format of phase {phase}", str(computes[phase])
             emit(Chosen(what=what, value=value, reason=found.reason))
     size = int(saved["batch_size"]) if saved else _batch_size(config, net, computes, images, emit)
@@ -103,19 +103,21 @@ def _saved_compute(
     earlier = saved["computes"].get(phase) if saved else None
     if earlier is None or earlier["device"] != options[0].device.type:
         return None
-    return _matching(options, earlier["bf16"], earlier["channels_last"])
+    # Checkpoints of early versions know two precisions.
+    precision = earlier.get("precision") or ("bf16" if earlier["bf16"] else "fp32")
+    return _matching(options, precision, earlier["channels_last"])
 
 
-def _matching(options: list[Compute], bf16: bool, channels_last: bool) -> Compute | None:
-    wanted = (bf16, channels_last)
-    return next((one for one in options if (one.bf16, one.channels_last) == wanted), None)
+def _matching(options: list[Compute], precision: str, channels_last: bool) -> Compute | None:
+    wanted = (precision, channels_last)
+    return next((one for one in options if (one.precision, one.channels_last) == wanted), None)
 
 
 def _benchmark(
     config: Config, net: NormalizedModel, options: list[Compute], phase: str, emit: Emit
 ) -> BenchmarkResult:
     path = cache_dir() / "measured" / _cache_name(config, options, phase)
-    cached = CacheFile(path, BenchmarkResult, form=1)
+    cached = CacheFile(path, BenchmarkResult, form=2)
     earlier = cached.read()
     if earlier is not None:
         return earlier
@@ -124,7 +126,7 @@ def _benchmark(
     best = fastest(seconds)
     figures = "; ".join(f"{one} {fmt.milliseconds(value)}" for one, value in seconds.items())
     result = BenchmarkResult(
-        best.bf16, best.channels_last, seconds[best], f"time per image: {figures}"
+        best.precision, best.channels_last, seconds[best], f"time per image: {figures}"
     )
     with suppress(OSError):  # without a writable cache folder, the next run measures again
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ _MIN_ROUNDS, _MAX_ROUNDS = 3, 8
 _MAX_IMAGES_CPU, _MAX_IMAGES_GPU = 8, 32
 _TRIAL_BATCHES = (2, 16)
 _CLEARLY_FASTER = 1 / 1.1
-_WORTH_BF16 = 1 / 1.25
+_WORTH_16_BITS = 1 / 1.25
 
 Call = Callable[[NormalizedModel, Tensor], None]
 Timer = Callable[[Call, NormalizedModel, Compute, Tensor], float]
@@ -27,11 +27,12 @@ Timer = Callable[[Call, NormalizedModel, Compute, Tensor], float]
 
 def fastest(seconds: Mapping[Compute, float]) -> Compute:
     """Return the option with the fewest seconds, or the first one, which is the default, unless
-    another is clearly faster. bf16 must gain more than another memory format."""
+    another is clearly faster. 16 bits must gain more than another memory format."""
     default = next(iter(seconds))
 
     def is_worth_switching(option: Compute) -> bool:
-        limit = _WORTH_BF16 if option.bf16 and not default.bf16 else _CLEARLY_FASTER
+        to_16_bits = default.precision == "fp32" != option.precision
+        limit = _WORTH_16_BITS if to_16_bits else _CLEARLY_FASTER
         return seconds[option] < limit * seconds[default]
 
     return min(filter(is_worth_switching, seconds), key=seconds.__getitem__, default=default)

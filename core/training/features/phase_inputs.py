@@ -20,6 +20,7 @@ from core.events.emitter import Emit
 from core.events.types import Warned
 from core.model.build import head_names, train_mode
 from core.model.device import Compute
+from core.model.keyed_dropout import DropoutKeys
 from core.model.normalize import NormalizedModel
 from core.training.features.frozen_backbone import (
     FrozenBackbone,
@@ -40,9 +41,10 @@ def make_phase_inputs(
     net: NormalizedModel,
     loaders: tuple[Loader, Loader],
     computes: Mapping[str, Compute],
+    dropout: DropoutKeys,
     emit: Emit,
 ) -> Mapping[str, PhaseInput]:
-    """Return the input of each phase.
+    """Return the input of each phase; `dropout` are the keys of the network's dropout layers.
 
     Phase head trains on images, with a warning, if the backbone isn't deterministic or the
     classifier isn't linear.
@@ -52,7 +54,7 @@ def make_phase_inputs(
 
     def image_input(phase: str) -> PhaseInput:
         loss = training_loss(config, phase, train, computes[phase].device)
-        return PhaseInput(net, *loaders, computes[phase], order, loss, net)
+        return PhaseInput(net, *loaders, computes[phase], order, loss, net, dropout)
 
     mixer = make_mixup(config.phases.full, train.classes, net.normalize)
     full = replace(image_input(FULL), mixer=mixer)
@@ -103,7 +105,7 @@ def _feature_input(
     common = {
         "weights": weights_digest(model, head_names(model)),
         "model": config.model.name,
-        "compute": (compute.device.type, compute.name, compute.bf16, compute.channels_last),
+        "compute": (compute.device.type, compute.name, compute.precision, compute.channels_last),
         "normalize": (image_net.mean.flatten().tolist(), image_net.std.flatten().tolist()),
         "versions": [version(package) for package in _FEATURE_PACKAGES],
         "decoders": DECODERS,
