@@ -36,7 +36,8 @@ class PhaseConfig(Section):
     epochs: Annotated[int, Field(ge=0)]
     """Maximum number of epochs; 0 skips the phase."""
     optimizer: OptimizerName
-    """Optimizer from torch.optim; sgd uses momentum 0.9."""
+    """adam, adamw and sgd are from torch.optim, all others from timm.optim. Momentum is 0.9;
+    lion, clion and adan usually need a tenth to a third of the learning rate of adamw."""
     lr: Positive
     """Initial learning rate."""
     weight_decay: NotNegative

@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import pytest
 import timm
+import timm.optim
 import torch
+from torch import nn
 
 from core.config.load import with_values
+from core.config.optimizers import OPTIMIZERS
 from core.config.schema import Config
 from core.training.optimizers import build_optimizer, step_if_finite, step_if_finite_on_device
 
@@ -86,3 +89,60 @@ def test_without_layer_decay_there_is_one_group() -> None:
     assert [len(group["params"]) for group in optimizer.param_groups] == [
         len(list(model.parameters()))
     ]
+
+
+def own_and_timms(name: str, model: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
+    """Return the optimizer of a run, and that of timm's documentation over a copy of the model."""
+    config = with_values(Config(), {"phases.full.optimizer": name}).phases.full
+    ours = build_optimizer(config, model.parameters(), model)
+    groups = copy.deepcopy(model).parameters()
+    timms = timm.optim.create_optimizer_v2(
+        groups, opt=name, lr=config.lr, weight_decay=config.weight_decay, filter_bias_and_bn=False
+    )
+    return ours, timms
+
+
+def step_with(optimizer: torch.optim.Optimizer, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+    optimizer.step()
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [p.detach() for group in optimizer.param_groups for p in group["params"]]
+
+
+def state_size(optimizer: torch.optim.Optimizer) -> int:
+    states = optimizer.state_dict()["state"].values()
+    return sum(v.numel() for state in states for v in state.values() if torch.is_tensor(v))
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in ("adam", "adamw", "sgd")])
+def test_an_optimizer_of_timm_equals_timms_and_resumes_exactly(name: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 24, 3), nn.Linear(96, 80))
+    ours, timms = own_and_timms(name, model)
+    for seed in range(4):
+        step_with(ours, seed)
+        step_with(timms, seed)
+    for one, other in zip(parameters_of(ours), parameters_of(timms), strict=True):
+        assert torch.allclose(one, other, atol=1e-7)
+    resumed, _ = own_and_timms(name, copy.deepcopy(model))
+    resumed.load_state_dict(copy.deepcopy(ours.state_dict()))
+    for seed in range(4, 7):
+        step_with(ours, seed)
+        step_with(resumed, seed)
+    for one, other in zip(parameters_of(ours), parameters_of(resumed), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_memory_forecast_knows_the_size_of_the_state(name: str) -> None:
+    model = nn.Sequential(nn.Linear(200, 300), nn.Linear(300, 100))
+    ours, _ = own_and_timms(name, model)
+    step_with(ours, 0)
+    parameters = sum(p.numel() for p in model.parameters())
+    found = state_size(ours) / parameters
+    assert found == pytest.approx(OPTIMIZERS[name].state_values, abs=0.05)

@@ -157,7 +157,7 @@ def _batch_size(
     phase = config.phases.full
     copies = max(_MIN_STATE_VALUES, OPTIMIZERS[phase.optimizer].state_values)
     copies += phase.ema is not None
-    states = copies * sum(4 * weights.numel() for weights in net.parameters())
+    states = int(copies * sum(4 * weights.numel() for weights in net.parameters()))
     free = torch.cuda.mem_get_info(compute.device)[0] + torch.cuda.memory_reserved(compute.device)
     available = int(_USABLE_MEMORY * free) - states
     most = max(1, min(_MAX_BATCH_SIZE, images // _MIN_STEPS))
