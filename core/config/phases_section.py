@@ -12,8 +12,8 @@ class SchedulerConfig(Section):
     """Learning rate schedule of a phase."""
 
     kind: Literal["plateau", "cosine"] = "plateau"
-    """plateau = `torch.optim.lr_scheduler.ReduceLROnPlateau` on the validation loss; cosine = decay
-    to 0 over all `epochs`, step by step, independent of the loss. With more epochs on resume the
+    """plateau = `torch.optim.lr_scheduler.ReduceLROnPlateau` on the monitored metric; cosine =
+    decay to 0 over all `epochs`, step by step, independent of it. With more epochs on resume the
     cosine is stretched over all of them: the rate rises to its value on the longer curve."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor applied to the learning rate on a plateau, and by nonfinite: rollback."""
@@ -22,12 +22,13 @@ class SchedulerConfig(Section):
 
 
 class EarlyStoppingConfig(Section):
-    """Early stopping of a phase, by validation loss."""
+    """Early stopping of a phase, by its monitored metric."""
 
     patience: Annotated[int, Field(ge=1)]
     """Epochs without improvement after which the phase ends."""
     min_delta: NotNegative = 0.001
-    """Minimum decrease of the loss that counts as an improvement."""
+    """Minimum decrease of the loss, or increase of an accuracy or F1 (from 0 to 1), that counts as
+    an improvement."""
 
 
 class PhaseConfig(Section):
@@ -50,6 +51,10 @@ class PhaseConfig(Section):
     warmup_epochs: NotNegative = 0.0
     """Epochs, or a fraction of one, in which the learning rate rises linearly from nearly 0 to
     `lr`; a live change of the learning rate ends the warmup."""
+    monitor: Literal["auto", "val_loss", "val_top1", "macro_f1", "balanced_accuracy"] = "auto"
+    """Validation metric of early stopping, of the plateau and of the best epoch, which keeps the
+    weights; auto = val_loss for the first two, val_top1 for the best epoch. macro_f1 and
+    balanced_accuracy weight classes equally. Among equal epochs the lowest val_loss is the best."""
     early_stopping: EarlyStoppingConfig
     """When the phase ends early."""
 

@@ -145,6 +145,8 @@ class PhaseStarted(Event):
     scheduler: str = "plateau"
     """`plateau`, which uses factor and patience, or `cosine`."""
     warmup_epochs: float = 0.0
+    monitor: str = "val_loss"
+    """Metric of early stopping and plateau."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,15 +194,21 @@ class EpochEnded(Event):
     next_lr: float
     seconds: float
     best: bool
-    """Whether this is the best epoch of the run so far: highest val_top1, then lowest val_loss."""
+    """Whether this is the best epoch of the run so far, by the phase's metric, then val_loss."""
     phase_best: bool
     """Whether this is the best epoch of its phase."""
     patience: int
     min_delta: float
     bad_epochs: int
     monitor_best: float
-    """Lowest val_loss that counted as an improvement, for early stopping."""
+    """Best value of `monitor` that counted as an improvement, for early stopping."""
     scheduler_bad_epochs: int = 0
+    macro_f1: float = math.nan
+    """Mean F1 of the classes that have validation images."""
+    balanced_accuracy: float = math.nan
+    """Mean recall of the classes that have validation images."""
+    monitor: str = "val_loss"
+    """Metric of early stopping and plateau."""
     images_per_second: float = math.nan
     data_wait: float = math.nan
 

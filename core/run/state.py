@@ -13,7 +13,6 @@ from core.events.describe import describe, phase_reason
 from core.events.record import Record
 from core.run.class_history import InEpoch
 from core.run.downsampling import Series
-from core.run.early_stopping import EarlyStopping
 from core.run.figures import FIGURES
 from core.run.state_evaluations import EvaluationState
 from core.run.state_parts import (
@@ -22,6 +21,7 @@ from core.run.state_parts import (
     LogLine,
     Marker,
     PhaseState,
+    early_stopping_at_start,
     is_later,
     last_point,
 )
@@ -257,7 +257,7 @@ def _phase_started(state: RunState, e: ev.PhaseStarted, time: float) -> None:
     phase = state.phase_state(e.phase)
     phase.status, phase.started, phase.start_x = "running", e, state.x
     phase.max_epochs, phase.lr, phase.lr_is_manual = e.epochs, e.lr, False
-    phase.stopping = EarlyStopping(e.patience, e.min_delta)
+    phase.stopping = early_stopping_at_start(e)
     if state.x:
         state.mark("phase", f"phase {e.phase}", time)
 

@@ -77,9 +77,11 @@ class PhaseState:
         """Return early stopping after the last epoch, or at the start of the phase."""
         if self.epochs:
             last = self.epochs[-1].result
-            return EarlyStopping(last.patience, last.min_delta, last.monitor_best, last.bad_epochs)
+            return EarlyStopping(
+                *(last.patience, last.min_delta, last.monitor_best, last.bad_epochs), last.monitor
+            )
         if self.started:
-            return EarlyStopping(self.started.patience, self.started.min_delta)
+            return early_stopping_at_start(self.started)
         return self.stopping
 
     def rewind(self, kept: list[EpochPoint], resumed: str) -> None:
@@ -109,6 +111,11 @@ class PhaseState:
             item == "early_stopping.min_delta" and isinstance(value, int | float) and self.stopping
         ):
             self.stopping = replace(self.stopping, min_delta=float(value))
+
+
+def early_stopping_at_start(event: ev.PhaseStarted) -> EarlyStopping:
+    """Return early stopping before the first epoch of a phase."""
+    return EarlyStopping(event.patience, event.min_delta, monitor=event.monitor)
 
 
 def last_point(

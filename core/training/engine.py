@@ -304,14 +304,16 @@ class Engine:
         lr = state.lr
         planned = len(self.phase_inputs[state.phase].val.dataset)
         is_complete = val.count >= planned
+        by_class = self.evaluation.class_means()
+        this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss, *by_class)
         if is_complete:
-            state.schedule.end_epoch(val.loss, state.phase_step)
-            state.stopping = state.stopping.update(val.loss)
+            monitored = this.value(state.stopping.monitor)
+            state.schedule.end_epoch(monitored, state.phase_step)
+            state.stopping = state.stopping.update(monitored)
         else:
             self.emit(event_factory.incomplete_validation(state, val.count, planned))
-        this = Best(state.phase, state.epoch, val.top1, val.top5, val.loss)
-        phase_best = is_complete and this.beats(state.phase_best)
-        best = is_complete and this.beats(state.best)
+        phase_best = is_complete and this.beats(state.phase_best, state.best_monitor)
+        best = is_complete and this.beats(state.best, state.best_monitor)
         if phase_best:
             state.set_best(this)
         if best:
@@ -319,7 +321,7 @@ class Engine:
         self._update_record(state)
         train = state.metrics.result()
         event = event_factory.epoch_ended(
-            state, train, val, lr=lr, best=best, phase_best=phase_best, meter=self.meter
+            state, train, this, lr=lr, best=best, phase_best=phase_best, meter=self.meter
         )
         end = self._phase_end(state, state.epoch)
         state.end = end.value if end else None

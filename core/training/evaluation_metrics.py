@@ -1,5 +1,6 @@
 """Per-class results of an evaluation pass, from the logits that its metrics use anyway."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,22 @@ class EvaluationMetrics(RunningMetrics):
         self._predicted.append(predicted[:, 0])
         self._confidence.append(logits.float().softmax(dim=1).gather(1, predicted)[:, 0])
 
+    def class_means(self) -> tuple[float, float]:
+        """Return macro F1 and balanced accuracy, over the classes with images; NaN without any.
+        Synchronizes with the device."""
+        if not self.result().count:
+            return math.nan, math.nan
+        support, predicted, correct = (counts.astype(float) for counts in self._counts())
+        has_images = support > 0
+        f1 = 2 * correct[has_images] / (support + predicted)[has_images]
+        return float(f1.mean()), float((correct[has_images] / support[has_images]).mean())
+
+    def _counts(self) -> list[_Array]:
+        """Return the images, predictions and correct predictions per class."""
+        labels, predicted = _to_numpy(self._labels), _to_numpy(self._predicted)
+        found = (labels, predicted, labels[labels == predicted])
+        return [np.bincount(values, minlength=self._classes) for values in found]
+
     def take_event(self, phase: str, epoch: int) -> Evaluated | None:
         """Return the event of the pass and clear its results; None without images. Synchronizes
         with the device."""
@@ -84,10 +101,7 @@ class EvaluationMetrics(RunningMetrics):
         indices, confidence = _to_numpy(self._indices), _to_numpy(self._confidence)
         correct = labels == predicted
         confusions, left_out = _confusions(labels[~correct], predicted[~correct], self._classes)
-        counts = [
-            np.bincount(found, minlength=self._classes).tolist()
-            for found in (labels, predicted, labels[correct])
-        ]
+        counts = [values.tolist() for values in self._counts()]
         return Evaluated(
             phase=phase,
             epoch=epoch,

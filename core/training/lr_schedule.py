@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from core.config.phases_section import PhaseConfig
+from core.run.monitors import MONITORS, stopping_monitor
 
 
 def lr_factor(step: int, begin: float, end: int, has_warmup: bool, is_cosine: bool) -> float:
@@ -66,11 +67,12 @@ class LrSchedule:
         has_warmup, is_cosine = self.base_set_at is None, self.plateau is None
         self._set_groups(self.base * lr_factor(step, begin, self._end, has_warmup, is_cosine))
 
-    def end_epoch(self, val_loss: float, step: int) -> None:
-        """Apply the plateau to an epoch's validation loss; `step` is the next one of the phase."""
+    def end_epoch(self, monitored: float, step: int) -> None:
+        """Apply the plateau to an epoch's value of the monitored metric; `step` is the next one of
+        the phase."""
         if self.plateau is not None:
             self._set_groups(self.base)
-            self.plateau.step(val_loss)
+            self.plateau.step(monitored)
             self.base = self.lr
             self.set_step(step)
 
@@ -113,4 +115,6 @@ def _scale(group: Mapping[str, Any]) -> float:
 
 def _plateau(config: PhaseConfig, optimizer: Optimizer) -> ReduceLROnPlateau:
     factor, patience = config.scheduler.factor, config.scheduler.patience
-    return ReduceLROnPlateau(optimizer, mode="min", factor=factor, patience=patience)
+    metric = MONITORS[stopping_monitor(config.monitor)]
+    mode: Literal["min", "max"] = "min" if metric.is_loss else "max"
+    return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)

@@ -13,6 +13,7 @@ from core.model.build import (
 )
 from core.model.ema import make_ema
 from core.run.early_stopping import EarlyStopping
+from core.run.monitors import best_monitor, stopping_monitor
 from core.training.loss_scaler import make_loss_scaler
 from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
@@ -52,7 +53,10 @@ def state_at_start(
         parameters=parameters,
         optimizer=optimizer,
         schedule=LrSchedule(phase_config, optimizer, phase_input.train.steps),
-        stopping=EarlyStopping(stopping.patience, stopping.min_delta),
+        stopping=EarlyStopping(
+            stopping.patience, stopping.min_delta, monitor=stopping_monitor(phase_config.monitor)
+        ),
+        best_monitor=best_monitor(phase_config.monitor),
         metrics=RunningMetrics(),
         micro_batch_size=config.data.micro_batch_size or config.data.step_images,
         best=best,

@@ -13,6 +13,7 @@ from core.config.phases_section import PhaseConfig
 from core.model.build import copy_weights
 from core.model.ema import ModelEma
 from core.run.early_stopping import EarlyStopping
+from core.run.monitors import MONITORS
 from core.training.loss_scaler import LossScaler
 from core.training.lr_schedule import LrSchedule
 from core.training.metrics import RunningMetrics
@@ -38,15 +39,24 @@ class Best:
     val_top1: float
     val_top5: float
     val_loss: float
+    macro_f1: float = math.nan
+    balanced_accuracy: float = math.nan
+    """NaN in checkpoints of early versions."""
 
-    def beats(self, other: "Best | None") -> bool:
-        """Return whether this epoch is better: higher val_top1, then lower val_loss; an epoch whose
-        loss or accuracy is not finite never is."""
-        if not (math.isfinite(self.val_top1) and math.isfinite(self.val_loss)):
+    def value(self, monitor: str) -> float:
+        """Return the value of a metric, a key of MONITORS."""
+        return float(getattr(self, monitor))
+
+    def beats(self, other: "Best | None", monitor: str = "val_top1") -> bool:
+        """Return whether this epoch is better: by the metric, then by lower val_loss; an epoch
+        whose loss, accuracy or metric is not finite never is."""
+        own = self.value(monitor)
+        if not all(map(math.isfinite, (own, self.val_top1, self.val_loss))):
             return False
-        if other is None or self.val_top1 > other.val_top1:
+        if other is None or not math.isfinite(other.value(monitor)):
             return True
-        return self.val_top1 == other.val_top1 and self.val_loss < other.val_loss
+        sign = -1 if MONITORS[monitor].is_loss else 1
+        return (sign * own, -self.val_loss) > (sign * other.value(monitor), -other.val_loss)
 
 
 @dataclass
@@ -72,6 +82,8 @@ class TrainState:
     optimizer: Optimizer
     schedule: LrSchedule
     stopping: EarlyStopping
+    best_monitor: str
+    """Metric of the best epoch, a key of MONITORS."""
     metrics: RunningMetrics
     """Sums over the training pass so far."""
     micro_batch_size: int

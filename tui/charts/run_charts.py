@@ -147,15 +147,17 @@ def _symbols(
 
 
 def _levels(state: RunState, figure: Figure, palette: Palette, axis: AxisMap) -> list[Level]:
-    """Return the threshold of early stopping, which monitors the validation loss."""
+    """Return the threshold of early stopping, on the chart of the metric that it monitors."""
     phase = state.current
-    if figure.key != "loss" or phase is None or phase.status != "running" or not phase.epochs:
+    if phase is None or phase.status != "running" or not phase.epochs:
         return []
     if phase.stopping is None or not math.isfinite(phase.stopping.threshold):
         return []
+    if figure.val is None or figure.val.column != phase.stopping.monitor:
+        return []
     since = phase.start_x + max(1, len(phase.epochs) - phase.stopping.bad_epochs)
     threshold = phase.stopping.threshold
-    text = f"{LEVEL_SYMBOL}{fmt.loss(threshold)}"
+    text = f"{LEVEL_SYMBOL}{phase.stopping.metric.text(threshold)}"
     return [Level(threshold, axis(since), axis(run_end(state)), palette.marker, text)]
 
 

@@ -81,17 +81,19 @@ def _training(app: App[Any]) -> list[Section]:
         ),
         Section(
             "Early stopping",
-            "After each epoch the validation loss is compared with the lowest one so far. If it "
-            "has not dropped by min_delta for as many epochs as the patience, the phase ends: "
+            "After each epoch the validation loss, or the metric that the phase monitors, is "
+            "compared with the best one so far. If it has not improved by min_delta for as many "
+            "epochs as the patience, the phase ends: "
             f"{head} in phase head and {full} in phase full by default. The dots show how much of "
             f"the patience is used. {patience} changes it during the phase; the new value takes "
             "effect at the end of the current epoch.",
         ),
         Section(
             "Best epoch",
-            "The best epoch has the highest top-1 accuracy on the validation images; ties are "
-            "broken by the lowest loss. Its weights are in checkpoints/best.pt, those of the best "
-            "epoch of each phase in best-head.pt and best-full.pt.",
+            "The best epoch has the highest top-1 accuracy on the validation images, or the best "
+            "value of the metric that its phase monitors; ties are broken by the lowest loss. Its "
+            "weights are in checkpoints/best.pt, those of the best epoch of each phase in "
+            "best-head.pt and best-full.pt.",
         ),
         Section(
             "Controlling a run",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from core.common import format as fmt
 from core.common.text import printable
 from core.config.limits import lr_problem, patience_problem
+from core.run.early_stopping import EarlyStopping
 from core.run.state import RunState
 from core.run.state_parts import PhaseState
 
@@ -41,8 +42,9 @@ def preview_patience(phase: PhaseState, typed: str) -> Preview:
     old = phase.stopping.last_epoch(done)
     new = phase.stopping.with_patience(value).last_epoch(done)
     bad = phase.stopping.bad_epochs
-    lines = [_stop_change(old, new, done, limit), _unless(phase.stopping.threshold)]
-    at_once = f"{bad + 1} or less ends the phase after this epoch unless val loss improves"
+    lines = [_stop_change(old, new, done, limit), _unless(phase.stopping)]
+    metric = phase.stopping.metric.label
+    at_once = f"{bad + 1} or less ends the phase after this epoch unless {metric} improves"
     return Preview(value, [line for line in [*lines, at_once if bad else ""] if line])
 
 
@@ -57,10 +59,11 @@ def _stop_change(old: int, new: int, done: int, limit: int) -> str:
     return f"would stop after epoch {new}{when}, {before}"
 
 
-def _unless(threshold: float) -> str:
-    if not math.isfinite(threshold):
+def _unless(stopping: EarlyStopping) -> str:
+    if not math.isfinite(stopping.threshold):
         return ""
-    return f"val loss below {fmt.loss(threshold)} counts as improvement and resets the counter"
+    improvement = stopping.metric.beyond(stopping.threshold)
+    return f"{improvement} counts as improvement and resets the counter"
 
 
 def preview_rate(phase: PhaseState, typed: str) -> Preview:

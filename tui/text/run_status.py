@@ -180,7 +180,7 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
     stopping = phase.stopping
     if phase.status == "done":
         ended = f"phase {printable(phase.name)} ended: {phase.reason}"
-        return [ended, *_lowest_val_loss(phase)]
+        return [ended, *_best_of_early_stopping(phase)]
     if not phase.epochs:
         return [f"patience {_epochs(stopping.patience)}", "the first epoch sets the baseline"]
     dots = patience_dots(stopping.bad_epochs, stopping.patience)
@@ -188,17 +188,19 @@ def early_stopping_lines(state: RunState, status: str, short: bool = False) -> l
     if short:
         return [f"{dots} {stopping.bad_epochs} of {stopping.patience}".strip(), *rule]
     count = f"{stopping.bad_epochs} of {_epochs(stopping.patience)} without improvement"
-    return [*([dots] if dots else []), count, *rule, *_lowest_val_loss(phase)]
+    return [*([dots] if dots else []), count, *rule, *_best_of_early_stopping(phase)]
 
 
-def _lowest_val_loss(phase: PhaseState) -> list[str]:
+def _best_of_early_stopping(phase: PhaseState) -> list[str]:
     """Return the epoch that early stopping compares with, if there is one."""
     stopping = phase.stopping
     assert stopping is not None
     epoch = len(phase.epochs) - stopping.bad_epochs
     if epoch < 1 or not math.isfinite(stopping.best):
         return []
-    return [f"lowest val loss {fmt.loss(stopping.best)}, epoch {epoch}"]
+    metric = stopping.metric
+    extreme = "lowest" if metric.is_loss else "highest"
+    return [f"{extreme} {metric.label} {metric.text(stopping.best)}, epoch {epoch}"]
 
 
 def _stop_rule(phase: PhaseState, short: bool) -> str:
@@ -208,10 +210,10 @@ def _stop_rule(phase: PhaseState, short: bool) -> str:
     if last >= phase.max_epochs:
         return f"can't stop early: epoch {phase.max_epochs} is the last"
     if not math.isfinite(stopping.threshold):
-        return f"stops after epoch {last} unless val loss becomes finite"
-    limit = fmt.loss(stopping.threshold)
-    drop = f"val loss < {limit}" if short else f"val loss drops below {limit}"
-    return f"stops after epoch {last} unless {drop}"
+        return f"stops after epoch {last} unless {stopping.metric.label} becomes finite"
+    metric, limit = stopping.metric, stopping.threshold
+    improvement = metric.comparison(limit) if short else metric.improved_by(limit)
+    return f"stops after epoch {last} unless {improvement}"
 
 
 def patience_dots(bad: int, patience: int) -> str:
