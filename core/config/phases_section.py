@@ -70,6 +70,10 @@ class HeadConfig(PhaseConfig):
 class FullConfig(PhaseConfig):
     """Phase `full`: all weights are trained."""
 
+    unfreeze: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
+    """all = every weight is trained from the first epoch; a number = first the last stage of the
+    backbone alone, and one more stage after each such number of epochs, back to the first layers. A
+    ConvNeXt has five stages."""
     mixup: NotNegative = 0.0
     """Alpha of timm's mixup: each training image is blended with another one of its batch, and so
     are their labels; 0 = off. Training top-1 is computed against the original labels."""

@@ -12,14 +12,13 @@ import torch
 from torch import nn
 
 from core.common.seeds import derive_seed
-from core.config.phases import FULL, HEAD, PHASES
+from core.config.phases import FULL, PHASES
 from core.config.schema import Config
 from core.data.loading.dataset import Batch, LoaderError
 from core.distributed.process_group import SINGLE_PROCESS, ProcessGroup, StepMessage
 from core.events.commands import CommandQueue
 from core.events.emitter import Emit
 from core.events.types import Preparing, RunEnded
-from core.model.build import train_mode
 from core.run.history_csv import History
 from core.training import event_factory, micro_batches
 from core.training.batch_computer import BatchComputer
@@ -30,7 +29,7 @@ from core.training.evaluation_metrics import EvaluationMetrics
 from core.training.metrics import PassResult, RunningMetrics, cross_entropy
 from core.training.micro_batches import ForwardResult
 from core.training.phase_input import PhaseInput
-from core.training.phase_start import state_at_start
+from core.training.phase_start import set_trained_weights, state_at_start
 from core.training.sample_sheet import SampleSheetWriter
 from core.training.step_log import StepLog
 from core.training.stopwatch import Stopwatch
@@ -185,7 +184,8 @@ class Engine:
 
     def train_epoch(self, state: TrainState) -> PhaseEnd | None:
         """Run one training pass with running metrics. Returns why the phase ends, if it does."""
-        train_mode(self.model, frozen=state.phase == HEAD)
+        if set_trained_weights(self.config, self.model, state.phase, state.epoch):
+            self.computer.begin_phase(self.phase_inputs[state.phase])
         phase_input = self.phase_inputs[state.phase]
         train, order = phase_input.train, phase_input.order(state.phase, state.epoch)
         end = self.compute_missing_features(state)

@@ -11,9 +11,10 @@ from core.analysis.lr_range import RangeTestFailed
 from core.common.seeds import derive_seed
 from core.config.phases import HEAD
 from core.data.loading.dataset import Batch
-from core.model.build import copy_weights, train_mode
+from core.model.build import copy_weights
 from core.training.engine import Engine
 from core.training.metrics import RunningMetrics
+from core.training.phase_start import set_trained_weights
 from core.training.train_state import TrainState
 
 
@@ -65,8 +66,9 @@ def losses_at(engine: Engine, phase: str, rates: Sequence[float]) -> Generator[f
 
 def _epoch(engine: Engine, state: TrainState) -> Generator[Batch, None, None]:
     """Yield the batches of an epoch that have a readable image."""
-    train_mode(engine.model, frozen=state.phase == HEAD)
     phase_input = engine.phase_inputs[state.phase]
+    if set_trained_weights(engine.config, engine.model, state.phase, state.epoch):
+        engine.computer.begin_phase(phase_input)
     if engine.compute_missing_features(state) is not None:
         raise _failed(engine)
     order = phase_input.order(state.phase, state.epoch)

@@ -1,4 +1,4 @@
-"""The state of training at the start of a phase."""
+"""What training starts with: the state of a phase, and the trained weights of an epoch."""
 
 from torch import nn
 
@@ -9,9 +9,11 @@ from core.model.build import (
     copy_weights,
     freeze_backbone,
     set_grad_checkpointing,
+    train_mode,
     unfreeze,
 )
 from core.model.ema import make_ema
+from core.model.unfreezing import stages, train_only, trained_stages
 from core.run.early_stopping import EarlyStopping
 from core.run.monitors import best_monitor, stopping_monitor
 from core.training.loss_scaler import make_loss_scaler
@@ -66,3 +68,13 @@ def state_at_start(
         frozen=copy_frozen(model) if phase == HEAD else {},
         start_weights=copy_weights(model) if config.nonfinite == "rollback" else {},
     )
+
+
+def set_trained_weights(config: Config, model: nn.Module, phase: str, epoch: int) -> bool:
+    """Set train mode and freeze what this epoch doesn't train; return whether that has changed."""
+    train_mode(model, frozen=phase == HEAD)
+    pace = config.phases.full.unfreeze
+    if phase == HEAD or pace == "all":
+        return False
+    parts = stages(model)
+    return train_only(model, parts[-trained_stages(pace, epoch, len(parts)) :])

@@ -23,6 +23,15 @@ RECIPES = {
     "mixed": ("phases.full.mixup=0.4", "phases.full.cutmix=1.0"),
     "averaged": ("phases.full.ema=0.9", "phases.full.epochs=3"),
     "by layers": ("phases.full.layer_decay=0.7", "phases.full.scheduler.kind=cosine"),
+    "dropping": ("model.drop_path=0.3", "model.dropout=0.2", "model.grad_checkpointing=true"),
+    "16 bits": ("precision=fp16", "phases.full.epochs=3"),
+    "by stages": ("phases.full.unfreeze=1", "phases.full.epochs=3", "phases.full.optimizer=lion"),
+    "monitored": (
+        "phases.full.monitor=macro_f1",
+        "phases.full.optimizer=adan",
+        "phases.full.scheduler.patience=0",
+        "phases.full.epochs=3",
+    ),
     "weights": ("data.balance=loss", "phases.head.label_smoothing=0.1"),
 }
 
