@@ -15,7 +15,7 @@ from core.config.schema import Config
 from core.events import types as ev
 from core.run.folder import RunFolder
 from core.session.lr_find import LrRangeTest, find_lr
-from core.training import lr_range_test
+from core.training import train_state
 from core.training.engine import Engine
 from tests.core.engine_kit import small_config
 
@@ -70,13 +70,13 @@ def test_the_first_loss_is_that_of_a_run(config: Config, trained: Path, photos: 
 
 def test_rates_are_those_of_the_steps(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    step = lr_range_test.step_if_finite
+    step = train_state.step_if_finite
 
     def spy(optimizer: torch.optim.Optimizer, values: torch.Tensor) -> None:
         seen.append(optimizer.param_groups[0]["lr"])
         step(optimizer, values)
 
-    monkeypatch.setattr(lr_range_test, "step_if_finite", spy)
+    monkeypatch.setattr(train_state, "step_if_finite", spy)
     cosine = {"phases.head.scheduler.kind": "cosine", "phases.head.warmup_epochs": 1.0}
     config = load_config("default", values={**_flat(config), **cosine})
     test = find_lr(config, "head", steps=20, min_lr=1e-5, max_lr=1e-3)
