@@ -15,7 +15,7 @@ from core.config.schema import Config
 from core.events import types as ev
 from core.run.folder import RunFolder
 from core.session.lr_find import LrRangeTest, find_lr
-from core.training import train_state
+from core.training import lr_range_test, train_state
 from core.training.engine import Engine
 from tests.core.engine_kit import small_config
 
