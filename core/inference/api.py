@@ -28,6 +28,7 @@ def open_predictor(
     device: str = "auto",
     batch_size: int | None = None,
     precision: str = "fp32",
+    calibrated: bool = False,
 ) -> "Predictor":
     """Load a run's model onto a device; for the arguments see `load_run` and `Predictor`.
 
@@ -37,7 +38,7 @@ def open_predictor(
     from core.inference.predictor import Predictor
     from core.inference.trained_run import load_run
 
-    return Predictor(load_run(run, checkpoint, runs_dir), device, batch_size, precision)
+    return Predictor(load_run(run, checkpoint, runs_dir, calibrated), device, batch_size, precision)
 
 
 def evaluate(
@@ -81,6 +82,7 @@ def export(
     checkpoint: str,
     target: "ExportTarget",
     images: Sequence[str] | None = None,
+    calibrated: bool = False,
 ) -> "ExportResult":
     """Export a run's model and verify the export; see `core.inference.export.export.export`.
 
@@ -93,4 +95,4 @@ def export(
     from core.inference.export.export import export as export_model
     from core.inference.trained_run import load_run
 
-    return export_model(load_run(run, checkpoint, runs_dir), target, images)
+    return export_model(load_run(run, checkpoint, runs_dir, calibrated), target, images)

@@ -74,6 +74,7 @@ def run_metadata(run: "TrainedRun") -> Mapping[str, Any]:
         "sha256": run.sha256,
         "model": run.config.model.name,
         "classes": list(run.classes),
+        **({} if run.temperature is None else {"temperature": run.temperature}),
     }
 
 

@@ -12,7 +12,7 @@ from core.common.files import write_text_atomically
 from core.common.text import printable
 from core.inference.prediction_rows import PredictionRow, RowFormat
 
-_COMPARED = ("sha256", "precision", "top", "form")
+_COMPARED = ("sha256", "precision", "temperature", "top", "form")
 """Metadata that must be equal for all rows of a file."""
 
 
@@ -119,7 +119,7 @@ class ResumableOutput:
     def _check_metadata(self, content: Mapping[str, Any]) -> None:
         try:
             before = json.loads(metadata_file(self._path).read_text(encoding="utf-8"))
-            differing = [key for key in _COMPARED if before.get(key) != content[key]]
+            differing = [key for key in _COMPARED if before.get(key) != content.get(key)]
         except (OSError, ValueError, AttributeError):
             raise OutputError(f"{self._shown} was not written by this command; {_REMEDY}") from None
         if differing:
@@ -140,7 +140,13 @@ class ResumableOutput:
 
 
 _REMEDY = "give another --out, or --overwrite"
-_NAMES = {"sha256": "weights", "precision": "--precision", "top": "--top", "form": "format"}
+_NAMES = {
+    "sha256": "weights",
+    "precision": "--precision",
+    "temperature": "temperature",
+    "top": "--top",
+    "form": "format",
+}
 
 
 def metadata_file(path: Path) -> Path:

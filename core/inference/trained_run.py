@@ -15,7 +15,7 @@ from core.config.schema import Config
 from core.data.loading.dataset import Transform
 from core.data.loading.transforms import make_transforms
 from core.inference.checkpoint_lookup import CheckpointError, checkpoint_file, other_checkpoints
-from core.model.build import build_model
+from core.model.build import build_model, divide_logits
 from core.run.find import find_run
 from core.run.folder import DEFAULT_DIR, RunFolder
 from core.training.checkpoints.file import DamagedCheckpoint, digest, read_checkpoint
@@ -40,6 +40,8 @@ class TrainedRun:
     """`image_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode`, `value_ranges`."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Phase, epoch, val top1, top5 and loss of these weights; empty if the file has none."""
+    temperature: float | None = None
+    """What the logits are divided by; None if they are not calibrated."""
 
     def val_transform(self) -> Transform:
         """Return the validation transform, from an RGB image to uint8 (3, H, W)."""
@@ -50,15 +52,20 @@ class TrainedRun:
 
 
 def load_run(
-    run: str | os.PathLike[str], checkpoint: str = "best", runs_dir: str | Path = DEFAULT_DIR
+    run: str | os.PathLike[str],
+    checkpoint: str = "best",
+    runs_dir: str | Path = DEFAULT_DIR,
+    calibrated: bool = False,
 ) -> TrainedRun:
     """Load the model of a run's checkpoint.
 
     `run` is the path of a run folder, or a run id (or its beginning) in `runs_dir`. `checkpoint`
     is `best`, `best-head`, `best-full`, `last`, or the path of a checkpoint file of the run. Where
-    phase full keeps an EMA of the weights, the EMA weights are loaded. The SHA-256 of the file is
+    phase full keeps an EMA of the weights, the EMA weights are loaded. `calibrated` divides the
+    logits by the temperature of the checkpoint: the predictions stay the same, their confidence
+    matches the accuracy on the validation images. The SHA-256 of the file is
     verified first. Raises SetupError for an unknown run, and CheckpointError for a checkpoint that
-    is missing, damaged or incompatible.
+    is missing, damaged or incompatible, or has no temperature.
     """
     folder = find_run(Path(runs_dir), os.fspath(run))
     file = checkpoint_file(folder, checkpoint)
@@ -70,10 +77,13 @@ def load_run(
         model, _ = build_model(untrained, len(classes), config.seed)
         model.load_state_dict(_weights(content))
         transform = {**content["transform"]}
+        temperature = _temperature(file, content) if calibrated else None
     except (KeyError, TypeError, RuntimeError, ConfigError) as error:
         raise CheckpointError(
             f"{printable(str(file))} was written by an incompatible version: {reason_of(error)}"
         ) from error
+    if temperature is not None:
+        divide_logits(model, temperature)
     return TrainedRun(
         folder=folder,
         checkpoint=file,
@@ -83,6 +93,7 @@ def load_run(
         config=config,
         transform=transform,
         metrics=content.get("metrics", {}),
+        temperature=temperature,
     )
 
 
@@ -91,6 +102,16 @@ def _weights(content: Mapping[str, Any]) -> Mapping[str, Any]:
     # A resumable checkpoint has the raw training weights under `model` and the EMA in its training
     # state; the best checkpoints have no training state, and the EMA under `model`.
     return content.get("train_state", {}).get("averaged") or content["model"]  # type: ignore[no-any-return]
+
+
+def _temperature(file: Path, content: Mapping[str, Any]) -> float:
+    found = content.get("metrics", {}).get("temperature")
+    if found is None:
+        raise CheckpointError(
+            f"{printable(str(file))} has no temperature to calibrate with: only best checkpoints "
+            "have one, of runs trained by this version"
+        )
+    return float(found)
 
 
 def _content(folder: RunFolder, file: Path) -> dict[str, Any]:

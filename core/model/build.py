@@ -174,6 +174,24 @@ def copy_frozen(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in copies.items() if name not in head}
 
 
+def divide_logits(model: nn.Module, temperature: float) -> None:
+    """Divide the logits of a model by a number, in the weights of its classifier.
+
+    So every export and every program that loads the weights has it. Raises ModelError if the
+    classifier doesn't end in a linear layer.
+    """
+    layers = [
+        layer
+        for layer in model.get_classifier().modules()  # type: ignore[operator]
+        if isinstance(layer, nn.Linear)
+    ]
+    if not layers:
+        raise ModelError("the classifier of this model isn't linear: it can't be calibrated")
+    with torch.no_grad():
+        for parameter in layers[-1].parameters():
+            parameter.div_(temperature)
+
+
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
     """Return the total number of values of these parameters."""
     return sum(parameter.numel() for parameter in parameters)

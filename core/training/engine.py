@@ -6,6 +6,7 @@ follow a synchronization, with nothing between that could fail on one rank only.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -315,6 +316,7 @@ class Engine:
         phase_best = is_complete and this.beats(state.phase_best, state.best_monitor)
         best = is_complete and this.beats(state.best, state.best_monitor)
         if phase_best:
+            this = replace(this, temperature=self.evaluation.temperature())
             state.set_best(this)
         if best:
             state.best = self.best = this

@@ -11,6 +11,7 @@ from torch import Tensor
 from core.distributed.process_group import ProcessGroup
 from core.events.evaluation_parts import CalibrationBin, Confusion, Mistake
 from core.events.types import Evaluated
+from core.training.kept_logits import KeptLogits
 from core.training.metrics import PassResult, RunningMetrics, means, summed
 
 BINS = 15
@@ -36,12 +37,14 @@ class EvaluationMetrics(RunningMetrics):
         self._predicted: list[Tensor] = []
         self._confidence: list[Tensor] = []
         self._classes = 0
+        self._kept = KeptLogits()
 
     def add_samples(
         self, mean_loss: Tensor, logits: Tensor, labels: Tensor, indices: Tensor
     ) -> None:
         """Add a batch like `add`; `indices` (N,) are those in the dataset."""
         self._indices.append(indices)
+        self._kept.add(logits, labels, indices)
         self.add(mean_loss, logits, labels)
 
     def global_result(self, group: ProcessGroup) -> PassResult:
@@ -53,6 +56,7 @@ class EvaluationMetrics(RunningMetrics):
         """Add the results of all other ranks in this pass; synchronizes with the device."""
         if group.size == 1:
             return
+        self._kept.gather(group)
         columns = (self._indices, self._labels, self._predicted, self._confidence)
         sums = self.sums
         own = [_to_numpy(column) if column else None for column in columns]
@@ -82,6 +86,11 @@ class EvaluationMetrics(RunningMetrics):
         f1 = 2 * correct[has_images] / (support + predicted)[has_images]
         return float(f1.mean()), float((correct[has_images] / support[has_images]).mean())
 
+    def temperature(self) -> float:
+        """Return the temperature that calibrates the predictions best, 1 without images.
+        Synchronizes with the device."""
+        return self._kept.temperature()
+
     def _counts(self) -> list[_Array]:
         """Return the images, predictions and correct predictions per class."""
         labels, predicted = _to_numpy(self._labels), _to_numpy(self._predicted)
@@ -94,6 +103,7 @@ class EvaluationMetrics(RunningMetrics):
         event = self._event(phase, epoch) if self.result().count else None
         for column in (self._indices, self._labels, self._predicted, self._confidence):
             column.clear()
+        self._kept.clear()
         return event
 
     def _event(self, phase: str, epoch: int) -> Evaluated:

@@ -42,6 +42,8 @@ class Best:
     macro_f1: float = math.nan
     balanced_accuracy: float = math.nan
     """NaN in checkpoints of early versions."""
+    temperature: float = 1.0
+    """Division of the logits that calibrates the confidence, fitted on the validation images."""
 
     def value(self, monitor: str) -> float:
         """Return the value of a metric, a key of MONITORS."""

@@ -11,7 +11,7 @@ from core.common.text import printable
 from core.inference.export.formats import EXPORT_FORMATS
 from core.inference.export.target import ExportTarget
 from core.run.find import find_run
-from tui.cli.options import checkpoint_option, runs_dir_option
+from tui.cli.options import calibrated_option, checkpoint_option, runs_dir_option
 
 if TYPE_CHECKING:
     from core.inference.export.export import ExportResult
@@ -50,6 +50,7 @@ def _named(property_name: str) -> str:
 @click.option("--public", is_flag=True, help="With --push: make the repository public.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 @checkpoint_option
+@calibrated_option
 @runs_dir_option
 def export(
     run: str,
@@ -61,6 +62,7 @@ def export(
     public: bool,
     overwrite: bool,
     checkpoint: str,
+    calibrated: bool,
     runs_dir: Path,
 ) -> None:
     """Export a run's model for other programs. Includes class names, transform and a model card.
@@ -85,7 +87,7 @@ def export(
     paths = None if images is None else list(image_paths([images]))
     with quiet_libraries(), spinner("exporting"):
         target = ExportTarget(to, Path(out), with_normalize, overwrite)
-        exported = api.export(run, runs_dir, checkpoint, target, paths)
+        exported = api.export(run, runs_dir, checkpoint, target, paths, calibrated)
     click.echo(_summary(exported))
     if push is not None:
         from core.inference.export.hub import push as push_to_hub

@@ -39,6 +39,15 @@ checkpoint_option = click.option(
 )
 
 
+def calibrated_option(command: F) -> F:
+    """Add --calibrated."""
+    return click.option(
+        "--calibrated",
+        is_flag=True,
+        help="Divide the logits by the run's temperature: confidence then matches the accuracy.",
+    )(command)
+
+
 def predictor_options(command: F) -> F:
     """Add the options of a command that loads a run's model."""
     for option in (
@@ -64,6 +73,7 @@ def predictor_options(command: F) -> F:
             help="Device to compute on.",
         ),
         checkpoint_option,
+        calibrated_option,
     ):
         command = option(command)
     return command

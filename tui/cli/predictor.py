@@ -29,4 +29,5 @@ def load_predictor(run: str, options: dict[str, Any]) -> "Predictor":
             device=options["device"],
             batch_size=options["batch_size"],
             precision=options["precision"],
+            calibrated=options["calibrated"],
         )
