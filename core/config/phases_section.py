@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.config.fields import NotNegative, OptimizerName, Positive, Section
-from core.config.phases import FULL, HEAD, PHASES
+from core.config.phases import FULL, HEAD, PHASES, auto_patience, auto_warmup
 
 
 class SchedulerConfig(Section):
@@ -24,8 +24,9 @@ class SchedulerConfig(Section):
 class EarlyStoppingConfig(Section):
     """Early stopping of a phase, by its monitored metric."""
 
-    patience: Annotated[int, Field(ge=1)]
-    """Epochs without improvement after which the phase ends."""
+    patience: Annotated[int, Field(ge=1)] | Literal["auto"]
+    """Epochs without improvement after which the phase ends; auto = a third of its `epochs`, but at
+    least 3."""
     min_delta: NotNegative = 0.001
     """Minimum decrease of the loss, or increase of an accuracy or F1 (from 0 to 1), that counts as
     an improvement."""
@@ -48,15 +49,26 @@ class PhaseConfig(Section):
     cross entropy); 0 = off. The displayed training loss includes it, the validation loss never."""
     scheduler: SchedulerConfig
     """Learning rate schedule."""
-    warmup_epochs: NotNegative = 0.0
+    warmup_epochs: NotNegative | Literal["auto"] = 0.0
     """Epochs, or a fraction of one, in which the learning rate rises linearly from nearly 0 to
-    `lr`; a live change of the learning rate ends the warmup."""
+    `lr`; auto = a tenth of `epochs`. A live change of the learning rate ends the warmup."""
     monitor: Literal["auto", "val_loss", "val_top1", "macro_f1", "balanced_accuracy"] = "auto"
     """Validation metric of early stopping, of the plateau and of the best epoch, which keeps the
     weights; auto = val_loss for the first two, val_top1 for the best epoch. macro_f1 and
     balanced_accuracy weight classes equally. Among equal epochs the lowest val_loss is the best."""
     early_stopping: EarlyStoppingConfig
     """When the phase ends early."""
+
+    @property
+    def warmup(self) -> float:
+        """Return `warmup_epochs` as a number."""
+        return auto_warmup(self.epochs) if self.warmup_epochs == "auto" else self.warmup_epochs
+
+    @property
+    def patience(self) -> int:
+        """Return the patience of early stopping as a number."""
+        patience = self.early_stopping.patience
+        return auto_patience(self.epochs) if patience == "auto" else patience
 
 
 class HeadConfig(PhaseConfig):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from core.config.phases import PHASES
+from core.config.phases import PHASES, auto_patience
 from core.events import types as ev
 from core.run.early_stopping import EarlyStopping
 
@@ -107,6 +107,8 @@ class PhaseState:
             self.lr, self.lr_is_manual = float(value), True
         elif item == "early_stopping.patience" and isinstance(value, int) and self.stopping:
             self.stopping = replace(self.stopping, patience=value)
+        elif item == "early_stopping.patience" and value == "auto" and self.stopping:
+            self.stopping = replace(self.stopping, patience=auto_patience(self.max_epochs))
         elif (
             item == "early_stopping.min_delta" and isinstance(value, int | float) and self.stopping
         ):

@@ -113,7 +113,7 @@ def _needed(phase: PhaseState, resumption: Resumption) -> dict[str, int]:
     if phase.stopping is not None:
         # A patience that was changed during the run holds unless it is set now.
         is_set = key in resumption.changes
-        patience = config.early_stopping.patience if is_set else phase.stopping.patience
+        patience = config.patience if is_set else phase.stopping.patience
         if phase.stopping.bad_epochs >= patience:
             needed[key] = phase.stopping.bad_epochs
     return needed

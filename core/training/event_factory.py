@@ -31,11 +31,11 @@ def phase_started(
         optimizer=config.optimizer,
         lr=config.lr,
         weight_decay=config.weight_decay,
-        patience=config.early_stopping.patience,
+        patience=config.patience,
         min_delta=config.early_stopping.min_delta,
         monitor=state.stopping.monitor,
         scheduler=config.scheduler.kind,
-        warmup_epochs=config.warmup_epochs,
+        warmup_epochs=config.warmup,
         scheduler_factor=config.scheduler.factor,
         scheduler_patience=config.scheduler.patience,
     )

@@ -41,7 +41,7 @@ class LrSchedule:
         """`steps` is the number of training steps per epoch."""
         self.steps = steps
         self._optimizer = optimizer
-        self._warmup = config.warmup_epochs * steps
+        self._warmup = config.warmup * steps
         self._end = config.epochs * steps
         self.plateau = None if config.scheduler.kind == "cosine" else _plateau(config, optimizer)
         self.base = config.lr

@@ -56,7 +56,9 @@ def state_at_start(
         optimizer=optimizer,
         schedule=LrSchedule(phase_config, optimizer, phase_input.train.steps),
         stopping=EarlyStopping(
-            stopping.patience, stopping.min_delta, monitor=stopping_monitor(phase_config.monitor)
+            phase_config.patience,
+            stopping.min_delta,
+            monitor=stopping_monitor(phase_config.monitor),
         ),
         best_monitor=best_monitor(phase_config.monitor),
         metrics=RunningMetrics(),

@@ -230,7 +230,7 @@ class TrainState:
         """Apply config keys that were changed on resume; they override the checkpoint."""
         changed = {key.removeprefix(f"phases.{self.phase}.") for key in keys}
         if "early_stopping.patience" in changed:
-            self.stopping = replace(self.stopping, patience=config.early_stopping.patience)
+            self.stopping = replace(self.stopping, patience=config.patience)
         if "early_stopping.min_delta" in changed:
             self.stopping = replace(self.stopping, min_delta=config.early_stopping.min_delta)
         if "lr" in changed:

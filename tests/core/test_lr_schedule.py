@@ -217,3 +217,25 @@ def test_plateau_keys_may_change_on_resume_and_the_scheduler_kind_may_not(
     for change in ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=1"):
         with pytest.raises(SetupError, match="a different run"):
             plan_resumption(folder, [change])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "patience"), [(1, 0.1, 3), (3, 0.3, 3), (10, 1, 3), (30, 3, 10)]
+)
+def test_automatic_warmup_and_patience_follow_the_number_of_epochs(
+    epochs: int, warmup: float, patience: int, photos: Path, tmp_path: Path
+) -> None:
+    key = "phases.full"
+    automatic = (f"{key}.warmup_epochs=auto", f"{key}.early_stopping.patience=auto")
+    only_full = ("phases.head.epochs=0", f"{key}.epochs={epochs}", f"{key}.scheduler.kind=cosine")
+    config = small_config(photos, *automatic, *only_full)
+    full = config.phases.full
+    assert (full.warmup, full.patience) == (pytest.approx(warmup), patience)
+    if epochs > 3:
+        return
+    trained = train(config, tmp_path)
+    started = trained.of(ev.PhaseStarted)[0]
+    assert (started.warmup_epochs, started.patience) == (pytest.approx(warmup), patience)
+    rates = [event.lr for event in trained.of(ev.Progress) if event.stage == "train"]
+    assert max(rates) <= full.lr
+    assert trained.engine.phase_inputs["full"].train.steps == started.steps

@@ -57,7 +57,7 @@ def _training(app: App[Any]) -> list[Section]:
     from tui.screens.run_list_actions import RunActionsScreen
 
     phases = load_config("default").phases
-    head, full = phases.head.early_stopping.patience, phases.full.early_stopping.patience
+    head, full = phases.head.patience, phases.full.patience
     pause, patience, lr, save, following, stop = (
         f"`{key_for(RunControlsScreen, name, app)}`"
         for name in ("Pause", "Patience", "LR", "Save", "Next", "Stop")
