@@ -93,9 +93,10 @@ class FullConfig(PhaseConfig):
     """Alpha of timm's CutMix: a rectangle of another image of the batch is pasted in; 0 = off. With
     `mixup` too, each batch gets one of them at random."""
     ema: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
-    """Decay of an exponential moving average of the weights, such as 0.999 (timm's ModelEmaV3,
-    which starts with a smaller one); null = none. Validation, best checkpoints and the end of the
-    phase use the averaged weights."""
+    """Decay of an exponential moving average of the weights, such as 0.999 (timm's ModelEmaV3),
+    which averages about the last 1 / (1 - decay) steps; until there are as many, it is the mean of
+    all steps. null = none. Validation, best checkpoints and the end of the phase use the averaged
+    weights."""
     layer_decay: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Factor on the learning rate from each layer to the one before it, so that the first layers
     change least (timm's param_groups_layer_decay, which also excludes biases and norms from weight

@@ -15,14 +15,15 @@ from core.model.normalize import NormalizedModel
 class ModelEma:
     """Exponential moving average of all weights and buffers, timm's `ModelEmaV3`.
 
-    The decay warms up, because fine-tuning takes few steps: after n steps it is at most
-    1 - n^(-2/3).
+    The decay warms up, because fine-tuning takes few steps: after n steps it is at most 1 - 1/n, so
+    that until the decay is reached the average is the plain mean of the weights after every step
+    (stochastic weight averaging: Izmailov et al., 2018).
     """
 
     def __init__(self, net: NormalizedModel, decay: float, compiled: bool = False) -> None:
         """Start from the current weights, on their device."""
         self._net = net
-        self._ema = ModelEmaV3(net, decay=decay, use_warmup=True)
+        self._ema = ModelEmaV3(net, decay=decay, use_warmup=True, warmup_power=1.0)
         self.net = torch.compile(self._ema.module) if compiled else self._ema.module
         """From images (N, C, H, W) to logits (N, classes), with the averaged weights."""
 

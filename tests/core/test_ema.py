@@ -57,7 +57,7 @@ def test_best_and_final_weights_of_the_phase_are_the_average(
     run = train(config, tmp_path, after_steps, scores(0.5, 0.6))
     average = {name: value.double() for name, value in after_steps.steps[0].items()}
     for steps, weights in enumerate(after_steps.steps[1:], 2):
-        share = min(decay, 1 - steps ** (-2 / 3))
+        share = min(decay, 1 - 1 / steps)
         for name, value in weights.items():
             average[name] = share * average[name] + (1 - share) * value.double()
     for found in (run.weights("best-full.pt"), copy_weights(run.engine.model)):
