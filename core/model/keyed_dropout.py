@@ -22,6 +22,10 @@ class DropoutKeys:
         self.keys: Tensor | None = None
         """(N,), int64, on the device."""
 
+    def clear(self) -> None:
+        """Let the next forward pass drop nothing."""
+        self.keys = None
+
     def set(self, seed: int, indices: Tensor, device: torch.device) -> None:
         """Set the keys of the images with these `indices` (N,) in the dataset, in a step with this
         seed."""

@@ -10,6 +10,9 @@ from torch.optim import Optimizer
 
 from core.model.device import Compute
 
+INITIAL_SCALE = 2.0**12
+"""torch begins with 2^16, which overflows in the first steps of fine-tuning: a short phase can't
+afford to leave them out."""
 OVERFLOW = -1.0
 """Gradient norm of a step that was left out because its scaled gradient overflowed."""
 
@@ -21,7 +24,7 @@ class LossScaler:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._scaler = GradScaler(device.type)
+        self._scaler = GradScaler(device.type, init_scale=INITIAL_SCALE)
         # It creates its tensors in the first call, which a rank without images doesn't make.
         self.scale(torch.zeros((), device=device))
 

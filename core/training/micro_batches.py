@@ -93,6 +93,7 @@ def sync_gradients(net: Net, phase_input: PhaseInput, side: int) -> None:
         blank = torch.zeros(1, module.classifier.in_features)
     else:
         blank = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    phase_input.dropout.clear()
     with _fixed_statistics(net), phase_input.compute.autocast():
         output = net(phase_input.compute.place_images(blank))
     (output.float().sum() * 0.0).backward()  # type: ignore[no-untyped-call]

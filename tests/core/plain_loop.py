@@ -52,7 +52,7 @@ def train_plainly(
     mean, std = (torch.tensor(data_config[name])[:, None, None] for name in ("mean", "std"))
     prepare(model)
     optimizer = (make_optimizer or adamw(config))(model.parameters())
-    scaler = torch.amp.GradScaler("cpu", enabled=dtype is not None)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12, enabled=dtype is not None)
 
     def logits(images: Tensor) -> Any:
         with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):

@@ -96,6 +96,47 @@ def test_three_ranks_do_so_with_mixup(photos: Path, tmp_path: Path) -> None:
     )
 
 
+REGULARIZED = (
+    *("--set", "model.drop_path=0.3", "--set", "model.dropout=0.2"),
+    *("--set", "model.grad_checkpointing=true", "--set", "phases.full.unfreeze=1"),
+    *("--set", "phases.full.epochs=2", "--set", "phases.full.monitor=macro_f1"),
+    *("--set", "phases.full.optimizer=nadamw", "--set", "phases.full.ema=0.9"),
+)
+
+
+def test_two_ranks_drop_and_unfreeze_what_one_does(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    two = finished(tmp_path, photos, 2, *REGULARIZED)
+    one = finished(tmp_path / "one", photos, 1, *REGULARIZED)
+    assert_same(two, one)
+    for each in of(EpochEnded, two), of(EpochEnded, one):
+        assert [event.monitor for event in each][-2:] == ["macro_f1"] * 2
+    assert [event.macro_f1 for event in of(EpochEnded, two)] == pytest.approx(
+        [event.macro_f1 for event in of(EpochEnded, one)]
+    )
+    temperatures = [
+        torch.load(each.checkpoints / "best.pt", weights_only=True)["metrics"]["temperature"]
+        for each in (two, one)
+    ]
+    assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_two_ranks_scale_the_loss_as_one_does(photos: Path, tmp_path: Path) -> None:
+    fp16 = ("--set", "precision=fp16")
+    (tmp_path / "one").mkdir()
+    two, one = (
+        finished(folder, photos, ranks, *fp16)
+        for folder, ranks in ((tmp_path, 2), (tmp_path / "one", 1))
+    )
+    pd.testing.assert_frame_equal(history(two), history(one), rtol=1e-2)
+    scales = [
+        torch.load(each.checkpoints / "last.pt", weights_only=True)["train_state"]["scaler"]
+        for each in (two, one)
+    ]
+    assert scales[0] == scales[1]
+
+
 def test_a_rank_without_images_blocks_no_other(photos: Path, tmp_path: Path) -> None:
     # Both images of a step may be mixed, so they are on the other rank; and there are running
     # statistics, which this rank must neither wait for nor change.
