@@ -71,6 +71,9 @@ class DataConfig(Section):
     are never scaled."""
     image_size: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the square model input, in pixels."""
+    crop_pct: Literal["auto"] | Annotated[float, Field(gt=0.1, le=1)] = "auto"
+    """Fraction of the short side of an image that validation and prediction look at, in its center;
+    auto = that of the pretrained weights."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 64
     """Images per training step; auto = as many as fit into GPU memory, 64 without a GPU."""
     micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None

@@ -109,9 +109,11 @@ def load_weights(model: nn.Module, file: Path) -> WeightsReport:
     )
 
 
-def model_data_config(model: nn.Module) -> dict[str, object]:
-    """Return mean, std, interpolation and crop of the model's pretrained configuration."""
-    return dict(resolve_data_config({}, model=model))
+def model_data_config(model: nn.Module, crop_pct: str | float = "auto") -> dict[str, object]:
+    """Return mean, std, interpolation and crop of the model's pretrained configuration, with
+    another `crop_pct` unless it is `auto`."""
+    found = dict(resolve_data_config({}, model=model))
+    return found if crop_pct == "auto" else {**found, "crop_pct": crop_pct}
 
 
 def trainable_head(model: nn.Module) -> list[nn.Parameter]:

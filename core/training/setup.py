@@ -101,7 +101,7 @@ def prepare_engine(
         device = compute_options(config)[0].device
         emit(Preparing(stage="building the model"))
         model, weights = _build_model(config, plan, start)
-        data_config = model_data_config(model)
+        data_config = model_data_config(model, config.data.crop_pct)
         net = NormalizedModel(model, data_config["mean"], data_config["std"])  # type: ignore[arg-type]
         net.to(device)
         dropout = use_keyed_dropout(model)
