@@ -107,7 +107,7 @@ class PhasesConfig(Section):
     """The two phases, in order."""
 
     head: HeadConfig = HeadConfig(
-        epochs=15,
+        epochs=40,
         optimizer="adamw",
         lr=1e-3,
         weight_decay=1e-4,
@@ -118,10 +118,13 @@ class PhasesConfig(Section):
     full: FullConfig = FullConfig(
         epochs=10,
         optimizer="adamw",
-        lr=1e-4,
-        weight_decay=1e-4,
-        scheduler=SchedulerConfig(patience=1),
-        early_stopping=EarlyStoppingConfig(patience=3),
+        lr=1e-3,
+        weight_decay=0.05,
+        scheduler=SchedulerConfig(kind="cosine", patience=1),
+        warmup_epochs="auto",
+        early_stopping=EarlyStoppingConfig(patience="auto"),
+        ema=0.999,
+        layer_decay=0.8,
     )
     """All weights are trained, starting from the best weights of phase `head`."""
 

@@ -21,6 +21,7 @@ from core.training.engine import Engine
 from core.training.metrics import PassResult
 from core.training.setup import prepare_engine
 from core.training.train_state import TrainState
+from tests.tui.command import PLAIN
 
 SMALL = (
     "model.name=test_convnext",
@@ -33,6 +34,7 @@ SMALL = (
     "phases.head.views=0",
     "phases.head.epochs=2",
     "phases.full.epochs=2",
+    *PLAIN,
 )
 # The images are too small for a second thread to be of use.
 torch.set_num_threads(1)

@@ -148,14 +148,23 @@ def test_unavailable_weights_are_a_problem(
     assert bool(message) == bool(weights_problem(load_config("default", overrides).model, info))
 
 
+NO_EMA = "phases.full.ema=null"
+
+
 def test_memory_of_a_training_step() -> None:
     info = ModelInfo(parameters=1_000_000, features=99, activation_bytes=1_000_000)
-    config = load_config("default", ["data.batch_size=10"])
+    config = load_config("default", ["data.batch_size=10", NO_EMA])
     adam = step_bytes(config, info, classes=1)
     assert adam == pytest.approx(1e6 * 4 * 4 + 1.2 * 10e6)
     assert step_bytes(config, info, classes=11) == pytest.approx(adam + 1000 * 4 * 4)
-    micro = load_config("default", ["data.batch_size=10", "data.micro_batch_size=5"])
+    micro = load_config("default", ["data.batch_size=10", NO_EMA, "data.micro_batch_size=5"])
     assert step_bytes(micro, info, classes=1) == pytest.approx(1e6 * 4 * 4 + 1.2 * 5e6)
+    averaged = load_config("default", ["data.batch_size=10", "phases.full.ema=0.99"])
+    assert step_bytes(averaged, info, classes=1) == pytest.approx(adam + 1e6 * 4)
+    recomputed = load_config(
+        "default", ["data.batch_size=10", NO_EMA, "model.grad_checkpointing=true"]
+    )
+    assert step_bytes(recomputed, info, classes=1) == pytest.approx(1e6 * 4 * 4 + 0.17 * 12e6)
     for override in ("data.batch_size=auto", "phases.full.epochs=0"):
         assert step_bytes(load_config("default", [override]), info, classes=1) is None
 
@@ -186,7 +195,7 @@ def past_run(runs_dir: Path, config: Config, name: str, *seconds: float, device:
 
 
 def test_throughput_is_that_of_the_newest_similar_run(tmp_path: Path) -> None:
-    config = load_config("default", ["phases.full.epochs=0", "device=cpu"])
+    config = load_config("default", ["phases.full.epochs=0", "phases.head.epochs=15", "device=cpu"])
     other = load_config("default", ["data.image_size=64", "device=cpu"])
     assert find_throughput(config, RunList(tmp_path)) is None
     past_run(tmp_path, config, "old", 50.0, 3.0, 1.0, 2.0, device="cpu")

@@ -11,8 +11,17 @@ from torch import nn
 
 from core.config.load import with_values
 from core.config.optimizers import OPTIMIZERS
+from core.config.phases_section import FullConfig
 from core.config.schema import Config
 from core.training.optimizers import build_optimizer, step_if_finite, step_if_finite_on_device
+
+
+def plain_phase(optimizer: str) -> FullConfig:
+    """Return a phase without layer decay, at the learning rate of the tests."""
+    values = {"optimizer": optimizer, "lr": 1e-4, "weight_decay": 1e-4, "layer_decay": 1.0}
+    return with_values(
+        Config(), {f"phases.full.{key}": value for key, value in values.items()}
+    ).phases.full
 
 
 @pytest.mark.parametrize("take", [step_if_finite, step_if_finite_on_device])
@@ -20,7 +29,7 @@ from core.training.optimizers import build_optimizer, step_if_finite, step_if_fi
 def test_a_non_finite_step_changes_nothing_and_the_next_one_continues(
     name: str, take: Callable[[torch.optim.Optimizer, torch.Tensor], None]
 ) -> None:
-    phase = with_values(Config(), {"phases.full.optimizer": name}).phases.full
+    phase = plain_phase(name)
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 3)
     twin = copy.deepcopy(model)
@@ -45,7 +54,7 @@ def test_a_non_finite_step_changes_nothing_and_the_next_one_continues(
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_a_fused_optimizer_equals_the_unfused_one(name: str) -> None:
-    phase = with_values(Config(), {"phases.full.optimizer": name}).phases.full
+    phase = plain_phase(name)
     torch.manual_seed(0)
     model = torch.nn.Linear(4, 3)
     twin = copy.deepcopy(model)
@@ -93,7 +102,7 @@ def test_without_layer_decay_there_is_one_group() -> None:
 
 def own_and_timms(name: str, model: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
     """Return the optimizer of a run, and that of timm's documentation over a copy of the model."""
-    config = with_values(Config(), {"phases.full.optimizer": name}).phases.full
+    config = plain_phase(name)
     ours = build_optimizer(config, model.parameters(), model)
     groups = copy.deepcopy(model).parameters()
     timms = timm.optim.create_optimizer_v2(

@@ -97,15 +97,30 @@ def test_animals20_384_differs_only_in_size_and_compute_options() -> None:
     }
 
 
-@pytest.mark.parametrize("name", built_in_names())
-def test_no_preset_enables_options_without_measured_benefit(name: str) -> None:
+FIXED = ("animals20", "animals20-384", "demo", "demo-backbone")
+"""Presets of known results."""
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_defaults_change_nothing_in_a_preset_of_known_results(name: str) -> None:
     config = load_config(name)
-    off, full = Config().phases, config.phases.full
-    assert config.data.balance == "none"
+    full = config.phases.full
+    assert (config.data.balance, config.data.crop_pct) == ("none", "auto")
+    assert (config.model.drop_path, config.model.dropout) == (0, 0)
     assert (full.mixup, full.cutmix, full.ema, full.layer_decay) == (0, 0, None, 1)
+    assert full.unfreeze == "all"
     for phase in (full, config.phases.head):
-        assert (phase.label_smoothing, phase.warmup_epochs) == (0, 0)
-        assert phase.scheduler.kind == off.full.scheduler.kind
+        assert (phase.label_smoothing, phase.warmup, phase.monitor) == (0, 0, "auto")
+        assert phase.scheduler.kind == "plateau"
+
+
+@pytest.mark.parametrize("name", [name for name in built_in_names() if name not in FIXED])
+def test_the_other_presets_share_the_recipe_of_the_default(name: str) -> None:
+    config, recipe = load_config(name), Config()
+    assert config.data.augment == recipe.data.augment
+    assert config.phases.head == recipe.phases.head
+    own = {"epochs", "lr"}
+    assert config.phases.full.model_dump(exclude=own) == recipe.phases.full.model_dump(exclude=own)
 
 
 @pytest.mark.parametrize("name", built_in_names())

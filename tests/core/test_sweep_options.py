@@ -179,6 +179,8 @@ def test_each_objective_has_its_direction() -> None:
         "train_top1": True,
         "val_top1": True,
         "val_top5": True,
+        "macro_f1": True,
+        "balanced_accuracy": True,
         "images_per_second": True,
     }
     assert objective_of("val_loss").label == "lowest val loss"

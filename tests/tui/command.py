@@ -10,6 +10,17 @@ from typing import Any
 from tests.tools import processes
 from tests.tools.processes import REPOSITORY, Process
 
+PLAIN = (
+    "phases.full.lr=1e-4",
+    "phases.full.weight_decay=1e-4",
+    "phases.full.scheduler.kind=plateau",
+    "phases.full.warmup_epochs=0",
+    "phases.full.early_stopping.patience=3",
+    "phases.full.layer_decay=1.0",
+    "phases.full.ema=null",
+    "data.crop_pct=auto",
+)
+"""Phase full without what only the preset `default` adds, so that a test knows all that happens."""
 SMALL = [
     *("--set", "model.name=test_convnext"),
     *("--set", "model.pretrained=false"),
@@ -20,6 +31,7 @@ SMALL = [
     *("--set", "memory_format=contiguous"),
     *("--set", "phases.head.epochs=2"),
     *("--set", "phases.full.epochs=1"),
+    *(text for change in PLAIN for text in ("--set", change)),
 ]
 ENDLESS = [
     *SMALL,
