@@ -1,5 +1,6 @@
 """Section `phases` of the configuration: how each of the two phases trains."""
 
+from collections.abc import Container
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -69,6 +70,15 @@ class PhaseConfig(Section):
         """Return the patience of early stopping as a number."""
         patience = self.early_stopping.patience
         return auto_patience(self.epochs) if patience == "auto" else patience
+
+    def patience_on_resume(self, current: int, changed: Container[str]) -> int:
+        """Return the patience of a resumed phase whose checkpoint has `current`, after changes of
+        these keys of the phase. More epochs raise an automatic patience."""
+        if "early_stopping.patience" in changed:
+            return self.patience
+        if "epochs" in changed and self.early_stopping.patience == "auto":
+            return max(current, self.patience)
+        return current
 
 
 class HeadConfig(PhaseConfig):

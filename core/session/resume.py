@@ -112,8 +112,8 @@ def _needed(phase: PhaseState, resumption: Resumption) -> dict[str, int]:
     key = f"phases.{phase.name}.early_stopping.patience"
     if phase.stopping is not None:
         # A patience that was changed during the run holds unless it is set now.
-        is_set = key in resumption.changes
-        patience = config.patience if is_set else phase.stopping.patience
+        changed = {name.removeprefix(f"phases.{phase.name}.") for name in resumption.changes}
+        patience = config.patience_on_resume(phase.stopping.patience, changed)
         if phase.stopping.bad_epochs >= patience:
             needed[key] = phase.stopping.bad_epochs
     return needed

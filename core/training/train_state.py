@@ -229,8 +229,8 @@ class TrainState:
     def apply_changes(self, config: PhaseConfig, keys: Iterable[str]) -> None:
         """Apply config keys that were changed on resume; they override the checkpoint."""
         changed = {key.removeprefix(f"phases.{self.phase}.") for key in keys}
-        if "early_stopping.patience" in changed:
-            self.stopping = replace(self.stopping, patience=config.patience)
+        patience = config.patience_on_resume(self.stopping.patience, changed)
+        self.stopping = replace(self.stopping, patience=patience)
         if "early_stopping.min_delta" in changed:
             self.stopping = replace(self.stopping, min_delta=config.early_stopping.min_delta)
         if "lr" in changed:

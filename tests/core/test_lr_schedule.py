@@ -14,6 +14,7 @@ from core.config.phases_section import PhaseConfig
 from core.config.schema import Config
 from core.events import commands as cmd
 from core.events import types as ev
+from core.events.journal import replay
 from core.events.record import Record
 from core.run.state import fold
 from core.session.engine_thread import EngineThread
@@ -217,6 +218,18 @@ def test_plateau_keys_may_change_on_resume_and_the_scheduler_kind_may_not(
     for change in ("phases.full.scheduler.kind=cosine", "phases.full.warmup_epochs=1"):
         with pytest.raises(SetupError, match="a different run"):
             plan_resumption(folder, [change])
+
+
+def test_more_epochs_raise_an_automatic_patience(photos: Path, tmp_path: Path) -> None:
+    automatic = "phases.full.early_stopping.patience=auto"
+    folder = run(EngineThread(small_config(photos, "phases.head.epochs=0", automatic), tmp_path))
+    assert resume_run(folder, "phases.full.epochs=12").outcome == "finished"
+    patience = [
+        record.event.patience
+        for record in replay(folder.journal)[0]
+        if isinstance(record.event, ev.EpochEnded)
+    ]
+    assert patience[:3] == [3, 3, 4]
 
 
 @pytest.mark.parametrize(
