@@ -27,6 +27,7 @@ BENCHMARKS = {
     "peers": True,
     "views": True,
     "recipes": True,
+    "accuracy": True,
     "ranks": True,
     "gpu": False,
     "remote": False,
