@@ -54,7 +54,8 @@ def make_learner(task: Task) -> Learner:
         valid="val",
         item_tfms=Resize(task.image_size),
         batch_tfms=aug_transforms(),
-        bs=task.batch_size,
+        bs=task.whole_batch,
+        num_workers=task.workers,
         seed=task.seed,
     )
     task.check_images(len(loaders.train_ds), len(loaders.valid_ds))

@@ -18,7 +18,7 @@ from core.events.journal import JournalReader
 from core.events.record import Record
 from core.events.types import EpochEnded, PhaseStarted
 from tests.benchmarks.accuracy.task import Meter, Outcome, Task
-from tests.benchmarks.program import Run, arguments
+from tests.benchmarks.program import Run
 
 _NEVER = 1_000_000
 
@@ -29,14 +29,14 @@ PREVIOUS: dict[str, object] = {
     "nonfinite": "skip",
     "nonfinite_limit": 10,
     "data.batch_size": 64,
-    "data.micro_batch_size": "null",
+    "data.micro_batch_size": None,
     "data.balance": "none",
     "data.decode_once": True,
     "data.augment.min_scale": 0.35,
     "data.augment.hflip": 0.5,
     "data.augment.vflip": 0.0,
     "data.augment.color_jitter": 0.4,
-    "data.augment.auto_augment": "null",
+    "data.augment.auto_augment": None,
     "data.augment.erase": 0.0,
     "phases.head.epochs": 15,
     "phases.head.optimizer": "adamw",
@@ -63,7 +63,7 @@ PREVIOUS: dict[str, object] = {
     "phases.full.early_stopping.min_delta": 0.001,
     "phases.full.mixup": 0.0,
     "phases.full.cutmix": 0.0,
-    "phases.full.ema": "null",
+    "phases.full.ema": None,
     "phases.full.layer_decay": 1.0,
 }
 
@@ -105,8 +105,9 @@ class Own:
 
     def digest(self, task: Task) -> str:
         """Return a hash of the resolved recipe: defaults change with the program."""
-        texts = [text for text in arguments(self.settings(task)) if text != "--set"]
-        values = flatten(load_config(self.preset, texts).model_dump())
+        overridden = {text.partition("=")[0] for text in self.overrides}
+        set_here = {k: v for k, v in self.settings(task).items() if k not in overridden}
+        values = flatten(load_config(self.preset, self.overrides, set_here).model_dump())
         kept = {key: values[key] for key in sorted(values.keys() - _ELSEWHERE)}
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:12]
 

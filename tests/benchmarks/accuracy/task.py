@@ -29,6 +29,8 @@ class Task:
     batch_size: int
     threads: int | None = None
     """Threads of torch; None = torch's own number."""
+    workers: int = 2
+    """Loader processes of each peer."""
 
     def to_json(self) -> str:
         """Return it as a command line argument."""
@@ -39,9 +41,17 @@ class Task:
         """Read it back."""
         return cls(**json.loads(text))
 
+    @property
+    def whole_batch(self) -> int:
+        """Return a batch size that the training images fill: timm and fastai drop the rest."""
+        return min(self.batch_size, self._images("train"))
+
+    def _images(self, split: str) -> int:
+        return len(list(Path(self.data, split).glob("*/*")))
+
     def check_images(self, train: int, val: int) -> None:
         """Raise ValueError unless a contender has found all images."""
-        expected = [len(list(Path(self.data, split).glob("*/*"))) for split in ("train", "val")]
+        expected = [self._images(split) for split in ("train", "val")]
         if [train, val] != expected:
             raise ValueError(f"expected {expected} images for train and val, not {[train, val]}")
 

@@ -20,7 +20,7 @@ from torchvision.datasets import ImageFolder
 from core.config.phases import FULL
 from core.model.build import load_weights
 from tests.benchmarks.accuracy.task import Meter, Outcome, Task
-from tests.benchmarks.peers.recipe import WORKERS, hits
+from tests.benchmarks.peers.recipe import hits
 
 
 def train(task: Task) -> Outcome:
@@ -33,11 +33,10 @@ def train(task: Task) -> Outcome:
     if task.weights:
         load_weights(model, Path(task.weights))
     model.to(device)
-    # train.py drops an incomplete batch.
-    batch_size = min(task.batch_size, len(train_set))
     about = resolve_data_config({"input_size": (3, task.image_size, task.image_size)}, model=model)
     common = {key: about[key] for key in ("input_size", "mean", "std", "crop_pct", "crop_mode")}
-    common |= {"batch_size": batch_size, "num_workers": WORKERS, "use_prefetcher": False}
+    common |= {"batch_size": task.whole_batch, "num_workers": task.workers, "use_prefetcher": False}
+    common |= {"persistent_workers": task.workers > 0}
     train_loader = create_loader(train_set, is_training=True, interpolation="random", **common)
     val_loader = create_loader(val_set, interpolation=about["interpolation"], **common)
     optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05, layer_decay=0.8)
