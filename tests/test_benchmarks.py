@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 
 import tests.benchmarks
 from core.config.key_docs import all_keys
@@ -222,7 +223,12 @@ def test_a_peer_trains_on_all_images(name: str, phases: list[str], tmp_path: Pat
     pytest.importorskip(name)
     root = make_images(tmp_path / "images", classes=2, per_class=6)
     folder = images.lay_out(root, tmp_path / "split", 1, 0, scan_folder)
-    found = contender.train(name, task(folder, epochs=2, batch_size=64, workers=0))
+    threads = torch.get_num_threads()
+    try:
+        wanted = task(folder, epochs=2, batch_size=64, workers=0, threads=1)
+        found = contender.train(name, wanted)
+    finally:
+        torch.set_num_threads(threads)
     assert [*found] == phases and len(found["full"].val_top1) == 2
     (folder / "val" / "class_0" / "more.txt").touch()
     with pytest.raises(ValueError, match="images for train and val"):

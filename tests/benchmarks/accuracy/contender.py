@@ -28,10 +28,9 @@ def train(name: str, task: Task) -> Outcome:
 
 def train_apart(name: str, task: Task) -> Outcome:
     """Train a peer in a new process; raises RuntimeError with its last words."""
-    threads = {} if task.threads is None else {"OMP_NUM_THREADS": str(task.threads)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.accuracy.contender", name, task.to_json()],
-        env=environment(**threads),
+        env=environment(**task.environment()),
         capture_output=True,
         text=True,
     )

@@ -113,8 +113,7 @@ class Own:
 
     def train(self, task: Task, work: Path) -> Outcome:
         """Train, and measure the process until its last epoch has ended."""
-        threads = {} if task.threads is None else {"OMP_NUM_THREADS": str(task.threads)}
-        run = Run(self.settings(task), work, preset=self.preset, **threads)
+        run = Run(self.settings(task), work, preset=self.preset, **task.environment())
         meter = Meter(run.process.pid)
         try:
             for record in _followed(run):

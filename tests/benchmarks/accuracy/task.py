@@ -49,6 +49,12 @@ class Task:
     def _images(self, split: str) -> int:
         return len(list(Path(self.data, split).glob("*/*")))
 
+    def environment(self) -> dict[str, str]:
+        """Return variables of a contender's process: a thread that waits for the others sleeps, as
+        its CPU time would otherwise depend on the load of the machine."""
+        threads = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
+        return {"OMP_WAIT_POLICY": "PASSIVE", **threads}
+
     def check_images(self, train: int, val: int) -> None:
         """Raise ValueError unless a contender has found all images."""
         expected = [self._images(split) for split in ("train", "val")]
