@@ -14,10 +14,11 @@ fastai    vision_learner and fine_tune with their defaults
 
 All have the same images, split, start weights, image size and seeds, and each run has processes of
 its own. Validation uses each program's own transform for it. With mode `epochs` all have as many
-epochs of the fully trained phase; with mode `time` as many as fit in the CPU time that `default`
-had for the same folder and seed, by their CPU time per epoch in mode `epochs`, and their schedules
-are planned for that number. CPU time is counted from the start of training to the end of the last
-epoch, of all processes of a contender, so that other programs on the machine disturb it little.
+epochs of the fully trained phase; with mode `time` as many as take about the CPU time that
+`default` had for the same folder and seed, by their CPU time per epoch in mode `epochs`, and their
+schedules are planned for that number. CPU time is that of all processes of a contender, from the
+start of training to the end of the last epoch: other programs on the machine disturb it little, and
+least with `--threads 1`.
 
 A folder without train/ and val/ is split by this program, by seed; `--data demo` draws the images
 of the demo. `--json` gets one line per run; `--resume` skips what it contains already. A recipe is

@@ -16,7 +16,7 @@ FASTAI = "fastai"
 EPOCHS, TIME = "epochs", "time"
 MODES = {
     EPOCHS: "equal epochs of the fully trained phase",
-    TIME: f"as many epochs as fit in the CPU time of {DEFAULT}",
+    TIME: f"epochs for the CPU time of {DEFAULT}",
 }
 _Value = Callable[["Result"], float]
 

@@ -121,11 +121,12 @@ def _with_descendants(process: psutil.Process) -> Iterator[psutil.Process]:
 
 
 def epochs_within(budget: float, outcome: Outcome) -> int:
-    """Return how many epochs of phase full, at least 1, fit into a budget of CPU seconds.
+    """Return how many epochs of phase full, at least 1, come closest to a budget of CPU seconds.
 
-    Other phases are not shortened; their CPU time is taken from the budget.
+    Other phases are not shortened; their CPU time is taken from the budget. It is rounded, as with
+    equal costs a budget that was measured a little lower would otherwise be an epoch too short.
     """
     full = outcome[FULL]
     per_epoch = full.cpu_seconds / len(full.val_top1)
     others = sum(part.cpu_seconds for phase, part in outcome.items() if phase != FULL)
-    return max(1, int((budget - others) / per_epoch)) if per_epoch > 0 else 1
+    return max(1, round((budget - others) / per_epoch)) if per_epoch > 0 else 1
