@@ -5,6 +5,7 @@ ui        slowdown of training by the app, idle and in use
 answer    latency from a key press to its command
 terminal  output and CPU time of the app, by size and colors of the terminal
 start     first frame, `--help` and `runs`, compared with the smallest Textual app
+accuracy  a recipe compared with timm's and fastai's usual fine-tuning
 step      overhead of the engine over a bare training step
 gpu       ConvNeXt-Base compared with a tuned loop and the peak of the GPU
 

@@ -4,7 +4,8 @@
                                [--json DIR] [--append]
 
 `--json` writes one file per benchmark into a folder, `--append` adds the output to RESULTS.md in
-this folder. All of them take about two hours on two cores; the machine should be idle otherwise.
+this folder. All of them take about two hours on two cores, without `accuracy`, which takes hours of
+its own; the machine should be idle otherwise.
 """
 
 import argparse
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "peers": True,
     "views": True,
     "recipes": True,
+    "accuracy": True,
     "ranks": True,
     "gpu": False,
     "remote": False,

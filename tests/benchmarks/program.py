@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.config.key_docs import all_keys
+from core.config.load import option_text
 from core.events.journal import JournalReader, replay
 from core.events.record import Record
 from core.events.types import EpochEnded, Progress
@@ -77,12 +78,8 @@ def to_the_last_epoch(phase: str, epochs: int) -> dict[str, object]:
 def arguments(settings: Settings) -> list[str]:
     """Return settings as command line arguments."""
     return [
-        text for key, value in settings.items() for text in ("--set", f"{key}={_in_yaml(value)}")
+        text for key, value in settings.items() for text in ("--set", f"{key}={option_text(value)}")
     ]
-
-
-def _in_yaml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)
