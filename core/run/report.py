@@ -24,8 +24,8 @@ class RunReport:
     state: RunState
     summary: RunSummary
 
-    def to_json(self) -> str:
-        """Return one strict JSON object: the row of the run list and all details."""
+    def to_json(self, more: Mapping[str, Any] = {}) -> str:
+        """Return one strict JSON object: the row of the run list, all details and `more`."""
         state = self.state
         whole: dict[str, Any] = {
             **self.summary.to_dict(),
@@ -35,6 +35,7 @@ class RunReport:
             "phases": [_phase(phase) for phase in state.phases.values()],
             "history": [{"time": p.time, **asdict(p.result)} for p in state.epochs],
             "marks": state.markers,
+            **more,
         }
         return json.dumps(to_jsonable(whole), allow_nan=False, indent=2)
 

@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from core.analysis.findings.verdict import report as findings_report
 from core.common import format as fmt
 from core.common.left_out import left_out_text
 from core.common.text import printable
@@ -85,6 +86,8 @@ def _details(report: RunReport, now: float, width: int) -> Iterator[Detail]:
         yield "now", "; ".join(c.plain for c in progress_lines(state, status, width - 14, 1))
     yield "best", _best(state)
     yield "weights", _weights(report)
+    for number, text in enumerate(findings_report(state)):
+        yield "" if number else "verdict", text
     if status in RESUMABLE:
         yield "resume with", own_command("--resume", report.folder)
     yield "warnings", f"{fmt.count(state.warnings)}, see log.txt" if state.warnings else ""

@@ -58,7 +58,12 @@ def show(
         return
     report = read_run(runs_dir, run)
     if output == "json":
-        click.echo(report.to_json())
+        from core.analysis.findings.findings import find
+        from core.analysis.findings.verdict import verdict
+
+        click.echo(
+            report.to_json({"findings": find(report.state), "verdict": verdict(report.state)})
+        )
     elif output == "csv":
         click.echo(report.to_csv(), nl=False)
     else:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from core.analysis.findings.announcer import Announcer
 from core.common import format as fmt
 from core.events import types as ev
 from core.events.describe import describe
@@ -53,6 +54,7 @@ class PlainReporter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._last: float | None = None
+        self._announcer = Announcer()
 
     def show(self, record: Record, state: RunState) -> None:
         """Print the record's line, if it has one."""
@@ -62,6 +64,8 @@ class PlainReporter:
             self._write(record.time, level + line.text)
         elif isinstance(record.event, ev.Progress | ev.Preparing):
             self._print_progress(record, state)
+        for level, text in self._announcer.take(record.event, state):
+            self._write(record.time, f"{level}: {text}" if level == "warning" else text)
 
     def close(self) -> None:
         """Do nothing: no output is pending."""
@@ -95,6 +99,7 @@ class RichReporter:
         )
         self._phase: TaskID | None = None
         self._epoch: TaskID | None = None
+        self._announcer = Announcer()
         self._bars.start()
 
     def show(self, record: Record, state: RunState) -> None:
@@ -103,6 +108,9 @@ class RichReporter:
         if line:
             timestamp = Text(f"{fmt.clock_time(record.time)}  ", style="dim")
             self._bars.console.print(timestamp + Text(line.text, style=_STYLES[line.level]))
+        for level, text in self._announcer.take(record.event, state):
+            timestamp = Text(f"{fmt.clock_time(record.time)}  ", style="dim")
+            self._bars.console.print(timestamp + Text(text, style=_STYLES[level]))
         self._update(record.event, state)
 
     def close(self) -> None:

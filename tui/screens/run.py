@@ -18,6 +18,7 @@ from tui.screens.run_list_actions import FINISHED
 from tui.tabs.base import RunTab
 from tui.tabs.charts import ChartsTab
 from tui.text import progress, run_status
+from tui.viewmodel.findings import FindingLines
 from tui.viewmodel.run_source import RunModel
 from tui.widgets.footer import KeyFooter
 from tui.widgets.hint import Hint, HintLine
@@ -108,6 +109,7 @@ class RunScreen(RunControlsScreen):
         self._tab = "charts"
         self._hint = HintLine("run", _HINTS)
         self._status = ""
+        self._findings = FindingLines()
         self._body = Container(self._tabs["charts"], id="body")
 
     def compose(self) -> ComposeResult:
@@ -218,7 +220,7 @@ class RunScreen(RunControlsScreen):
         super().action_pause()
 
     def notice(self, width: int) -> Content:
-        """Return problems of the run and of its record; empty where there are none."""
+        """Return problems of the run and of its record, and findings; empty without any."""
         state, source = self.model.state, self.model.source
         note = run_status.record_warnings(
             self.model.error, source.skipped_lines, source.read_only_reason, source.live
@@ -226,7 +228,9 @@ class RunScreen(RunControlsScreen):
         stalled = (
             run_status.stall_warning(state, self.model.seconds_since_update) if source.live else ""
         )
-        return Content("; ".join(text for text in (note, stalled) if text))
+        problem = "; ".join(text for text in (note, stalled) if text)
+        findings = self._findings.of(state)
+        return run_status.notice_lines(problem, findings, self.size.height, width)
 
     @property
     def _has_space(self) -> bool:

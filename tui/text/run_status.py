@@ -29,6 +29,8 @@ STYLES = {
 }
 _DIM = "$foreground 60%"
 _GAP = "  "
+_WARNING = "$text-warning"
+_ROWS_FOR_FINDINGS = 34
 
 
 def status_text(status: str) -> Content:
@@ -115,6 +117,20 @@ def record_warnings(error: str, skipped: int, read_only: str, live: bool) -> str
     if live and read_only:
         warnings.append(f"read-only: {read_only.removeprefix('read-only: ')}")
     return "; ".join(warnings)
+
+
+def notice_lines(problem: str, findings: list[str], height: int, width: int) -> Content:
+    """Return a problem and findings: all of them on a tall terminal, else one in a single row.
+
+    The log tab shows all findings.
+    """
+    problems = [Content.styled(problem, _WARNING)] if problem else []
+    lines = [*problems, *map(Content, findings)]
+    if height >= _ROWS_FOR_FINDINGS or not findings:
+        return Content("\n").join(lines)
+    first = lines[0]
+    more = " (5: findings)" if len(lines) > 1 or first.cell_length > width else ""
+    return first.truncate(width - len(more), ellipsis=True) + Content.styled(more, _DIM)
 
 
 def stall_warning(state: RunState, silence: float) -> str:

@@ -1,0 +1,1 @@
+"""Findings about a run's curves, and the verdict at its end."""
