@@ -245,6 +245,9 @@ class RunScreen(RunControlsScreen):
             # A new layout repaints the whole screen: only when the number of rows changes.
             self._lines[id].update(content, layout=rows != rows_before or id == "notice")
             self._lines[id].set_class(rows < 0, "-empty")
+            if before is None and rows > 0:
+                # The first layout measures lines before their texts: it keeps a height of one.
+                self.call_after_refresh(self._lines[id].refresh, layout=True)
 
     def apply_preferences(self) -> None:
         """Apply changed settings to all tabs."""
