@@ -86,7 +86,7 @@ def _validate_policy(policy: str, info: ValidationInfo) -> str:
 AutoAugment = Annotated[
     str,
     AfterValidator(_validate_policy),
-    _described("text such as rand-m9-mstd0.5-inc1, augmix-m3-w3, original, 3a or trivial"),
+    _described("text such as rand-m9-mstd0.5-inc1 or trivial"),
 ]
 INCONSISTENT = "inconsistent_keys"
 """Type of the validation error of keys that exclude each other; its message is a sentence."""
