@@ -1,11 +1,14 @@
 """Section `data` of the configuration: image folder, splits, loading and augmentation."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.config.augment_presets import NONE, preset_values
 from core.config.fields import (
     MAX_SEED,
+    AutoAugment,
     Color,
     Folds,
     NotNegative,
@@ -20,18 +23,39 @@ from core.config.fields import (
 class AugmentConfig(Section):
     """Augmentation of training images with timm's `create_transform`."""
 
+    preset: Literal["custom", "none", "light", "medium", "strong"] = "custom"
+    """Sets all other keys of `data.augment`, except those set in the same place (file or command
+    line) or later. none = the validation transform; light, medium; strong = for many epochs;
+    custom = sets nothing."""
     min_scale: Annotated[float, Field(gt=0, le=1)] = 0.35
-    """Smallest fraction of the image area that a random crop keeps."""
+    """Smallest fraction of the image area that a random crop keeps. With preset none, 1 = resize
+    and crop as in validation."""
     hflip: Probability = 0.5
     """Probability of a horizontal flip."""
     vflip: Probability = 0.0
     """Probability of a vertical flip."""
     color_jitter: NotNegative = 0.4
     """Strength of random brightness, contrast and saturation; 0 = off."""
-    auto_augment: str | None = None
-    """A timm policy such as `rand-m9-mstd0.5`; null = none. It replaces the color jitter."""
+    auto_augment: AutoAugment | None = None
+    """An automatic augmentation policy; null = none. timm's `rand` (RandAugment), `augmix`
+    (AugMix), `original`, `originalr`, `v0`, `v0r` (AutoAugment) and `3a` (3-Augment) take sections
+    such as `-m9` (level) and `-mstd0.5` (its standard deviation); `trivial` (TrivialAugment) takes
+    none. It replaces the color jitter, except with 3a."""
     erase: Probability = 0.0
     """Probability of erasing a random rectangle."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, given: object) -> object:
+        """Set the keys of the preset that are not given."""
+        if isinstance(given, Mapping):
+            return {**preset_values(given.get("preset")), **given}
+        return given
+
+    @property
+    def crops_as_in_validation(self) -> bool:
+        """Whether training images are resized and cropped as validation images are."""
+        return self.preset == NONE and self.min_scale == 1
 
 
 class DataConfig(Section):

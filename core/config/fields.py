@@ -3,10 +3,11 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from core.common.color import is_color
+from core.config.auto_augment import policy_problem
 from core.config.optimizers import OPTIMIZERS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -67,6 +68,25 @@ def _validate_folds(number: int) -> int:
 MAX_FOLDS = 1000
 Folds = Annotated[
     int, AfterValidator(_validate_folds), _described(f"0, or a whole number from 2 to {MAX_FOLDS}")
+]
+INVALID = "invalid_value"
+"""Type of the validation error of a value whose message says what is wrong with it."""
+TRAINED_POLICY = "trained_policy"
+"""Key in the context of a validation: the policy that a run has recorded. It is not checked,
+because earlier versions left the check to timm, which ignores unknown sections."""
+
+
+def _validate_policy(policy: str, info: ValidationInfo) -> str:
+    is_trained = info.context is not None and policy == info.context.get(TRAINED_POLICY)
+    if not is_trained and (problem := policy_problem(policy)):
+        raise PydanticCustomError(INVALID, "{problem}", {"problem": problem})
+    return policy
+
+
+AutoAugment = Annotated[
+    str,
+    AfterValidator(_validate_policy),
+    _described("text such as rand-m9-mstd0.5-inc1 or trivial"),
 ]
 INCONSISTENT = "inconsistent_keys"
 """Type of the validation error of keys that exclude each other; its message is a sentence."""

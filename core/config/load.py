@@ -13,9 +13,10 @@ from core.common.errors import DataError, SetupError, reason_of
 from core.common.location import absolute_location, absolute_path, location_name
 from core.common.nested import Tree, flatten
 from core.common.text import printable, quoted
-from core.config.fields import INCONSISTENT
+from core.config.augment_presets import PRESET_KEY, preset_values, put_preset
+from core.config.fields import INCONSISTENT, INVALID, TRAINED_POLICY
 from core.config.key_docs import all_keys, allowed_values
-from core.config.presets import preset_names, preset_text
+from core.config.presets import base_values, preset_names, preset_text
 from core.config.schema import Config
 
 NO_STUDY = "study=null"
@@ -32,11 +33,12 @@ def load_config(
     """Build a configuration from a preset or YAML file and changes on top of it.
 
     `overrides` are `KEY=VALUE` texts as on the command line; `values` maps dotted keys to plain
-    values and is applied last. Paths become absolute, so that the recorded configuration names the
-    same files from anywhere. Raises ConfigError.
+    values and is applied last. An augmentation preset replaces the values of earlier layers, and
+    other keys of its own layer take precedence. Paths become absolute, so that the recorded
+    configuration names the same files from anywhere. Raises ConfigError.
     """
     tree = Config().model_dump()
-    _merge(tree, _read(source), origin=str(source))
+    _merge_layer(tree, _read(source), origin=str(source))
     return _changed(tree, overrides, values)
 
 
@@ -48,11 +50,13 @@ def changed(
 
 
 def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) -> Config:
-    for text in overrides:
-        key, value = parse_override(text)
-        _put(tree, key, value)
-    for key, value in values.items():
-        _put(tree, key, value)
+    _put_layer(tree, dict(map(parse_override, overrides)))
+    _put_layer(tree, values)
+    _make_absolute(tree)
+    return _validated(tree)
+
+
+def _make_absolute(tree: Tree) -> None:
     for section, key in (("data", "split"), ("model", "weights")):
         if isinstance(path := tree[section][key], str):
             tree[section][key] = absolute_path(path)
@@ -61,22 +65,28 @@ def _changed(tree: Tree, overrides: Iterable[str], values: Mapping[str, Any]) ->
             tree["data"]["root"] = absolute_location(root)
         except DataError as error:
             raise ConfigError(f"data.root is invalid: {error}") from None
-    return _validated(tree)
 
 
 def config_from_tree(tree: Mapping[str, Any]) -> Config:
     """Rebuild the configuration recorded by a run; missing keys get their defaults."""
     whole = Config().model_dump()
-    _merge(whole, tree, origin="recorded configuration")
-    return _validated(whole)
+    _merge_layer(whole, tree, origin="recorded configuration")
+    return _validated(whole, whole["data"]["augment"]["auto_augment"])
+
+
+def load_recorded(file: Path) -> Config:
+    """Return the configuration that a run has recorded in a file; raises ConfigError."""
+    tree = Config().model_dump()
+    _merge_layer(tree, _read(file), origin=str(file))
+    _make_absolute(tree)
+    return _validated(tree, tree["data"]["augment"]["auto_augment"])
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     """Return the configuration with other values for these dotted keys; raises ConfigError."""
     tree = config.model_dump()
-    for key, value in values.items():
-        _put(tree, key, value)
-    return _validated(tree)
+    _put_layer(tree, values)
+    return _validated(tree, config.data.augment.auto_augment)
 
 
 def with_default_name(config: Config) -> Config:
@@ -92,9 +102,10 @@ def with_default_name(config: Config) -> Config:
 
 
 def changed_options(recorded: Mapping[str, Any]) -> list[str]:
-    """Return the keys of a configuration, as a run records it, that differ from the defaults, as
-    `KEY=VALUE` texts. Given to `load_config` they reproduce the configuration."""
-    defaults = flatten(Config().model_dump())
+    """Return the keys of a configuration, as a run records it, that differ from the defaults and
+    the augmentation preset, as `KEY=VALUE` texts. Given to `load_config` they reproduce the
+    configuration."""
+    defaults = flatten(base_values(recorded))
     return [
         f"{key}={option_text(value)}"
         for key, value in flatten(recorded).items()
@@ -141,6 +152,11 @@ def _source_text(source: str | Path) -> str:
         ) from None
 
 
+def _merge_layer(tree: Tree, layer: Mapping[Any, Any], origin: str) -> None:
+    put_preset(tree, layer)
+    _merge(tree, layer, origin)
+
+
 def _merge(tree: Tree, update: Mapping[Any, Any], origin: str, prefix: str = "") -> None:
     for key, value in update.items():
         name = f"{prefix}{key}"
@@ -155,6 +171,12 @@ def _merge(tree: Tree, update: Mapping[Any, Any], origin: str, prefix: str = "")
                 f"{name} is a group of keys, not {_shown(value)}; "
                 f"its keys are {', '.join(tree[key])}"
             )
+
+
+def _put_layer(tree: Tree, values: Mapping[str, Any]) -> None:
+    tree["data"]["augment"].update(preset_values(values.get(PRESET_KEY)))
+    for key, value in values.items():
+        _put(tree, key, value)
 
 
 def _put(tree: Tree, key: str, value: Any) -> None:
@@ -204,9 +226,9 @@ def _did_you_mean(given: str, names: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _validated(tree: Tree) -> Config:
+def _validated(tree: Tree, trained_policy: object = None) -> Config:
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(tree, context={TRAINED_POLICY: trained_policy})
     except ValidationError as error:
         raise ConfigError(_value_message(tree, error)) from None
 
@@ -224,6 +246,8 @@ def _value_message(tree: Tree, error: ValidationError) -> str:
     given: Any = tree
     for part in location:
         given = given[part]
+    if first["type"] == INVALID:
+        return f"{key} is {_shown(given)}: {printable(first['msg'])}"
     return f"{key} is {_shown(given)}; expected {allowed_values(key)}"
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import re
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from core.common import strict_yaml as safe_yaml
 from core.common.errors import SetupError, os_error_text
@@ -11,6 +13,7 @@ from core.common.files import read_regular_file, write_text_atomically
 from core.common.nested import Tree, changed_values
 from core.common.text import printable, quoted
 from core.common.user_dirs import config_dir
+from core.config.augment_presets import put_preset
 from core.config.schema import Config
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
@@ -58,7 +61,8 @@ def check_preset_name(name: str) -> str:
 
 
 def save_preset(name: str, config: Config, comment: str) -> Path:
-    """Save the keys of `config` that differ from the defaults as a user preset; return its file.
+    """Save the keys of `config` that differ from the defaults, and from its augmentation preset, as
+    a user preset; return its file.
 
     The data folder and the run name are excluded: a preset applies to any folder. An existing user
     preset of this name is replaced. Raises PresetError.
@@ -66,7 +70,8 @@ def save_preset(name: str, config: Config, comment: str) -> Path:
     problem = check_preset_name(name)
     if problem:
         raise PresetError(f"preset {quoted(name)}: {problem}")
-    kept = changed_values(config.model_dump(), Config().model_dump())
+    values = config.model_dump()
+    kept = changed_values(values, base_values(values))
     kept.pop("name", None)
     _drop(kept, "data", "root")
     file = _folder() / f"{name}.yaml"
@@ -77,6 +82,13 @@ def save_preset(name: str, config: Config, comment: str) -> Path:
     except OSError as error:
         raise PresetError(f"{printable(str(file))}: {os_error_text(error)}") from None
     return file
+
+
+def base_values(recorded: Mapping[str, Any]) -> Tree:
+    """Return the values of a configuration's keys where none is set but its augmentation preset."""
+    tree = Config().model_dump()
+    put_preset(tree, recorded)
+    return tree
 
 
 def _drop(tree: Tree, section: str, key: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.common.errors import SetupError
 from core.common.text import printable
-from core.config.load import ConfigError, load_config, parse_override, with_values
+from core.config.load import ConfigError, load_recorded, parse_override, with_values
 from core.config.phases import PHASES
 from core.config.schema import Config
 from core.data.sources import parse_location, source_of
@@ -48,7 +48,7 @@ def plan_resumption(
     its images have moved: they are compared by content before training continues.
     """
     try:
-        recorded = load_config(folder.config)
+        recorded = load_recorded(folder.config)
     except ConfigError as error:
         raise SetupError(f"run {printable(folder.id)} cannot be resumed: {error}") from None
     changes = dict(parse_override(text) for text in overrides)

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.analysis.compare import FEWEST, MOST
 from core.common.errors import SetupError
 from core.common.text import printable
-from core.config.load import load_config
+from core.config.load import load_recorded
 from core.run.find import find_run
 from core.run.folder import RunFolder
 from core.run.run_list import RunList
@@ -77,7 +77,7 @@ def _best_trials(study: Study, members: list[Path], most: int) -> tuple[list[Pat
 def _sweep_of(run: Path) -> Study | None:
     """Return the sweep that a run belongs to, None for another study or if it can't be read."""
     try:
-        config = load_config(RunFolder(run).config)
+        config = load_recorded(RunFolder(run).config)
         study = load_study(run.parent / (config.study or ""))
     except SetupError:
         return None

@@ -104,6 +104,21 @@ def test_another_seed_batch_size_or_image_size_has_its_own_cache(
         assert count.images == 30, other
 
 
+def test_augmentation_that_differs_in_a_late_decimal_has_its_own_cache(
+    photos: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    """timm writes the scale of crops with four decimals."""
+    one_epoch = ("phases.head.epochs=1", "phases.full.epochs=0")
+    for number, scale in enumerate(("0.5", "0.50001", "0.50002", "0.5")):
+        options = (f"data.augment.min_scale={scale}", *one_epoch)
+        train(config(photos, 1, *options), tmp_path / str(number))
+    assert len(list((own_cache / "features").iterdir())) == 1 + 1, "one view needs no augmentation"
+    for number, scale in enumerate(("0.5", "0.50001", "0.50002", "0.5")):
+        options = (f"data.augment.min_scale={scale}", *one_epoch, "phases.head.epochs=2")
+        train(config(photos, 2, *options), tmp_path / f"second-{number}")
+    assert len(list((own_cache / "features").iterdir())) == 1 + 1 + 3
+
+
 def test_without_a_cache_on_disk_the_results_are_equal(
     photos: Path, tmp_path: Path, own_cache: Path
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import OptionList, Select, Static
 
+from core.config.augment_presets import AUGMENT_PRESETS
 from core.forecast.model_list import ListedModel, ListedModels
 from tests.core.test_forecast import folder
 from tests.tui.form_kit import field, footer, shown, until
@@ -146,3 +147,33 @@ async def test_the_footer_shows_the_keys_of_the_focused_field(size: tuple[int, i
             assert key in footer(pilot)
             assert footer(pilot).rstrip().endswith("Menu")
         assert "no folder yet · 27.8 M parameters" in text(pilot, "#forecast-summary")
+
+
+async def test_augmentation_and_device_are_completed(tmp_path: Path, starter: Starter) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"x")
+    async with make_app(starter=starter).run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        field(pilot).value = str(tmp_path)
+        field(pilot, "more").value = "data.augment.hflip=0.1"
+        for id, typed, value in (
+            ("data-augment-preset", "s", "strong"),
+            ("data-augment-preset", "l", "light"),
+            ("device", "cp", "cpu"),
+        ):
+            entry = field(pilot, id)
+            entry.value = ""
+            entry.focus()
+            await pilot.press(*typed)
+            await until(pilot, lambda entry=entry, value=value: entry._suggestion == value)
+            await pilot.press("right")
+            assert entry.value == value
+        await pilot.press("f5")
+        await pilot.app.workers.wait_for_complete()
+        await until(pilot, lambda: bool(starter.configs))
+    [config] = starter.configs
+    assert config.device == "cpu"
+    light = {"preset": "light", **AUGMENT_PRESETS["light"], "hflip": 0.1}
+    assert config.data.augment.model_dump() == light

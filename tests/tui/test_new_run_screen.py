@@ -68,6 +68,8 @@ async def test_an_error_is_shown_next_to_its_field(photos: Path, starter: Starte
             ("data_batch_size", "many", "is 'many'; expected a whole number"),
             ("phases_head_epochs", "-1", "is -1; expected a whole number from 0"),
             ("device", "gpu", "is 'gpu'; expected auto or cpu or cuda or mps"),
+            ("data_augment_preset", "more", "is 'more'; expected custom or none or light or"),
+            ("more", "data.augment.auto_augment=rand-mX", "from 0 to 30 instead of 'mX'"),
             ("more", "data.batchsize=3", "did you mean 'data.batch_size'"),
             ("more", "'open", "no closing quotation"),
             ("more", "nonsense", "is not KEY=VALUE"),

@@ -1,13 +1,14 @@
 """The new-run form without widgets: fields, and from typed text to a configuration."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.common.errors import UserError
 from core.common.nested import flatten
 from core.common.text import printable
 from core.config import load as config_io
+from core.config.augment_presets import AUGMENT_PRESETS, CUSTOM, PRESET_KEY
 from core.config.devices import DEVICES
 from core.config.schema import Config
 
@@ -22,12 +23,18 @@ class FormField:
 
 
 DATA, MODEL, WEIGHTS = "data.root", "model.name", "model.weights"
+AUGMENTATION, DEVICE = PRESET_KEY, "device"
 PRESET = "preset"
 MORE = "more"
 FOLDER_REQUIRED = "an image folder is required"
 START = "start"
 """Location of messages that belong to no field."""
 
+CHOICES: Mapping[str, Sequence[str]] = {
+    AUGMENTATION: (*AUGMENT_PRESETS, CUSTOM),
+    DEVICE: DEVICES,
+}
+"""Values that a field completes, by config key."""
 FIELDS = (
     FormField(DATA, "Data folder", "one subfolder per class"),
     FormField("name", "Name", "display name of the run"),
@@ -37,7 +44,8 @@ FIELDS = (
     FormField("data.batch_size", "Batch size", "images per step"),
     FormField("phases.head.epochs", "Head epochs", "maximum; 0 skips the phase"),
     FormField("phases.full.epochs", "Full epochs", "maximum; 0 skips the phase"),
-    FormField("device", "Device", ", ".join(DEVICES)),
+    FormField(AUGMENTATION, "Augmentation", ", ".join(AUGMENT_PRESETS)),
+    FormField(DEVICE, "Device", ", ".join(DEVICES)),
     FormField(MORE, "Other settings", "KEY=VALUE, separated by spaces"),
 )
 

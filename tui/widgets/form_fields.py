@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.message import Message
+from textual.suggester import Suggester, SuggestFromList
 from textual.widgets import Button, Input, Select, Static
 
 from core.common.text import printable
@@ -115,7 +116,11 @@ class FormFields(Container):
             return FolderInput(id=id, compact=True, suggester=PathSuggester())
         if key == forms.MODEL:
             return ModelInput(id=id, compact=True, suggester=ModelSuggester(self._models))
-        suggester = PathSuggester(*_WEIGHTS) if key == forms.WEIGHTS else None
+        suggester: Suggester | None = None
+        if key == forms.WEIGHTS:
+            suggester = PathSuggester(*_WEIGHTS)
+        elif key in forms.CHOICES:
+            suggester = SuggestFromList(forms.CHOICES[key])
         return Input(id=id, compact=True, suggester=suggester)
 
     @on(Button.Pressed, ".list")

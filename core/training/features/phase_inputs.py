@@ -133,11 +133,14 @@ def _open_store(
     view: int,
 ) -> FeatureStore:
     """Open the feature cache of one view of a split."""
+    min_scale = config.data.augment.min_scale
     name = feature_cache_name(
         **common,
         view=view,
         seed=config.seed,
         transform=str(dataset.plain if view == 0 else dataset.transform),
+        # timm writes it with four decimals. Left out where they suffice, as in earlier versions.
+        **({"min_scale": min_scale} if view and round(min_scale, 4) != min_scale else {}),
         reduced=dataset.image_cache.short if dataset.image_cache else None,
         background=dataset.background,
         # Left out without deep images: the names of earlier runs stay.
