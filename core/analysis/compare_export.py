@@ -36,6 +36,10 @@ def _winners(row: ComparisonRow, runs: Sequence[ComparedRun]) -> list[str]:
     return [run.id for run, won in zip(runs, row.winners, strict=True) if won]
 
 
+_LATER = ("macro_f1", "balanced_accuracy")
+"""Columns added since programs first read these files: the last ones, so that theirs don't move."""
+
+
 def curves_csv(runs: Sequence[ComparedRun]) -> str:
     """Return the curves as CSV: a row per epoch of a run, with every x axis and every figure."""
     values = _epoch_values()
@@ -52,7 +56,8 @@ def _epoch_values() -> list[EpochValue]:
         *(figure.val for figure in pairs),
         *(figure.train for figure in rest),
     ]
-    return [value for value in values if value]
+    known = [value for value in values if value]
+    return sorted(known, key=lambda value: value.column in _LATER)  # sorting is stable
 
 
 def _epoch_rows(run: ComparedRun, values: Sequence[EpochValue]) -> Iterator[Sequence[object]]:

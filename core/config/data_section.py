@@ -27,14 +27,14 @@ class AugmentConfig(Section):
     """Sets all other keys of `data.augment`, except those set in the same place (file or command
     line) or later. none = the validation transform; light, medium; strong = for many epochs;
     custom = sets nothing."""
-    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.35
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Smallest fraction of the image area that a random crop keeps. With preset none, 1 = resize
     and crop as in validation."""
     hflip: Probability = 0.5
     """Probability of a horizontal flip."""
     vflip: Probability = 0.0
     """Probability of a vertical flip."""
-    color_jitter: NotNegative = 0.4
+    color_jitter: NotNegative = 0.2
     """Strength of random brightness, contrast and saturation; 0 = off."""
     auto_augment: AutoAugment | None = None
     """An automatic augmentation policy; null = none. timm's `rand` (RandAugment), `augmix`
@@ -95,7 +95,7 @@ class DataConfig(Section):
     are never scaled."""
     image_size: Annotated[int, Field(ge=16, le=2048)] = 224
     """Side of the square model input, in pixels."""
-    crop_pct: Literal["auto"] | Annotated[float, Field(gt=0.1, le=1)] = "auto"
+    crop_pct: Literal["auto"] | Annotated[float, Field(gt=0.1, le=1)] = 1.0
     """Fraction of the short side of an image that validation and prediction look at, in its center;
     auto = that of the pretrained weights."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] | Literal["auto"] = 64

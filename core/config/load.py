@@ -19,6 +19,15 @@ from core.config.key_docs import all_keys, allowed_values
 from core.config.presets import base_values, preset_names, preset_text
 from core.config.schema import Config
 
+_BEFORE: Mapping[str, Any] = {
+    "data.crop_pct": "auto",
+    "phases.head.warmup_epochs": 0.0,
+    "phases.full.warmup_epochs": 0.0,
+    "phases.full.scheduler.kind": "plateau",
+    "phases.full.layer_decay": 1.0,
+    "phases.full.ema": None,
+}
+"""Behavior of runs that were recorded before these keys existed."""
 NO_STUDY = "study=null"
 """Override of a new run that is configured like a member of a study without being one."""
 
@@ -67,16 +76,25 @@ def _make_absolute(tree: Tree) -> None:
             raise ConfigError(f"data.root is invalid: {error}") from None
 
 
+def _recorded_base() -> Tree:
+    """Return the values of keys that a recorded configuration may lack: the defaults, except where
+    runs from before a key existed did something else."""
+    tree = Config().model_dump()
+    for key, value in _BEFORE.items():
+        _put(tree, key, value)
+    return tree
+
+
 def config_from_tree(tree: Mapping[str, Any]) -> Config:
-    """Rebuild the configuration recorded by a run; missing keys get their defaults."""
-    whole = Config().model_dump()
+    """Rebuild the configuration recorded by a run of any version."""
+    whole = _recorded_base()
     _merge_layer(whole, tree, origin="recorded configuration")
     return _validated(whole, whole["data"]["augment"]["auto_augment"])
 
 
 def load_recorded(file: Path) -> Config:
     """Return the configuration that a run has recorded in a file; raises ConfigError."""
-    tree = Config().model_dump()
+    tree = _recorded_base()
     _merge_layer(tree, _read(file), origin=str(file))
     _make_absolute(tree)
     return _validated(tree, tree["data"]["augment"]["auto_augment"])

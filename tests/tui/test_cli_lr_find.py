@@ -98,7 +98,7 @@ def test_a_run_gives_configuration_and_weights(trained: Path, photos: Path) -> N
     assert given["start"].path == trained
     assert given["config"].phases.full.lr == 0.003
     _, _, given = printed(result(valley()), photos, "--from", str(trained), "--config", "default")
-    assert given["config"].phases.full.lr == 1e-4
+    assert given["config"].phases.full.lr == 1e-3
 
 
 @pytest.mark.parametrize(

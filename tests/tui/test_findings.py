@@ -2,11 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Static
 
+from core.events import types as ev
 from core.events.record import Record
 from core.run.state import RunState
 from tests.core.test_findings import BAD
@@ -78,3 +80,25 @@ def test_show_prints_them_as_text_and_as_json(tmp_path: Path) -> None:
     assert [found["code"] for found in output["findings"]] == ["overfitting"]
     assert output["findings"][0]["epoch"] == 3
     assert len(output["verdict"]) == 2
+
+
+async def test_the_chart_of_a_monitored_metric_replaces_that_of_top_1() -> None:
+    monitored = BAD["stagnation"][0]
+    changed = [
+        replace(event, monitor="macro_f1", **(_F1 if isinstance(event, ev.EpochEnded) else {}))
+        if isinstance(event, ev.PhaseStarted | ev.EpochEnded)
+        else event
+        for event in monitored
+    ]
+    source = scripted.ScriptedSource(
+        Record(seq, scripted.START + seq, event) for seq, event in enumerate(changed, 1)
+    )
+    async with make_app(source).run_test(size=(140, 45)) as pilot:
+        await settle(pilot)
+        await settle(pilot)
+        shown = [chart.id for chart in pilot.app.screen.query("Chart") if chart.display]
+        assert shown == ["loss", "macro_f1"]
+        assert "highest macro F1 48.00%" in text(pilot, "#stopping")
+
+
+_F1 = {"macro_f1": 0.48, "monitor_best": 0.48}

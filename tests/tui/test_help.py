@@ -85,7 +85,7 @@ def guide(title: str) -> str:
 
 def test_the_guide_has_the_current_keys_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     phases = load_config("default").phases
-    head, full = phases.head.early_stopping.patience, phases.full.early_stopping.patience
+    head, full = phases.head.patience, phases.full.patience
     assert f"{head} in phase head and {full} in phase full" in guide("Early stopping")
     assert f"at most {phases.head.epochs} and {phases.full.epochs}" in guide("Two phases")
     assert "`p` changes it" in guide("Early stopping")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.analysis import curves
 from core.common import format as fmt
 from core.common.text import printable
-from core.run.figures import Figure, charted_figures
+from core.run.figures import FIGURES, Figure, charted_figures
 from core.run.state import RunState
 from core.run.state_parts import Marker
 from tui.charts.scale import axis_label, round_seconds, round_values
@@ -76,9 +76,24 @@ def chart(state: RunState, figure: Figure, view: ChartView, palette: Palette = D
     )
 
 
+def pair_figures(state: RunState) -> tuple[Figure, ...]:
+    """Return the figures of the two charts that a run opens with: the loss, and top-1 accuracy or
+    the other metric that the current phase monitors."""
+    loss, top1 = charted_figures()[:2]
+    monitored = _monitored(state)
+    return loss, monitored[-1] if monitored else top1
+
+
+def _monitored(state: RunState) -> list[Figure]:
+    """Return the figures that a phase monitors and that otherwise have no chart."""
+    monitors = [phase.stopping.monitor for phase in state.phases.values() if phase.stopping]
+    return [FIGURES[key] for key in monitors if key in FIGURES and not FIGURES[key].chart]
+
+
 def measured_figures(state: RunState) -> tuple[Figure, ...]:
-    """Return the figures with a chart that have values; all of them before the first values."""
-    figures = charted_figures()
+    """Return the figures with a chart that have values, and the monitored one; all figures with a
+    chart before the first values."""
+    figures = (*charted_figures(), *dict.fromkeys(_monitored(state)))
     measured = (
         figure
         for figure in figures

@@ -143,7 +143,7 @@ class ChartsTab(ChartNavigation, RunTab):
             return figures[:_FEW] if self.screen.has_class("-short") else figures
         if self._layout == "one" or self._fits_one:
             return (FIGURES[self._large],)
-        return charted_figures()[:_PAIR]
+        return run_charts.pair_figures(self._state)
 
     @property
     def _next_figure(self) -> Figure:

@@ -41,7 +41,7 @@ class Finding:
     epoch: int
     """The epoch since which it holds."""
     text: str
-    """One sentence, with the figures it rests on."""
+    """One sentence, with its figures."""
 
 
 Judge = Callable[[Course], Finding | None]
