@@ -203,14 +203,14 @@ class EpochEnded(Event):
     monitor_best: float
     """Best value of `monitor` that counted as an improvement, for early stopping."""
     scheduler_bad_epochs: int = 0
+    images_per_second: float = math.nan
+    data_wait: float = math.nan
     macro_f1: float = math.nan
     """Mean F1 of the classes that have validation images."""
     balanced_accuracy: float = math.nan
     """Mean recall of the classes that have validation images."""
     monitor: str = "val_loss"
     """Metric of early stopping and plateau."""
-    images_per_second: float = math.nan
-    data_wait: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,10 +267,13 @@ def test_a_configuration_is_frozen() -> None:
         Config().data.batch_size = 3
 
 
-def test_a_recorded_configuration_lacking_newer_keys_gets_their_defaults() -> None:
+def test_a_recorded_configuration_lacking_newer_keys_gets_what_runs_did_before_them() -> None:
     config = config_from_tree({"seed": 5, "data": {"root": "relative"}})
     assert (config.seed, config.data.root) == (5, "relative")
-    assert config.phases == Config().phases
+    assert config.phases.head == Config().phases.head
+    full = config.phases.full
+    assert (full.ema, full.layer_decay, full.warmup_epochs) == (None, 1.0, 0)
+    assert (full.scheduler.kind, config.data.crop_pct) == ("plateau", "auto")
 
 
 def test_a_recorded_configuration_with_an_unknown_key_names_it() -> None:

@@ -53,7 +53,7 @@ def test_a_complete_forecast() -> None:
     ]
     assert (
         forecast_summary(known)
-        == "120 images, 2 classes · ! 1 problem below · 27.8 M parameters · at most 56:00"
+        == "120 images, 2 classes · ! 1 problem below · 27.8 M parameters · at most 1:21:00"
     )
 
 
