@@ -275,7 +275,7 @@ def test_runs_that_cannot_be_resumed(
     folder.config.write_text("[")
     assert f"run {folder.id} cannot be resumed: " in refusal(lambda: plan_resumption(folder))
     monkeypatch.setattr("core.session.resume.is_demo", lambda config: True)
-    monkeypatch.setattr("core.session.resume.load_config", lambda file: load_config("demo"))
+    monkeypatch.setattr("core.session.resume.load_recorded", lambda file: load_config("demo"))
     assert refusal(lambda: plan_resumption(folder, data=str(tmp_path))) == (
         "the demo generates its images: omit --data"
     )

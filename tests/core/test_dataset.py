@@ -13,7 +13,7 @@ from torchvision.transforms import Compose, Normalize
 from torchvision.transforms.functional import to_tensor
 
 from core.common.cpu import uses_workers, workers_needed
-from core.config.load import load_config
+from core.config.load import load_config, with_values
 from core.config.schema import Config
 from core.data.assign import SplitOptions
 from core.data.decode import upright_rgb
@@ -292,6 +292,7 @@ def test_batches_do_not_depend_on_workers_or_abandoned_passes(
 def test_loaders_use_batch_size_and_seed_of_the_run(
     config: Config, plan: DataPlan, data_config: dict[str, object]
 ) -> None:
+    config = with_values(config, {"data.decode_once": False})
     train, val = make_loaders(make_datasets(config, plan, data_config), 4, 0, CPU)
     assert (train.steps, val.steps) == (3, 1)
     batch = next(iter(train.epoch("head", 1, list(range(12)))))
