@@ -14,7 +14,7 @@ from core.common.seeds import derive_seed
 from core.config.load import with_values
 from core.data.loading.dataset import Batch
 from core.events import types as ev
-from core.model.build import build_model
+from core.model.build import ModelError, build_model, set_grad_checkpointing
 from core.model.keyed_dropout import DropoutKeys, kept, mix, use_keyed_dropout
 from tests.core.engine_kit import same, small_config, train
 from tests.core.plain_loop import train_plainly
@@ -152,3 +152,8 @@ def test_layers_without_a_rate_keep_their_type() -> None:
     names = {type(module).__name__ for module in model.modules()}
     assert "KeyedDropPath" in names
     assert not names & {"DropPath", "KeyedDropout"}
+
+
+def test_a_model_that_cannot_recompute_activations_is_refused() -> None:
+    with pytest.raises(ModelError, match="this model doesn't support it"):
+        set_grad_checkpointing(nn.Linear(2, 2), True)
